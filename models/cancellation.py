@@ -1,0 +1,81 @@
+"""The cancel signal that Cog's runtime does not give to a streaming prediction with several slots.
+
+coglet 0.22 streams from many slots at once only where `async def predict` returns a synchronous generator; but then
+the coroutine is done before the first token, so the runtime's `future.cancel()` changes nothing and the prediction
+runs to its end. The runtime submits every prediction with `asyncio.run_coroutine_threadsafe`, and cancels the future
+that it gets back (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that
+each prediction's coroutine sees a `Cancellation` which the future's `cancel` requests.
+
+tests/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file can go.
+"""
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any
+
+
+class Cancellation:
+    """Whether a prediction was cancelled, and who wants to be told. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self.requested = False
+
+    def request(self) -> None:
+        """Cancel: call every listener, once."""
+        with self._lock:
+            if self.requested:
+                return
+            self.requested = True
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when cancellation is requested, or now if it already was."""
+        with self._lock:
+            if not self.requested:
+                self._listeners.append(listener)
+                return
+        listener()
+
+
+_current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+
+
+def current() -> Cancellation:
+    """The cancellation of the prediction whose coroutine calls this; outside the runtime one that nobody requests."""
+    return _current.get() or Cancellation()
+
+
+def install() -> None:
+    """Give every prediction of this process a `Cancellation`. Call it in setup; a second call changes nothing."""
+    submit = asyncio.run_coroutine_threadsafe
+    if getattr(submit, "carries_cancellation", False):
+        return
+
+    def run_coroutine_threadsafe(
+        coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
+    ) -> concurrent.futures.Future[Any]:
+        cancellation = Cancellation()
+
+        async def carry() -> Any:
+            _current.set(cancellation)
+            return await coroutine
+
+        future = submit(carry(), loop)
+        cancel_future = future.cancel
+
+        def cancel() -> bool:
+            cancellation.request()
+            return cancel_future()
+
+        future.cancel = cancel  # type: ignore[method-assign]
+        return future
+
+    run_coroutine_threadsafe.carries_cancellation = True  # type: ignore[attr-defined]
+    asyncio.run_coroutine_threadsafe = run_coroutine_threadsafe  # type: ignore[assignment]

@@ -1,0 +1,109 @@
+"""What runs text generation. `start` picks the first engine of the manifest that this machine can run.
+
+Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files),
+`convert(source, folder, dtype)` and `start(folder, choice, context_length) -> Engine`.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import threading
+from types import ModuleType
+from typing import Any
+
+from models import weights
+from models.engines.interface import Engine
+from models.errors import EngineError
+from models.manifest import EngineChoice, Manifest
+
+ENGINES = {"openvino": "models.engines.openvino", "transformers": "models.engines.transformers"}
+
+
+def module(engine: str) -> ModuleType:
+    """The module of an engine, without the heavy packages it uses."""
+    return importlib.import_module(ENGINES[engine])
+
+
+def choose(manifest: Manifest) -> EngineChoice:
+    """The first engine of the manifest whose device and packages are here; the variable ENGINE can name another.
+
+    Raises:
+        EngineError: none can run; says what each lacks and how to get it.
+    """
+    wanted = os.environ.get("ENGINE", "")
+    lacks = []
+    for choice in manifest.engines:
+        if wanted and choice.engine != wanted:
+            continue
+        lack = _lack(choice)
+        if lack is None:
+            return choice
+        lacks.append(f"{choice.engine} on {choice.device} lacks {lack}")
+    if not lacks:
+        known = ", ".join(sorted({choice.engine for choice in manifest.engines}))
+        raise EngineError(f"{manifest.slug} has no engine {wanted!r}: set ENGINE to one of {known}")
+    raise EngineError(f"no engine can run here ({'; '.join(lacks)}): make setup, or ENGINE=... make setup")
+
+
+def start(manifest: Manifest) -> Engine:
+    """Verify the chosen engine's weights, then load them; both are logged with the time they took.
+
+    Raises:
+        EngineError: no engine can run here.
+        WeightsError: its weights are missing or not what they should be.
+    """
+    choice = choose(manifest)
+    print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run")
+    _import_while(lambda: weights.verify_derived(manifest, choice.engine), module(choice.engine).PACKAGES)
+    place = weights.folder(manifest.slug, choice.engine)
+    engine: Engine = module(choice.engine).start(place, choice, manifest.context_length)
+    return engine
+
+
+def has_cuda_device() -> bool:
+    """Whether the machine has an NVIDIA GPU that its driver lists."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+    return listing.returncode == 0 and "GPU" in listing.stdout
+
+
+def converter_versions(engine: str) -> dict[str, str]:
+    """The installed versions of what makes the engine's files.
+
+    Raises:
+        EngineError: a package is not installed.
+    """
+    try:
+        return {package: importlib.metadata.version(package) for package in module(engine).CONVERTER}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EngineError(f"making {engine}'s files needs {error.name}: make setup ENGINE={engine}") from error
+
+
+def _lack(choice: EngineChoice) -> str | None:
+    if choice.device == "cuda" and not has_cuda_device():
+        return "an NVIDIA GPU"
+    missing = [name for name in module(choice.engine).PACKAGES if importlib.util.find_spec(name) is None]
+    return f"the package {missing[0]}" if missing else None
+
+
+def _import_while(check: Any, packages: tuple[str, ...]) -> None:
+    """Run `check` (hashing lets other threads run) while the heavy packages are imported; raise what it raised."""
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            check()
+        except BaseException as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    for package in packages:
+        importlib.import_module(package)
+    thread.join()
+    if problems:
+        raise problems[0]

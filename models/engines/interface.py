@@ -1,0 +1,88 @@
+"""What a text-generation engine takes and gives: token ids in, token ids out as they come."""
+
+import queue
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from models.errors import EngineError
+
+FinishReason = Literal["stop", "length", "cancelled"]
+Message = dict[str, str]
+"""{"role": "system" | "user" | "assistant", "content": text}"""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0: the most likely one; `top_k` 0: from all."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    seed: int
+
+
+class Generation:
+    """One running generation: a queue that the engine's thread fills and the prediction's thread drains."""
+
+    def __init__(self, prompt_ids: Sequence[int], sampling: Sampling) -> None:
+        self.prompt_ids = list(prompt_ids)
+        self.sampling = sampling
+        self.finish_reason: FinishReason | None = None
+        self.wanted = True
+        self._events: queue.SimpleQueue[list[int] | FinishReason | Exception] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """New token ids, without the end-of-text token, until `finish_reason` is set.
+
+        Raises:
+            EngineError: the engine failed while this ran.
+        """
+        while True:
+            event = self._events.get()
+            if isinstance(event, list):
+                yield event
+            elif isinstance(event, Exception):
+                raise EngineError(f"the engine failed while it generated: {event}") from event
+            else:
+                self.finish_reason = event
+                return
+
+    def put(self, token_ids: list[int]) -> None:
+        """For the engine: hand over the tokens of one step."""
+        self._events.put(token_ids)
+
+    def finish(self, reason: FinishReason) -> None:
+        """For the engine: there is no more."""
+        self._events.put(reason)
+
+    def fail(self, error: Exception) -> None:
+        """For the engine: end this generation with an error."""
+        self._events.put(error)
+
+    def cancel(self) -> None:
+        """Wake the reader at once with the finish reason "cancelled", and let the engine drop the rest."""
+        self.wanted = False
+        self._events.put("cancelled")
+
+
+class Engine(Protocol):
+    """A loaded model. Every method may be called from several threads."""
+
+    name: str
+    device: str
+    dtype: str
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of `text`; special tokens written in it are read as such."""
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of `token_ids`, special tokens left out; an unfinished UTF-8 character ends in U+FFFD."""
+
+    def chat_text(self, messages: Sequence[Message]) -> str:
+        """The conversation as the model's chat template writes it, ready for the assistant's answer."""
+
+    def submit(self, generation: Generation) -> None:
+        """Start `generation`; returns at once."""

@@ -1,0 +1,159 @@
+"""OpenVINO GenAI's continuous batching, on the CPU.
+
+https://openvinotoolkit.github.io/openvino.genai/ (ContinuousBatchingPipeline, GenerationConfig, SchedulerConfig)
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models.engines.interface import Generation, Message, Sampling
+from models.errors import EngineError
+from models.manifest import EngineChoice
+
+PACKAGES = ("openvino_genai",)
+CONVERTER = ("openvino-genai", "gguf")
+
+_CACHE_GB = 1
+_MAX_SEQUENCES = 64
+
+
+def convert(source: Path, folder: Path, dtype: str) -> None:
+    """Make OpenVINO's own files from a GGUF, once.
+
+    GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are written out in float16 first.
+
+    Raises:
+        EngineError: `dtype` is another than float16.
+    """
+    from models.engines import gguf_float16
+
+    if dtype != "float16":
+        raise EngineError(f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest")
+    plain = folder / "model-f16.gguf"
+    gguf_float16.write(source, plain)
+
+    import openvino_genai
+
+    openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True)
+    plain.unlink()
+
+
+def start(folder: Path, choice: EngineChoice, context_length: int) -> "OpenVino":
+    """Load the files that `convert` made."""
+    return OpenVino(folder, choice, context_length)
+
+
+class OpenVino:
+    """One thread steps the pipeline while there are requests; each prediction reads its own generation."""
+
+    def __init__(self, folder: Path, choice: EngineChoice, context_length: int) -> None:
+        import openvino_genai
+
+        self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
+        self._genai = openvino_genai
+        self._tokenizer_limit = context_length
+        started = time.monotonic()
+        self._tokenizer = openvino_genai.Tokenizer(str(folder))
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.cache_size = _CACHE_GB
+        scheduler.max_num_seqs = _MAX_SEQUENCES
+        scheduler.enable_prefix_caching = True
+        self._pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), self._tokenizer, scheduler, "CPU")
+        print(f"openvino: read and compiled in {time.monotonic() - started:.1f} s")
+        self._submitted: queue.SimpleQueue[Generation] = queue.SimpleQueue()
+        self._running: list[tuple[Generation, Any]] = []
+        self._request_id = 0
+        threading.Thread(target=self._run, name="openvino", daemon=True).start()
+
+    def encode(self, text: str) -> list[int]:
+        token_ids = self._encode(text)
+        if len(token_ids) < self._tokenizer_limit:
+            return token_ids
+        # OpenVINO's tokenizer cuts at the context length: count a longer text piece by piece.
+        pieces = (text[start : start + 2000] for start in range(0, len(text), 2000))
+        return [token_id for piece in pieces for token_id in self._encode(piece)]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(list(token_ids))
+        return text
+
+    def chat_text(self, messages: Sequence[Message]) -> str:
+        text: str = self._tokenizer.apply_chat_template(list(messages), add_generation_prompt=True)
+        return text
+
+    def submit(self, generation: Generation) -> None:
+        self._submitted.put(generation)
+
+    def _encode(self, text: str) -> list[int]:
+        token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.flatten().tolist()
+        return token_ids
+
+    def _run(self) -> None:
+        while True:
+            self._admit()
+            try:
+                self._pipeline.step()
+                self._running = [entry for entry in self._running if self._forward(*entry)]
+            except Exception as error:
+                for generation, handle in self._running:
+                    generation.fail(error)
+                    handle.cancel()
+                self._running = []
+
+    def _admit(self) -> None:
+        """Add what was submitted; wait for it when nothing runs."""
+        while not self._running or not self._submitted.empty():
+            generation = self._submitted.get()
+            if not generation.wanted:
+                continue
+            try:
+                self._running.append((generation, self._add(generation)))
+            except Exception as error:
+                generation.fail(error)
+
+    def _add(self, generation: Generation) -> Any:
+        import numpy
+        import openvino
+
+        self._request_id += 1
+        prompt = openvino.Tensor(numpy.array([generation.prompt_ids], dtype=numpy.int64))
+        return self._pipeline.add_request(self._request_id, prompt, self._config(generation.sampling))
+
+    def _config(self, sampling: Sampling) -> Any:
+        config = self._genai.GenerationConfig()
+        config.max_new_tokens = sampling.max_tokens
+        config.repetition_penalty = sampling.repetition_penalty
+        config.eos_token_id = self._tokenizer.get_eos_token_id()
+        if sampling.temperature > 0:
+            config.do_sample = True
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.rng_seed = sampling.seed
+            if sampling.top_k:
+                config.top_k = sampling.top_k
+        return config
+
+    def _forward(self, generation: Generation, handle: Any) -> bool:
+        """Hand over what the last step made; whether there may be more."""
+        if not generation.wanted:
+            handle.cancel()
+            return False
+        reason = self._genai.GenerationFinishReason.NONE
+        while handle.can_read():
+            for output in handle.read().values():
+                token_ids, reason = list(output.generated_ids), output.finish_reason
+                if token_ids and reason == self._genai.GenerationFinishReason.STOP:
+                    token_ids.pop()
+                if token_ids:
+                    generation.put(token_ids)
+        if reason == self._genai.GenerationFinishReason.NONE:
+            if handle.get_status() == self._genai.GenerationStatus.RUNNING:
+                return True
+            generation.fail(RuntimeError("the key-value cache is too small for this request"))
+            return False
+        generation.finish("stop" if reason == self._genai.GenerationFinishReason.STOP else "length")
+        return False

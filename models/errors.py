@@ -1,0 +1,21 @@
+"""The few errors that people meet. Each message names what is wrong, where, and the command or edit that mends it."""
+
+
+class TemplateError(Exception):
+    """A mistake or a lack that a person can mend; printed as one line, without a traceback."""
+
+
+class ManifestError(TemplateError):
+    """A model.yaml that says something it should not, or leaves something out."""
+
+
+class WeightsError(TemplateError):
+    """Weights that are missing, cut short, changed, or made from something else."""
+
+
+class EngineError(TemplateError):
+    """No engine of the manifest can run on this machine, or the running one failed."""
+
+
+class InputError(TemplateError):
+    """A prediction's input that the model cannot take."""

@@ -1,0 +1,196 @@
+"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source that everything is rendered from.
+
+An unknown key is an error that names the file, the key and the nearest known key.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from models.errors import ManifestError
+
+CATALOG = Path(__file__).parent / "catalog"
+
+EngineName = Literal["openvino", "transformers"]
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class Strict(BaseModel):
+    """A section of the manifest: every key is known, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class License(Strict):
+    """`id` as in https://huggingface.co/docs/hub/repositories-licenses."""
+
+    id: str
+    link: str
+
+
+class Weights(Strict):
+    """`source`: `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`."""
+
+    source: str = Field(pattern=r"^pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*$")
+
+
+class EngineChoice(Strict):
+    """An engine on a device, and the number format that the weights are held in there."""
+
+    engine: EngineName
+    device: Device
+    dtype: Dtype
+
+
+class Hardware(Strict):
+    """`replicate`: a hardware SKU of Replicate's API; `memory_gb`: what a server of this model needs."""
+
+    replicate: str
+    memory_gb: float = Field(gt=0)
+
+
+class Expectation(Strict):
+    """What must hold of an example's output and metrics. `contains` and `excludes` are read without regard to case."""
+
+    contains: list[str] = []
+    excludes: list[str] = []
+    finish_reason: Literal["stop", "length"] | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+
+    def failures(self, output: str, metrics: dict[str, Any]) -> list[str]:
+        """Every expectation that `output` and `metrics` break, in words; empty when all hold."""
+        text = output.casefold()
+        broken = [f"does not contain {want!r}" for want in self.contains if want.casefold() not in text]
+        broken += [f"contains {unwanted!r}" for unwanted in self.excludes if unwanted.casefold() in text]
+        reason, tokens = metrics.get("finish_reason"), metrics.get("output_token_count", 0)
+        if self.finish_reason and reason != self.finish_reason:
+            broken.append(f"finished by {reason!r}, not {self.finish_reason!r}")
+        if self.max_output_tokens and tokens > self.max_output_tokens:
+            broken.append(f"has {tokens} tokens, more than {self.max_output_tokens}")
+        return broken
+
+
+class Example(Strict):
+    """An input of predict() and what must hold of its output."""
+
+    name: str
+    input: dict[str, Any]
+    expect: Expectation
+
+
+class Manifest(Strict):
+    """A model of the catalog. `parameters`: count; `context_length`: tokens, prompt and output together."""
+
+    task: Literal["text-generation"]
+    title: str
+    summary: str
+    card: str
+    license: License
+    base_model: str
+    languages: list[str] = Field(min_length=1)
+    tags: list[str]
+    datasets: list[str]
+    parameters: int = Field(gt=0)
+    context_length: int = Field(gt=0)
+    intended_use: str
+    limitations: str
+    training_data: str
+    citation: str
+    weights: Weights
+    engines: list[EngineChoice] = Field(min_length=1)
+    hardware: Hardware
+    examples: list[Example] = Field(min_length=3)
+
+    _slug: str = PrivateAttr(default="")
+
+    @property
+    def slug(self) -> str:
+        """The name of the model's folder in models/catalog."""
+        return self._slug
+
+    @property
+    def predictor_class(self) -> str:
+        """The class of predict.py that serves this task: TextGeneration for text-generation."""
+        return self.task.title().replace("-", "")
+
+    def engine_on(self, device: Device) -> EngineChoice:
+        """The best engine for `device`.
+
+        Raises:
+            ManifestError: the manifest names none.
+        """
+        for choice in self.engines:
+            if choice.device == device:
+                return choice
+        raise ManifestError(f"{self.slug} has no engine for {device}: add one under `engines` in {path_of(self.slug)}")
+
+
+def slugs() -> list[str]:
+    """The models of the catalog, by folder name."""
+    return sorted(path.parent.name for path in CATALOG.glob("*/model.yaml"))
+
+
+def path_of(slug: str) -> Path:
+    """The manifest of the model `slug`."""
+    return CATALOG / slug / "model.yaml"
+
+
+def selected() -> Manifest:
+    """The model that the variable MODEL names, or the only one there is.
+
+    Raises:
+        ManifestError: MODEL names no model, or several could be meant.
+    """
+    slug = os.environ.get("MODEL", "")
+    if not slug:
+        known = slugs()
+        if len(known) != 1:
+            raise ManifestError(f"set MODEL to one of {', '.join(known) or '(models/catalog is empty)'}")
+        slug = known[0]
+    return load(slug)
+
+
+def load(slug: str) -> Manifest:
+    """Read and check models/catalog/<slug>/model.yaml.
+
+    Raises:
+        ManifestError: there is no such model, or its manifest is wrong; names the file, the key and the remedy.
+    """
+    path = path_of(slug)
+    if not path.is_file():
+        raise ManifestError(f"there is no model {slug!r}{_suggestion(slug, slugs())}: make {path}, or set MODEL")
+    try:
+        manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ManifestError("\n".join(_explain(path, problem) for problem in error.errors())) from error
+    manifest._slug = slug
+    return manifest
+
+
+def _explain(path: Path, problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key {where}{_suggestion(str(problem['loc'][-1]), _known_keys(problem['loc'][:-1]))}"
+    return f"{path}: {where or 'the file'}: {problem['msg']}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys of the section of the manifest at `location`."""
+    section: Any = Manifest
+    for part in location:
+        if isinstance(part, str):
+            annotation = section.model_fields[part].annotation
+            section = next((arg for arg in getattr(annotation, "__args__", ()) if isinstance(arg, type)), annotation)
+    return list(section.model_fields)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"

@@ -1,0 +1,189 @@
+"""Text generation: a request becomes token ids, an engine continues them, and text comes out piece by piece."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from models import engines, manifest
+from models.cancellation import Cancellation
+from models.engines.interface import Engine, Generation, Message, Sampling
+from models.errors import InputError
+from models.tasks.text_pieces import StopStrings, TextPieces
+
+ROLES = ("system", "user", "assistant")
+RecordMetric = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The inputs of predict(); see predict.py for what each means and its bounds."""
+
+    prompt: str | None = None
+    messages: list[Any] | None = None
+    system_prompt: str | None = None
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 0.95
+    top_k: int = 50
+    repetition_penalty: float = 1.0
+    stop: list[str] | None = None
+    seed: int | None = None
+    raw: bool = False
+
+
+def load() -> "TextGeneration":
+    """Load the selected model's weights onto the best device there is.
+
+    Raises:
+        ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
+    """
+    model = manifest.selected()
+    return TextGeneration(engines.start(model), model.context_length)
+
+
+class TextGeneration:
+    """A loaded model. `context_length`: tokens that fit, prompt and output together."""
+
+    def __init__(self, engine: Engine, context_length: int) -> None:
+        self.engine = engine
+        self.context_length = context_length
+
+    def generate(self, request: Request, cancellation: Cancellation, record_metric: RecordMetric) -> Iterator[str]:
+        """The generated text, in pieces that never break a character nor hold any part of a stop string.
+
+        Records input_token_count, output_token_count, time_to_first_token (s), tokens_per_second (after the first
+        token), finish_reason ("stop", "length" or "cancelled"), seed, engine and device.
+
+        Raises:
+            InputError: the request cannot be answered; says why.
+            EngineError: the engine failed.
+            asyncio.CancelledError: the prediction was cancelled.
+        """
+        started = time.monotonic()
+        stop_strings = _checked_stop(request)
+        prompt_ids = self.engine.encode(self._prompt_text(request))
+        generation = Generation(prompt_ids, self._sampling(request, len(prompt_ids)))
+        record_metric("input_token_count", len(prompt_ids))
+        record_metric("seed", generation.sampling.seed)
+        record_metric("engine", self.engine.name)
+        record_metric("device", self.engine.device)
+        measures = _Measures(started)
+        cancellation.listen(generation.cancel)
+        self.engine.submit(generation)
+        try:
+            yield from self._pieces(generation, stop_strings, measures)
+        finally:
+            generation.wanted = False
+            measures.record(record_metric, generation.finish_reason or "cancelled")
+        if generation.finish_reason == "cancelled":
+            raise asyncio.CancelledError
+
+    def _pieces(self, generation: Generation, stop_strings: list[str], measures: "_Measures") -> Iterator[str]:
+        pieces, stops = TextPieces(self.engine.decode), StopStrings(stop_strings)
+        for token_ids in generation:
+            measures.count(len(token_ids))
+            piece = stops.push(pieces.push(token_ids))
+            if piece:
+                yield piece
+            if stops.found:
+                generation.finish_reason = "stop"
+                return
+        if generation.finish_reason != "cancelled":
+            rest = stops.push(pieces.rest()) + stops.rest()
+            if stops.found:
+                generation.finish_reason = "stop"
+            if rest:
+                yield rest
+
+    def _prompt_text(self, request: Request) -> str:
+        if request.messages is not None and request.prompt is not None:
+            raise InputError("prompt and messages exclude each other: send one of them")
+        if request.raw and (request.messages is not None or request.system_prompt is not None):
+            raise InputError("raw continues prompt as it is: leave out messages and system_prompt, or set raw to false")
+        if request.messages is not None:
+            return self.engine.chat_text(_checked_messages(request.messages, request.system_prompt))
+        if not request.prompt:
+            raise InputError("prompt is empty: send a prompt, or messages")
+        if request.raw:
+            return request.prompt
+        user: Message = {"role": "user", "content": request.prompt}
+        return self.engine.chat_text(_checked_messages([user], request.system_prompt))
+
+    def _sampling(self, request: Request, prompt_tokens: int) -> Sampling:
+        room = self.context_length - prompt_tokens
+        if room < 1:
+            raise InputError(
+                f"the prompt has {prompt_tokens} tokens and the model's context holds {self.context_length}, "
+                f"answer included: shorten it to at most {self.context_length - 1}"
+            )
+        return Sampling(
+            max_tokens=min(request.max_tokens, room),
+            temperature=request.temperature,
+            top_p=request.top_p,
+            top_k=request.top_k,
+            repetition_penalty=request.repetition_penalty,
+            seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        )
+
+
+class _Measures:
+    """Counts and times of one generation, from `started` (monotonic seconds)."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._first: float | None = None
+        self._last = started
+        self._first_count = 0
+        self._tokens = 0
+
+    def count(self, tokens: int) -> None:
+        self._last = time.monotonic()
+        if self._first is None:
+            self._first, self._first_count = self._last, tokens
+        self._tokens += tokens
+
+    def record(self, record_metric: RecordMetric, finish_reason: str) -> None:
+        record_metric("output_token_count", self._tokens)
+        record_metric("finish_reason", finish_reason)
+        if self._first is None:
+            return
+        record_metric("time_to_first_token", round(self._first - self._started, 4))
+        if self._last > self._first:
+            rate = (self._tokens - self._first_count) / (self._last - self._first)
+            record_metric("tokens_per_second", round(rate, 2))
+
+
+def _checked_stop(request: Request) -> list[str]:
+    stop = request.stop or []
+    if any(not text for text in stop):
+        raise InputError("stop holds an empty string: leave it out")
+    return stop
+
+
+def _checked_messages(messages: list[Any], system_prompt: str | None) -> list[Message]:
+    """The conversation, system prompt first.
+
+    Raises:
+        InputError: it is not an alternation that a model can answer; names the message.
+    """
+    if not messages:
+        raise InputError("messages is empty: send at least one message with the role user")
+    for number, message in enumerate(messages, start=1):
+        if not isinstance(message, dict) or set(message) != {"role", "content"}:
+            raise InputError(f"message {number} must be an object with role and content, and nothing else")
+        if message["role"] not in ROLES:
+            raise InputError(f"message {number} has the role {message['role']!r}: use one of {', '.join(ROLES)}")
+        if not isinstance(message["content"], str) or not message["content"]:
+            raise InputError(f"message {number} needs a text as its content")
+        if message["role"] == "system" and number > 1:
+            raise InputError(f"message {number} has the role system: only the first may")
+    if messages[-1]["role"] != "user":
+        raise InputError("the last message must have the role user: it is what the model answers")
+    if system_prompt is None:
+        return messages
+    if messages[0]["role"] == "system":
+        raise InputError("system_prompt and a message with the role system exclude each other: send one of them")
+    return [{"role": "system", "content": system_prompt}, *messages]

@@ -1,0 +1,93 @@
+"""The seam to Cog, and the only file that imports it: one short class a task, its inputs typed and described.
+
+A class is its task's public contract (schemas/ holds it; `make check` compares): a model never changes it.
+Cog reads this file without running it, so bounds and defaults are literals.
+"""
+
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
+
+from models import cancellation
+from models.tasks import text_generation
+
+
+class TextGeneration(BasePredictor):
+    """Continues a prompt or a conversation, streaming the text as it comes."""
+
+    def setup(self) -> None:
+        """Load the weights once, onto CUDA where there is a GPU."""
+        cancellation.install()
+        self.model = text_generation.load()
+
+    # It returns a synchronous generator, the one form that Cog streams from many slots at once: models/cancellation.py
+    # says why, and gives back the cancel signal that the form loses.
+    @streaming
+    @concurrent(max=16)
+    async def predict(
+        self,
+        prompt: str | None = Input(
+            description="What to say to the model: a question, an instruction, a text. Or send `messages` instead.",
+            default=None,
+            min_length=1,
+        ),
+        messages: list[dict] | None = Input(
+            description='A whole conversation instead of `prompt`: [{"role": "user", "content": "Hello!"}, ...]. '
+            "Roles are system (first message only), user and assistant; the last message is the user's.",
+            default=None,
+        ),
+        system_prompt: str | None = Input(
+            description="How the model should behave, for example: Answer in one sentence. "
+            "Left out, the model's own default applies.",
+            default=None,
+        ),
+        max_tokens: int = Input(
+            description="The most tokens to generate; a token is about three quarters of an English word. "
+            "Fewer come when the model finishes or its context is full.",
+            default=512,
+            ge=1,
+            le=131072,
+        ),
+        temperature: float = Input(
+            description="How varied the text is. 0 always takes the most likely token; higher values surprise more.",
+            default=0.7,
+            ge=0.0,
+            le=5.0,
+        ),
+        top_p: float = Input(
+            description="Choose only among the most likely tokens that together have this probability; 1 is all.",
+            default=0.95,
+            ge=0.01,
+            le=1.0,
+        ),
+        top_k: int = Input(
+            description="Choose only among this many of the most likely tokens; 0 is all.",
+            default=50,
+            ge=0,
+            le=1000,
+        ),
+        repetition_penalty: float = Input(
+            description="Above 1 makes tokens less likely that the text already has; 1 changes nothing.",
+            default=1.0,
+            ge=0.1,
+            le=10.0,
+        ),
+        stop: list[str] | None = Input(
+            description="End the text before the first of these strings; none of them is ever part of the output.",
+            default=None,
+        ),
+        seed: int | None = Input(
+            description="Makes a varied text repeatable: the same seed and inputs give the same text, as long as no "
+            "other prediction runs at the same time. Left out, a random one is taken and reported in the metrics.",
+            default=None,
+            ge=0,
+            le=4294967295,
+        ),
+        raw: bool = Input(
+            description="Continue `prompt` as plain text, without the model's chat template.",
+            default=False,
+        ),
+    ) -> AsyncConcatenateIterator[str]:
+        """Generate text."""
+        request = text_generation.Request(
+            prompt, messages, system_prompt, max_tokens, temperature, top_p, top_k, repetition_penalty, stop, seed, raw
+        )
+        return self.model.generate(request, cancellation.current(), current_scope().record_metric)

@@ -1,0 +1,34 @@
+"""What every command does at its edge: run a typer app and turn people's mistakes into one line and an exit code."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from models.errors import TemplateError
+
+REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
+
+
+class UsageError(TemplateError):
+    """A command line that cannot be meant; exit code 2."""
+
+
+def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
+    """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        return int(typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0)
+    except TemplateError as error:
+        print(error, file=sys.stderr)
+        return WRONG_USAGE if isinstance(error, UsageError) else REFUSED
+    except typer.TyperException as error:
+        print(f"{error}: see python -m {name} --help", file=sys.stderr)
+        return WRONG_USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        print("\ncancelled", file=sys.stderr)
+        return CANCELLED

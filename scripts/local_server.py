@@ -1,0 +1,126 @@
+"""Cog's real HTTP server, started on this machine without Docker; shared by predict, serve and the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from models.errors import TemplateError
+from models.manifest import Manifest
+from models.weights import PROJECT
+from scripts import schema
+
+HOST = "127.0.0.1"
+_STOP_SECONDS = 5
+
+
+class ServerError(TemplateError):
+    """The server could not start."""
+
+
+@contextmanager
+def running(manifest: Manifest, port: int = 0, log: IO[bytes] | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server's address and process; stopped, with its workers, when the block ends.
+
+    `port` 0 takes a free one; `log` gets what the server prints, by default nobody does.
+    It is still loading the model when the block begins: `wait_until_ready` waits.
+    """
+    port = port or free_port()
+    process = start(manifest, port, log)
+    try:
+        yield f"http://{HOST}:{port}", process
+    finally:
+        stop(process)
+
+
+def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start the server in a process group of its own, so that Ctrl-C reaches only the script.
+
+    Raises:
+        ServerError: the port is taken.
+    """
+    if not _is_free(port):
+        raise ServerError(f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}")
+    schema.write_for_server(manifest.predictor_class)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PORT": str(port),
+        "MODEL": manifest.slug,
+        "COG_PREDICT_TYPE_STUB": f"predict.py:{manifest.predictor_class}",
+        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(manifest.predictor_class)),
+        "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
+    }
+    command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
+    output = log or subprocess.DEVNULL
+    return subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once the model is loaded.
+
+    Raises:
+        ServerError: setup failed, with its reason, or the server ended.
+    """
+    import httpx
+
+    with httpx.Client(base_url=address) as client:
+        while process.poll() is None:
+            try:
+                health = client.get("/health-check").json()
+            except httpx.TransportError:
+                time.sleep(0.02)
+                continue
+            if health["status"] == "SETUP_FAILED":
+                raise ServerError(_reason(health["setup"]["logs"]))
+            if health["status"] != "STARTING":
+                return
+            time.sleep(0.02)
+    raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers: first asked, after some seconds by force."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _reason(logs: str) -> str:
+    """The line of the setup log that says what went wrong, without Cog's and Python's prefixes."""
+    lines = [line.strip() for line in logs.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error: " in line] or lines or ["setup failed without a message"]
+    return errors[-1].rpartition("Error: ")[2]
