@@ -1,7 +1,7 @@
 """The seam to Cog, and the only file that imports it: one short class a task, its inputs typed and described.
 
 A class is its task's public contract (schemas/ holds it; `make check` compares): a model never changes it.
-Cog reads this file without running it, so bounds and defaults are literals.
+Cog reads this file without running it, so bounds, defaults and descriptions are literals, each string in one piece.
 """
 
 from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
@@ -30,24 +30,21 @@ class TextGeneration(BasePredictor):
             min_length=1,
         ),
         messages: list[dict] | None = Input(
-            description='A whole conversation instead of `prompt`: [{"role": "user", "content": "Hello!"}, ...]. '
-            "Roles are system (first message only), user and assistant; the last message is the user's.",
+            description='A conversation instead of `prompt`: [{"role": "user", "content": "Hi"}]. Roles: system, user, assistant.',
             default=None,
         ),
         system_prompt: str | None = Input(
-            description="How the model should behave, for example: Answer in one sentence. "
-            "Left out, the model's own default applies.",
+            description="How the model should behave, like: Answer in one sentence. By default the model's own.",
             default=None,
         ),
         max_tokens: int = Input(
-            description="The most tokens to generate; a token is about three quarters of an English word. "
-            "Fewer come when the model finishes or its context is full.",
+            description="The most tokens to generate; a token is about three quarters of an English word.",
             default=512,
             ge=1,
             le=131072,
         ),
         temperature: float = Input(
-            description="How varied the text is. 0 always takes the most likely token; higher values surprise more.",
+            description="How varied the text is: 0 always takes the most likely token, higher values surprise more.",
             default=0.7,
             ge=0.0,
             le=5.0,
@@ -71,12 +68,11 @@ class TextGeneration(BasePredictor):
             le=10.0,
         ),
         stop: list[str] | None = Input(
-            description="End the text before the first of these strings; none of them is ever part of the output.",
+            description="End the text before the first of these strings; they are never part of the output.",
             default=None,
         ),
         seed: int | None = Input(
-            description="Makes a varied text repeatable: the same seed and inputs give the same text, as long as no "
-            "other prediction runs at the same time. Left out, a random one is taken and reported in the metrics.",
+            description="Makes varied text repeatable while no other prediction runs beside it; by default random.",
             default=None,
             ge=0,
             le=4294967295,

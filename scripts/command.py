@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -32,3 +32,17 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("\ncancelled", file=sys.stderr)
         return CANCELLED
+
+
+def with_prompt(pairs: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The inputs of the command line, and the variable PROMPT as the input prompt unless they say what to answer.
+
+    Raises:
+        UsageError: neither says anything.
+    """
+    said = any(pair.startswith(("prompt=", "messages=")) for pair in pairs)
+    if "PROMPT" in environment and not said:
+        return [*pairs, f"prompt={environment['PROMPT']}"]
+    if not pairs:
+        raise UsageError('say something: PROMPT="Why is the sea salty?", or -i prompt=...')
+    return list(pairs)

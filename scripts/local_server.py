@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +25,9 @@ class ServerError(TemplateError):
 
 
 @contextmanager
-def running(manifest: Manifest, port: int = 0, log: IO[bytes] | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def running(
+    manifest: Manifest, port: int = 0, log: IO[bytes] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The server's address and process; stopped, with its workers, when the block ends.
 
     `port` 0 takes a free one; `log` gets what the server prints, by default nobody does.
@@ -46,7 +48,9 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
         ServerError: the port is taken.
     """
     if not _is_free(port):
-        raise ServerError(f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}")
+        raise ServerError(
+            f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
+        )
     schema.write_for_server(manifest.predictor_class)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -59,7 +63,13 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
     command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
     output = log or subprocess.DEVNULL
     return subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=PROJECT,
+        env=environment,
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
@@ -90,14 +100,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its workers: first asked, after some seconds by force."""
     if process.poll() is None:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -1,7 +1,7 @@
 """python -m scripts.predict -i prompt="Why is the sea salty?" [-i name=value ...]
 
-Runs one prediction through Cog's real server, without Docker: fetches the weights if need be, starts the server, streams
-the text to standard output and everything else to standard error. Ctrl-C cancels the prediction.
+Runs one prediction through Cog's real server, without Docker: fetches the weights if need be, starts the server,
+streams the text to standard output and everything else to standard error. Ctrl-C cancels the prediction.
 """
 
 import json
@@ -27,13 +27,7 @@ def predict(
     input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog predict -i")] = [],
 ) -> int:
     """Run one prediction through Cog's server on this machine. The variable PROMPT is the input prompt."""
-    pairs = list(input)
-    prompt = os.environ.get("PROMPT")
-    if prompt is not None and not any(pair.startswith(("prompt=", "messages=")) for pair in pairs):
-        pairs.append(f"prompt={prompt}")
-    if not pairs:
-        raise command.UsageError('say something: make predict PROMPT="Why is the sea salty?"')
-    return _run(pairs)
+    return _run(command.with_prompt(input, os.environ))
 
 
 def _run(pairs: list[str]) -> int:

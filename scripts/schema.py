@@ -1,13 +1,15 @@
 """python -m scripts.schema [CLASS]
 
-Prints the OpenAPI schema of a class of predict.py, as `cog build` writes it into the image. Cog's own server needs it to
-validate inputs and to stream, and outside Docker nothing else makes it. Like Cog, this reads the file without running
-it; what Cog would drop silently (a bound that is no literal) is an error here.
+Prints the OpenAPI schema of a class of predict.py, as `cog build` writes it into the image. Cog's own server needs it
+to validate inputs and to stream, and outside Docker nothing else makes it. Like Cog, this reads the file without
+running it; what Cog would drop or garble silently (a bound that is no literal) is an error here.
 """
 
 import ast
+import io
 import json
 import sys
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ PRIMITIVES: dict[str, dict[str, Any]] = {
     "Any": {"type": "object"},
     "dict": {"type": "object"},
 }
-# Input()'s keyword -> the schema's, in the form that Cog writes (numbers as floats are equal in JSON).
+# Input()'s keyword -> the schema's.
 CONSTRAINTS = {
     "description": "description",
     "ge": "minimum",
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> int:
 
 def class_names() -> list[str]:
     """The classes of predict.py that have a predict method, in the file's order."""
-    return [cls.name for cls in _classes(_parse()) if _predict_of(cls)]
+    return [cls.name for cls in _classes(_source()) if _predict_of(cls)]
 
 
 def generate(class_name: str) -> dict[str, Any]:
@@ -64,12 +66,14 @@ def generate(class_name: str) -> dict[str, Any]:
     Raises:
         SchemaError: there is no such class, or Cog would not understand it; names the line.
     """
-    tree = _parse()
-    cls = next((cls for cls in _classes(tree) if cls.name == class_name), None)
-    predict = cls and _predict_of(cls)
+    source = _source()
+    cls = next((cls for cls in _classes(source) if cls.name == class_name), None)
+    predict = _predict_of(cls) if cls else None
     if predict is None:
-        raise SchemaError(f"predict.py has no class {class_name} with a predict method: it has {', '.join(class_names())}")
-    reader = _Reader(tree)
+        raise SchemaError(
+            f"predict.py has no class {class_name} with a predict method: it has {', '.join(class_names())}"
+        )
+    reader = _Reader(source)
     inputs, enumerations = reader.inputs(predict)
     output = {"title": "Output", **reader.output(predict.returns, predict)}
     return document({"Input": inputs, "Output": output, **enumerations}, streams="streaming" in _decorators(predict))
@@ -77,7 +81,7 @@ def generate(class_name: str) -> dict[str, Any]:
 
 def max_concurrency(class_name: str) -> int:
     """The N of `@concurrent(max=N)` on the class's predict; 1 without. Cog bakes it into the image."""
-    for cls in _classes(_parse()):
+    for cls in _classes(_source()):
         predict = _predict_of(cls)
         if cls.name == class_name and predict:
             decorator = _decorators(predict).get("concurrent")
@@ -86,16 +90,15 @@ def max_concurrency(class_name: str) -> int:
     return 1
 
 
-def _parse() -> ast.Module:
-    path = PROJECT / "predict.py"
+def _source() -> str:
+    return (PROJECT / "predict.py").read_text(encoding="utf-8")
+
+
+def _classes(source: str) -> list[ast.ClassDef]:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError) as error:
-        raise SchemaError(f"{path} cannot be read: {error}") from error
-
-
-def _classes(tree: ast.Module) -> list[ast.ClassDef]:
-    return [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        return [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    except SyntaxError as error:
+        raise SchemaError(f"predict.py, line {error.lineno}: {error.msg}") from error
 
 
 def _predict_of(cls: ast.ClassDef) -> ast.AsyncFunctionDef | ast.FunctionDef | None:
@@ -116,10 +119,11 @@ def _decorators(function: ast.AsyncFunctionDef | ast.FunctionDef) -> dict[str, a
 class _Reader:
     """Reads annotations and literals; names may be constants of the same file."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._constants = {
             node.targets[0].id: node.value
-            for node in tree.body
+            for node in ast.parse(source).body
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
 
@@ -200,14 +204,25 @@ class _Reader:
         return {"default": self._literal(default)}
 
     def _literal(self, node: ast.expr) -> Any:
-        value = self._constants.get(node.id, node) if isinstance(node, ast.Name) else node
+        literal = self._constants.get(node.id, node) if isinstance(node, ast.Name) else node
+        if isinstance(literal, ast.Constant) and isinstance(literal.value, str) and self._is_joined(literal):
+            raise SchemaError(f"predict.py, line {node.lineno}: Cog does not join adjacent strings: write one")
         try:
-            return ast.literal_eval(value)
+            value = ast.literal_eval(literal)
+            return int(value) if isinstance(value, float) and value.is_integer() else value
         except ValueError:
             raise SchemaError(
                 f"predict.py, line {node.lineno}: {ast.unparse(node)} is no literal, so Cog would leave it out of the "
                 "schema: write the value, or a constant of the same file"
             ) from None
+
+    def _is_joined(self, literal: ast.Constant) -> bool:
+        source = ast.get_source_segment(self._source, literal) or ""
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        try:
+            return sum(token.type == tokenize.STRING for token in tokens) > 1
+        except tokenize.TokenError:
+            return True
 
     def _enumeration(self, name: str, kind: dict[str, Any], choices: list[Any]) -> dict[str, Any]:
         return {"title": name, "description": "An enumeration.", "enum": choices, "type": kind.get("type", "string")}

@@ -37,7 +37,9 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
         return
     if not weights.is_fetched(model):
         megabytes = sum(file.size for file in weights.lock_of(model).files.values()) / 1e6
-        with _Timed(f"downloading {model.weights.source} ({megabytes:.0f} MB)", "downloaded, sha256 as in weights.lock"):
+        with _Timed(
+            f"downloading {model.weights.source} ({megabytes:.0f} MB)", "downloaded, sha256 as in weights.lock"
+        ):
             weights.fetch(model)
     with _Timed(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
         weights.derive(model, choice, converter, engines.module(choice.engine).convert)

@@ -56,7 +56,9 @@ def start(manifest: Manifest) -> Engine:
         WeightsError: its weights are missing or not what they should be.
     """
     choice = choose(manifest)
-    print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run")
+    print(
+        f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run"
+    )
     _import_while(lambda: weights.verify_derived(manifest, choice.engine), module(choice.engine).PACKAGES)
     place = weights.folder(manifest.slug, choice.engine)
     engine: Engine = module(choice.engine).start(place, choice, manifest.context_length)

@@ -32,7 +32,9 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     from models.engines import gguf_float16
 
     if dtype != "float16":
-        raise EngineError(f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest")
+        raise EngineError(
+            f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest"
+        )
     plain = folder / "model-f16.gguf"
     gguf_float16.write(source, plain)
 

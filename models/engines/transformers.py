@@ -65,9 +65,7 @@ class Transformers:
         return token_ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(
-            token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
     def chat_text(self, messages: Sequence[Message]) -> str:
@@ -149,7 +147,9 @@ def _supported(torch: Any, choice: EngineChoice) -> Any:
     """
     if choice.device == "cuda":
         if not torch.cuda.is_available():
-            raise EngineError("torch cannot use this machine's GPU: check that nvidia-smi works and the driver fits torch")
+            raise EngineError(
+                "torch cannot use this machine's GPU: check that nvidia-smi works and the driver fits torch"
+            )
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()

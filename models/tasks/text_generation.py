@@ -41,15 +41,19 @@ def load() -> "TextGeneration":
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
     model = manifest.selected()
-    return TextGeneration(engines.start(model), model.context_length)
+    return TextGeneration(engines.start(model), model.context_length, model.system_prompt)
 
 
 class TextGeneration:
-    """A loaded model. `context_length`: tokens that fit, prompt and output together."""
+    """A loaded model.
 
-    def __init__(self, engine: Engine, context_length: int) -> None:
+    `context_length`: tokens that fit, prompt and output together; `system_prompt`: for conversations that have none.
+    """
+
+    def __init__(self, engine: Engine, context_length: int, system_prompt: str | None = None) -> None:
         self.engine = engine
         self.context_length = context_length
+        self.system_prompt = system_prompt
 
     def generate(self, request: Request, cancellation: Cancellation, record_metric: RecordMetric) -> Iterator[str]:
         """The generated text, in pieces that never break a character nor hold any part of a stop string.
@@ -104,13 +108,24 @@ class TextGeneration:
         if request.raw and (request.messages is not None or request.system_prompt is not None):
             raise InputError("raw continues prompt as it is: leave out messages and system_prompt, or set raw to false")
         if request.messages is not None:
-            return self.engine.chat_text(_checked_messages(request.messages, request.system_prompt))
-        if not request.prompt:
+            messages = _checked_messages(request.messages)
+        elif not request.prompt:
             raise InputError("prompt is empty: send a prompt, or messages")
-        if request.raw:
+        elif request.raw:
             return request.prompt
-        user: Message = {"role": "user", "content": request.prompt}
-        return self.engine.chat_text(_checked_messages([user], request.system_prompt))
+        else:
+            messages = [{"role": "user", "content": request.prompt}]
+        return self.engine.chat_text(self._with_system_prompt(messages, request.system_prompt))
+
+    def _with_system_prompt(self, messages: list[Message], system_prompt: str | None) -> list[Message]:
+        if messages[0]["role"] == "system":
+            if system_prompt is not None:
+                raise InputError(
+                    "system_prompt and a message with the role system exclude each other: send one of them"
+                )
+            return messages
+        content = self.system_prompt if system_prompt is None else system_prompt
+        return messages if content is None else [{"role": "system", "content": content}, *messages]
 
     def _sampling(self, request: Request, prompt_tokens: int) -> Sampling:
         room = self.context_length - prompt_tokens
@@ -163,8 +178,8 @@ def _checked_stop(request: Request) -> list[str]:
     return stop
 
 
-def _checked_messages(messages: list[Any], system_prompt: str | None) -> list[Message]:
-    """The conversation, system prompt first.
+def _checked_messages(messages: list[Any]) -> list[Message]:
+    """The conversation as it was sent.
 
     Raises:
         InputError: it is not an alternation that a model can answer; names the message.
@@ -182,8 +197,4 @@ def _checked_messages(messages: list[Any], system_prompt: str | None) -> list[Me
             raise InputError(f"message {number} has the role system: only the first may")
     if messages[-1]["role"] != "user":
         raise InputError("the last message must have the role user: it is what the model answers")
-    if system_prompt is None:
-        return messages
-    if messages[0]["role"] == "system":
-        raise InputError("system_prompt and a message with the role system exclude each other: send one of them")
-    return [{"role": "system", "content": system_prompt}, *messages]
+    return messages

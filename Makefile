@@ -1,0 +1,77 @@
+# `make` alone lists the verbs. Variables: MODEL ENGINE DEVICE PROMPT INPUTS PORT TO PYTHON; see README.md.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+# The text of PROMPT reaches the script by the environment, as it was typed: quotes, dollar signs, newlines.
+ifneq ($(origin PROMPT),undefined)
+override PROMPT := $(value PROMPT)
+export PROMPT
+endif
+ifneq ($(MODEL),)
+export MODEL
+endif
+ifneq ($(ENGINE),)
+export ENGINE
+endif
+
+PORT ?= 5001
+PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --progress-bar off
+PY := .venv/bin/python -m
+GPU := $(if $(DEVICE),$(filter cuda,$(DEVICE)),$(shell nvidia-smi --list-gpus 2>/dev/null))
+RUNS := $(or $(ENGINE),$(if $(GPU),transformers,openvino))
+DEVICE_OPTION := $(if $(DEVICE),--device $(DEVICE))
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.$(RUNS) ## make .venv with what this machine needs (ENGINE=transformers for torch)
+
+predict: .venv/.$(RUNS) ## one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
+	@$(PY) scripts.predict $(INPUTS)
+
+serve: .venv/.$(RUNS) ## serve the model on 127.0.0.1 (PORT=5001), no Docker
+	@$(PY) scripts.serve --port $(PORT)
+
+weights: .venv/.$(RUNS) ## download, verify and convert the weights
+	@$(PY) scripts.weights
+
+test: .venv/.dev ## every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
+	@$(PY) pytest
+
+check: .venv/.dev ## lint, types, and whether the rendered files are current
+	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.render --check
+
+render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
+	@$(PY) scripts.render
+
+image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
+	@$(PY) scripts.image $(DEVICE_OPTION)
+
+container-predict: .venv/.$(RUNS) ## one prediction in the container: cog predict with PROMPT="..."
+	@$(PY) scripts.container_predict $(DEVICE_OPTION) $(INPUTS)
+
+push: .venv/.$(RUNS) ## push the container with cog: TO=r8.im/OWNER/MODEL DEVICE=cuda
+	@$(PY) scripts.push $(DEVICE_OPTION) "$(TO)"
+
+doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
+	@$(PY) scripts.doctor
+
+clean: ## remove .venv, weights and everything else that was made here
+	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup predict serve weights test check render image container-predict push doctor clean
+
+.venv/.python:
+	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2
+
+.venv/.openvino: .venv/.python requirements/text_generation.cpu.txt requirements/scripts.txt
+	@echo "installing the CPU packages into .venv, once" >&2
+	@$(PIP) -r requirements/text_generation.cpu.txt -r requirements/scripts.txt >&2 && touch $@
+
+.venv/.transformers: .venv/.python requirements/text_generation.txt requirements/scripts.txt
+	@echo "installing torch and the rest into .venv, once (some gigabytes)" >&2
+	@$(PIP) -r requirements/text_generation.txt -r requirements/scripts.txt >&2 && touch $@
+
+.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt
+	@$(PIP) -r requirements/dev.txt >&2 && touch $@

@@ -1,0 +1,98 @@
+"""python -m scripts.render [--check]
+
+Writes what follows from the selected model's manifest and from predict.py: cog.yaml, cog.cpu.yaml, .dockerignore and
+schemas/<class>.json. With --check it writes nothing and fails where a file differs from what would be written.
+"""
+
+import difflib
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from models import manifest
+from models.errors import TemplateError
+from models.manifest import Device, Manifest
+from models.weights import PROJECT
+from scripts import command, schema
+from scripts.openapi_frame import COG_VERSION
+
+PYTHON_VERSION = "3.11"
+CONFIGS: dict[Device, str] = {"cuda": "cog.yaml", "cpu": "cog.cpu.yaml"}
+
+
+def main(argv: list[str]) -> int:
+    """Write or check; 0 when all agree."""
+    return command.run(render, argv, "scripts.render")
+
+
+def render(
+    check: Annotated[bool, typer.Option("--check", help="write nothing; fail where a file differs")] = False,
+) -> None:
+    """Write what is rendered from the manifest and predict.py."""
+    drifted = []
+    for name, text in rendered(manifest.selected()).items():
+        path = PROJECT / name
+        present = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if present == text:
+            continue
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}", file=sys.stderr)
+            continue
+        drifted.append(name)
+        difference = difflib.unified_diff(present.splitlines(), text.splitlines(), name, "rendered", lineterm="", n=1)
+        print("\n".join(list(difference)[:20]), file=sys.stderr)
+    if drifted:
+        raise TemplateError(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
+
+
+def rendered(model: Manifest) -> dict[str, str]:
+    """Every rendered file, by its path from the project's folder."""
+    files = {config: cog_config(model, device) for device, config in CONFIGS.items()}
+    files[".dockerignore"] = docker_ignore(model)
+    for name in schema.class_names():
+        files[f"schemas/{name}.json"] = json.dumps(schema.generate(name), indent=2, sort_keys=True) + "\n"
+    return files
+
+
+def cog_config(model: Manifest, device: Device) -> str:
+    """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
+    requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
+    return f"""{_HEADER.format(slug=model.slug)}
+build:
+  gpu: {"true" if device == "cuda" else "false"}
+  python_version: "{PYTHON_VERSION}"
+  python_requirements: requirements/{requirements}.txt
+  sdk_version: "{COG_VERSION}"
+  run: # sdk_version alone takes the newest coglet, the runtime itself
+    - uv pip install --break-system-packages --no-cache coglet=={COG_VERSION}
+predict: predict.py:{model.predictor_class}
+environment:
+  - MODEL={model.slug}
+  - WEIGHTS_ROOT=baked
+"""
+
+
+def docker_ignore(model: Manifest) -> str:
+    """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked."""
+    return f"""{_HEADER.format(slug=model.slug)}
+*
+!cog.yaml
+!cog.cpu.yaml
+!predict.py
+!models
+models/catalog/*
+!models/catalog/{model.slug}
+!baked
+**/__pycache__
+"""
+
+
+_HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

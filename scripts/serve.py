@@ -1,0 +1,40 @@
+"""python -m scripts.serve [--port 5001]
+
+Serves the selected model with Cog's real HTTP server on 127.0.0.1, without Docker, until Ctrl-C.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from models import engines, manifest
+from scripts import command, local_server, weights
+
+
+def main(argv: list[str]) -> int:
+    """Serve until interrupted."""
+    return command.run(serve, argv, "scripts.serve")
+
+
+def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 5001) -> int:
+    """Serve the model on this machine (https://cog.run/http describes the routes)."""
+    model = manifest.selected()
+    weights.ensure(model, engines.choose(model))
+    with local_server.running(model, port, log=sys.stderr.buffer) as (address, process):
+        local_server.wait_until_ready(address, process)
+        print(
+            f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(address)}", file=sys.stderr, flush=True
+        )
+        return process.wait()
+
+
+def _example(address: str) -> str:
+    return (
+        f"curl -N {address}/predictions -H 'Content-Type: application/json' -H 'Accept: text/event-stream' "
+        """-d '{"input": {"prompt": "Why is the sea salty?"}}'"""
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
