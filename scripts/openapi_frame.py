@@ -1,7 +1,7 @@
 """The part of a Cog server's OpenAPI document that is the same for every model.
 
 Source: Cog 0.22, pkg/schema/openapi_spec.go.
-."""
+"""
 
 import copy
 from typing import Any
