@@ -30,7 +30,7 @@ class TextGeneration(BasePredictor):
             min_length=1,
         ),
         messages: list[dict] | None = Input(
-            description='A conversation instead of `prompt`: [{"role": "user", "content": "Hi"}]; or system, assistant.',
+            description='A whole chat instead of `prompt`: [{"role": "user", "content": "Hi"}]; or system, assistant.',
             default=None,
         ),
         system_prompt: str | None = Input(
