@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
 
 # The text of PROMPT reaches the script by the environment, as it was typed: quotes, dollar signs, newlines.
 ifneq ($(origin PROMPT),undefined)

@@ -18,6 +18,10 @@ class TextGeneration(BasePredictor):
         cancellation.install()
         self.model = text_generation.load()
 
+    def healthcheck(self) -> bool:
+        """Turns the server UNHEALTHY when the engine has failed for good."""
+        return self.model.is_healthy()
+
     # It returns a synchronous generator, the one form that Cog streams from many slots at once: models/cancellation.py
     # says why, and gives back the cancel signal that the form loses.
     @streaming

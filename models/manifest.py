@@ -39,12 +39,25 @@ class Weights(Strict):
     source: str = Field(pattern=r"^pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*$")
 
 
+class Architecture(Strict):
+    """The numbers that give the size of a decoder's key-value cache; `head_dim`: values a head."""
+
+    layers: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+
+    def cache_bytes_per_token(self, bytes_per_value: int) -> int:
+        """A key and a value for each head of each layer."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
+
+
 class EngineChoice(Strict):
-    """An engine on a device, and the number format that the weights are held in there."""
+    """An engine on a device, the number format of its weights, and the most its key-value cache may take (GiB)."""
 
     engine: EngineName
     device: Device
     dtype: Dtype
+    cache_gb: float = Field(gt=0)
 
 
 class Hardware(Strict):
@@ -100,6 +113,7 @@ class Manifest(Strict):
     tags: list[str]
     datasets: list[str]
     parameters: int = Field(gt=0)
+    architecture: Architecture
     context_length: int = Field(gt=0)
     system_prompt: str | None = None
     intended_use: str
@@ -171,7 +185,7 @@ def load(slug: str) -> Manifest:
         raise ManifestError(f"there is no model {slug!r}{_suggestion(slug, slugs())}: make {path}, or set MODEL")
     try:
         manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise ManifestError("\n".join(_explain(path, problem) for problem in error.errors())) from error

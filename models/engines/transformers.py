@@ -1,21 +1,26 @@
-"""transformers' generate, on CUDA or the CPU, one generation at a time.
+"""transformers' continuous batching: paged attention on CUDA (with CUDA graphs and flash attention) or the CPU.
 
-https://huggingface.co/docs/transformers/main_classes/text_generation
+https://huggingface.co/docs/transformers/continuous_batching
 """
 
-import queue
 import threading
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.engines.interface import Generation, Message, Sampling
+from models.engines import memory
+from models.engines.interface import Generation, Message
 from models.errors import EngineError
-from models.manifest import EngineChoice
+from models.manifest import EngineChoice, Manifest
 
 PACKAGES = ("torch", "transformers", "accelerate", "safetensors")
 CONVERTER = ("transformers", "safetensors", "gguf")
+
+_MAX_REQUESTS = 64
+_PAGE_TOKENS = 256
+_STEP_TOKENS = 2048
+_FAILURES_TO_GIVE_UP = 2
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
@@ -37,28 +42,32 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def start(folder: Path, choice: EngineChoice, context_length: int) -> "Transformers":
+def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "Transformers":
     """Load the files that `convert` made onto the chosen device."""
-    return Transformers(folder, choice)
+    return Transformers(manifest, choice, folder)
 
 
 class Transformers:
-    """One thread generates what was submitted, in order; each prediction reads its own generation."""
+    """The library's own thread steps while there are requests; each prediction reads its own generation."""
 
-    def __init__(self, folder: Path, choice: EngineChoice) -> None:
+    def __init__(self, manifest: Manifest, choice: EngineChoice, folder: Path) -> None:
         import torch
         import transformers
 
         self.name, self.device = choice.engine, choice.device
-        self._torch, self._transformers = torch, transformers
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
-        started = time.monotonic()
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self._model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, device_map=choice.device)
-        print(f"transformers: read onto {choice.device} in {self.dtype} in {time.monotonic() - started:.1f} s")
-        self._submitted: queue.SimpleQueue[Generation] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="transformers", daemon=True).start()
+        free = torch.cuda.mem_get_info()[0] if choice.device == "cuda" else memory.free_bytes()
+        self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
+        self._vocabulary: int = self._model.config.vocab_size
+        self._end_of_text: int = self._tokenizer.eos_token_id
+        self._lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+        self._count = 0
+        self._failures = 0
+        self._manager = self._batching(transformers)
 
     def encode(self, text: str) -> list[int]:
         token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, verbose=False)
@@ -73,70 +82,80 @@ class Transformers:
         return text
 
     def submit(self, generation: Generation) -> None:
-        self._submitted.put(generation)
+        from models.engines import request_sampling
 
-    def _run(self) -> None:
-        while True:
-            generation = self._submitted.get()
-            if not generation.wanted:
-                continue
-            try:
-                self._generate(generation)
-            except Exception as error:
-                generation.fail(error)
-
-    def _generate(self, generation: Generation) -> None:
-        sampling, end = generation.sampling, self._tokenizer.eos_token_id
-        prompt = self._torch.tensor([generation.prompt_ids], device=self._model.device)
-        self._transformers.set_seed(sampling.seed)
-        output = self._model.generate(
-            prompt,
-            attention_mask=self._torch.ones_like(prompt),
-            generation_config=self._config(sampling),
-            streamer=_Forwarder(generation, end),
-            stopping_criteria=[_unwanted(generation, self._torch)],
-        )
-        generation.finish("stop" if output[0, -1].item() == end else "length")
-
-    def _config(self, sampling: Sampling) -> Any:
-        greedy = sampling.temperature == 0
-        return self._transformers.GenerationConfig(
-            max_new_tokens=sampling.max_tokens,
-            do_sample=not greedy,
-            temperature=None if greedy else sampling.temperature,
-            top_p=None if greedy else sampling.top_p,
-            top_k=None if greedy else sampling.top_k,
-            repetition_penalty=sampling.repetition_penalty,
-            eos_token_id=self._tokenizer.eos_token_id,
-            pad_token_id=self._tokenizer.eos_token_id,
+        with self._lock:
+            self._count += 1
+            request_id = str(self._count)
+            self._running[request_id] = _Running(generation)
+            if not self._manager.is_running():
+                self._manager.start()
+        self._manager.add_request(
+            generation.prompt_ids,
+            request_id,
+            max_new_tokens=generation.sampling.max_tokens,
+            eos_token_id=-1 if generation.sampling.ignore_end else self._end_of_text,
+            streaming=True,
+            **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
 
+    def is_healthy(self) -> bool:
+        return self._failures < _FAILURES_TO_GIVE_UP
 
-class _Forwarder:
-    """What generate calls a streamer: the prompt first, then each new token."""
+    def _batching(self, transformers: Any) -> Any:
+        """A manager whose requests each sample by themselves, and whose outputs go straight to their generations."""
+        from models.engines import request_sampling
 
-    def __init__(self, generation: Generation, end_of_text: int) -> None:
-        self._generation, self._end_of_text, self._is_prompt = generation, end_of_text, True
+        config = transformers.ContinuousBatchingConfig(
+            page_size=_PAGE_TOKENS,
+            num_blocks=self.cache_tokens // _PAGE_TOKENS,
+            max_batch_tokens=_STEP_TOKENS,
+            max_requests_per_batch=_MAX_REQUESTS,
+            use_async_batching=False,
+        )
+        defaults = transformers.GenerationConfig(do_sample=False, eos_token_id=self._end_of_text)
+        manager = self._model.init_continuous_batching(defaults, config)
+        manager.logit_processor = request_sampling.processors(_MAX_REQUESTS, self._vocabulary, self._model.device)
+        self._penalty = manager.logit_processor.logits_processor[0]
+        manager.output_router.deliver = self._deliver
+        manager.output_router.deliver_batch = self._deliver_batch
+        return manager
 
-    def put(self, token_ids: Any) -> None:
-        if self._is_prompt:
-            self._is_prompt = False
+    def _deliver_batch(self, outputs: list[Any]) -> None:
+        for output in outputs:
+            self._deliver(output)
+
+    def _deliver(self, output: Any) -> None:
+        """Hand what is new in a request's output to its generation; called by the batching thread."""
+        running = self._running.get(output.request_id)
+        if running is None:
             return
-        wanted = [token_id for token_id in token_ids.flatten().tolist() if token_id != self._end_of_text]
-        if wanted:
-            self._generation.put(wanted)
+        generation = running.generation
+        token_ids = output.generated_tokens[running.sent :]
+        running.sent += len(token_ids)
+        self._failures = 0 if token_ids else self._failures
+        ended = token_ids[-1:] == [self._end_of_text] and not generation.sampling.ignore_end
+        if output.error is not None:
+            self._failures += 1
+            generation.fail(RuntimeError(output.error))
+        elif token_ids[: -1 if ended else None]:
+            generation.put(token_ids[: -1 if ended else None])
+        if output.is_finished():
+            generation.finish("stop" if ended else "length")
+        elif generation.wanted:
+            return
+        else:
+            self._manager.cancel_request(output.request_id)
+        del self._running[output.request_id]
+        self._penalty.release(output.request_id)
 
-    def end(self) -> None:
-        pass
 
+@dataclass
+class _Running:
+    """A generation and how many of its tokens were handed over."""
 
-def _unwanted(generation: Generation, torch: Any) -> Any:
-    """A stopping criterion that ends a cancelled generation at the next token."""
-
-    def criterion(token_ids: Any, scores: Any, **_: Any) -> Any:
-        return torch.full((token_ids.shape[0],), not generation.wanted, device=token_ids.device)
-
-    return criterion
+    generation: Generation
+    sent: int = 0
 
 
 def _supported(torch: Any, choice: EngineChoice) -> Any:
@@ -147,9 +166,7 @@ def _supported(torch: Any, choice: EngineChoice) -> Any:
     """
     if choice.device == "cuda":
         if not torch.cuda.is_available():
-            raise EngineError(
-                "torch cannot use this machine's GPU: check that nvidia-smi works and the driver fits torch"
-            )
+            raise EngineError("torch cannot use this machine's GPU: check that nvidia-smi works and fits torch")
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -41,19 +41,25 @@ def load() -> "TextGeneration":
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
     model = manifest.selected()
-    return TextGeneration(engines.start(model), model.context_length, model.system_prompt)
+    engine = engines.start(model)
+    return TextGeneration(engine, min(model.context_length, engine.cache_tokens), model.system_prompt)
 
 
 class TextGeneration:
     """A loaded model.
 
-    `context_length`: tokens that fit, prompt and output together; `system_prompt`: for conversations that have none.
+    `context_length`: tokens that fit, prompt and output together, in the model's context and in the engine's cache;
+    `system_prompt`: for conversations that have none.
     """
 
     def __init__(self, engine: Engine, context_length: int, system_prompt: str | None = None) -> None:
         self.engine = engine
         self.context_length = context_length
         self.system_prompt = system_prompt
+
+    def is_healthy(self) -> bool:
+        """Whether the engine can still answer."""
+        return self.engine.is_healthy()
 
     def generate(self, request: Request, cancellation: Cancellation, record_metric: RecordMetric) -> Iterator[str]:
         """The generated text, in pieces that never break a character nor hold any part of a stop string.
@@ -79,9 +85,14 @@ class TextGeneration:
         self.engine.submit(generation)
         try:
             yield from self._pieces(generation, stop_strings, measures)
+        except GeneratorExit:
+            generation.finish_reason = "cancelled"
+            raise
         finally:
             generation.wanted = False
-            measures.record(record_metric, generation.finish_reason or "cancelled")
+            measures.record(record_metric)
+            if generation.finish_reason:
+                record_metric("finish_reason", generation.finish_reason)
         if generation.finish_reason == "cancelled":
             raise asyncio.CancelledError
 
@@ -131,7 +142,7 @@ class TextGeneration:
         room = self.context_length - prompt_tokens
         if room < 1:
             raise InputError(
-                f"the prompt has {prompt_tokens} tokens and the model's context holds {self.context_length}, "
+                f"the prompt has {prompt_tokens} tokens and {self.context_length} fit, "
                 f"answer included: shorten it to at most {self.context_length - 1}"
             )
         return Sampling(
@@ -160,9 +171,8 @@ class _Measures:
             self._first, self._first_count = self._last, tokens
         self._tokens += tokens
 
-    def record(self, record_metric: RecordMetric, finish_reason: str) -> None:
+    def record(self, record_metric: RecordMetric) -> None:
         record_metric("output_token_count", self._tokens)
-        record_metric("finish_reason", finish_reason)
         if self._first is None:
             return
         record_metric("time_to_first_token", round(self._first - self._started, 4))

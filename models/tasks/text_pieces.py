@@ -33,15 +33,13 @@ class TextPieces:
         piece = text[len(self._sent) :]
         self._sent = text
         if len(self._window) > _WINDOW:
-            kept = self._window[-_WINDOW // 4 :]
-            kept_text = self._decode(kept)
-            if not kept_text.startswith(_UNFINISHED):
-                self._window, self._sent = kept, kept_text
+            self._window = self._window[-_WINDOW // 4 :]
+            self._sent = self._decode(self._window)
         return piece
 
 
 class StopStrings:
-    """Cuts text before the first stop string, and holds back what could become the beginning of one."""
+    """Cuts text before the stop string that is complete first, and holds back what could become one."""
 
     def __init__(self, stop_strings: Sequence[str]) -> None:
         self._stop_strings = list(stop_strings)
@@ -53,10 +51,10 @@ class StopStrings:
         if self.found:
             return ""
         text = self._held + text
-        ends = [at for stop in self._stop_strings if (at := text.find(stop)) >= 0]
-        if ends:
+        met = [(at + len(stop), at) for stop in self._stop_strings if (at := text.find(stop)) >= 0]
+        if met:
             self.found, self._held = True, ""
-            return text[: min(ends)]
+            return text[: min(met)[1]]
         keep = self._possible_beginning(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -1,0 +1,38 @@
+"""How large a key-value cache may be: what the manifest allows, and never past what the device has free."""
+
+from pathlib import Path
+
+from models.errors import EngineError
+from models.manifest import EngineChoice, Manifest
+
+_SHARE_OF_FREE = 0.5
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: int, page: int) -> int:
+    """Tokens that the cache of `choice` holds, in whole pages of `page` tokens.
+
+    Raises:
+        EngineError: not even one page fits.
+    """
+    token_bytes = manifest.architecture.cache_bytes_per_token(bytes_per_value)
+    budget = min(choice.cache_gb * 2**30, free_bytes * _SHARE_OF_FREE)
+    tokens = int(budget // (token_bytes * page)) * page
+    if tokens == 0:
+        raise EngineError(
+            f"{free_bytes / 1e6:.0f} MB free on {choice.device} leave no room for a key-value cache of "
+            f"{token_bytes / 1e3:.0f} kB a token: free some memory, or raise cache_gb in the manifest"
+        )
+    return tokens
+
+
+def free_bytes() -> int:
+    """Memory that this process may still take: the machine's, or its container's limit where that is lower."""
+    import psutil
+
+    available: int = psutil.virtual_memory().available
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        return min(available, limit - int((_CGROUP / "memory.current").read_text()))
+    except (OSError, ValueError):  # no control group, or no limit ("max")
+        return available

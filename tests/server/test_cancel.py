@@ -1,0 +1,113 @@
+"""Cancelling, by HTTP or by going away, ends the generation and frees its slot."""
+
+import random
+from contextlib import ExitStack
+
+from tests.server.live_server import ENDLESS, SLOTS, LiveServer, eventually
+
+
+def test_http_cancel_ends_the_prediction(each_server: LiveServer):
+    with each_server.stream(**ENDLESS) as stream:
+        for _ in range(3):
+            stream.until("output")
+        stream.cancel()
+        completed = stream.until("completed")
+    assert completed["status"] == "canceled"
+    assert completed["metrics"]["finish_reason"] == "cancelled"
+    assert completed["metrics"]["output_token_count"] < ENDLESS["max_tokens"]
+    each_server.assert_answers()
+
+
+def test_cancel_before_the_first_token(server: LiveServer):
+    with server.stream(prompt="A long way to the first token. " * 900, max_tokens=5) as stream:
+        stream.until("metric")
+        stream.cancel()
+        assert stream.until("completed")["status"] == "canceled"
+    assert stream.chunks == []
+    server.assert_answers()
+
+
+def test_cancel_while_another_prediction_has_the_engine(transformers_server: LiveServer):
+    """Transformers generates one at a time: the second waits for the first."""
+    with transformers_server.stream(**ENDLESS) as first:
+        first.until("output")
+        with transformers_server.stream(**ENDLESS) as second:
+            second.until("metric")
+            second.cancel()
+            assert second.until("completed")["status"] == "canceled"
+        first.until("output")
+        first.cancel()
+        assert first.until("completed")["status"] == "canceled"
+    assert second.chunks == []
+    transformers_server.assert_answers()
+
+
+def test_cancelling_one_lets_the_others_run(server: LiveServer):
+    short = ENDLESS | {"max_tokens": 60}
+    alone = server.predict(**short)["output"]
+    with server.stream(**ENDLESS) as cancelled, server.stream(**short) as other:
+        cancelled.until("output")
+        other.until("output")
+        cancelled.cancel()
+        assert cancelled.until("completed")["status"] == "canceled"
+        completed = other.until("completed")
+    assert completed["status"] == "succeeded"
+    assert completed["metrics"]["output_token_count"] == 60
+    assert "".join(completed["output"])[:40] == "".join(alone)[:40]
+
+
+def test_a_dropped_connection_ends_the_generation(transformers_server: LiveServer):
+    """Transformers generates one at a time: it answers again only when the endless text is given up."""
+    with transformers_server.stream(**ENDLESS) as dropped:
+        dropped.until("output")
+    transformers_server.assert_answers()
+
+
+def test_a_dropped_connection_frees_its_slot(server: LiveServer):
+    with ExitStack() as stack:
+        kept = [stack.enter_context(server.stream(**ENDLESS)) for _ in range(SLOTS - 1)]
+        with server.stream(**ENDLESS) as dropped:
+            dropped.until("metric")
+            assert server.post(prompt="Hi").status_code == 409
+        with ExitStack() as attempts:
+
+            def accepted() -> bool:
+                stream = attempts.enter_context(server.stream(**ENDLESS))
+                return stream.status_code == 200
+
+            eventually(accepted, "the dropped prediction's slot")
+        # The others, just as long, still run: the slot was not free because its prediction was done.
+        for stream in kept:
+            stream.cancel()
+        assert {stream.until("completed")["status"] for stream in kept} == {"canceled"}
+    server.assert_answers()
+
+
+def test_cancel_right_after_the_start_is_never_lost(server: LiveServer):
+    """Before the runtime has handed the prediction over there is nothing to interrupt yet, but it must not run on."""
+    statuses = []
+    for _ in range(40):
+        with server.stream(**ENDLESS | {"max_tokens": 30}) as stream:
+            stream.cancel()
+            statuses.append(stream.until("completed")["status"])
+    assert statuses == ["canceled"] * 40
+
+
+def test_forty_cancellations_leak_no_slot(server: LiveServer):
+    choices = random.Random(40)
+    for _ in range(40):
+        with server.stream(**ENDLESS | {"max_tokens": 200}) as stream:
+            for _ in range(choices.randrange(12)):
+                next(iter(stream))
+            if choices.random() < 0.5:
+                stream.cancel()
+                stream.until("completed")
+    with ExitStack() as stack:
+        streams = []
+        for _ in range(SLOTS):
+            eventually(lambda: server.health() == "READY", "a free slot")
+            streams.append(stack.enter_context(server.stream(**ENDLESS)))
+        assert [stream.status_code for stream in streams] == [200] * SLOTS
+        for stream in streams:
+            stream.until("output")
+    server.assert_answers()
