@@ -6,16 +6,22 @@ streams the text to standard output and everything else to standard error. Ctrl-
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
 
 from models import engines, manifest
 from scripts import command, inputs, local_server, schema, weights
+
+_CANCEL_SECONDS = 2
 
 
 def main(argv: list[str]) -> int:
@@ -52,14 +58,38 @@ def _predict(address: str, process: subprocess.Popen[bytes], given: dict[str, An
             if response.status_code != 200:
                 print(_refusal(json.loads(response.read())), file=sys.stderr)
                 return 1
-            events = EventSource(response).iter_sse()
-            try:
-                return _follow(events)
-            except KeyboardInterrupt:
-                httpx.post(f"{prediction}/cancel")
-                return _follow(events)
+            with _cancelling(f"{prediction}/cancel"):
+                return _follow(EventSource(response).iter_sse())
     except httpx.TransportError as error:
         raise local_server.ServerError(f"the server's connection broke ({error}): make doctor") from error
+
+
+@contextmanager
+def _cancelling(url: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM cancel the prediction and let its stream end; a second one, or no end in time, interrupts."""
+    import httpx
+
+    asked, ended = threading.Event(), threading.Event()
+
+    def cancel() -> None:
+        with suppress(httpx.HTTPError):  # the server may have ended before it could answer
+            httpx.post(url)
+        if not ended.wait(_CANCEL_SECONDS):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        threading.Thread(target=cancel, daemon=True).start()
+
+    handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        ended.set()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _follow(events: Any) -> int:
