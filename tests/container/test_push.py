@@ -4,13 +4,11 @@ Nothing here can reach Replicate's own registry: r8.im is pushed to only where t
 and for the engine, and every push goes without credentials.
 """
 
-import socket
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
-import docker
 import httpx
 import pytest
 
@@ -40,19 +38,6 @@ def registry() -> str:
     except httpx.HTTPError as error:
         host.lacks(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
     return REGISTRY
-
-
-@pytest.fixture
-def r8_im(engine: docker.DockerClient) -> str:
-    """The name r8.im, where it is this machine's registry and not Replicate's."""
-    try:
-        addresses = {info[4][0] for info in socket.getaddrinfo("r8.im", 80)}
-    except OSError:
-        addresses = set()
-    known_to_engine = engine.info()["RegistryConfig"]["IndexConfigs"].get("r8.im", {"Secure": True})
-    if addresses != {"127.0.0.1"} or known_to_engine["Secure"]:
-        pytest.skip("r8.im is not a registry of this machine, and tests never push to Replicate's")
-    return "r8.im"
 
 
 def push(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -73,7 +73,7 @@ def test_a_dropped_connection_frees_its_slot(server: LiveServer):
 
             def accepted() -> bool:
                 stream = attempts.enter_context(server.stream(**ENDLESS))
-                return stream.status_code == 200
+                return stream.status_code == 200 and bool(stream.until("output"))
 
             eventually(accepted, "the dropped prediction's slot")
         # The others, just as long, still run: the slot was not free because its prediction was done.
