@@ -6,7 +6,10 @@ runs to its end. The runtime submits every prediction with `asyncio.run_coroutin
 that it gets back (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that
 each prediction's coroutine sees a `Cancellation` which the future's `cancel` requests.
 
-tests/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file can go.
+What this cannot mend: a cancel that comes in the moment before the runtime hands the prediction over is lost there, and
+the prediction runs to its end.
+
+tests/server/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file can go.
 """
 
 import asyncio

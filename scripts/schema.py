@@ -8,7 +8,9 @@ running it; what Cog would drop or garble silently (a bound that is no literal) 
 import ast
 import io
 import json
+import os
 import sys
+import tempfile
 import tokenize
 from pathlib import Path
 from typing import Any
@@ -234,7 +236,9 @@ def write_for_server(class_name: str) -> Path:
     """Put the schema where Cog's server looks for it, relative to the folder it runs in."""
     path = PROJECT / ".cog" / "openapi_schema.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(generate(class_name)), encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(generate(class_name), file)
+    os.replace(file.name, path)
     return path
 
 

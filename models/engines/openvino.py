@@ -4,6 +4,7 @@ https://openvinotoolkit.github.io/openvino.genai/ (ContinuousBatchingPipeline, G
 """
 
 import queue
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,8 +75,8 @@ class OpenVino:
         token_ids = self._encode(text)
         if len(token_ids) < self._tokenizer_limit:
             return token_ids
-        # OpenVINO's tokenizer cuts at the context length: count a longer text piece by piece.
-        pieces = (text[start : start + 2000] for start in range(0, len(text), 2000))
+        # OpenVINO's tokenizer cuts at the context length: count a longer text piece by piece, cut before spaces.
+        pieces = re.findall(r".{1,2000}(?= |$)|.{1,2000}", text, re.DOTALL)
         return [token_id for piece in pieces for token_id in self._encode(piece)]
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -24,6 +24,7 @@ from transformers.generation.logits_process import (
 from models.engines.interface import Sampling
 
 _MASK = 0xFFFFFFFF
+_GREEDY = -1
 
 
 def processors(max_requests: int, vocabulary: int, device: torch.device) -> ContinuousBatchingLogitsProcessorList:
@@ -45,14 +46,14 @@ def processors(max_requests: int, vocabulary: int, device: torch.device) -> Cont
 
 
 def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
-    """A request's keyword arguments for these processors; greedy is a choice among one."""
+    """A request's keyword arguments for these processors."""
     greedy = sampling.temperature == 0
     return {
         "repetition_penalty": float(sampling.repetition_penalty),
         "temperature": 1.0 if greedy else float(sampling.temperature),
-        "top_k": 1 if greedy else min(sampling.top_k or vocabulary, vocabulary),
+        "top_k": vocabulary if greedy else min(sampling.top_k or vocabulary, vocabulary),
         "top_p": 1.0 if greedy else float(sampling.top_p),
-        "seed": sampling.seed,
+        "seed": _GREEDY if greedy else sampling.seed,
     }
 
 
@@ -108,7 +109,8 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
 class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     """Draws from the scores' distribution by adding Gumbel noise, and leaves the winner as the only candidate.
 
-    The noise of a token is a hash of (seed, position, token id): no state, so it works inside a CUDA graph.
+    The noise of a token is a hash of (seed, position, token id): no state, so it works inside a CUDA graph. A greedy
+    request has the key 0, which means no noise.
     Source of the trick: https://arxiv.org/abs/1411.0030; of the hash: MurmurHash3's 32-bit finaliser.
     """
 
@@ -127,15 +129,18 @@ class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         token_ids = torch.arange(scores.size(1), device=scores.device)
         bits = _mixed(keys ^ _mixed(token_ids + 1))
         uniform = (bits.double() + 0.5) / (_MASK + 1)
-        winner = (scores - torch.log(-torch.log(uniform)).float()).argmax(dim=-1, keepdim=True)
+        noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0).float()
+        winner = (scores + noise).argmax(dim=-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter(-1, winner, 0.0)
 
 
 def _key(state: Any) -> int:
-    """32 bits from a request's seed and its position, as torch's int32 holds them."""
-    seed = state.logit_processor_kwargs.get("seed", 0)
+    """32 bits from a request's seed and its position, as torch's int32 holds them; 0 for a greedy one."""
+    seed = state.logit_processor_kwargs.get("seed", _GREEDY)
+    if seed == _GREEDY:
+        return 0
     position = len(state.initial_tokens) + len(state.generated_tokens)
-    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ position)))
+    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ position))) or 1
     return mixed - (1 << 32) if mixed >= 1 << 31 else mixed
 
 
