@@ -58,10 +58,13 @@ push: .venv/.$(RUNS) ## push the container with cog: TO=r8.im/OWNER/MODEL DEVICE
 doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
 	@$(PY) scripts.doctor
 
+bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
+	@$(PY) scripts.bench $(if $(URL),--url $(URL))
+
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights test check render image container-predict push doctor clean
+.PHONY: help setup predict serve weights test check render image container-predict push doctor bench clean
 
 .venv/.python:
 	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2

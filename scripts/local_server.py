@@ -52,20 +52,27 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
             f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
         )
     schema.write_for_server(manifest.predictor_class)
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PORT": str(port),
+    environment = {
         "MODEL": manifest.slug,
         "COG_PREDICT_TYPE_STUB": f"predict.py:{manifest.predictor_class}",
         "COG_MAX_CONCURRENCY": str(schema.max_concurrency(manifest.predictor_class)),
+    }
+    return start_in(PROJECT, port, environment, log)
+
+
+def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start Cog's server in the folder `place`; `variables` name the class that it serves."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PORT": str(port),
         "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
     }
     command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
     output = log or subprocess.DEVNULL
     return subprocess.Popen(
         command,
-        cwd=PROJECT,
-        env=environment,
+        cwd=place,
+        env=environment | variables,
         stdout=output,
         stderr=output,
         stdin=subprocess.DEVNULL,

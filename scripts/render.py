@@ -1,7 +1,7 @@
 """python -m scripts.render [--check]
 
-Writes what follows from the selected model's manifest and from predict.py: cog.yaml, cog.cpu.yaml, .dockerignore and
-schemas/<class>.json. With --check it writes nothing and fails where a file differs from what would be written.
+Writes what follows from the selected model's manifest and from predict.py: cog.yaml, cog.cpu.yaml, .dockerignore,
+schemas/<class>.json and the benchmark in README.md. With --check it writes nothing and fails where a file differs from what would be written.
 """
 
 import difflib
@@ -16,9 +16,11 @@ from models.errors import TemplateError
 from models.manifest import Device, Manifest
 from models.weights import PROJECT
 from scripts import command, schema
+from scripts.benchmark import report
 from scripts.openapi_frame import COG_VERSION
 
 PYTHON_VERSION = "3.11"
+BENCHMARKS = "benchmarks"
 CONFIGS: dict[Device, str] = {"cuda": "cog.yaml", "cpu": "cog.cpu.yaml"}
 
 
@@ -53,6 +55,7 @@ def rendered(model: Manifest) -> dict[str, str]:
     """Every rendered file, by its path from the project's folder."""
     files = {config: cog_config(model, device) for device, config in CONFIGS.items()}
     files[".dockerignore"] = docker_ignore(model)
+    files["README.md"] = with_benchmark((PROJECT / "README.md").read_text(encoding="utf-8"), model)
     for name in schema.class_names():
         files[f"schemas/{name}.json"] = json.dumps(schema.generate(name), indent=2, sort_keys=True) + "\n"
     return files
@@ -89,6 +92,20 @@ models/catalog/*
 !baked
 **/__pycache__
 """
+
+
+def with_benchmark(readme: str, model: Manifest) -> str:
+    """README.md with the table and chart of the model's newest receipt between its two markers."""
+    receipts = [
+        json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / BENCHMARKS / model.slug).glob("*.json")
+    ]
+    before, start, rest = readme.partition("<!-- benchmark -->\n")
+    _, end, after = rest.partition("<!-- end of benchmark -->")
+    if not receipts or not end:
+        return readme
+    newest = max(receipts, key=lambda receipt: str(receipt["date"]))
+    chart = f"{BENCHMARKS}/{model.slug}/{newest['machine']['slug']}.png"
+    return f"{before}{start}{report.markdown(newest, chart)}\n{end}{after}"
 
 
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."

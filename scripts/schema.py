@@ -64,13 +64,13 @@ def class_names() -> list[str]:
     return [cls.name for cls in _classes(_source()) if _predict_of(cls)]
 
 
-def generate(class_name: str) -> dict[str, Any]:
-    """The OpenAPI document of a class of predict.py.
+def generate(class_name: str, path: Path | None = None) -> dict[str, Any]:
+    """The OpenAPI document of a class of predict.py, or of the file at `path`.
 
     Raises:
         SchemaError: there is no such class, or Cog would not understand it; names the line.
     """
-    source = _source()
+    source = _source(path)
     cls = next((cls for cls in _classes(source) if cls.name == class_name), None)
     predict = _predict_of(cls) if cls else None
     if predict is None:
@@ -94,8 +94,8 @@ def max_concurrency(class_name: str) -> int:
     return 1
 
 
-def _source() -> str:
-    return (PROJECT / "predict.py").read_text(encoding="utf-8")
+def _source(path: Path | None = None) -> str:
+    return (path or PROJECT / "predict.py").read_text(encoding="utf-8")
 
 
 def _classes(source: str) -> list[ast.ClassDef]:

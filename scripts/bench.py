@@ -1,0 +1,183 @@
+"""python -m scripts.bench [--repeats 3] [--streams 1,2,4,8,16] [--url http://127.0.0.1:5000] [--only server,baseline]
+
+Measures the bare engine, this project's Cog server, its container, any other Cog server by its URL, and a baseline that
+does what Cog's streaming example does; writes benchmarks/<model>/<machine>.json and the chart made from it.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from models import engines, manifest
+from models.manifest import EngineChoice, Manifest
+from models.weights import PROJECT
+from scripts import command, image, weights
+from scripts.benchmark import load, report, subjects
+
+LABELS = {
+    "baseline": "Cog's streaming example (baseline)",
+    "engine": "the bare engine",
+    "server": "this template's Cog server",
+    "container": "its container",
+    "url": "the server at the given URL",
+}
+PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
+
+
+def main(argv: list[str]) -> int:
+    """Measure; 0 when every target that was measured is reached."""
+    return command.run(bench, argv, "scripts.bench")
+
+
+def bench(
+    repeats: Annotated[int, typer.Option(min=1)] = 3,
+    streams: Annotated[str, typer.Option(help="numbers of streams, by commas")] = "1,2,4,8,16",
+    only: Annotated[str, typer.Option(help=f"some of {', '.join(LABELS)}, by commas")] = "",
+    url: Annotated[str, typer.Option(help="another Cog server to compare with")] = "",
+) -> int:
+    """Measure and write the receipt."""
+    model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
+    choice = engines.choose(model)
+    receipt = _measure(model, choice, _wanted(only, url), url, counts, repeats)
+    target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
+    if only:
+        print("only a part was measured: no receipt is written", file=sys.stderr)
+    else:
+        target.parent.mkdir(exist_ok=True)
+        target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+        report.draw(receipt, target)
+        print(f"wrote {target.relative_to(PROJECT)}.json, .png and .svg; README.md: make render", file=sys.stderr)
+    return _print(receipt, counts)
+
+
+def _measure(
+    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, counts: list[int], repeats: int
+) -> report.Receipt:
+    weights.ensure(model, choice)
+    weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
+    if "container" in wanted:
+        image.build(model, choice.device)
+    starting: dict[str, AbstractContextManager[subjects.Subject]] = {
+        "baseline": subjects.baseline(model),
+        "engine": subjects.bare_engine(model, choice),
+        "server": subjects.local(model),
+        "container": subjects.container(f"{model.slug}:{choice.device}", choice.device),
+        "url": subjects.served(url),
+    }
+    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
+        running = {}
+        for name in progress.track(wanted, description="starting"):
+            running[name] = stack.enter_context(starting[name])
+        samples = _samples(running, prompts, counts, repeats, progress)
+        measured = {
+            name: {
+                "start_seconds": round(subject.start_seconds, 2),
+                "peak_memory_mb": round(subject.peak_memory() / 1e6),
+                "streams": {str(count): report.row(samples[name, count]) for count in counts},
+            }
+            for name, subject in running.items()
+        }
+    return _receipt(model, choice, counts, repeats) | {"subjects": measured}
+
+
+def _samples(
+    running: dict[str, subjects.Subject], prompts: list[str], counts: list[int], repeats: int, progress: Progress
+) -> dict[tuple[str, int], list[load.Sample]]:
+    """Warm up, then every subject with every number of streams in turn, as often as there are repeats."""
+    for subject in running.values():
+        subject.run(prompts[:2])
+    samples: dict[tuple[str, int], list[load.Sample]] = {(name, count): [] for name in running for count in counts}
+    task = progress.add_task("measuring", total=repeats * len(samples))
+    for _ in range(repeats):
+        for count in counts:
+            for name, subject in running.items():
+                progress.update(task, description=f"{name}, {count} streams")
+                samples[name, count].append(subject.run([prompts[number % len(prompts)] for number in range(count)]))
+                progress.advance(task)
+    return samples
+
+
+def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: int) -> dict[str, Any]:
+    installed = {name: importlib.metadata.version(name) for name in PACKAGES}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True).stdout.strip()
+    return {
+        "model": model.title,
+        "date": datetime.date.today().isoformat(),
+        "commit": commit,
+        "machine": _machine(choice),
+        "versions": {"python": platform.python_version()} | installed,
+        "settings": {
+            "engine": choice.model_dump(),
+            "streams": counts,
+            "repeats": repeats,
+            "input_tokens": 32,
+            "output_tokens": load.OUTPUT_TOKENS,
+        },
+        "labels": LABELS,
+    }
+
+
+def _machine(choice: EngineChoice) -> dict[str, Any]:
+    if choice.device == "cuda":
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        name = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()[0]
+    else:
+        name = _cpu_name()
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {os.cpu_count()} cores".lower()).strip("-")
+    return {"name": name, "slug": slug, "cores": os.cpu_count(), "system": platform.platform()}
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _wanted(only: str, url: str) -> list[str]:
+    if only:
+        names = only.split(",")
+        unknown = [name for name in names if name not in LABELS]
+        if unknown:
+            raise command.UsageError(f"there is no subject {unknown[0]!r}: {', '.join(LABELS)}")
+        return names
+    has_cog = shutil.which("cog") is not None and shutil.which("docker") is not None
+    if not has_cog:
+        print("no container is measured: make doctor says what it needs", file=sys.stderr)
+    return ["baseline", "engine", "server", *(["container"] if has_cog else []), *(["url"] if url else [])]
+
+
+def _print(receipt: report.Receipt, counts: list[int]) -> int:
+    console = Console()
+    table = Table("tokens a second", *[f"{count} streams" for count in counts], "start", "peak memory")
+    for name, measured in receipt["subjects"].items():
+        rates = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
+        table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
+    console.print(table)
+    targets = Table("must reach", "bound", "measured", "")
+    for target in report.TARGETS:
+        value, sign = target.value(receipt), "at least" if target.at_least else "at most"
+        shown = "" if value is None else f"{value:.2f} {target.unit}"
+        targets.add_row(target.what, f"{sign} {target.bound:g} {target.unit}", shown, target.verdict(receipt))
+    console.print(targets)
+    return command.REFUSED if any(target.verdict(receipt) == "missed" for target in report.TARGETS) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

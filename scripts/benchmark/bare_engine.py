@@ -1,0 +1,56 @@
+"""python -m scripts.benchmark.bare_engine
+
+The engine without Cog: reads a JSON list of prompts a line, runs them at once, writes the sample as one JSON line.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+
+from models import engines, manifest
+from models.engines.interface import Engine, Generation, Sampling
+from scripts.benchmark import load
+
+
+def main(argv: list[str]) -> int:
+    """Answer until standard input ends."""
+    with redirect_stdout(sys.stderr):
+        engine = engines.start(manifest.selected())
+    for line in sys.stdin:
+        print(json.dumps(asdict(_run(engine, json.loads(line)))), flush=True)
+    return 0
+
+
+def _run(engine: Engine, prompts: Sequence[str]) -> load.Sample:
+    streams = [load.Stream() for _ in prompts]
+    sampling = Sampling(load.OUTPUT_TOKENS, 0, 1, 0, 1, 0)
+    generations = [Generation(engine.encode(prompt), sampling) for prompt in prompts]
+    started = time.perf_counter()
+    for generation in generations:
+        engine.submit(generation)
+    threads = [
+        threading.Thread(target=_read, args=(generation, stream, started))
+        for generation, stream in zip(generations, streams, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return load.summed(streams, time.perf_counter() - started)
+
+
+def _read(generation: Generation, stream: load.Stream, started: float) -> None:
+    stream.input_tokens = len(generation.prompt_ids)
+    for token_ids in generation:
+        now = time.perf_counter() - started
+        stream.first = stream.first or now
+        stream.arrivals.append(now)
+        stream.output_tokens += len(token_ids)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

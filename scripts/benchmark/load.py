@@ -1,0 +1,117 @@
+"""The load: N streams at once against a Cog server, and what each of them saw."""
+
+import http.client
+import json
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+OUTPUT_TOKENS = 128
+_BUSY_SECONDS = 0.005
+
+
+@dataclass
+class Stream:
+    """What one stream saw; times in seconds, from when its request was first sent."""
+
+    first: float = 0.0
+    arrivals: list[float] = field(default_factory=list)
+    ended: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of N streams: tokens a second of all together, and the times that the streams saw (seconds)."""
+
+    tokens_per_second: float
+    output_tokens: list[int]
+    input_tokens: list[int]
+    first_tokens: list[float]
+    gaps: list[float]
+
+
+def inputs_of(prompt: str) -> dict[str, Any]:
+    """The same work for every subject: greedy, to the full length."""
+    return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": OUTPUT_TOKENS}
+
+
+def run(address: str, prompts: Sequence[str]) -> Sample:
+    """One stream a prompt, all at once; a full server is asked again until it takes the stream."""
+    streams = [Stream() for _ in prompts]
+    barrier = threading.Barrier(len(prompts) + 1)
+    threads = [
+        threading.Thread(target=_stream, args=(address, prompt, stream, barrier))
+        for prompt, stream in zip(prompts, streams, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return summed(streams, time.perf_counter() - started)
+
+
+def summed(streams: Sequence[Stream], seconds: float) -> Sample:
+    """The sample of streams that together took `seconds`."""
+    return Sample(
+        tokens_per_second=sum(stream.output_tokens for stream in streams) / seconds,
+        output_tokens=[stream.output_tokens for stream in streams],
+        input_tokens=[stream.input_tokens for stream in streams],
+        first_tokens=[stream.first for stream in streams],
+        gaps=[later - earlier for s in streams for earlier, later in zip(s.arrivals, s.arrivals[1:], strict=False)],
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of `values` lies."""
+    if len(values) < 2:
+        return values[0] if values else 0.0
+    return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
+
+
+def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrier) -> None:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
+    body = json.dumps({"input": inputs_of(prompt)})
+    barrier.wait()
+    started = time.perf_counter()
+    response = _accepted(connection, body)
+    received = bytearray()
+    while chunk := response.read1(1 << 16):
+        now = time.perf_counter() - started
+        received += chunk
+        if events := chunk.count(b"event: output"):
+            stream.first = stream.first or now
+            stream.arrivals += [now] * events
+    stream.ended = time.perf_counter() - started
+    connection.close()
+    _read_completed(bytes(received), stream)
+
+
+def _accepted(connection: http.client.HTTPConnection, body: str) -> http.client.HTTPResponse:
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    while True:
+        connection.request("POST", "/predictions", body, headers)
+        response = connection.getresponse()
+        if response.status == 200:
+            return response
+        answer = response.read()
+        if response.status != 409:
+            raise RuntimeError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
+        time.sleep(_BUSY_SECONDS)
+
+
+def _read_completed(received: bytes, stream: Stream) -> None:
+    _, _, completed = received.rpartition(b"event: completed\ndata: ")
+    prediction = json.loads(completed)
+    if prediction["status"] != "succeeded":
+        raise RuntimeError(f"a prediction ended as {prediction['status']}: {prediction.get('error')}")
+    metrics = prediction["metrics"]
+    stream.input_tokens = metrics.get("input_token_count", 0)
+    stream.output_tokens = metrics.get("output_token_count", len(stream.arrivals))

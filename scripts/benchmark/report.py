@@ -1,0 +1,141 @@
+"""The receipt of a benchmark, the table and the chart made from it, and the targets it is held against."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmark import load
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A line that must be reached: `value(receipt)` against `bound`, in `unit`; None where it was not measured."""
+
+    what: str
+    bound: float
+    unit: str
+    at_least: bool
+    value: Callable[[Receipt], float | None]
+
+    def verdict(self, receipt: Receipt) -> str:
+        """One of: reached, missed, not measured."""
+        value = self.value(receipt)
+        if value is None:
+            return "not measured"
+        return "reached" if (value >= self.bound) == self.at_least or value == self.bound else "missed"
+
+
+def row(samples: Sequence[load.Sample]) -> dict[str, Any]:
+    """Medians and spread over the repeats; times in milliseconds."""
+    rates = [sample.tokens_per_second for sample in samples]
+    firsts = [first * 1000 for sample in samples for first in sample.first_tokens]
+    gaps = [gap * 1000 for sample in samples for gap in sample.gaps]
+    return {
+        "tokens_per_second": round(statistics.median(rates), 1),
+        "tokens_per_second_min": round(min(rates), 1),
+        "tokens_per_second_max": round(max(rates), 1),
+        "first_token_ms_p50": round(load.percentile(firsts, 0.5), 1),
+        "first_token_ms_p99": round(load.percentile(firsts, 0.99), 1),
+        "between_tokens_ms_p50": round(load.percentile(gaps, 0.5), 2),
+        "between_tokens_ms_p99": round(load.percentile(gaps, 0.99), 2),
+        "input_tokens": sorted({tokens for sample in samples for tokens in sample.input_tokens}),
+        "output_tokens": sorted({tokens for sample in samples for tokens in sample.output_tokens}),
+    }
+
+
+def rate(receipt: Receipt, subject: str, streams: int) -> float | None:
+    """Tokens a second of `subject` with `streams` streams."""
+    measured = receipt["subjects"].get(subject, {}).get("streams", {}).get(str(streams))
+    return measured["tokens_per_second"] if measured else None
+
+
+def _ratio(subject: str, against: str, streams: int) -> Callable[[Receipt], float | None]:
+    def value(receipt: Receipt) -> float | None:
+        above, below = rate(receipt, subject, streams), rate(receipt, against, streams)
+        return above / below if above and below else None
+
+    return value
+
+
+def _start(receipt: Receipt) -> float | None:
+    ours, theirs = (receipt["subjects"].get(name, {}).get("start_seconds") for name in ("server", "baseline"))
+    return ours / theirs if ours and theirs else None
+
+
+def _memory(receipt: Receipt) -> float | None:
+    peak = receipt["subjects"].get("server", {}).get("peak_memory_mb")
+    return peak / 1000 if peak else None
+
+
+def _jitter(receipt: Receipt) -> float | None:
+    measured = receipt["subjects"].get("server", {}).get("streams", {}).get("8")
+    return measured["between_tokens_ms_p99"] / measured["between_tokens_ms_p50"] if measured else None
+
+
+TARGETS = [
+    Target("tokens a second, 1 stream, against the baseline", 3, "times", True, _ratio("server", "baseline", 1)),
+    Target("total, 8 streams, against the baseline", 17, "times", True, _ratio("server", "baseline", 8)),
+    Target("total, 16 streams, against the baseline", 25, "times", True, _ratio("server", "baseline", 16)),
+    Target("process start to first token, against the baseline", 0.5, "times", False, _start),
+    Target("server against the bare engine, 1 stream", 0.95, "times", True, _ratio("server", "engine", 1)),
+    Target("server against the bare engine, 8 streams", 0.95, "times", True, _ratio("server", "engine", 8)),
+    Target("container against the server, 1 stream", 0.97, "times", True, _ratio("container", "server", 1)),
+    Target("container against the server, 8 streams", 0.97, "times", True, _ratio("container", "server", 8)),
+    Target("p99 of the gap between tokens against its median, 8 streams", 4, "times", False, _jitter),
+    Target("peak resident memory of the server, 16 streams", 1, "GB", False, _memory),
+]
+
+
+def markdown(receipt: Receipt, chart: str) -> str:
+    """The README's section: what was measured where, the table, the chart."""
+    machine, subjects, settings = receipt["machine"], receipt["subjects"], receipt["settings"]
+    counts = settings["streams"]
+    lines = [
+        f"Measured on {receipt['date']} on {machine['name']} ({machine['cores']} cores) by `make bench`: total tokens",
+        f"a second, the median of {settings['repeats']} interleaved runs, {settings['input_tokens']} tokens in and "
+        f"{settings['output_tokens']} out, greedy, over HTTP.",
+        "",
+        "| streams | " + " | ".join(str(count) for count in counts) + " | start to first token | peak memory |",
+        "| --- |" + " --- |" * (len(counts) + 2),
+    ]
+    for name, measured in subjects.items():
+        cells = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
+        memory, start = measured["peak_memory_mb"], measured["start_seconds"]
+        cells += [f"{start:.1f} s" if start else "", f"{memory:.0f} MB" if memory else ""]
+        lines.append(f"| {receipt['labels'][name]} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"![Total tokens a second by number of streams]({chart})"])
+
+
+def draw(receipt: Receipt, target: Path) -> None:
+    """The chart as PNG and SVG: total tokens a second by streams, one line a subject."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import ScalarFormatter
+
+    matplotlib.rcParams["svg.hashsalt"] = "bench"
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    counts = receipt["settings"]["streams"]
+    for name, measured in receipt["subjects"].items():
+        rows = [measured["streams"][str(count)] for count in counts]
+        rates = [row["tokens_per_second"] for row in rows]
+        low = [row["tokens_per_second"] - row["tokens_per_second_min"] for row in rows]
+        high = [row["tokens_per_second_max"] - row["tokens_per_second"] for row in rows]
+        axes.errorbar(counts, rates, yerr=[low, high], marker="o", capsize=3, label=receipt["labels"][name])
+        axes.annotate(f"{rates[-1]:.0f}", (counts[-1], rates[-1]), (6, -3), textcoords="offset points")
+    axes.set(xscale="log", yscale="log", xlabel="streams at once", ylabel="tokens a second, all together")
+    axes.set_title(f"{receipt['model']} on {receipt['machine']['name']}, {receipt['date']}", loc="left", fontsize=10)
+    axes.set_xticks(counts)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(target.with_suffix(".png"), dpi=120)
+    figure.savefig(target.with_suffix(".svg"), metadata={"Date": None})
+    pyplot.close(figure)
