@@ -46,7 +46,7 @@ class Architecture(Strict):
     kv_heads: int = Field(gt=0)
     head_dim: int = Field(gt=0)
 
-    def cache_bytes_per_token(self, bytes_per_value: int) -> int:
+    def cache_bytes_per_token(self, bytes_per_value: float) -> float:
         """A key and a value for each head of each layer."""
         return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
 

@@ -39,7 +39,7 @@ PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 when every target that was measured is reached."""
+    """Measure; 0 when it was done, whatever the figures."""
     return command.run(bench, argv, "scripts.bench")
 
 
@@ -48,7 +48,7 @@ def bench(
     streams: Annotated[str, typer.Option(help="numbers of streams, by commas")] = "1,2,4,8,16",
     only: Annotated[str, typer.Option(help=f"some of {', '.join(LABELS)}, by commas")] = "",
     url: Annotated[str, typer.Option(help="another Cog server to compare with")] = "",
-) -> int:
+) -> None:
     """Measure and write the receipt."""
     model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
     choice = engines.choose(model)
@@ -61,7 +61,7 @@ def bench(
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
         report.draw(receipt, target)
         print(f"wrote {target.relative_to(PROJECT)}.json, .png and .svg; README.md: make render", file=sys.stderr)
-    return _print(receipt, counts)
+    _print(receipt, counts)
 
 
 def _measure(
@@ -163,7 +163,7 @@ def _wanted(only: str, url: str) -> list[str]:
     return ["baseline", "engine", "server", *(["container"] if has_cog else []), *(["url"] if url else [])]
 
 
-def _print(receipt: report.Receipt, counts: list[int]) -> int:
+def _print(receipt: report.Receipt, counts: list[int]) -> None:
     console = Console()
     table = Table("tokens a second", *[f"{count} streams" for count in counts], "start", "peak memory")
     for name, measured in receipt["subjects"].items():
@@ -176,7 +176,6 @@ def _print(receipt: report.Receipt, counts: list[int]) -> int:
         shown = "" if value is None else f"{value:.2f} {target.unit}"
         targets.add_row(target.what, f"{sign} {target.bound:g} {target.unit}", shown, target.verdict(receipt))
     console.print(targets)
-    return command.REFUSED if any(target.verdict(receipt) == "missed" for target in report.TARGETS) else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """python -m scripts.render [--check]
 
-Writes what follows from the selected model's manifest and from predict.py: cog.yaml, cog.cpu.yaml, .dockerignore,
-schemas/<class>.json and the benchmark in README.md. With --check it writes nothing and fails where a file differs from what would be written.
+Writes what follows from the selected model's manifest, from predict.py and from the newest benchmark: cog.yaml,
+cog.cpu.yaml, .dockerignore, schemas/<class>.json and the numbers in README.md. With --check it writes nothing and fails
+where a file differs from what would be written.
 """
 
 import difflib

@@ -36,6 +36,7 @@ class Generation:
         self.sampling = sampling
         self.finish_reason: FinishReason | None = None
         self.wanted = True
+        self.has_begun = False
         self._events: queue.SimpleQueue[list[int] | FinishReason | Exception] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -56,6 +57,7 @@ class Generation:
 
     def put(self, token_ids: list[int]) -> None:
         """For the engine: hand over the tokens of one step."""
+        self.has_begun = True
         self._events.put(token_ids)
 
     def finish(self, reason: FinishReason) -> None:

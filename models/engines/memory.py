@@ -9,7 +9,7 @@ _SHARE_OF_FREE = 0.5
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: int, page: int) -> int:
+def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: float, page: int) -> int:
     """Tokens that the cache of `choice` holds, in whole pages of `page` tokens.
 
     Raises:

@@ -20,6 +20,7 @@ def main(argv: list[str]) -> int:
     """Answer until standard input ends."""
     with redirect_stdout(sys.stderr):
         engine = engines.start(manifest.selected())
+    print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         print(json.dumps(asdict(_run(engine, json.loads(line)))), flush=True)
     return 0

@@ -39,8 +39,9 @@ class HttpSubject:
     def __init__(self, address: str, processes: list[psutil.Process], started: float | None) -> None:
         self._address, self._processes = address, processes
         _wait_until_ready(address)
-        load.run(address, ["The sea"])
-        self.start_seconds = time.monotonic() - started if started else 0.0
+        asked = time.monotonic()
+        first = load.run(address, ["The sea"]).first_tokens[0]
+        self.start_seconds = asked + first - started if started else 0.0
 
     def run(self, prompts: Sequence[str]) -> load.Sample:
         return load.run(self._address, prompts)
@@ -55,8 +56,8 @@ class EngineSubject:
 
     def __init__(self, process: "subprocess.Popen[str]", started: float) -> None:
         self._process = process
-        self.run(["The sea"])
-        self.start_seconds = time.monotonic() - started
+        json.loads(self._process.stdout.readline() if self._process.stdout else "")
+        self.start_seconds = time.monotonic() - started + self.run(["The sea"]).first_tokens[0]
 
     def run(self, prompts: Sequence[str]) -> load.Sample:
         assert self._process.stdin is not None
