@@ -61,10 +61,13 @@ doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that 
 bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
 	@$(PY) scripts.bench $(if $(URL),--url $(URL))
 
+soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES=10)
+	@$(PY) scripts.soak --minutes $(or $(MINUTES),10)
+
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights test check render image container-predict push doctor bench clean
+.PHONY: help setup predict serve weights test check render image container-predict push doctor bench soak clean
 
 .venv/.python:
 	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2

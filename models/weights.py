@@ -210,7 +210,7 @@ def _sizes_match(place: Path, files: dict[str, File]) -> bool:
 
 
 def _verify(place: Path, files: dict[str, File], remedy: str) -> None:
-    for name, file in files.items():
+    for name, file in sorted(files.items(), key=lambda entry: entry[1].size):
         path = place / name
         if not path.is_file():
             raise WeightsError(f"{path} is missing: {remedy}")

@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from types import ModuleType
-from typing import Any
 
 from models import weights
 from models.engines.interface import Engine, Generation, Sampling
@@ -62,14 +61,20 @@ def start(manifest: Manifest) -> Engine:
         f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run"
     )
     begun = time.monotonic()
-    _import_while(lambda: weights.verify_derived(manifest, choice.engine), module(choice.engine).PACKAGES)
+    verified = _Verification(manifest, choice)
+    for package in module(choice.engine).PACKAGES:
+        importlib.import_module(package)
     imported = time.monotonic()
-    engine: Engine = module(choice.engine).start(manifest, choice, weights.folder(manifest.slug, choice.engine))
+    try:
+        engine: Engine = module(choice.engine).start(manifest, choice, weights.folder(manifest.slug, choice.engine))
+    finally:
+        verified.wait()  # where the weights are damaged, that is what to tell, not how their loading failed
     read = time.monotonic()
     _warm_up(engine)
     print(
-        f"{choice.engine}: imported and verified in {imported - begun:.1f} s, read in {read - imported:.1f} s, "
-        f"warmed up in {time.monotonic() - read:.1f} s; the cache holds {engine.cache_tokens} tokens"
+        f"{choice.engine}: imported in {imported - begun:.1f} s, read and verified in {read - imported:.1f} s, "
+        f"warmed up in {time.monotonic() - read:.1f} s; {engine.dtype} with {engine.attention}, "
+        f"a cache of {engine.cache_tokens} tokens"
     )
     return engine
 
@@ -114,20 +119,26 @@ def _lack(choice: EngineChoice) -> str | None:
     return f"the package {missing[0]}" if missing else None
 
 
-def _import_while(check: Any, packages: tuple[str, ...]) -> None:
-    """Run `check` (hashing lets other threads run) while the heavy packages are imported; raise what it raised."""
-    problems: list[BaseException] = []
+class _Verification:
+    """Hashes the engine's files in a thread of its own, small ones first, while packages and weights are loaded."""
 
-    def run() -> None:
+    def __init__(self, manifest: Manifest, choice: EngineChoice) -> None:
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(manifest, choice.engine))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when all is verified.
+
+        Raises:
+            WeightsError: a file is not what it should be.
+        """
+        self._thread.join()
+        if self._problem:
+            raise self._problem
+
+    def _run(self, manifest: Manifest, engine: str) -> None:
         try:
-            check()
+            weights.verify_derived(manifest, engine)
         except BaseException as problem:
-            problems.append(problem)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    for package in packages:
-        importlib.import_module(package)
-    thread.join()
-    if problems:
-        raise problems[0]
+            self._problem = problem

@@ -80,6 +80,8 @@ class Engine(Protocol):
     name: str
     device: str
     dtype: str
+    attention: str
+    """The implementation of attention, for the log."""
     cache_tokens: int
     """Tokens that fit in the key-value cache, of all running generations together."""
 

@@ -68,6 +68,8 @@ class Transformers:
         self._count = 0
         self._failures = 0
         self._manager = self._batching(transformers)
+        self._manager.warmup()  # allocates the cache; on CUDA captures the graphs
+        self.attention: str = self._model.config._attn_implementation
 
     def encode(self, text: str) -> list[int]:
         token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, verbose=False)
@@ -98,6 +100,10 @@ class Transformers:
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
+
+    def stop(self) -> None:
+        """End the batching thread; a server never needs to."""
+        self._manager.stop(block=True, hard_stop=True)
 
     def is_healthy(self) -> bool:
         return self._failures < _FAILURES_TO_GIVE_UP

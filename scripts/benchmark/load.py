@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OUTPUT_TOKENS = 128
-_BUSY_SECONDS = 0.005
+_RETRY_SECONDS = 1.0
 
 
 @dataclass
@@ -20,7 +20,6 @@ class Stream:
 
     first: float = 0.0
     arrivals: list[float] = field(default_factory=list)
-    ended: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -42,11 +41,11 @@ def inputs_of(prompt: str) -> dict[str, Any]:
 
 
 def run(address: str, prompts: Sequence[str]) -> Sample:
-    """One stream a prompt, all at once; a full server is asked again until it takes the stream."""
+    """One stream a prompt, all at once; a full server is asked again as soon as one of the others has ended."""
     streams = [Stream() for _ in prompts]
-    barrier = threading.Barrier(len(prompts) + 1)
+    barrier, freed = threading.Barrier(len(prompts) + 1), threading.Condition()
     threads = [
-        threading.Thread(target=_stream, args=(address, prompt, stream, barrier))
+        threading.Thread(target=_stream, args=(address, prompt, stream, barrier, freed))
         for prompt, stream in zip(prompts, streams, strict=True)
     ]
     for thread in threads:
@@ -76,12 +75,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
-def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrier) -> None:
+def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrier, freed: threading.Condition) -> None:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
     body = json.dumps({"input": inputs_of(prompt)})
     barrier.wait()
     started = time.perf_counter()
-    response = _accepted(connection, body)
+    response = _accepted(connection, body, freed)
     received = bytearray()
     while chunk := response.read1(1 << 16):
         now = time.perf_counter() - started
@@ -89,12 +88,15 @@ def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrie
         if events := chunk.count(b"event: output"):
             stream.first = stream.first or now
             stream.arrivals += [now] * events
-    stream.ended = time.perf_counter() - started
     connection.close()
+    with freed:
+        freed.notify()
     _read_completed(bytes(received), stream)
 
 
-def _accepted(connection: http.client.HTTPConnection, body: str) -> http.client.HTTPResponse:
+def _accepted(
+    connection: http.client.HTTPConnection, body: str, freed: threading.Condition
+) -> http.client.HTTPResponse:
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
     while True:
         connection.request("POST", "/predictions", body, headers)
@@ -104,7 +106,8 @@ def _accepted(connection: http.client.HTTPConnection, body: str) -> http.client.
         answer = response.read()
         if response.status != 409:
             raise RuntimeError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
-        time.sleep(_BUSY_SECONDS)
+        with freed:
+            freed.wait(_RETRY_SECONDS)
 
 
 def _read_completed(received: bytes, stream: Stream) -> None:

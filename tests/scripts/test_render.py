@@ -18,9 +18,9 @@ RENDERED = ["cog.yaml", "cog.cpu.yaml", ".dockerignore", "schemas/TextGeneration
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What rendering reads and writes, in a folder of this test's own."""
-    for folder in ("models", "scripts", "schemas"):
+    for folder in ("models", "scripts", "schemas", "benchmarks"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore"):
+    for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md"):
         shutil.copy(PROJECT / file, tmp_path / file)
     return tmp_path
 

@@ -1,0 +1,196 @@
+"""python -m scripts.soak [--minutes 10] [--seed 1]
+
+Lets many clients use this project's Cog server in every way at once: full answers of random lengths, cancellations,
+dropped connections, bad requests, more requests than slots. Ends well when every accepted prediction was answered or
+cancelled, memory grew no more after the first part, and the server is as fast as at the start.
+"""
+
+import json
+import random
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from typing import Annotated, Any
+
+import httpx
+import psutil
+import typer
+from httpx_sse import EventSource
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from models import engines, manifest
+from models.errors import TemplateError
+from models.weights import PROJECT
+from scripts import command, local_server, schema, weights
+from scripts.benchmark import load
+
+CLIENTS = 20
+SETTLED = 0.1  # of the time: then caches are full, and memory may grow no more
+GROWTH = 1.05
+SLOWER = 0.9
+BAD_INPUTS: list[dict[str, Any]] = [
+    {"prompt": "Hi", "temperature": 99},
+    {"prompt": ""},
+    {"max_tokens": 5},
+    {"prompt": "Hi", "stop": [""]},
+    {"prompt": 5},
+    {"prompt": "word " * 20000},
+]
+
+
+def main(argv: list[str]) -> int:
+    """Soak; 0 when all held."""
+    return command.run(soak, argv, "scripts.soak")
+
+
+def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -> None:
+    """Use the server in every way at once, for some minutes."""
+    model = manifest.selected()
+    weights.ensure(model, engines.choose(model))
+    with local_server.running(model) as (address, process):
+        local_server.wait_until_ready(address, process)
+        before = _speed(address)
+        watch = _Memory(psutil.Process(process.pid))
+        outcomes = _all_clients(address, minutes * 60, seed, watch)
+        _wait_until_idle(address, schema.max_concurrency(model.predictor_class))
+        after = _speed(address)
+    _judge(outcomes, watch, before, after)
+
+
+class _Memory:
+    """The largest resident memory of the server and its workers, in the settling part and after it (bytes)."""
+
+    def __init__(self, server: psutil.Process) -> None:
+        self._server = server
+        self.settling = self.settled = 0
+
+    def look(self, is_settled: bool) -> None:
+        family = [self._server, *self._server.children(recursive=True)]
+        resident = sum(process.memory_info().rss for process in family)
+        if is_settled:
+            self.settled = max(self.settled, resident)
+        else:
+            self.settling = max(self.settling, resident)
+
+
+def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Counter[str]":
+    outcomes: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=_client, args=(address, random.Random(seed * 1000 + number), until, outcomes))
+        for number in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("soaking", total=seconds)
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(1)
+            left = max(until - time.monotonic(), 0)
+            progress.update(task, completed=seconds - left, description=f"{sum(outcomes.values())} requests")
+            watch.look(is_settled=left < seconds * (1 - SETTLED))
+    return outcomes
+
+
+def _client(address: str, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
+    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    with httpx.Client(base_url=address, timeout=120) as client:
+        while time.monotonic() < until:
+            if choices.random() < 0.1:
+                outcomes[_send_bad(client, choices)] += 1
+                continue
+            inputs = load.inputs_of(choices.choice(prompts)) | {
+                "max_tokens": choices.choice([1, 5, 20, 60, 150, 300]),
+                "temperature": choices.choice([0, 0.7, 1.5]),
+                "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
+            }
+            outcome = _stream(client, inputs, choices)
+            outcomes[outcome] += 1
+            if outcome == "full: 409":
+                time.sleep(choices.uniform(0.05, 0.2))
+
+
+def _send_bad(client: httpx.Client, choices: random.Random) -> str:
+    response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
+    if response.status_code == 409:
+        return "full: 409"
+    refused = response.status_code == 422 or response.json().get("status") == "failed"
+    return "bad request refused" if refused else f"BAD REQUEST ANSWERED: {response.text[:100]}"
+
+
+def _stream(client: httpx.Client, inputs: dict[str, Any], choices: random.Random) -> str:
+    """One prediction over SSE: read to its end, cancelled, or dropped, after a random number of events."""
+    what = choices.choices(["read", "cancel", "drop"], [6, 2, 2])[0]
+    after, url = choices.randrange(2, 40), f"/predictions/{uuid.uuid4().hex}"
+    with client.stream("PUT", url, json={"input": inputs}, headers={"Accept": "text/event-stream"}) as response:
+        if response.status_code != 200:
+            return "full: 409" if response.status_code == 409 else f"REFUSED WITH {response.status_code}"
+        for number, event in enumerate(EventSource(response).iter_sse()):
+            if event.event == "completed":
+                status = json.loads(event.data)["status"]
+                return status if status in ("succeeded", "canceled") else f"FAILED: {event.data[:200]}"
+            if number == after and what == "drop":
+                return "dropped"
+            if number == after and what == "cancel":
+                client.post(f"{url}/cancel")
+    return "ENDED WITHOUT AN ANSWER"
+
+
+def _speed(address: str) -> float:
+    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))[:8]
+    return max(load.run(address, prompts).tokens_per_second for _ in range(4))
+
+
+def _wait_until_idle(address: str, slots: int) -> None:
+    """Every slot is free again: that many predictions are accepted at once.
+
+    Raises:
+        TemplateError: some slot stays taken.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answers: list[int] = []
+        threads = [threading.Thread(target=_one_slot, args=(address, answers)) for _ in range(slots)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if answers == [200] * slots:
+            return
+        time.sleep(1)
+    raise TemplateError(f"a slot leaked: of {slots} predictions at once, some are still refused after a minute")
+
+
+def _one_slot(address: str, answers: list[int]) -> None:
+    inputs = {"prompt": "Hi", "raw": True, "max_tokens": 100}
+    answers.append(httpx.post(f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
+
+
+def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float) -> None:
+    """Print what happened, and refuse what may not happen.
+
+    Raises:
+        TemplateError: an accepted prediction was lost, memory grew, or the server became slower.
+    """
+    table = Table("what happened", "how often")
+    for outcome, count in outcomes.most_common():
+        table.add_row(outcome, str(count))
+    table.add_row("memory, at most, while settling", f"{watch.settling / 1e6:.0f} MB")
+    table.add_row("memory, at most, afterwards", f"{watch.settled / 1e6:.0f} MB")
+    table.add_row("8 streams, before and after", f"{before:.0f} and {after:.0f} tokens/s")
+    Console().print(table)
+    wrong = [outcome for outcome in outcomes if outcome[:3].isupper()]
+    if watch.settled > watch.settling * GROWTH:
+        wrong.append("memory grew")
+    if after < before * SLOWER:
+        wrong.append("the server became slower")
+    if wrong:
+        raise TemplateError("; ".join(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""Both engines, small enough to be tested in seconds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as library
+
+from models import engines, manifest, weights
+from models.engines.interface import Engine
+from models.engines.openvino import OpenVino
+from models.engines.transformers import Transformers
+from models.manifest import EngineChoice, Manifest
+from scripts.weights import ensure
+from tests.models.engines.helpers import MODEL, choice_of
+
+
+@pytest.fixture(scope="session")
+def openvino() -> OpenVino:
+    """The real model."""
+    choice = choice_of(MODEL, "openvino")
+    ensure(MODEL, choice)
+    engine: OpenVino = engines.module("openvino").start(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
+    return engine
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoice, Path]:
+    """A randomly initialised Llama of two layers with the real tokenizer, for the transformers engine."""
+    folder = tmp_path_factory.mktemp("tiny")
+    ensure(MODEL, choice_of(MODEL, "transformers"))
+    tokenizer = library.AutoTokenizer.from_pretrained(weights.folder(MODEL.slug, "transformers"))
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = library.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    library.LlamaForCausalLM(config).save_pretrained(folder)
+    shape = manifest.Architecture(layers=2, kv_heads=2, head_dim=16)
+    choice = EngineChoice(engine="transformers", device="cpu", dtype="float32", cache_gb=0.01)
+    return MODEL.model_copy(update={"architecture": shape}), choice, folder
+
+
+@pytest.fixture(scope="session")
+def transformers(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformers]:
+    engine: Transformers = engines.module("transformers").start(*tiny)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(params=["openvino", "transformers"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """One test on each engine."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found

@@ -1,0 +1,27 @@
+"""What the engine tests share: a generation in one line."""
+
+from models import manifest
+from models.engines.interface import Engine, Generation, Sampling
+from models.manifest import EngineChoice, Manifest
+
+MODEL = manifest.selected()
+
+
+def sampling(**changes: float) -> Sampling:
+    values = {"max_tokens": 24, "temperature": 0, "top_p": 1, "top_k": 0, "repetition_penalty": 1, "seed": 1}
+    return Sampling(**{**values, "ignore_end": True, **changes})  # type: ignore[arg-type]
+
+
+def submitted(engine: Engine, text: str, **changes: float) -> Generation:
+    generation = Generation(engine.encode(text), sampling(**changes))
+    engine.submit(generation)
+    return generation
+
+
+def tokens(generation: Generation) -> list[int]:
+    """All that comes, to the end."""
+    return [token_id for part in generation for token_id in part]
+
+
+def choice_of(model: Manifest, engine: str, device: str = "cpu") -> EngineChoice:
+    return next(choice for choice in model.engines if (choice.engine, choice.device) == (engine, device))

@@ -1,0 +1,190 @@
+"""What every engine promises: many generations at once, each by its own parameters, cancelled at once, none lost."""
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from models import engines
+from models.engines.interface import Engine, Generation
+from models.engines.openvino import OpenVino
+from models.engines.transformers import Transformers
+from models.errors import EngineError
+from models.manifest import EngineChoice, Manifest
+from tests.models.engines.helpers import MODEL, choice_of, sampling, submitted, tokens
+
+
+def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
+    lengths = [1, 2, 5, 9, 14, 20, 27, 33]
+    running = [submitted(engine, f"Number {length} is", max_tokens=length) for length in lengths]
+    assert [len(tokens(generation)) for generation in running] == lengths
+    assert {generation.finish_reason for generation in running} == {"length"}
+
+
+def test_a_seed_repeats_and_another_differs(engine: Engine) -> None:
+    first, again, other = (
+        tokens(submitted(engine, "Once upon a time", temperature=1.5, seed=seed)) for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_greedy_is_the_same_whatever_the_seed(engine: Engine) -> None:
+    first, second = (tokens(submitted(engine, "Once upon a time", seed=seed)) for seed in (1, 2))
+    assert first == second
+
+
+def test_a_choice_among_one_is_greedy(engine: Engine) -> None:
+    greedy = tokens(submitted(engine, "The sea is"))
+    assert tokens(submitted(engine, "The sea is", temperature=1, top_k=1)) == greedy
+
+
+def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
+    greedy = tokens(submitted(engine, "The sea is"))
+    assert tokens(submitted(engine, "The sea is", temperature=1, top_p=0.01)) == greedy
+
+
+def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
+    text = "one two one two one two one two"
+    plain, penalised = (tokens(submitted(openvino, text, repetition_penalty=penalty)) for penalty in (1, 10))
+    assert len(set(penalised)) > len(set(plain))
+
+
+def test_the_penalty_is_the_one_of_transformers_generate(transformers: Transformers) -> None:
+    prompt = transformers.encode("one two one two one two")
+    model = transformers._model
+    model.set_attn_implementation("sdpa")
+    expected = model.generate(
+        torch.tensor([prompt]), max_new_tokens=24, min_new_tokens=24, do_sample=False, repetition_penalty=1.5
+    )[0, len(prompt) :].tolist()
+    model.set_attn_implementation("paged|sdpa")
+    assert tokens(submitted(transformers, "one two one two one two", repetition_penalty=1.5)) == expected
+
+
+def test_a_seed_repeats_whatever_runs_beside_it(transformers: Transformers) -> None:
+    alone = tokens(submitted(transformers, "Once upon a time", temperature=1, seed=7))
+    beside = [submitted(transformers, f"Text {number}", temperature=1, seed=number) for number in range(6)]
+    among = submitted(transformers, "Once upon a time", temperature=1, seed=7)
+    assert tokens(among) == alone
+    for generation in beside:
+        tokens(generation)
+
+
+def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) -> None:
+    long = submitted(engine, "A long story about the sea:", max_tokens=400)
+    next(iter(long))
+    assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
+    assert long.finish_reason is None
+    long.cancel()
+    tokens(long)
+
+
+def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
+    generation = submitted(engine, "A long story:", max_tokens=2000)
+    next(iter(generation))
+    asked = time.monotonic()
+    threading.Thread(target=generation.cancel).start()
+    tokens(generation)
+    assert generation.finish_reason == "cancelled"
+    assert time.monotonic() - asked < 0.1
+
+
+def test_a_slow_reader_slows_nobody(engine: Engine) -> None:
+    unread = submitted(engine, "Nobody reads this:", max_tokens=60)
+    assert len(tokens(submitted(engine, "Somebody reads this:", max_tokens=60))) == 60
+    assert len(tokens(unread)) == 60
+
+
+def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
+    process = psutil.Process()
+
+    def cancel(count: int) -> int:
+        for _ in range(count // 20):
+            running = [submitted(engine, f"Story {number}:", max_tokens=500) for number in range(20)]
+            for generation in running:
+                next(iter(generation))
+                generation.cancel()
+        tokens(submitted(engine, "The end", max_tokens=8))
+        resident: int = process.memory_info().rss
+        return resident
+
+    before = cancel(200)
+    after = cancel(1000)
+    assert after - before < 50e6
+    assert _running(engine) == 0
+
+
+def test_more_than_the_cache_holds_waits_its_turn() -> None:
+    small = choice_of(MODEL, "openvino").model_copy(update={"cache_gb": 0.004})
+    engine = _openvino_with(small)
+    assert engine.cache_tokens < 400
+    running = [submitted(engine, "word " * 100, max_tokens=60) for _ in range(6)]
+    assert [len(tokens(generation)) for generation in running] == [60] * 6
+
+
+def test_a_failed_step_fails_what_ran_and_the_next_is_answered(openvino: OpenVino) -> None:
+    generation = submitted(openvino, "A long story:", max_tokens=2000)
+    next(iter(generation))
+    openvino._pipeline = None  # the next step raises
+    with pytest.raises(EngineError, match="the engine failed while it generated"):
+        tokens(generation)
+    assert len(tokens(submitted(openvino, "Again", max_tokens=5))) == 5
+    assert openvino.is_healthy()
+
+
+def test_an_engine_that_cannot_start_again_says_so() -> None:
+    engine = _openvino_with(choice_of(MODEL, "openvino"))
+    generation = submitted(engine, "A long story:", max_tokens=2000)
+    next(iter(generation))
+    engine._folder = "/nonexistent"
+    engine._pipeline = None
+    with pytest.raises(EngineError):
+        tokens(generation)
+    with pytest.raises(EngineError):
+        tokens(submitted(engine, "Again"))
+    assert not engine.is_healthy()
+
+
+def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
+    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Transformers = engines.module("transformers").start(*tiny)
+    generation = submitted(engine, "A long story:", max_tokens=1500)
+    next(iter(generation))
+    with monkeypatch.context() as broken:
+        broken.setattr(engine._model, "forward", _out_of_memory)
+        with pytest.raises(EngineError, match="out of memory"):
+            tokens(generation)
+    assert engine.is_healthy()
+    assert len(tokens(submitted(engine, "Again", max_tokens=5))) == 5
+    engine.stop()
+
+
+def test_the_end_of_the_text_is_told_from_the_length(openvino: OpenVino) -> None:
+    prompt = openvino.encode(openvino.chat_text([{"role": "user", "content": "What is the capital of France?"}]))
+    generation = Generation(prompt, sampling(max_tokens=100, ignore_end=False))
+    openvino.submit(generation)
+    assert "Paris" in openvino.decode(tokens(generation))
+    assert generation.finish_reason == "stop"
+
+
+def _openvino_with(choice: EngineChoice) -> OpenVino:
+    from models import weights
+
+    engine: OpenVino = engines.module("openvino").start(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
+    return engine
+
+
+def _out_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("CUDA out of memory")
+
+
+def _running(engine: Engine) -> int:
+    """Generations that the engine still works on."""
+    if isinstance(engine, OpenVino):
+        return len(engine._running)
+    assert isinstance(engine, Transformers)
+    return len(engine._running)

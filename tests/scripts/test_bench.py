@@ -1,0 +1,87 @@
+"""The benchmark: what it counts, how it judges, and what it writes."""
+
+import json
+from pathlib import Path
+
+import openvino_genai
+import pytest
+
+from models import manifest, weights
+from scripts import render
+from scripts.benchmark import load, report
+
+MODEL = manifest.selected()
+
+
+def sample(rate: float, gaps: list[float]) -> load.Sample:
+    return load.Sample(rate, [128, 128], [32, 32], [0.02, 0.04], gaps)
+
+
+def receipt(server: float, baseline: float) -> report.Receipt:
+    def measured(rate: float) -> dict:
+        row = report.row([sample(rate, [0.01] * 99 + [0.02])])
+        return {"start_seconds": 2.0, "peak_memory_mb": 900, "streams": {str(count): row for count in (1, 8, 16)}}
+
+    return {
+        "model": "A model",
+        "date": "2026-01-31",
+        "machine": {"name": "A machine", "slug": "a-machine", "cores": 2},
+        "settings": {"streams": [1, 8, 16], "repeats": 3, "input_tokens": 32, "output_tokens": 128},
+        "labels": {"server": "the server", "baseline": "the baseline"},
+        "subjects": {"server": measured(server), "baseline": measured(baseline)},
+    }
+
+
+def test_prompts_are_sixteen_different_ones_of_32_tokens() -> None:
+    prompts = json.loads((weights.PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    tokenizer = openvino_genai.Tokenizer(str(weights.folder(MODEL.slug, "openvino")))
+    lengths = [tokenizer.encode(prompt, add_special_tokens=False).input_ids.shape[1] for prompt in prompts]
+    assert lengths == [32] * 16
+    assert len(set(prompts)) == 16
+
+
+def test_a_row_is_the_median_with_its_spread() -> None:
+    row = report.row([sample(rate, [0.01, 0.03]) for rate in (90, 100, 130)])
+    assert (row["tokens_per_second_min"], row["tokens_per_second"], row["tokens_per_second_max"]) == (90, 100, 130)
+    assert row["first_token_ms_p50"] == 30
+    assert row["between_tokens_ms_p50"] == 20
+    assert row["output_tokens"] == [128]
+
+
+@pytest.mark.parametrize(("server", "verdict"), [(90, "reached"), (89, "missed")])
+def test_a_target_is_held_against_its_bound(server: float, verdict: str) -> None:
+    three_times = report.TARGETS[0]
+    assert three_times.verdict(receipt(server, baseline=30)) == verdict
+
+
+def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
+    against_engine = next(target for target in report.TARGETS if "bare engine" in target.what)
+    assert against_engine.verdict(receipt(90, 30)) == "not measured"
+
+
+@pytest.mark.parametrize(("bound_is_met", "memory"), [("reached", 1000), ("missed", 1001)])
+def test_an_upper_bound_is_kept_up_to_itself(bound_is_met: str, memory: int) -> None:
+    measured = receipt(90, 30)
+    measured["subjects"]["server"]["peak_memory_mb"] = memory
+    assert report.TARGETS[-1].verdict(measured) == bound_is_met
+
+
+def test_the_readme_s_section_comes_from_the_receipt() -> None:
+    text = report.markdown(receipt(612.4, 30), "chart.png")
+    assert "| the server | 612 | 612 | 612 | 2.0 s | 900 MB |" in text
+    assert "2026-01-31 on A machine (2 cores)" in text
+    assert text.endswith("(chart.png)")
+
+
+def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
+    report.draw(receipt(90, 30), tmp_path / "chart")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert "the baseline" in (tmp_path / "chart.svg").read_text() or (tmp_path / "chart.svg").stat().st_size > 5000
+
+
+def test_rendering_replaces_only_what_stands_between_the_markers() -> None:
+    before, after = "# Title\n<!-- benchmark -->\nold\n", "<!-- end of benchmark -->\nrest\n"
+    rendered = render.with_benchmark(before + after, MODEL)
+    assert rendered.startswith("# Title\n<!-- benchmark -->\nMeasured on ")
+    assert rendered.endswith(after)
+    assert "\nold\n" not in rendered

@@ -1,0 +1,23 @@
+"""The benchmark's load against a real server."""
+
+import json
+
+from models.weights import PROJECT
+from scripts.benchmark import load
+from tests.server.live_server import SLOTS, LiveServer
+
+PROMPTS = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+
+
+def test_every_stream_is_counted_whole(server: LiveServer) -> None:
+    sample = load.run(server.address, PROMPTS[:3])
+    assert sample.output_tokens == [128, 128, 128]
+    assert sample.input_tokens == [32, 32, 32]
+    assert all(first > 0 for first in sample.first_tokens)
+    assert len(sample.gaps) > 100
+
+
+def test_a_full_server_is_asked_again_until_it_takes_the_stream(server: LiveServer) -> None:
+    prompts = (PROMPTS * 2)[: SLOTS + 4]
+    assert len(load.run(server.address, prompts).output_tokens) == SLOTS + 4
+    server.assert_answers()
