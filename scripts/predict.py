@@ -111,14 +111,15 @@ def _follow(events: Any) -> int:
 
 
 def _closing_line(metrics: dict[str, Any]) -> str:
-    parts = [f"{metrics['output_token_count']} tokens"]
+    parts = [f"{metrics.get('output_token_count', 0)} tokens"]
     if "time_to_first_token" in metrics:
         parts.append(f"first after {metrics['time_to_first_token'] * 1000:.0f} ms")
     if "tokens_per_second" in metrics:
         parts.append(f"{metrics['tokens_per_second']:.0f} tokens/s")
-    parts.append(f"{metrics['engine']} on {metrics['device']}")
-    parts.append(f"seed {metrics['seed']}")
-    parts.append({"stop": "finished", "length": "cut at max_tokens"}.get(metrics["finish_reason"], "cancelled"))
+    if "seed" in metrics:
+        parts.append(f"{metrics['engine']} on {metrics['device']} · seed {metrics['seed']}")
+    reasons = {"stop": "finished", "length": "cut at max_tokens"}
+    parts.append(reasons.get(metrics.get("finish_reason", ""), "cancelled"))
     return " · ".join(parts)
 
 

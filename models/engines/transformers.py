@@ -92,7 +92,7 @@ class Transformers:
             self._running[request_id] = _Running(generation)
             if not self._manager.is_running():
                 self._manager.start()
-        self._manager.add_request(
+        accepted = self._manager.add_request(
             generation.prompt_ids,
             request_id,
             max_new_tokens=generation.sampling.max_tokens,
@@ -100,6 +100,9 @@ class Transformers:
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
+        if accepted is None:
+            del self._running[request_id]
+            generation.fail(RuntimeError("a failed batch is still being cleared away: try again"))
 
     def stop(self) -> None:
         """End the batching thread; a server never needs to."""

@@ -1,5 +1,6 @@
 """The receipt of a benchmark, the table and the chart made from it, and the targets it is held against."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,17 +121,18 @@ def draw(receipt: Receipt, target: Path) -> None:
 
     matplotlib.rcParams["svg.hashsalt"] = "bench"
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    counts = receipt["settings"]["streams"]
+    counts, markers = receipt["settings"]["streams"], itertools.cycle("os^dv")
     for name, measured in receipt["subjects"].items():
         rows = [measured["streams"][str(count)] for count in counts]
         rates = [row["tokens_per_second"] for row in rows]
         low = [row["tokens_per_second"] - row["tokens_per_second_min"] for row in rows]
         high = [row["tokens_per_second_max"] - row["tokens_per_second"] for row in rows]
-        axes.errorbar(counts, rates, yerr=[low, high], marker="o", capsize=3, label=receipt["labels"][name])
-        axes.annotate(f"{rates[-1]:.0f}", (counts[-1], rates[-1]), (6, -3), textcoords="offset points")
+        label = f"{receipt['labels'][name]}: {rates[0]:.0f} to {rates[-1]:.0f}"
+        axes.errorbar(counts, rates, yerr=[low, high], marker=next(markers), capsize=3, alpha=0.8, label=label)
     axes.set(xscale="log", yscale="log", xlabel="streams at once", ylabel="tokens a second, all together")
     axes.set_title(f"{receipt['model']} on {receipt['machine']['name']}, {receipt['date']}", loc="left", fontsize=10)
     axes.set_xticks(counts)
+    axes.set_yticks([25 * 2**power for power in range(7)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()
