@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import httpx
 import psutil
 
-from models import engines
 from models.manifest import Device, EngineChoice, Manifest
 from models.weights import PROJECT, folder
 from scripts import local_server, schema
@@ -138,11 +137,6 @@ def container(image: str, device: Device) -> Iterator[Subject]:
 def served(url: str) -> Iterator[Subject]:
     """Any Cog server that runs already."""
     yield HttpSubject(url.rstrip("/"), [], None)
-
-
-def engine_of(model: Manifest) -> EngineChoice:
-    """The engine that this machine runs."""
-    return engines.choose(model)
 
 
 def _wait_until_ready(address: str) -> None:
