@@ -105,8 +105,8 @@ class OpenVino:
         scheduler = self._genai.SchedulerConfig()
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
-        # With GenAI 2026.4's prefix caching, prompts that extend one another and run together get wrong tokens once
-        # the cache has filled up (tests/models/engines/test_quality.py runs such prompts): right comes before fast.
+        # With GenAI 2026.4's prefix caching, hundreds of prompts that extend one another, several at a time, were seen
+        # to get wrong tokens (tests/models/engines/test_quality.py runs such prompts): right comes before fast.
         scheduler.enable_prefix_caching = False
         return self._genai.ContinuousBatchingPipeline(self._folder, self._tokenizer, scheduler, "CPU", **_PROPERTIES)
 
