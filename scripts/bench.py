@@ -78,7 +78,7 @@ def _measure(
         "container": subjects.container(f"{model.slug}:{choice.device}", choice.device),
         "url": subjects.served(url),
     }
-    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    prompts = load.prompts()
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
         running = {}
         for name in progress.track(wanted, description="starting"):

@@ -80,8 +80,8 @@ def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] |
     )
 
 
-def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    """Return once the model is loaded.
+def wait_until_ready(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return once the model is loaded; `process` is the server's, where it is one of ours.
 
     Raises:
         ServerError: setup failed, with its reason, or the server ended.
@@ -89,7 +89,7 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
     import httpx
 
     with httpx.Client(base_url=address) as client:
-        while process.poll() is None:
+        while process is None or process.poll() is None:
             try:
                 health = client.get("/health-check").json()
             except httpx.TransportError:

@@ -24,7 +24,6 @@ from rich.table import Table
 
 from models import engines, manifest
 from models.errors import TemplateError
-from models.weights import PROJECT
 from scripts import command, local_server, schema, weights
 from scripts.benchmark import load
 
@@ -97,7 +96,7 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
 
 
 def _client(address: str, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
-    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    prompts = load.prompts()
     with httpx.Client(base_url=address, timeout=120) as client:
         while time.monotonic() < until:
             if choices.random() < 0.1:
@@ -141,7 +140,7 @@ def _stream(client: httpx.Client, inputs: dict[str, Any], choices: random.Random
 
 
 def _speed(address: str) -> float:
-    prompts = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))[:8]
+    prompts = load.prompts()[:8]
     return max(load.run(address, prompts).tokens_per_second for _ in range(4))
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from models.weights import PROJECT
+
 OUTPUT_TOKENS = 128
 _RETRY_SECONDS = 1.0
 
@@ -33,6 +35,12 @@ class Sample:
     input_tokens: list[int]
     first_tokens: list[float]
     gaps: list[float]
+
+
+def prompts() -> list[str]:
+    """The sixteen prompts of the benchmark."""
+    texts: list[str] = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    return texts
 
 
 def inputs_of(prompt: str) -> dict[str, Any]:

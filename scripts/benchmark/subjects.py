@@ -9,9 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import httpx
 import psutil
 
 from models.manifest import Device, EngineChoice, Manifest
@@ -37,7 +36,7 @@ class HttpSubject:
 
     def __init__(self, address: str, processes: list[psutil.Process], started: float | None) -> None:
         self._address, self._processes = address, processes
-        _wait_until_ready(address)
+        local_server.wait_until_ready(address)
         asked = time.monotonic()
         first = load.run(address, ["The sea"]).first_tokens[0]
         self.start_seconds = asked + first - started if started else 0.0
@@ -137,19 +136,6 @@ def container(image: str, device: Device) -> Iterator[Subject]:
 def served(url: str) -> Iterator[Subject]:
     """Any Cog server that runs already."""
     yield HttpSubject(url.rstrip("/"), [], None)
-
-
-def _wait_until_ready(address: str) -> None:
-    while True:
-        try:
-            health: dict[str, Any] = httpx.get(f"{address}/health-check", timeout=10).json()
-        except httpx.TransportError:
-            health = {"status": "STARTING"}
-        if health["status"] == "SETUP_FAILED":
-            raise local_server.ServerError(health["setup"]["logs"][-500:])
-        if health["status"] in ("READY", "BUSY"):
-            return
-        time.sleep(0.02)
 
 
 def _peak(pid: int) -> int:
