@@ -37,6 +37,15 @@ serve: .venv/.$(RUNS) ## serve the model on 127.0.0.1 (PORT=5001), no Docker
 weights: .venv/.$(RUNS) ## download, verify and convert the weights
 	@$(PY) scripts.weights
 
+weights-lock: .venv/.$(RUNS) ## pin what the source of the weights is now, to the byte: weights.lock
+	@$(PY) scripts.weights_lock
+
+weights-verify: .venv/.$(RUNS) ## read every byte of the weights and compare
+	@$(PY) scripts.weights_verify
+
+weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed, and which hardware of Replicate it fits
+	@$(PY) scripts.weights_info
+
 test: .venv/.dev ## every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
 	@$(PY) pytest
 
@@ -67,7 +76,7 @@ soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights test check render image container-predict push doctor bench soak clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push doctor bench soak clean
 
 .venv/.python:
 	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2

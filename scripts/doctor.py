@@ -22,7 +22,6 @@ from rich.text import Text
 
 from models import engines, manifest, weights
 from models.errors import TemplateError
-from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command
 from scripts.openapi_frame import COG_VERSION
@@ -82,7 +81,7 @@ def model_rows() -> list[Row]:
         packages("transformers", f"{task}.txt", "transformers", lack["transformers"]),
     ]
     made = [
-        weights_row(other.engine, partial(_is_made, model, other), lack[other.engine])
+        weights_row(other.engine, partial(engines.is_ready, model, other), lack[other.engine])
         for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()
     ]
     source = weights_row("source", partial(weights.is_fetched, model), "problem")
@@ -169,10 +168,6 @@ def disk() -> Row:
         return Row("disk", f"{free:.0f} GB free")
     found = f"{free:.1f} GB free: weights take {WEIGHTS_GB}, building a CUDA image {IMAGE_GB}"
     return Row("disk", found, "optional" if free >= WEIGHTS_GB else "problem", "docker system prune")
-
-
-def _is_made(model: Manifest, choice: EngineChoice) -> bool:
-    return weights.is_derived(model, choice, engines.converter_versions(choice.engine))
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,8 @@
 """What runs text generation. `start` picks the first engine of the manifest that this machine can run.
 
 Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files),
-`convert(source, folder, dtype)` and `start(manifest, choice, folder) -> Engine`.
+`reads(names)` (whether it loads the downloaded files as they are), `convert(gguf, folder, dtype)` for when it does not,
+and `start(manifest, choice, folder) -> Engine`.
 """
 
 import importlib
@@ -10,14 +11,20 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from models import weights
 from models.engines.interface import Engine, Generation, Sampling
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
+from models.weights.download import Progress
+from models.weights.lock import lock_of
+from models.weights.progress import PlainLines
 
 ENGINES = {"openvino": "models.engines.openvino", "transformers": "models.engines.transformers"}
 _WARM_STREAMS = 16
@@ -60,13 +67,16 @@ def start(manifest: Manifest) -> Engine:
     print(
         f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run"
     )
+    if manifest.weights.delivery == "fetched":
+        ensure(manifest, choice, PlainLines())
     begun = time.monotonic()
     verified = _Verification(manifest, choice)
     for package in module(choice.engine).PACKAGES:
         importlib.import_module(package)
     imported = time.monotonic()
     try:
-        engine: Engine = module(choice.engine).start(manifest, choice, weights.folder(manifest.slug, choice.engine))
+        place = weights.folder(manifest.slug, part_of(manifest, choice))
+        engine: Engine = module(choice.engine).start(manifest, choice, place)
     finally:
         verified.wait()  # where the weights are damaged, that is what to tell, not how their loading failed
     read = time.monotonic()
@@ -77,6 +87,43 @@ def start(manifest: Manifest) -> Engine:
         f"a cache of {engine.cache_tokens} tokens"
     )
     return engine
+
+
+def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress) -> None:
+    """Download the weights and make the engine's files, where that is not done yet; says what it does.
+
+    Of several processes one does the work, and the others wait for it.
+
+    Raises:
+        WeightsError, EngineError: what failed, and the remedy.
+    """
+    if is_ready(manifest, choice):
+        return
+    with weights.one_at_a_time(manifest):
+        if is_ready(manifest, choice):
+            return
+        if not weights.is_fetched(manifest):
+            lock = lock_of(manifest)
+            with _said(
+                f"downloading {lock.resolved} ({lock.size / 1e6:.0f} MB)", "downloaded, sha256 as in weights.lock"
+            ):
+                weights.fetch(manifest, progress)
+        if part_of(manifest, choice) != weights.SOURCE:
+            with _said(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
+                weights.derive(manifest, choice, converter_versions(choice.engine), module(choice.engine).convert)
+
+
+def is_ready(manifest: Manifest, choice: EngineChoice) -> bool:
+    """Whether what the engine loads is there, by names, sizes and what it was made from."""
+    if part_of(manifest, choice) == weights.SOURCE:
+        return weights.is_fetched(manifest)
+    return weights.is_derived(manifest, choice, converter_versions(choice.engine))
+
+
+def part_of(manifest: Manifest, choice: EngineChoice) -> str:
+    """The folder in weights/<slug>/ that the engine loads: the downloaded files, or those made from them."""
+    names = list(lock_of(manifest).files)
+    return weights.SOURCE if module(choice.engine).reads(names) else choice.engine
 
 
 def has_cuda_device() -> bool:
@@ -97,6 +144,15 @@ def converter_versions(engine: str) -> dict[str, str]:
         return {package: importlib.metadata.version(package) for package in module(engine).CONVERTER}
     except importlib.metadata.PackageNotFoundError as error:
         raise EngineError(f"making {engine}'s files needs {error.name}: make setup ENGINE={engine}") from error
+
+
+@contextmanager
+def _said(begins: str, done: str) -> Iterator[None]:
+    """Say on standard error what begins, and how long it took."""
+    print(begins, file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    yield
+    print(f"{done} ({time.monotonic() - begun:.1f} s)", file=sys.stderr, flush=True)
 
 
 def _warm_up(engine: Engine) -> None:
@@ -120,11 +176,14 @@ def _lack(choice: EngineChoice) -> str | None:
 
 
 class _Verification:
-    """Hashes the engine's files in a thread of its own, small ones first, while packages and weights are loaded."""
+    """Checks what the engine loads in a thread of its own, small files first, while packages and weights are loaded.
+
+    Names, sizes and headers always; every byte of fetched weights, or where the variable VERIFY_WEIGHTS is `full`.
+    """
 
     def __init__(self, manifest: Manifest, choice: EngineChoice) -> None:
         self._problem: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(manifest, choice.engine))
+        self._thread = threading.Thread(target=self._run, args=(manifest, part_of(manifest, choice)))
         self._thread.start()
 
     def wait(self) -> None:
@@ -137,8 +196,9 @@ class _Verification:
         if self._problem:
             raise self._problem
 
-    def _run(self, manifest: Manifest, engine: str) -> None:
+    def _run(self, manifest: Manifest, part: str) -> None:
+        full = manifest.weights.delivery == "fetched" or os.environ.get("VERIFY_WEIGHTS") == "full"
         try:
-            weights.verify_derived(manifest, engine)
+            weights.verify(manifest, part, full)
         except BaseException as problem:
             self._problem = problem

@@ -28,6 +28,11 @@ _PROPERTIES = {"KV_CACHE_PRECISION": "u8"}
 _CACHE_VALUE_BYTES = 19 / 16  # a byte and the scales, as the pipeline's metrics report it
 
 
+def reads(names: Sequence[str]) -> bool:
+    """It loads only the files that `convert` made."""
+    return False
+
+
 def convert(source: Path, folder: Path, dtype: str) -> None:
     """Make OpenVINO's own files from a GGUF, once.
 

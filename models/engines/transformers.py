@@ -23,6 +23,11 @@ _STEP_TOKENS = 2048
 _FAILURES_TO_GIVE_UP = 2
 
 
+def reads(names: Sequence[str]) -> bool:
+    """Whether the downloaded files are a model's folder as transformers saves it."""
+    return "config.json" in names and any(name.endswith(".safetensors") for name in names)
+
+
 def convert(source: Path, folder: Path, dtype: str) -> None:
     """Make safetensors, configuration and tokenizer from a GGUF, once.
 

@@ -76,7 +76,12 @@ def test_an_unknown_key_that_resembles_none_lists_the_known_ones(catalog: Callab
         (lambda content: content.update(task="poetry"), "task: .*text-generation"),
         (lambda content: content.update(context_length=0), "context_length: .*greater than 0"),
         (lambda content: content["engines"][0].update(device="tpu"), r"engines\.0\.device: .*cpu"),
-        (lambda content: content["weights"].update(source="https://example.com/x"), r"weights\.source: .*pattern"),
+        (lambda content: content["weights"].update(source="ftp://example.com/x"), r"weights\.source: .*must be hf://"),
+        (lambda content: content["weights"].update(source="hf://org/name"), r"weights\.source: .*@REVISION"),
+        (
+            lambda content: content["weights"].update(source="file:x", delivery="fetched"),
+            r"weights: .*cannot fetch file:",
+        ),
         (lambda content: content.pop("citation"), "citation: Field required"),
         (lambda content: content.update(examples=content["examples"][:2]), "examples: .*at least 3"),
         (lambda content: content.update(license="mit"), "license: .*License"),

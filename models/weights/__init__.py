@@ -1,0 +1,178 @@
+"""Where a model's weights are, whether they are what they should be, and how they come there.
+
+    weights/<slug>/source/      what was downloaded, pinned by models/catalog/<slug>/weights.lock
+    weights/<slug>/<engine>/    what was made from it, once, in the engine's own format; derived.json says from what
+
+The variable WEIGHTS_ROOT names another folder than weights/: in an image baked/, or a volume that setup fills.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from models.errors import WeightsError
+from models.manifest import EngineChoice, Manifest
+from models.weights import files, sources
+from models.weights.download import Progress
+from models.weights.files import File
+from models.weights.lock import Lock, lock_of
+
+PROJECT = Path(__file__).parents[2]
+SOURCE = "source"
+RECORD = "derived.json"
+
+
+class Derived(BaseModel):
+    """weights/<slug>/<engine>/derived.json: the made files, what they were made from, and by which versions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    made_from: dict[str, File]
+    dtype: str
+    converter: dict[str, str]
+    files: dict[str, File]
+
+
+def folder(slug: str, part: str) -> Path:
+    """The folder of `part`: "source" or an engine's name."""
+    return PROJECT / os.environ.get("WEIGHTS_ROOT", "weights") / slug / part
+
+
+def gguf_file(manifest: Manifest) -> Path:
+    """The downloaded GGUF, which an engine makes its files from.
+
+    Raises:
+        WeightsError: there is none, or there are several.
+    """
+    names = [name for name in lock_of(manifest).files if name.endswith(".gguf")]
+    if len(names) != 1:
+        found = ", ".join(names) or "none"
+        raise WeightsError(f"an engine's files are made from one GGUF, and {manifest.slug} has {found}: weights.files")
+    return folder(manifest.slug, SOURCE) / names[0]
+
+
+def verify(manifest: Manifest, part: str, full: bool) -> None:
+    """Check names, sizes and headers of "source" or of an engine's files; with `full` every byte.
+
+    Raises:
+        WeightsError: names the file, what was expected and found, and the remedy.
+    """
+    place, locked = folder(manifest.slug, part), lock_of(manifest).files
+    if part == SOURCE:
+        files.verify(place, locked, "make weights", full)
+        return
+    remedy = f"make weights ENGINE={part}"
+    record = _record(place)
+    if record is None:
+        raise WeightsError(f"{place / RECORD} is missing: {remedy}, and build the image again if this is one")
+    if record.made_from != locked:
+        raise WeightsError(f"{place} was made from other weights than weights.lock names: {remedy}")
+    files.verify(place, record.files, remedy, full)
+
+
+def is_fetched(manifest: Manifest) -> bool:
+    """Whether the downloaded files are there, each with its right size."""
+    return files.sizes_match(folder(manifest.slug, SOURCE), lock_of(manifest).files)
+
+
+def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, str]) -> bool:
+    """Whether the engine's files are there, made from the locked source by these versions of `converter`."""
+    place = folder(manifest.slug, choice.engine)
+    record = _record(place)
+    return (
+        record is not None
+        and record.made_from == lock_of(manifest).files
+        and record.dtype == choice.dtype
+        and record.converter == converter
+        and files.sizes_match(place, record.files)
+    )
+
+
+def fetch(manifest: Manifest, progress: Progress) -> None:
+    """Bring the locked files, and only when all are right give the folder its name; goes on where it was broken off.
+
+    Raises:
+        WeightsError: the source refuses, the disk is full, or the bytes are not the locked ones.
+    """
+    lock = lock_of(manifest)
+    final = folder(manifest.slug, SOURCE)
+    with files.new_folder(final, _on_the_way(final)) as place:
+        sources.module(lock.source).fetch(lock, place, progress)
+        _leave_only(place, set(lock.files))
+        files.verify(place, lock.files, "make weights", full=False)
+
+
+def make_lock(manifest: Manifest, progress: Progress) -> Lock:
+    """What the manifest's source is now, for weights.lock; what had to be downloaded for it is kept for `fetch`.
+
+    Raises:
+        WeightsError: the source refuses, or offers what must not be loaded.
+    """
+    place = _on_the_way(folder(manifest.slug, SOURCE))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return sources.module(manifest.weights.source).lock(manifest.weights, place, progress)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise files.cannot_write(place, error) from error
+
+
+def derive(
+    manifest: Manifest, choice: EngineChoice, converter: dict[str, str], convert: Callable[[Path, Path, str], None]
+) -> None:
+    """Make an engine's files with `convert(gguf_file, new_folder, dtype)` and record what they are.
+
+    Raises:
+        WeightsError: the source is not the locked one, or the disk is full.
+    """
+    verify(manifest, SOURCE, full=True)
+    with files.new_folder(folder(manifest.slug, choice.engine)) as place:
+        convert(gguf_file(manifest), place, choice.dtype)
+        for path in place.iterdir():
+            path.chmod(0o644)
+        made = {path.name: files.described(path) for path in sorted(place.iterdir())}
+        record = Derived(made_from=lock_of(manifest).files, dtype=choice.dtype, converter=converter, files=made)
+        (place / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def one_at_a_time(manifest: Manifest) -> Iterator[None]:
+    """Other processes that want to work on this model's weights wait here; one that dies lets them in."""
+    from filelock import FileLock
+
+    place = folder(manifest.slug, SOURCE).parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(place / ".lock")
+        guard.acquire()
+    except OSError as error:
+        raise files.cannot_write(place, error) from error
+    try:
+        yield
+    finally:
+        guard.release()
+
+
+def _on_the_way(final: Path) -> Path:
+    return final.with_name(f".{final.name}")
+
+
+def _leave_only(place: Path, names: set[str]) -> None:
+    """Remove what an earlier try of another lock left."""
+    for path in sorted(place.rglob("*"), reverse=True):
+        if path.is_file() and str(path.relative_to(place)) not in names:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _record(place: Path) -> Derived | None:
+    try:
+        return Derived.model_validate(json.loads((place / RECORD).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise WeightsError(f"{place / RECORD} is malformed: rm -r {place}, then: make weights") from error

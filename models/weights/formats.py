@@ -1,0 +1,143 @@
+"""What files of weights may be: safetensors and GGUF, with configuration and tokenizers beside them; nothing runs code.
+
+https://huggingface.co/docs/safetensors/index#format, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+import json
+import struct
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from math import prod
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from models.errors import WeightsError
+
+WEIGHTS = (".safetensors", ".gguf")
+BESIDE = (".json", ".txt", ".model", ".jinja")
+DEFAULT_PATTERNS = ("*.safetensors", *(f"*{suffix}" for suffix in BESIDE))
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+CODE = (".py", ".so", ".dll", ".dylib", ".sh", ".h5", ".keras", ".npy", ".npz", ".joblib")
+TO_SAFETENSORS = "python -m scripts.to_safetensors"
+
+_MOST_HEADER_BYTES = 100_000_000
+_BITS = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16}
+_BITS |= {"I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4}
+
+
+class Tensor(NamedTuple):
+    """A tensor of a file; `dtype` as the format names it, `shape` in elements."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        return prod(self.shape)
+
+
+def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The names that a pattern matches; one without a slash matches only in the top folder.
+
+    Raises:
+        WeightsError: one of them can run code or is of no known kind, or there are no weights among them.
+    """
+    names = list(names)
+    taken = sorted(name for name in names if any(_matches(name, pattern) for pattern in patterns))
+    for name in taken:
+        check_name(name)
+    if not any(name.endswith(WEIGHTS) for name in taken):
+        pickles = [name for name in names if name.endswith(PICKLES)]
+        if pickles:
+            check_name(pickles[0])
+        offered = ", ".join([name for name in names if name.endswith(WEIGHTS)][:8]) or "no safetensors and no GGUF"
+        raise WeightsError(
+            f"no weights among the files that match {', '.join(patterns)}; there is {offered}: correct weights.files"
+        )
+    return taken
+
+
+def check_name(name: str) -> None:
+    """Refuse a file that could leave its folder, can run code when loaded, or is of no known kind.
+
+    Raises:
+        WeightsError: names the file and what to do instead.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
+        raise WeightsError(f"{name!r} would leave the folder of the weights: take them from another source")
+    if path.suffix in PICKLES:
+        raise WeightsError(
+            f"{name} is a pickle, which runs code when it is loaded: {TO_SAFETENSORS} {path.name} makes a "
+            f"{path.stem}.safetensors of a file that you have; or take a repository that has safetensors"
+        )
+    if path.suffix in CODE:
+        raise WeightsError(
+            f"{name} can run code: leave it out of weights.files; this template loads no code of a model"
+        )
+    if path.suffix not in (*WEIGHTS, *BESIDE):
+        raise WeightsError(
+            f"{name} is neither weights ({', '.join(WEIGHTS)}) nor beside them ({', '.join(BESIDE)}): "
+            "leave it out of weights.files"
+        )
+
+
+def check_header(path: Path) -> None:
+    """Check that a file of weights is what its name says.
+
+    Raises:
+        WeightsError: its header is malformed, or its tensors do not fill the file.
+    """
+    if path.suffix == ".safetensors":
+        safetensors(path)
+    elif path.suffix == ".gguf":
+        with open(path, "rb") as file:
+            if file.read(4) != b"GGUF":
+                raise WeightsError(f"{path} is not a GGUF file: take the weights from another source")
+
+
+def tensors(path: Path) -> list[Tensor]:
+    """The tensors of a file of weights, from its header alone."""
+    return safetensors(path) if path.suffix == ".safetensors" else _gguf(path)
+
+
+def safetensors(path: Path) -> list[Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        WeightsError: the header is malformed, or the tensors do not fill the file exactly.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+        if length > min(size - 8, _MOST_HEADER_BYTES):
+            raise WeightsError(f"{path} has no safetensors header: take the weights from another source")
+        header = file.read(length)
+    try:
+        entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        found = [Tensor(name, entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()]
+        spans = sorted(tuple(entry["data_offsets"]) for entry in entries.values())
+        sizes = {name: entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in entries.items()}
+        fits = all(sizes[tensor.name] * 8 == tensor.parameters * _BITS[tensor.dtype] for tensor in found)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise WeightsError(
+            f"{path} has a malformed safetensors header: take the weights from another source"
+        ) from error
+    ends = [0, *(end for _, end in spans)]
+    if not fits or [begin for begin, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
+        raise WeightsError(f"{path} is damaged: its tensors do not fill it; take the weights from another source")
+    return found
+
+
+def _gguf(path: Path) -> list[Tensor]:
+    import gguf
+
+    return [
+        Tensor(tensor.name, tensor.tensor_type.name, tuple(int(size) for size in tensor.shape))
+        for tensor in gguf.GGUFReader(path).tensors
+    ]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return ("/" in pattern or "/" not in name) and fnmatchcase(name, pattern)

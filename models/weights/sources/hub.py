@@ -1,0 +1,115 @@
+"""hf://ORG/NAME@REVISION: a repository of the Hugging Face Hub.
+
+huggingface_hub speaks to the Hub and finds the token (HF_TOKEN, or `hf auth login`); the bytes come from where it says.
+https://huggingface.co/docs/huggingface_hub
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from models.errors import WeightsError
+from models.manifest import Weights
+from models.weights import download, formats
+from models.weights.download import Progress, Remote
+from models.weights.files import File
+from models.weights.lock import Lock
+
+_SOURCE = re.compile(r"hf://(?P<repository>[^@]+)@(?P<revision>.+)")
+
+
+def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+    """Resolve the revision to a commit; the Hub knows the sha256 of large files, small ones are downloaded for theirs.
+
+    Raises:
+        WeightsError: the repository, the revision or the access to it is missing; says where to get it.
+    """
+    from huggingface_hub import HfApi
+
+    repository, revision = _parts(weights.source)
+    with _explained(repository, revision):
+        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+    commit, siblings = str(info.sha), {sibling.rfilename: sibling for sibling in info.siblings or []}
+    locate = _locator(repository, commit)
+    files, small = {}, []
+    for name in formats.selected(siblings, weights.files or formats.DEFAULT_PATTERNS):
+        sibling = siblings[name]
+        if sibling.lfs:
+            files[name] = File(sha256=sibling.lfs.sha256, size=sibling.lfs.size)
+        else:
+            small.append(Remote(name, sibling.size or 0, None, locate(name), version=str(sibling.blob_id)))
+    locate(
+        next(iter([*files, *(remote.name for remote in small)]))
+    )()  # whoever may not download hears so before anything is
+    files |= download.fetch(small, place, progress)
+    resolved = f"hf://{repository}@{commit}"
+    return Lock(source=weights.source, patterns=weights.files, resolved=resolved, files=dict(sorted(files.items())))
+
+
+def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+    """Download the files of the locked commit; access is asked for before anything is.
+
+    Raises:
+        WeightsError: no access, no such file any more, or the transfer failed.
+    """
+    locate = _locator(*_parts(lock.resolved))
+    locate(max(lock.files, key=lambda name: lock.files[name].size))()
+    remotes = [Remote(name, file.size, file.sha256, locate(name)) for name, file in lock.files.items()]
+    download.fetch(remotes, place, progress)
+
+
+def _parts(source: str) -> tuple[str, str]:
+    found = _SOURCE.fullmatch(source)
+    assert found, source  # the manifest has checked it
+    return found["repository"], found["revision"]
+
+
+def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], tuple[str, dict[str, str]]]]:
+    """Gives for a file's name the function that asks the Hub where it is now; the token goes to the Hub alone."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    def locate(name: str) -> tuple[str, dict[str, str]]:
+        with _explained(repository, commit, name):
+            url = hf_hub_url(repository, name, revision=commit)
+            found = get_hf_file_metadata(url, retry_on_errors=True).location
+        is_hub = urlsplit(found)[:2] == urlsplit(constants.ENDPOINT)[:2]
+        return found, build_hf_headers() if is_hub else {}
+
+    return lambda name: lambda: locate(name)
+
+
+@contextmanager
+def _explained(repository: str, revision: str, name: str = "") -> Iterator[None]:
+    """The Hub's refusals in words that say what to do.
+
+    Raises:
+        WeightsError: for each of them.
+    """
+    import httpx2
+    from huggingface_hub import errors
+
+    page = f"https://huggingface.co/{repository}"
+    token = "set HF_TOKEN (https://huggingface.co/settings/tokens) or: hf auth login"
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise WeightsError(f"{repository} is gated: ask for access at {page}, then {token}") from error
+    except errors.RevisionNotFoundError as error:
+        raise WeightsError(
+            f"{repository} has no revision {revision}: see {page}/commits, correct weights.source"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise WeightsError(f"there is no {page}, or it is private and you need to {token}") from error
+    except errors.EntryNotFoundError as error:
+        raise WeightsError(f"{repository} has no {name} at {revision}: make weights-lock") from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        advice = token if status in (401, 403) else "try again later"
+        raise WeightsError(f"the Hub answers {status} for {repository}: {advice}") from error
+    except (httpx2.HTTPError, errors.OfflineModeIsEnabled, errors.FileMetadataError) as error:
+        raise WeightsError(
+            f"cannot reach the Hub for {repository} ({' '.join(str(error).split())}): make weights tries again"
+        ) from error

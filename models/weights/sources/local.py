@@ -1,0 +1,56 @@
+"""file:PATH: a file or a folder of this machine; a path that is not absolute begins at the project."""
+
+import shutil
+from pathlib import Path
+
+from models.errors import WeightsError
+from models.manifest import Weights
+from models.weights import formats
+from models.weights.download import Progress
+from models.weights.files import check_room, described, verify
+from models.weights.lock import Lock
+
+PROJECT = Path(__file__).parents[3]
+
+
+def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+    """Say what the files are.
+
+    Raises:
+        WeightsError: there are none, or one of them can run code.
+    """
+    root, names = _found(weights.source)
+    patterns = [names[0]] if root.joinpath(names[0]) == _path(weights.source) else weights.files
+    files = {name: described(root / name) for name in formats.selected(names, patterns or formats.DEFAULT_PATTERNS)}
+    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
+
+
+def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+    """Copy the locked files.
+
+    Raises:
+        WeightsError: one is missing or has changed since.
+    """
+    root, names = _found(lock.source)
+    check_room(place, lock.size)
+    for name in lock.files:
+        if name not in names:
+            raise WeightsError(f"{root / name} is gone: put it back, or: make weights-lock")
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, place / name)
+    verify(place, lock.files, "make weights-lock, if they have changed on purpose", full=True)
+
+
+def _path(source: str) -> Path:
+    return PROJECT / source.removeprefix("file:")
+
+
+def _found(source: str) -> tuple[Path, list[str]]:
+    """The folder, and the files in it by their path from there; of a single file its own folder."""
+    path = _path(source)
+    if path.is_file():
+        return path.parent, [path.name]
+    names = [str(file.relative_to(path)) for file in sorted(path.rglob("*")) if file.is_file()]
+    if not names:
+        raise WeightsError(f"there is no {path}, or nothing in it: correct weights.source in the manifest")
+    return path, names

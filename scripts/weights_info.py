@@ -1,0 +1,85 @@
+"""python -m scripts.weights_info [--json]
+
+What the selected model's weights are: files, sizes, number formats, parameters, the memory that each number format
+needs, and the hardware of Replicate that it fits. It reads headers alone.
+"""
+
+import json
+import sys
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models import manifest, weights
+from models.errors import WeightsError
+from models.manifest import Manifest
+from models.weights import formats
+from models.weights.lock import lock_of
+from scripts import command
+from scripts.replicate import hardware
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+
+
+def main(argv: list[str]) -> int:
+    """Print; 0 when the weights are here."""
+    return command.run(info, argv, "scripts.weights_info")
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Say what the selected model's weights are and what they need."""
+    found = described(manifest.selected())
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    files = Table("file", "MB", "sha256", box=None)
+    for name, file in found["files"].items():
+        files.add_row(name, f"{file['size'] / 1e6:.1f}", file["sha256"])
+    console.print(found["resolved"], files, sep="\n")
+    kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
+    console.print(f"\n{found['parameters']:,} parameters: {kinds}\n")
+    needs = Table("number format", "weights", "with the key-value cache", "fits on Replicate's", box=None)
+    for dtype, need in found["memory"].items():
+        total = f"{need['weights_gb'] + need['cache_gb']:.2f} GB"
+        needs.add_row(dtype, f"{need['weights_gb']:.2f} GB", total, ", ".join(need["fits"]) or "no single GPU")
+    console.print(needs)
+
+
+def described(model: Manifest) -> dict[str, Any]:
+    """What --json prints; sizes in bytes, parameters as a count, memory in GB.
+
+    Raises:
+        WeightsError: the weights are not here.
+    """
+    lock = lock_of(model)
+    if not weights.is_fetched(model):
+        raise WeightsError(f"the weights of {model.slug} are not here: make weights MODEL={model.slug}")
+    folder = weights.folder(model.slug, weights.SOURCE)
+    tensors = [one for name in lock.files if name.endswith(formats.WEIGHTS) for one in formats.tensors(folder / name)]
+    dtypes: Counter[str] = Counter()
+    for tensor in tensors:
+        dtypes[tensor.dtype] += tensor.parameters
+    return {
+        "resolved": lock.resolved,
+        "files": {name: file.model_dump() for name, file in lock.files.items()},
+        "parameters": sum(dtypes.values()),
+        "dtypes": dict(dtypes.most_common()),
+        "memory": {dtype: _need(model, sum(dtypes.values()), width) for dtype, width in BYTES.items()},
+    }
+
+
+def _need(model: Manifest, parameters: int, width: int) -> dict[str, Any]:
+    weights_gb, cache_gb = parameters * width / 1e9, max(choice.cache_gb for choice in model.engines)
+    return {
+        "weights_gb": weights_gb,
+        "cache_gb": cache_gb,
+        "fits": [one.sku for one in hardware.that_fit(weights_gb + cache_gb)],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

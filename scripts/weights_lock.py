@@ -1,0 +1,64 @@
+"""python -m scripts.weights_lock [--dry-run]
+
+Writes the selected model's weights.lock: resolves a branch or tag to a commit, and says what each file is, to the byte.
+Builds, setups and pushes use only what it says. What had to be downloaded for it is kept for make weights.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from models import manifest, weights
+from models.errors import WeightsError
+from models.weights import lock
+from models.weights.lock import Lock
+from scripts import command
+from scripts.progress import progress
+
+
+def main(argv: list[str]) -> int:
+    """Resolve and write; 0 when weights.lock says what the source is now."""
+    return command.run(write_lock, argv, "scripts.weights_lock")
+
+
+def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change")] = False) -> None:
+    """Pin what the selected model's weights are now."""
+    model = manifest.selected()
+    print(f"resolving {model.weights.source}", file=sys.stderr)
+    with weights.one_at_a_time(model):
+        new = weights.make_lock(model, progress())
+        changes = list(_changes(_present(model), new))
+        if not dry_run:
+            lock.write(model, new)
+    print("\n".join([*changes, f"{new.resolved}: {_counted(new)}, {new.size / 1e6:.1f} MB"]))
+    if dry_run:
+        print(f"would write {lock.path_of(model.slug)}", file=sys.stderr)
+    elif changes:
+        print(f"wrote {lock.path_of(model.slug)}: commit it, then: make weights", file=sys.stderr)
+
+
+def _counted(new: Lock) -> str:
+    return f"{len(new.files)} file{'s' if len(new.files) > 1 else ''}"
+
+
+def _present(model: manifest.Manifest) -> Lock | None:
+    try:
+        return lock.lock_of(model)
+    except WeightsError:
+        return None
+
+
+def _changes(old: Lock | None, new: Lock) -> list[str]:
+    """What is new, other and gone, a line each; nothing when all is as it was."""
+    before = old.files if old else {}
+    lines = [f"resolved  {old.resolved} -> {new.resolved}"] if old and old.resolved != new.resolved else []
+    for name in sorted({*before, *new.files}):
+        if before.get(name) != new.files.get(name):
+            word = "new" if name not in before else "gone" if name not in new.files else "changed"
+            lines.append(f"{word:8}  {name}")
+    return lines or ([] if old == new else ["new lock"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""python -m scripts.weights_verify
+
+Reads every byte of the selected model's weights, downloaded and made, and compares them with weights.lock and with
+derived.json.
+"""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from models import manifest, weights
+from models.errors import WeightsError
+from models.manifest import Manifest
+from scripts import command
+
+
+def main(argv: list[str]) -> int:
+    """Verify; 0 when all that is here is right, 1 when something is not or nothing is here."""
+    return command.run(verify, argv, "scripts.weights_verify")
+
+
+def verify() -> int:
+    """Check every byte of the selected model's weights."""
+    model = manifest.selected()
+    rows = [(part, *_state(model, part)) for part in _parts(model)]
+    table = Table("state", "weights", "found", box=None)
+    for part, state, found in rows:
+        table.add_row(state, part, found)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    states = {state for _, state, _ in rows}
+    return 0 if "ok" in states and "wrong" not in states else 1
+
+
+def _parts(model: Manifest) -> list[str]:
+    return [weights.SOURCE, *sorted({choice.engine for choice in model.engines})]
+
+
+def _state(model: Manifest, part: str) -> tuple[str, str]:
+    place = weights.folder(model.slug, part)
+    if not place.is_dir():
+        return "none", "not here" + (": make weights" if part == weights.SOURCE else f": make weights ENGINE={part}")
+    try:
+        weights.verify(model, part, full=True)
+    except WeightsError as error:
+        return "wrong", str(error)
+    return (
+        "ok",
+        f"{sum(path.stat().st_size for path in place.rglob('*') if path.is_file()) / 1e6:.1f} MB, every byte right",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
