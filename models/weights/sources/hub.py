@@ -30,7 +30,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
 
     repository, revision = _parts(weights.source)
     with _explained(repository, revision):
-        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+        info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=30)
     commit, siblings = str(info.sha), {sibling.rfilename: sibling for sibling in info.siblings or []}
     locate = _locator(repository, commit)
     files, small = {}, []

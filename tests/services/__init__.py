@@ -1,0 +1,1 @@
+"""Local servers that speak the HTTP of the services that the project downloads from."""

@@ -1,0 +1,246 @@
+"""What the stand-in servers share: HTTP/1.1 in threads, a log of requests, and faults that tests set."""
+
+import io
+import os
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
+from typing import Any, BinaryIO, Literal
+
+from tests.services.http_messages import Request, Response, in_part, opened
+
+PIECE = 1_000_000
+"""How many bytes of a body are written at once."""
+
+SLOW_STEP = 0.05
+"""Seconds between the pieces of a slow body."""
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` answers to requests whose path, with its query, contains `match`.
+
+    status: `status` with `headers` instead of the answer (`{"Retry-After": "1"}`).
+    expired: 403, as a CDN answers a signed URL that is too old.
+    cut: the connection closes after `after` bytes of the body.
+    corrupt: the right length, one bit in the middle is wrong.
+    stall: nothing more after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
+    slow: `rate` bytes a second.
+
+    The last four touch bodies only (GET, 200 or 206), the first two any answer. `host` and `method` narrow it.
+    """
+
+    match: str
+    kind: Literal["status", "expired", "cut", "corrupt", "stall", "slow"]
+    times: int = 1
+    host: str | None = None
+    method: str | None = None
+    status: int = 503
+    headers: dict[str, str] = field(default_factory=dict)
+    after: int = 0
+    seconds: float = 60
+    rate: int = 1_000_000
+
+    def applies(self, request: Request, response: Response) -> bool:
+        of_a_body = request.method == "GET" and response.status in (200, 206) and len(response.part) > 0
+        return (
+            self.times > 0
+            and self.match in request.path
+            and self.host in (None, request.host)
+            and self.method in (None, request.method)
+            and (self.kind in ("status", "expired") or of_a_body)
+        )
+
+
+class Service:
+    """Servers in threads with one log and one list of faults; leaving its block stops them.
+
+    `faults`: append to it; each is used `times` times. `requests`: a copy of the log, in the order they were answered.
+    """
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.stopping = threading.Event()
+        self._requests: list[Request] = []
+        self._lock = threading.Lock()
+        self._servers: list[Server] = []
+
+    @property
+    def requests(self) -> list[Request]:
+        with self._lock:
+            return list(self._requests)
+
+    def serve(self, host: str, respond: Callable[[Request], Response], tls: ssl.SSLContext | None = None) -> int:
+        """Start a server whose requests are logged as to `host`; its port on 127.0.0.1."""
+        server = Server(self, host, respond, tls)
+        self._servers.append(server)
+        server.start()
+        return server.server_port
+
+    def record(self, request: Request, response: Response) -> Fault | None:
+        """Log a request with its answer; the fault that befalls it."""
+        with self._lock:
+            fault = next((fault for fault in self.faults if fault.applies(request, response)), None)
+            if fault:
+                fault.times -= 1
+            self._requests.append(request)
+        return fault
+
+    def stop(self) -> None:
+        """End every connection, whatever it waits for; asking twice does no harm."""
+        self.stopping.set()
+        for server in self._servers:
+            server.stop()
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+class Server(ThreadingHTTPServer):
+    """One port of a service."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, service: Service, host: str, respond: Callable[[Request], Response], tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.service, self.host, self.respond = service, host, respond
+        self._open: dict[socket, threading.Thread] = {}
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self._open[request] = threading.current_thread()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or does not trust the certificate, is no error of the server."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        for connection, thread in list(self._open.items()):
+            shut(connection)
+            thread.join(5)
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def answer(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.server.host, self.command, self.path, headers)
+        response = in_part(request, self.server.respond(request))
+        fault = self.server.service.record(request, response)
+        if fault and fault.kind in ("status", "expired"):
+            response = refusal(fault)
+        request.status = response.status
+        self.close_connection = self.command not in ("GET", "HEAD") or self.close_connection
+        self._send_head(response)
+        if self.command != "HEAD":
+            self._send_body(request, response, fault)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+
+    def _send_head(self, response: Response) -> None:
+        self.send_response(response.status)
+        length = {"Transfer-Encoding": "chunked"} if response.chunked else {"Content-Length": str(len(response.part))}
+        for name, value in (response.headers | ({} if response.status == 304 else length)).items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _send_body(self, request: Request, response: Response, fault: Fault | None) -> None:
+        kind = fault.kind if fault else None
+        part = response.part
+        with opened(response.body) as file:
+            source, start = (flipped(file, part), 0) if kind == "corrupt" else (file, part.start)
+            end = start + len(part)
+            stop = min(end, start + fault.after) if fault and kind in ("cut", "stall") else end
+            step = max(1, int(fault.rate * SLOW_STEP)) if fault and kind == "slow" else PIECE
+            for offset in range(start, stop, step):
+                self._send_piece(request, response, source, range(offset, min(offset + step, stop)))
+                if kind == "slow":
+                    self.server.service.stopping.wait(SLOW_STEP)
+        if fault and kind in ("cut", "stall"):
+            self.server.service.stopping.wait(fault.seconds if kind == "stall" else 0)
+            self.close_connection = True
+            shut(self.connection)
+        elif response.chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _send_piece(self, request: Request, response: Response, file: BinaryIO, piece: range) -> None:
+        if response.chunked:
+            self.wfile.write(f"{len(piece):x}\r\n".encode())
+        request.bytes_sent += len(piece)
+        offset = piece.start
+        try:
+            while offset < piece.stop:
+                written = self._write(file, offset, piece.stop - offset)
+                if not written:
+                    raise ConnectionAbortedError("the file became shorter while it was sent")
+                offset += written
+        finally:
+            request.bytes_sent -= piece.stop - offset
+        if response.chunked:
+            self.wfile.write(b"\r\n")
+
+    def _write(self, file: BinaryIO, offset: int, count: int) -> int:
+        """Write up to `count` bytes, by sendfile where there is a file and no TLS; how many."""
+        if isinstance(file, io.BytesIO) or isinstance(self.connection, ssl.SSLSocket):
+            file.seek(offset)
+            return int(self.connection.send(file.read(count)))
+        return os.sendfile(self.connection.fileno(), file.fileno(), offset, count)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on standard error: `Service.requests` is the log."""
+
+
+def refusal(fault: Fault) -> Response:
+    if fault.kind == "expired":
+        return expired()
+    return Response(fault.status, {"Content-Type": "text/plain", **fault.headers}, f"fault {fault.status}".encode())
+
+
+def expired() -> Response:
+    """What a CDN answers to a signed URL that is too old.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-how-signed-urls-work.html
+    """
+    body = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+    return Response(403, {"Content-Type": "application/xml"}, body)
+
+
+def flipped(file: BinaryIO, part: range) -> BinaryIO:
+    """The bytes of `part`, one bit in the middle changed."""
+    file.seek(part.start)
+    content = bytearray(file.read(len(part)))
+    content[len(content) // 2] ^= 1
+    return io.BytesIO(content)
+
+
+def shut(connection: socket) -> None:
+    """End a connection in both directions, whichever thread waits on it."""
+    try:
+        socket.shutdown(connection, SHUT_RDWR)
+    except OSError:
+        return

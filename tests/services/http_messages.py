@@ -1,0 +1,89 @@
+"""A request as it came and the answer to it, whole or in part."""
+
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+Content = bytes | Path
+
+
+@dataclass
+class Request:
+    """One request as it came, and what was answered.
+
+    `headers` has lower-case names. `bytes_sent`: bytes of the body that the socket took; while a body is being written
+    it runs ahead by one piece at most, so that it is right for whoever has read the whole body.
+    """
+
+    host: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    status: int = 0
+    bytes_sent: int = 0
+
+    @property
+    def authorization(self) -> str | None:
+        return self.headers.get("authorization")
+
+    @property
+    def range(self) -> str | None:
+        return self.headers.get("range")
+
+
+@dataclass
+class Response:
+    """An answer. `ranges`: parts of the body may be asked for; `chunked`: its length is not told beforehand."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Content = b""
+    ranges: bool = False
+    chunked: bool = False
+    window: range | None = None
+
+    @property
+    def size(self) -> int:
+        return self.body.stat().st_size if isinstance(self.body, Path) else len(self.body)
+
+    @property
+    def part(self) -> range:
+        """The bytes of the body that are sent."""
+        return range(self.size) if self.window is None else self.window
+
+
+def in_part(request: Request, response: Response) -> Response:
+    """The answer as the conditional and range headers want it (RFC 9110, 13.1 and 14.2): 304, 206, 416 or whole."""
+    if not response.ranges:
+        return response
+    response.headers["Accept-Ranges"] = "bytes"
+    if response.headers["ETag"] == request.headers.get("if-none-match"):
+        return Response(304, response.headers)
+    validators = (None, response.headers["ETag"], response.headers.get("Last-Modified"))
+    window = asked_window(request.range or "", response.size)
+    if window is None or request.headers.get("if-range") not in validators:
+        return response
+    if not window:
+        return Response(416, response.headers | {"Content-Range": f"bytes */{response.size}"})
+    response.status, response.window = 206, window
+    response.headers["Content-Range"] = f"bytes {window.start}-{window.stop - 1}/{response.size}"
+    return response
+
+
+def asked_window(header: str, size: int) -> range | None:
+    """The bytes that `bytes=a-b`, `a-` or `-n` means; empty if there are none; None for what a server may ignore."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
+    if not found or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if not first:
+        return range(max(0, size - int(last)), size)
+    if last and int(last) < int(first):
+        return None
+    return range(int(first), min(size, int(last) + 1) if last else size)
+
+
+def opened(content: Content) -> BinaryIO:
+    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)

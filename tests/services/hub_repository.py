@@ -1,0 +1,105 @@
+"""What the Hub of the tests holds: repositories of commits, each a tree of files as git and Git LFS see them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.services.http_messages import Content, opened
+
+LFS_SIZE = 1_000_000
+LFS_ENDINGS = (".safetensors", ".gguf", ".bin")
+
+
+@dataclass
+class Blob:
+    """A file of a commit. `oid`: its git blob id, of the LFS pointer if `sha256` is set."""
+
+    content: Content
+    size: int
+    oid: str
+    sha256: str | None = None
+    pointer_size: int = 0
+
+
+@dataclass
+class Repo:
+    """A repository: its commits, oldest first, each a whole tree; its branches and tags; who may read it."""
+
+    name: str
+    gated: bool = False
+    private: bool = False
+    readers: set[str] = field(default_factory=set)
+    commits: dict[str, dict[str, Blob]] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """An error answer: its status, X-Error-Code and X-Error-Message."""
+
+    def __init__(self, status: int, code: str | None, message: str, **headers: str) -> None:
+        super().__init__(message)
+        named = {"X-Error-Code": code} if code else {}
+        self.status = status
+        self.headers = named | {"X-Error-Message": message} | {key.replace("_", "-"): headers[key] for key in headers}
+
+
+def blob_of(path: str, content: Content) -> Blob:
+    """A file as git sees it: itself, or an LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+    with opened(content) as file:
+        size = file.seek(0, 2)
+        if size <= LFS_SIZE and not path.endswith(LFS_ENDINGS):
+            file.seek(0)
+            return Blob(content, size, git_oid(file.read()))
+        file.seek(0)
+        digest = hashlib.sha256()
+        while chunk := file.read(LFS_SIZE):
+            digest.update(chunk)
+    sha256 = digest.hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    return Blob(content, size, git_oid(pointer), sha256, len(pointer))
+
+
+def git_oid(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def commit_of(repo: Repo, revision: str) -> str:
+    """The commit that a branch, a tag, or a commit's first seven digits or more name."""
+    if revision in repo.refs:
+        return repo.refs[revision]
+    found = [commit for commit in repo.commits if len(revision) >= 7 and commit.startswith(revision)]
+    if len(found) != 1:
+        raise Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+    return found[0]
+
+
+def entry(repo: Repo, commit: str, path: str) -> Blob:
+    if path not in repo.commits[commit]:
+        raise Refused(404, "EntryNotFound", "Entry not found", X_Repo_Commit=commit)
+    return repo.commits[commit][path]
+
+
+def sibling(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
+    if not blobs:
+        return {"rfilename": path}
+    described: dict[str, Any] = {"rfilename": path, "size": blob.size, "blobId": blob.oid}
+    lfs = {"sha256": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size}
+    return described | {"lfs": lfs} if blob.sha256 else described
+
+
+def tree_entries(tree: Mapping[str, Blob], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """The files and folders below `folder`, by path; without `recursive` only those directly in it."""
+    prefix = f"{folder}/" if folder else ""
+    entries: dict[str, dict[str, Any]] = {}
+    for path, blob in tree.items():
+        if not path.startswith(prefix):
+            continue
+        entries[path] = {"type": "file", "path": path, "size": blob.size, "oid": blob.oid}
+        if blob.sha256:
+            entries[path]["lfs"] = {"oid": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size}
+        above = path
+        while "/" in above.removeprefix(prefix):
+            above = above.rpartition("/")[0]
+            entries[above] = {"type": "directory", "path": above, "size": 0, "oid": git_oid(above.encode())}
+    return [entries[path] for path in sorted(entries) if recursive or "/" not in path.removeprefix(prefix)]
