@@ -1,13 +1,19 @@
-# `make` alone lists the verbs. Variables: MODEL ENGINE DEVICE PROMPT INPUTS PORT TO PYTHON; see README.md.
+# `make` alone lists the verbs. Variables: MODEL ENGINE DEVICE PROMPT INPUTS PORT TO PYTHON and more; see README.md.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
-# The text of PROMPT reaches the script by the environment, as it was typed: quotes, dollar signs, newlines.
+# What is typed freely reaches the script by the environment, as it was typed: quotes, dollar signs, newlines.
 ifneq ($(origin PROMPT),undefined)
 override PROMPT := $(value PROMPT)
 export PROMPT
+endif
+ifneq ($(origin REASON),undefined)
+override REASON := $(value REASON)
+endif
+ifneq ($(origin BREAKING),undefined)
+override BREAKING := $(value BREAKING)
 endif
 ifneq ($(MODEL),)
 export MODEL
@@ -21,6 +27,10 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --pro
 PY := .venv/bin/python -m
 GPU := $(if $(DEVICE),$(filter cuda,$(DEVICE)),$(shell nvidia-smi --list-gpus 2>/dev/null))
 RUNS := $(or $(ENGINE),$(if $(GPU),transformers,openvino))
+export BREAKING REASON DIGEST TO
+SHIP = $(if $(UNTIL),--until "$(UNTIL)") $(if $(STAGE),--only "$(STAGE)") $(if $(DIRTY),--dirty) \
+  $(if $(CREATE),--create "$(CREATE)") $(if $(DRY_RUN),--dry-run)
+WHICH = $(if $(value DIGEST),--digest "$$DIGEST") $(if $(DRY_RUN),--dry-run)
 DEVICE_OPTION := $(if $(DEVICE),--device $(DEVICE))
 
 help: ## list the verbs
@@ -61,8 +71,20 @@ image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
 container-predict: .venv/.$(RUNS) ## one prediction in the container: cog predict with PROMPT="..."
 	@$(PY) scripts.container_predict $(DEVICE_OPTION) $(INPUTS)
 
-push: .venv/.$(RUNS) ## push the container with cog: TO=r8.im/OWNER/MODEL DEVICE=cuda
-	@$(PY) scripts.push $(DEVICE_OPTION) "$(TO)"
+push: .venv/.$(RUNS) ## ship: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why")
+	@$(PY) scripts.push $(DEVICE_OPTION) $(SHIP) "$(TO)"
+
+promote: .venv/.$(RUNS) ## make live what passed staging, without a rebuild (DIGEST= REASON=)
+	@$(PY) scripts.promote $(WHICH) "$$TO"
+
+rollback: .venv/.$(RUNS) ## make live again what was live before (DIGEST= REASON=)
+	@$(PY) scripts.rollback $(WHICH) "$$TO"
+
+releases: .venv/.$(RUNS) ## what was shipped, what became of it, what is live
+	@$(PY) scripts.releases
+
+status: .venv/.$(RUNS) ## what is live where on Replicate, and how its last predictions went
+	@$(PY) scripts.status $(patsubst r8.im/%,%,$(TO))
 
 doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
 	@$(PY) scripts.doctor
@@ -76,7 +98,7 @@ soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push doctor bench soak clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback releases status doctor bench soak clean
 
 .venv/.python:
 	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2

@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
@@ -132,6 +132,7 @@ class Manifest(Strict):
 
     `parameters`: count; `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told
     when the caller says nothing, instead of its chat template's own.
+    `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
     """
 
     task: Literal["text-generation"]
@@ -154,6 +155,7 @@ class Manifest(Strict):
     weights: Weights
     engines: list[EngineChoice] = Field(min_length=1)
     hardware: Hardware
+    deployments: list[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = []
     examples: list[Example] = Field(min_length=3)
 
     _slug: str = PrivateAttr(default="")

@@ -1,20 +1,26 @@
 """python -m scripts.image [--device cpu|cuda] [--tag NAME:TAG]
 
-Builds the container with `cog build`, after baking in the weights that the device's engine loads.
+Builds the container with `cog build`, after baking in the weights that the device's engine loads. They get image layers
+of their own, so that a push after a change of code sends the code alone.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from models import engines, manifest, weights
 from models.errors import TemplateError
-from models.manifest import Device, EngineChoice, Manifest
-from models.weights import PROJECT
+from models.manifest import Device, EngineChoice, Manifest, path_of
+from models.weights import PROJECT, lock
+from models.weights.files import described
 from scripts import command
 from scripts.render import CONFIGS
 from scripts.weights import ensure
@@ -28,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 
 def image(device: DeviceOption = "", tag: Annotated[str, typer.Option(help="the image's name")] = "") -> None:
-    """Build the container image with the selected model's weights in it."""
+    """Build the container image, with the selected model's weights in it unless the container fetches them."""
     name = build(manifest.selected(), chosen_device(device), tag)
     print(f"built {name}: make container-predict PROMPT=...", file=sys.stderr)
 
@@ -41,20 +47,25 @@ def build(model: Manifest, device: Device, tag: str = "") -> str:
     """
     tag = tag or f"{model.slug}:{device}"
     bake(model, model.engine_on(device))
-    run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag)
+    with build_folder(model) as place:
+        run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=place)
     return tag
 
 
 def bake(model: Manifest, choice: EngineChoice) -> None:
     """Put the files of one engine, and nothing else, into baked/: what the next `cog build` takes into the image.
 
-    They are hard links to weights/, so they take no room.
+    They are hard links to weights/, so they take no room. A model whose container fetches its weights gets none.
     """
-    ensure(model, choice)
-    weights.verify_derived(model, choice.engine)
     baked = PROJECT / "baked"
     shutil.rmtree(baked, ignore_errors=True)
-    shutil.copytree(weights.folder(model.slug, choice.engine), baked / model.slug / choice.engine, copy_function=_link)
+    baked.mkdir()
+    if model.weights.delivery == "fetched":
+        return
+    ensure(model, choice)
+    part = engines.part_of(model, choice)
+    weights.verify(model, part, full=True)
+    shutil.copytree(weights.folder(model.slug, part), baked / model.slug / part, copy_function=_link)
 
 
 def chosen_device(device: str) -> Device:
@@ -71,20 +82,56 @@ def chosen_device(device: str) -> Device:
 
 
 def build_flags() -> list[str]:
-    """Public base images, unless COG_BASE_IMAGE=true asks for Replicate's own, which start faster there."""
-    return [f"--use-cog-base-image={os.environ.get('COG_BASE_IMAGE') or 'false'}"]
+    """Weights in layers of their own; public base images, unless COG_BASE_IMAGE=true asks for Replicate's own, which
+    start faster there.
+    """
+    return ["--separate-weights", f"--use-cog-base-image={os.environ.get('COG_BASE_IMAGE') or 'false'}"]
 
 
-def run_cog(*arguments: str) -> None:
-    """Run the real cog command in the project's folder, its output on this terminal.
+@contextmanager
+def build_folder(model: Manifest) -> Iterator[Path]:
+    """A new folder, for one build, of what .dockerignore lets in and the requirements, which cog reads by itself.
+
+    `cog build --separate-weights` needs it twice. It takes every big file of the folder for weights, whatever
+    .dockerignore says, and fails on those of weights/ and .venv/. And it makes the image NAME-weights only where the
+    weights differ from what .cog/cache recorded, though that image may be gone or have another name: a new folder has
+    no record, and Docker's cache makes the image at once.
+
+    Its configurations say which manifest and lock they were built from; cog keeps that in the label run.cog.config.
+    """
+    from docker.utils import exclude_paths
+
+    ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    requirements = {str(path.relative_to(PROJECT)) for path in (PROJECT / "requirements").iterdir()}
+    (PROJECT / ".cog").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="build-", dir=PROJECT / ".cog") as name:
+        for path in exclude_paths(PROJECT, ignored) | requirements:
+            if (PROJECT / path).is_file():
+                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                _link(str(PROJECT / path), str(Path(name) / path))
+        for config in CONFIGS.values():
+            text = (PROJECT / config).read_text(encoding="utf-8") + _digests(model)
+            (Path(name) / config).unlink()
+            (Path(name) / config).write_text(text, encoding="utf-8")
+        yield Path(name)
+
+
+def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
+    """Run the real cog command in `folder`, its output on this terminal.
 
     Raises:
         TemplateError: it is not installed, or it refused.
     """
     if shutil.which("cog") is None:
         raise TemplateError("the cog command is missing: https://cog.run/#install, then: make doctor")
-    if subprocess.run(["cog", *arguments], cwd=PROJECT).returncode != 0:
+    if subprocess.run(["cog", *arguments], cwd=folder).returncode != 0:
         raise TemplateError(f"cog {arguments[0]} failed: see its message above, then: make doctor")
+
+
+def _digests(model: Manifest) -> str:
+    """Two more entries of the configuration's last list, its environment."""
+    manifest_digest, lock_digest = described(path_of(model.slug)).sha256, described(lock.path_of(model.slug)).sha256
+    return f"  - MANIFEST_SHA256={manifest_digest}\n  - WEIGHTS_LOCK_SHA256={lock_digest}\n"
 
 
 def _link(source: str, target: str) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 from models.errors import TemplateError
 from models.manifest import Manifest
@@ -80,7 +80,15 @@ def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] |
     )
 
 
-def wait_until_ready(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
+class Process(Protocol):
+    """What can tell that it has ended: `returncode` after `poll`."""
+
+    returncode: Any
+
+    def poll(self) -> int | None: ...
+
+
+def wait_until_ready(address: str, process: Process | None = None) -> None:
     """Return once the model is loaded; `process` is the server's, where it is one of ours.
 
     Raises:

@@ -1,66 +1,87 @@
-"""python -m scripts.push r8.im/OWNER/MODEL [--device cpu|cuda] [--dry-run]
+"""python -m scripts.push TO [--device cpu|cuda] [--until STAGE] [--only STAGE] [--breaking WHY] [--dirty] ...
 
-Builds the container with its weights and pushes it with `cog push`; prints the digest that arrived, which on Replicate
-is the version's id. Needs `cog login` once for r8.im, or `docker login` for another registry.
+Ships the selected model: gate, build, proof, push to staging, examples there, promotion, each stage shown with its time
+and written to the ledger (releases/); the first refusal stops it. TO is r8.im/OWNER/MODEL or REGISTRY/OWNER/MODEL.
+Needs `cog login` once for r8.im and REPLICATE_API_TOKEN, or `docker login` for another registry.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from models import manifest
-from models.errors import TemplateError
 from scripts import command
-from scripts.image import DeviceOption, bake, build_flags, chosen_device, run_cog
-from scripts.render import CONFIGS
+from scripts.image import DeviceOption, chosen_device
+from scripts.release import build, delivery, gate, ledger, promotion, proof, target
+from scripts.release.ship import Ship
+
+STAGES: dict[str, Callable[[Ship], str]] = {
+    "ready": gate.ready,
+    "contract": gate.compare,
+    "image": build.build,
+    "proof": proof.prove,
+    "push": delivery.push,
+    "staging": delivery.staging,
+    "promote": promotion.promote,
+}
+_MEANS = {
+    "ready": "check that all is rendered, committed, licensed, and that the token is known",
+    "contract": "compare the class's schema with the live one",
+    "image": "bake {weights}, then: cog build",
+    "proof": "run the image: examples, streaming, cancellation, full slots, fuzz",
+    "push": "cog push {staging}",
+    "staging": "run the examples there",
+    "promote": "make that digest live at {live}",
+}
 
 
 def main(argv: list[str]) -> int:
-    """Push; 0 when the registry has the image."""
+    """Ship; 0 when the last stage that was asked for has passed."""
     return command.run(push, argv, "scripts.push")
 
 
 def push(
     to: Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2")] = "",
     device: DeviceOption = "",
+    until: Annotated[str, typer.Option(help=f"stop after this stage: {', '.join(STAGES)}")] = "",
+    only: Annotated[str, typer.Option(help="run this stage alone")] = "",
+    breaking: Annotated[
+        str, typer.Option(envvar="BREAKING", help="why a contract that breaks callers may pass, for the ledger")
+    ] = "",
+    dirty: Annotated[bool, typer.Option("--dirty", help="ship uncommitted changes, which the ledger records")] = False,
+    create: Annotated[str, typer.Option(help="make the missing model on Replicate: private or public")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
 ) -> None:
-    """Push the container to Replicate or to another registry."""
-    parts = to.split("/")
-    if len(parts) < 3 or not all(parts):
-        raise command.UsageError("where to? make push TO=r8.im/OWNER/MODEL, or TO=REGISTRY/OWNER/MODEL")
-    model, chosen = manifest.selected(), chosen_device(device)
-    arguments = ["push", to, "-f", CONFIGS[chosen], *build_flags()]
+    """Ship the selected model to Replicate or to another registry."""
+    names = _chosen(until, only)
+    ship = Ship(manifest.selected(), chosen_device(device), target.parse(to), breaking, dirty, create)
     if dry_run:
-        engine = model.engine_on(chosen).engine
-        print(f"would bake {engine}'s weights of {model.slug}, then run: cog {' '.join(arguments)}")
+        print("\n".join(f"{name}: would {_would(ship, name)}" for name in names))
         return
-    bake(model, model.engine_on(chosen))
-    run_cog(*arguments)
-    print(pushed_digest(to))
+    with ledger.alone(ship.model.slug):
+        ship.run([(name, STAGES[name]) for name in names])
+    if ship.digest:
+        print(f"{ship.target.production if 'promote' in names else ship.target.staging_repository}@{ship.digest}")
 
 
-def pushed_digest(name: str) -> str:
-    """NAME@sha256:... of the image that was last pushed as `name`.
+def _chosen(until: str, only: str) -> list[str]:
+    for name in (until, only):
+        if name and name not in STAGES:
+            raise command.UsageError(f"there is no stage {name!r}: {', '.join(STAGES)}")
+    names = list(STAGES)
+    return [only] if only else names[: names.index(until) + 1] if until else names
 
-    Raises:
-        TemplateError: the engine knows of no such push.
-    """
-    import docker
 
-    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
-    client = docker.from_env()
-    try:
-        digests: list[str] = client.images.get(name).attrs["RepoDigests"]
-    except docker.errors.ImageNotFound:
-        digests = []
-    finally:
-        client.close()
-    for digest in digests:
-        if digest.partition("@")[0] == repository:
-            return digest
-    raise TemplateError(f"cog push ended well, but the engine knows of no pushed {name}: docker images --digests")
+def _would(ship: Ship, name: str) -> str:
+    engine = ship.model.engine_on(ship.device).engine
+    fetched = ship.model.weights.delivery == "fetched"
+    return _MEANS[name].format(
+        weights="no weights, which setup fetches" if fetched else f"{engine}'s weights of {ship.model.slug}",
+        staging=ship.target.staging,
+        live=", ".join([ship.target.production, *(ship.model.deployments if ship.target.is_replicate else [])]),
+    )
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def rendered(model: Manifest) -> dict[str, str]:
 def cog_config(model: Manifest, device: Device) -> str:
     """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
     requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
+    root = "baked" if model.weights.delivery == "baked" else "/weights"
     return f"""{_HEADER.format(slug=model.slug)}
 build:
   gpu: {"true" if device == "cuda" else "false"}
@@ -76,12 +77,13 @@ build:
 predict: predict.py:{model.predictor_class}
 environment:
   - MODEL={model.slug}
-  - WEIGHTS_ROOT=baked
+  - WEIGHTS_ROOT={root}
 """
 
 
 def docker_ignore(model: Manifest) -> str:
-    """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked."""
+    """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked, if any."""
+    baked = "!baked\n" if model.weights.delivery == "baked" else ""
     return f"""{_HEADER.format(slug=model.slug)}
 *
 !cog.yaml
@@ -90,8 +92,7 @@ def docker_ignore(model: Manifest) -> str:
 !models
 models/catalog/*
 !models/catalog/{model.slug}
-!baked
-**/__pycache__
+{baked}**/__pycache__
 """
 
 

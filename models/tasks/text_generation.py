@@ -14,6 +14,7 @@ from models.errors import InputError
 from models.tasks.text_pieces import StopStrings, TextPieces
 
 ROLES = ("system", "user", "assistant")
+COLDEST = 1e-3  # a temperature below makes the same choices as 0, and engines divide by it
 RecordMetric = Callable[[str, Any], None]
 
 
@@ -145,13 +146,13 @@ class TextGeneration:
                 f"the prompt has {prompt_tokens} tokens and {self.context_length} fit, "
                 f"answer included: shorten it to at most {self.context_length - 1}"
             )
-        return Sampling(
-            max_tokens=min(request.max_tokens, room),
-            temperature=request.temperature,
+        return Sampling(  # Cog hands on a whole number that was sent as 3.0 as it came
+            max_tokens=int(min(request.max_tokens, room)),
+            temperature=request.temperature if request.temperature >= COLDEST else 0,
             top_p=request.top_p,
-            top_k=request.top_k,
+            top_k=int(request.top_k),
             repetition_penalty=request.repetition_penalty,
-            seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+            seed=secrets.randbelow(2**32) if request.seed is None else int(request.seed),
         )
 
 

@@ -4,12 +4,13 @@ https://replicate.com/docs/reference/http, https://github.com/replicate/replicat
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from models.errors import TemplateError
 
+Result = TypeVar("Result")
 TOKEN = "REPLICATE_API_TOKEN"
 TOKEN_PAGE = "https://replicate.com/account/api-tokens"
 
@@ -55,6 +56,21 @@ def explained(what: str) -> Iterator[None]:
         raise ReplicateRefusal(f"cannot reach Replicate for {what} ({error or type(error).__name__})") from error
 
 
+def patiently(act: Callable[[], Result]) -> Result:
+    """Do it again a few times, each time later, while Replicate does not answer, or with 429 or 5xx.
+
+    For what may be done twice: a prediction more, the same change again.
+    """
+    import tenacity
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_passes),
+        wait=tenacity.wait_exponential(0.5, max=8),
+        stop=tenacity.stop_after_attempt(6),
+        reraise=True,
+    )(act)
+
+
 def patch_model(client: Any, name: str, **fields: str) -> None:
     """Change what a model's page says; the official client has no method for it.
 
@@ -62,6 +78,10 @@ def patch_model(client: Any, name: str, **fields: str) -> None:
     """
     with explained(f"the model {name}"):
         client._request("PATCH", f"/v1/models/{name}", json=fields)
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, ReplicateRefusal) and (error.status is None or error.status == 429 or error.status >= 500)
 
 
 def _words(what: str, status: int | None, detail: str) -> str:

@@ -61,9 +61,15 @@ def files_in(engine: docker.DockerClient, image: str) -> set[str]:
 
 
 @contextmanager
-def container(engine: docker.DockerClient, image: str, mounts: Sequence[docker.types.Mount] = ()) -> Iterator[str]:
-    """The address of a new container's server, on a free port of 127.0.0.1; it is removed when the block ends."""
-    started = engine.containers.run(image, detach=True, ports={"5000/tcp": ("127.0.0.1", None)}, mounts=list(mounts))
+def container(
+    engine: docker.DockerClient, image: str, mounts: Sequence[docker.types.Mount] = (), **variables: str
+) -> Iterator[str]:
+    """The address of a new container's server, on a free port of 127.0.0.1; it is removed when the block ends.
+
+    `variables` are added to the image's environment.
+    """
+    ports = {"5000/tcp": ("127.0.0.1", None)}
+    started = engine.containers.run(image, detach=True, ports=ports, mounts=list(mounts), environment=variables)
     try:
         started.reload()
         yield f"http://127.0.0.1:{started.ports['5000/tcp'][0]['HostPort']}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from models import engines
 from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts import schema
@@ -16,6 +17,8 @@ from . import host
 
 INPUTS = ["-i", "temperature=0", "-i", "max_tokens=24"]
 PROMPT = "The capital of France is"
+# A file that cog build --separate-weights takes for weights wherever it is: 10 MiB or more.
+BIG = 10 << 20
 CLUTTER = (
     ".env",
     ".git/HEAD",
@@ -50,13 +53,13 @@ def test_the_image_holds_exactly_what_runs(engine: docker.DockerClient, model: M
     copy = host.copy_project(tmp_path)
     for clutter in CLUTTER:
         (copy / clutter).parent.mkdir(parents=True, exist_ok=True)
-        (copy / clutter).write_text("not for the image")
+        (copy / clutter).write_bytes(b"not for the image".ljust(BIG))
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", "template:cluttered"]
     host.succeed(*command, cwd=copy, MODEL=model.slug)
 
     code = host.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
     catalog = {f"models/catalog/{model.slug}/{name}" for name in ("model.yaml", "weights.lock")}
-    weights = Path(model.slug) / model.engine_on("cpu").engine
+    weights = Path(model.slug) / engines.part_of(model, model.engine_on("cpu"))
     baked = {f"baked/{weights / path.name}" for path in (PROJECT / "weights" / weights).iterdir()}
     at_the_top = {"predict.py", "cog.yaml", "cog.cpu.yaml", ".cog/openapi_schema.json"}
     assert host.files_in(engine, "template:cluttered") == {*code.splitlines(), *catalog, *baked, *at_the_top}

@@ -4,6 +4,8 @@ Nothing here can reach Replicate's own registry: r8.im is pushed to only where t
 and for the engine, and every push goes without credentials.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -12,6 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models import engines
+from models.manifest import Manifest
+from models.weights import PROJECT
 from scripts.local_server import free_port
 
 from . import host
@@ -40,13 +45,31 @@ def registry() -> str:
     return REGISTRY
 
 
-def push(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return host.run(sys.executable, "-m", "scripts.push", *arguments, "--device", "cpu", seconds=600)
+def push(*arguments: str, project: Path = PROJECT, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scripts.push", *arguments, "--device", "cpu"]
+    return host.run(*command, cwd=project, seconds=600, **variables)
 
 
 def latest(registry: str, repository: str) -> httpx.Response:
     headers = {"Accept": ", ".join(MANIFEST_TYPES)}
     return httpx.head(f"http://{registry}/v2/{repository}/manifests/latest", headers=headers)
+
+
+def pushed_layers(project: Path, registry: str, repository: str, model: Manifest) -> dict[str, int]:
+    """Push a project; the layers that the registry then serves: compressed size in bytes, by digest."""
+    pushed = push(f"{registry}/{repository}", project=project, MODEL=model.slug)
+    assert pushed.returncode == 0, pushed.stderr
+    headers = {"Accept": ", ".join(MANIFEST_TYPES)}
+    manifest = httpx.get(f"http://{registry}/v2/{repository}/manifests/latest", headers=headers).json()
+    for layer in manifest["layers"]:
+        blob = httpx.head(f"http://{registry}/v2/{repository}/blobs/{layer['digest']}")
+        assert int(blob.headers["Content-Length"]) == layer["size"]
+    return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
+
+
+def not_in(first: dict[str, int], second: dict[str, int]) -> list[int]:
+    """The sizes of the layers that the second push had to send, smallest first."""
+    return sorted(size for digest, size in second.items() if digest not in first)
 
 
 @pytest.mark.parametrize("place", ["registry", "r8_im"])
@@ -56,6 +79,30 @@ def test_the_printed_digest_is_the_one_that_the_registry_serves(place: str, requ
     assert pushed.returncode == 0, pushed.stderr
     served = latest(registry, "acme/smollm2").headers["Docker-Content-Digest"]
     assert pushed.stdout.splitlines()[-1] == f"{registry}/acme/smollm2@{served}"
+
+
+def test_a_change_of_code_sends_less_than_a_megabyte(registry: str, model: Manifest, tmp_path: Path) -> None:
+    copy = host.copy_project(tmp_path)
+    first = pushed_layers(copy, registry, "acme/layers", model)
+    assert sum(first.values()) > 1e8
+    for name in ("predict.py", "models/errors.py"):
+        (copy / name).write_text(f"{(copy / name).read_text()}# {uuid.uuid4()}\n")
+
+    sent = not_in(first, pushed_layers(copy, registry, "acme/layers", model))
+    assert 0 < sum(sent) < 1e6, sent
+
+
+def test_a_change_of_weights_sends_the_weights_alone(registry: str, model: Manifest, tmp_path: Path) -> None:
+    copy = host.copy_project(tmp_path)
+    first = pushed_layers(copy, registry, "acme/layers", model)
+    (copy / "weights").unlink()
+    shutil.copytree(PROJECT / "weights", copy / "weights", copy_function=os.link)
+    part = engines.part_of(model, model.engine_on("cpu"))
+    (copy / "weights" / model.slug / part / "new.bin").write_text("another file")
+
+    *code, weights = not_in(first, pushed_layers(copy, registry, "acme/layers", model))
+    assert weights > 1e8
+    assert sum(code) < 1e6, code
 
 
 def test_a_dry_run_says_what_it_would_push_and_pushes_nothing(registry: str) -> None:

@@ -111,7 +111,7 @@ def test_a_wrong_input_is_refused_by_name(address: str) -> None:
     assert [problem["loc"][-1] for problem in response.json()["detail"]] == ["temperature"]
 
 
-def test_setup_refuses_weights_with_one_flipped_bit(
+def test_setup_refuses_weights_with_one_flipped_bit_where_every_byte_is_verified(
     engine: docker.DockerClient, cpu_image: str, model: Manifest, tmp_path: Path
 ) -> None:
     name = f"{model.slug}/openvino/openvino_model.bin"
@@ -126,7 +126,7 @@ def test_setup_refuses_weights_with_one_flipped_bit(
     found = host.succeed("sha256sum", str(damaged)).split()[0]
 
     mount = docker.types.Mount(f"/src/baked/{name}", str(damaged), type="bind", read_only=True)
-    with host.container(engine, cpu_image, [mount]) as server:
+    with host.container(engine, cpu_image, [mount], VERIFY_WEIGHTS="full") as server:
         logs = host.health_once(server, "SETUP_FAILED", seconds=60)["setup"]["logs"]
     expected = record["files"]["openvino_model.bin"]["sha256"]
     assert f"/src/baked/{name} has sha256 {found}, expected {expected}" in logs

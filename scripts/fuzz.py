@@ -1,0 +1,95 @@
+"""python -m scripts.fuzz [--url URL] [--seed 0] [--cases 50]
+
+Sends every kind of right and wrong input that the schema of the selected model allows and forbids to its Cog server,
+and says what the server got wrong, each with a curl command that shows it again. The same seed sends the same inputs.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from models import engines, manifest
+from models.manifest import Manifest
+from scripts import command, local_server, schema, weights
+from scripts.release import fuzz as fuzzing
+from scripts.release import probe
+
+_SERVED = "http://127.0.0.1:5001"  # where `make serve` serves
+
+
+def main(argv: list[str]) -> int:
+    """Fuzz; 0 when the server did everything right."""
+    return command.run(fuzz, argv, "scripts.fuzz")
+
+
+def fuzz(
+    url: Annotated[str, typer.Option(help="a Cog server of this model; by default one is started here")] = "",
+    seed: int = 0,
+    cases: Annotated[
+        int, typer.Option(min=0, help="how many mix several inputs at random, beside the fixed ones")
+    ] = 50,
+    timeout: Annotated[float, typer.Option(min=0.1, help="seconds for an answer")] = 60,
+) -> int:
+    """Send every kind of input to a Cog server."""
+    model = manifest.selected()
+    document = schema.generate(model.predictor_class)
+    examples = [example.input for example in model.examples]
+    made = fuzzing.cases(document, examples, seed, cases)
+    with _served(model, url) as address, Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"fuzzing {address}", total=len(made))
+        report = probe.run(
+            address,
+            made,
+            document,
+            slots=schema.max_concurrency(model.predictor_class),
+            occupy=fuzzing.longest(document, examples[-1]),
+            timeout=timeout,
+            progress=lambda sent: progress.update(task, completed=sent),
+        )
+    print(summary(report))
+    if report.failures and not url:
+        print(f"To see one again: make serve, then its command; {address} was stopped.")
+    for failure in report.failures:
+        print(f"\n{failure.case}: {failure.reason}\n  {failure.curl.replace(address, url or _SERVED)}")
+    return command.REFUSED if report.failures else 0
+
+
+def summary(report: probe.Report) -> str:
+    """One line: how many cases had which outcome."""
+    outcomes = ", ".join(f"{number} {outcome}" for outcome, number in sorted(report.outcomes.items()))
+    return f"{report.sent} cases in {report.seconds:.0f} s: {outcomes}; {len(report.failures)} failures"
+
+
+@contextmanager
+def _served(model: Manifest, url: str) -> Iterator[str]:
+    """The address of a server that is ready: the one at `url`, or one of our own until the block ends.
+
+    Raises:
+        ServerError: there is none at `url`, or ours could not start.
+    """
+    if url:
+        try:
+            health: dict[str, Any] = httpx.get(f"{url.rstrip('/')}/health-check", timeout=10).json()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise local_server.ServerError(
+                f"no Cog server answers at {url}: start one with make serve ({error})"
+            ) from error
+        if health.get("status") != "READY":
+            raise local_server.ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
+        yield url
+        return
+    weights.ensure(model, engines.choose(model))
+    with local_server.running(model) as (address, process):
+        with Console(stderr=True).status("starting the server"):
+            local_server.wait_until_ready(address, process)
+        yield address
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

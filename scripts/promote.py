@@ -1,0 +1,64 @@
+"""python -m scripts.promote TO [--digest sha256:...] [--reason TEXT] [--dry-run]
+
+Puts a digest that passed staging (by default the last one) into production, without a rebuild, and then into the
+deployments that the manifest names, one after another; when one fails, all go back.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from models import manifest
+from scripts import command
+from scripts.image import chosen_device
+from scripts.release import ledger, promotion, target
+from scripts.release.ship import Ship, say
+
+To = Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2; by default the last one")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done")]
+
+
+def main(argv: list[str]) -> int:
+    """Promote; 0 when the digest is live everywhere."""
+    return command.run(promote, argv, "scripts.promote")
+
+
+def promote(
+    to: To = "",
+    digest: Annotated[str, typer.Option(help="the image that passed staging")] = "",
+    reason: Annotated[str, typer.Option(envvar="REASON", help="why, for the ledger")] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Put what passed staging into production."""
+    ship = begin(to, digest)
+    found = promotion.passed_staging(ship)
+    if dry_run:
+        say(would(ship, found.digest))
+        return
+    with ledger.alone(ship.model.slug):
+        ship.run([("promote", lambda ship: promotion.promote(ship, reason))])
+
+
+def begin(to: str, digest: str = "") -> Ship:
+    """A ship of the selected model to TO, or to where it went last.
+
+    Raises:
+        UsageError: no TO, and nothing was ever shipped; or the digest is none.
+    """
+    model = manifest.selected()
+    if digest and not (digest.startswith("sha256:") and len(digest) == 71):
+        raise command.UsageError(f"{digest} is no digest: sha256:... as make releases shows it")
+    entries = ledger.read(model.slug)
+    place = target.parse(to or (entries[-1].to if entries else ""))
+    return Ship(model, chosen_device(""), place, digest=digest)
+
+
+def would(ship: Ship, digest: str) -> str:
+    """What a promotion of a digest would do."""
+    deployments = ship.model.deployments if ship.target.is_replicate else []
+    return f"would make {digest} live at {', '.join([ship.target.production, *deployments])}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""Pushing to staging with cog, and the examples of the manifest through Replicate's API on what arrived there."""
+
+import time
+from functools import partial
+from typing import Any
+
+from models.errors import TemplateError
+from models.manifest import Example
+from scripts import image
+from scripts.release import ledger
+from scripts.release.build import content_of, inspect
+from scripts.release.ship import Refused, Ship, say
+from scripts.render import CONFIGS
+from scripts.replicate import client as replicate_api
+from scripts.replicate import hardware
+
+_ATTEMPTS = 3
+_SECONDS = 900  # for one prediction, a cold start included
+
+
+def push(ship: Ship) -> str:
+    """Push with cog; what it pushed must run what was proven, and the registry must have what was pushed.
+
+    cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared.
+
+    Raises:
+        Refused: no proof of this image, or another image went out, or another digest arrived.
+        TemplateError: cog refused, several times.
+    """
+    if not ship.content:
+        ship.content = content_of(inspect(ship.target.staging))
+    if not ledger.passed(ship.entries, ship.target.production, "proof", content=ship.content):
+        raise Refused(
+            f"the image {ship.target.staging} was never proven: make push TO={ship.target.production} UNTIL=proof"
+        )
+    _cog_push(ship)
+    pushed = inspect(ship.target.staging)
+    if content_of(pushed) != ship.content:
+        raise Refused(
+            "cog push built another image than the proven one (a base image or a package moved): nothing was promoted; "
+            f"make push TO={ship.target.production} begins anew"
+        )
+    ship.digest = arrived(ship.target.staging)
+    if f"{ship.target.staging_repository}@{ship.digest}" not in pushed["RepoDigests"]:
+        raise Refused(
+            f"{ship.target.staging} holds {ship.digest}, which is not what was pushed: who else pushes there?"
+        )
+    return f"{ship.target.staging_repository}@{ship.digest}"
+
+
+def _cog_push(ship: Ship) -> None:
+    """Push, and again when that was cut off: layers that have arrived are not sent again."""
+    import tenacity
+
+    image.bake(ship.model, ship.model.engine_on(ship.device))
+    with image.build_folder(ship.model) as place:
+        command = ["push", ship.target.staging, "-f", CONFIGS[ship.device], *image.build_flags()]
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TemplateError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            before_sleep=lambda _: say("  the push was cut off or refused; trying again"),
+            reraise=True,
+        )(image.run_cog, *command, folder=place)
+
+
+def staging(ship: Ship) -> str:
+    """Run every example on the version that arrived; elsewhere than on Replicate there is no API to run it by.
+
+    Raises:
+        Refused: an example fails; the version stays in staging, and nothing was promoted.
+    """
+    if not ship.target.is_replicate:
+        return "no API runs what is in this registry: the proof was of the same image"
+    ship.digest = ship.digest or _last_pushed(ship)
+    client = replicate_api.connect()
+    with replicate_api.explained(f"the version {ship.digest[7:19]}"):
+        client.models.get(ship.target.staging_model).versions.get(version_of(ship.digest))
+    seconds = [run_example(client, example, version_of(ship.digest)) for example in ship.model.examples]
+    price = {one.sku: one.dollars_a_second for one in hardware.HARDWARE}
+    sku = ship.model.hardware.replicate if ship.device == "cuda" else "cpu"
+    cost = sum(seconds) * price.get(sku, 0)
+    ship.details = {"predict_seconds": [round(one, 3) for one in seconds], "dollars": round(cost, 6), "hardware": sku}
+    return f"{len(seconds)} examples hold, {sum(seconds):.1f} s of predictions, ${cost:.6f} on {sku}"
+
+
+def _last_pushed(ship: Ship) -> str:
+    entry = ledger.passed(ship.entries, ship.target.production, "push")
+    if entry is None:
+        raise Refused(
+            f"nothing was pushed for {ship.target.production}: make push TO={ship.target.production} UNTIL=push"
+        )
+    ship.content, ship.schema_id = entry.content, entry.schema_id
+    return entry.digest
+
+
+def version_of(digest: str) -> str:
+    """A version's id on Replicate is its image's digest."""
+    return digest.removeprefix("sha256:")
+
+
+def arrived(name: str) -> str:
+    """The digest that the registry holds under a name, asked of the registry itself with the engine's credentials."""
+    import docker
+
+    client = docker.from_env()
+    try:
+        found: str = client.api.inspect_distribution(name)["Descriptor"]["digest"]
+        return found
+    except docker.errors.APIError as error:
+        raise Refused(f"{name} did not arrive ({error.explanation or error}): try again") from error
+    finally:
+        client.close()
+
+
+def run_example(client: Any, example: Example, version: str = "", deployment: str = "") -> float:
+    """Run an example of the manifest on a version or a deployment; returns the seconds that Replicate measured.
+
+    Raises:
+        Refused: it failed, or its output is not what the manifest expects.
+    """
+    maker = client.deployments.predictions if deployment else client.predictions
+    where = {"deployment": deployment} if deployment else {"version": version}
+    on = f"in the deployment {deployment}" if deployment else "in staging"
+
+    def ask() -> Any:
+        with replicate_api.explained(f"the example {example.name!r}"):
+            return maker.create(input=example.input, **where)
+
+    prediction = replicate_api.patiently(ask)
+    wait(prediction)
+    if prediction.status != "succeeded":
+        raise Refused(f"example {example.name!r} {prediction.status} {on}: {prediction.error or 'no reason given'}")
+    output = "".join(prediction.output) if isinstance(prediction.output, list) else str(prediction.output)
+    metrics = prediction.metrics or {}
+    broken = example.expect.failures(output, metrics)
+    if broken:
+        raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {output[:200]!r}")
+    return float(metrics.get("predict_time") or 0)
+
+
+def wait(prediction: Any) -> None:
+    """Wait for the end of a prediction; one that takes too long is cancelled."""
+    deadline = time.monotonic() + _SECONDS
+    while prediction.status in ("starting", "processing"):
+        if time.monotonic() > deadline:
+            prediction.cancel()
+            raise Refused(f"prediction {prediction.id} did not end in {_SECONDS} s: cancelled")
+        time.sleep(0.5)
+        replicate_api.patiently(partial(_reload, prediction))
+
+
+def _reload(prediction: Any) -> None:
+    with replicate_api.explained(f"the prediction {prediction.id}"):
+        prediction.reload()

@@ -1,0 +1,178 @@
+"""The ledger: releases/<slug>.jsonl, append-only, a line a step: what was done to which image, where, by whom, and why.
+
+It is committed with the project. releases/schemas/ holds the contract of each image that was built, by its sha256.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import TemplateError
+from models.weights import PROJECT
+
+FOLDER = PROJECT / "releases"
+Result = Literal["begun", "ok", "refused", "failed", "interrupted"]
+
+
+class LedgerError(TemplateError):
+    """The ledger is damaged, or another ship is under way."""
+
+
+class Entry(BaseModel):
+    """A line of the ledger.
+
+    `ship`: the same for all steps of one command; `content`: sha256 of what an image runs, the same before and after a
+    push; `digest`: of its manifest in the registry, on Replicate the version's id; `schema_id`: a file of
+    releases/schemas/; `where`: the model, tag or deployment that the step changed; `why`: a reason that was given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: str
+    ship: str
+    step: str
+    result: Result
+    to: str
+    commit: str
+    dirty: bool = False
+    who: str = ""
+    content: str = ""
+    digest: str = ""
+    schema_id: str = ""
+    where: str = ""
+    why: str = ""
+    seconds: float = 0
+    details: dict[str, Any] = {}
+
+
+def path_of(slug: str) -> Path:
+    """The ledger of the model `slug`."""
+    return FOLDER / f"{slug}.jsonl"
+
+
+def read(slug: str) -> list[Entry]:
+    """Every entry, oldest first; a last line that was cut short by a crash is left out.
+
+    Raises:
+        LedgerError: another line is not an entry.
+    """
+    path = path_of(slug)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if lines and not path.read_bytes().endswith(b"\n"):
+        lines.pop()
+    try:
+        return [Entry.model_validate_json(line) for line in lines]
+    except ValidationError as error:
+        raise LedgerError(f"{path} holds a line that is no entry of a ledger: git checkout {path}") from error
+
+
+def append(slug: str, entry: Entry) -> None:
+    """Add a line, and have it on the disk before anything else happens."""
+    path = path_of(slug)
+    path.parent.mkdir(exist_ok=True)
+    line = entry.model_dump_json(exclude_defaults=True) + "\n"
+    with open(path, "r+b" if path.exists() else "w+b") as file:
+        file.seek(0)
+        whole = file.read()
+        cut = whole.rfind(b"\n") + 1
+        file.truncate(cut)  # a line that a crash cut short
+        file.seek(cut)
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def keep_schema(schema: dict[str, Any]) -> str:
+    """Keep a contract; returns its id, to find it by."""
+    text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
+    schema_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = FOLDER / "schemas" / f"{schema_id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return schema_id
+
+
+def schema(schema_id: str) -> dict[str, Any]:
+    """A contract that was kept.
+
+    Raises:
+        LedgerError: its file is gone.
+    """
+    path = FOLDER / "schemas" / f"{schema_id}.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{path} is missing or malformed: git checkout {path}") from error
+    return found
+
+
+def live(entries: list[Entry], to: str) -> Entry | None:
+    """The promotion that is live: the last one that went well (a rollback is a promotion)."""
+    promoted = [entry for entry in entries if (entry.step, entry.result, entry.to) == ("promote", "ok", to)]
+    return promoted[-1] if promoted else None
+
+
+def passed(entries: list[Entry], to: str, step: str, content: str = "", digest: str = "") -> Entry | None:
+    """The last time that a step went well for this target, and for this image where one is named."""
+    for entry in reversed(entries):
+        is_it = (entry.step, entry.result, entry.to) == (step, "ok", to)
+        if is_it and (not content or entry.content == content) and (not digest or entry.digest == digest):
+            return entry
+    return None
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def who() -> str:
+    """The person, as git knows them; else the account's name."""
+    named = subprocess.run(["git", "config", "user.email"], cwd=PROJECT, capture_output=True, text=True).stdout.strip()
+    return named or getpass.getuser()
+
+
+@contextmanager
+def alone(slug: str) -> Iterator[None]:
+    """Ship only one at a time; a process that died is not in the way.
+
+    Raises:
+        LedgerError: another ship is under way; says since when and which process.
+    """
+    from filelock import FileLock, Timeout
+
+    FOLDER.mkdir(exist_ok=True)
+    note = FOLDER / f".{slug}.running"
+    lock = FileLock(FOLDER / f".{slug}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        process, since = _noted(note)
+        raise LedgerError(
+            f"another ship of {slug} is under way, since {since}, process {process}: wait for it, or end it"
+        ) from None
+    try:
+        note.write_text(f"{os.getpid()} {now()}", encoding="utf-8")
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _noted(note: Path) -> tuple[str, str]:
+    """The process that ships, and how long it has."""
+    try:
+        process, begun = note.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return "unknown", "a moment ago"
+    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(begun)).total_seconds()
+    return process, f"{seconds:.0f} s ago"

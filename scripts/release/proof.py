@@ -1,0 +1,135 @@
+"""The fourth stage: the very image that will be pushed is run and tried, on the GPU where there is one."""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from httpx_sse import EventSource
+from rich.console import Console
+from rich.progress import Progress
+
+from scripts import local_container, schema
+from scripts.release import fuzz, ledger, probe
+from scripts.release.build import content_of, inspect
+from scripts.release.ship import Refused, Ship
+
+_CANCEL_SECONDS = 5
+_ADDRESS = "http://127.0.0.1:5000"
+
+
+def prove(ship: Ship) -> str:
+    """Try the image: setup, examples, streaming, cancellation, full slots, and every input of the schema's fuzz.
+
+    Raises:
+        TemplateError: setup failed, or what was wrong, each with a curl command that shows it again.
+    """
+    name = ship.target.staging
+    ship.content = ship.content or content_of(inspect(name))
+    if earlier := ledger.passed(ship.entries, ship.target.production, "proof", content=ship.content):
+        return f"this very image was proven at {earlier.time}"
+    document = json.loads(inspect(name)["Config"]["Labels"]["run.cog.openapi_schema"])
+    begun = time.monotonic()
+    with local_container.running(name) as (address, container):
+        setup = time.monotonic() - begun
+        problems = _examples(ship, address) + _streams(ship, address, document) + _cancels(ship, address, document)
+        report = _fuzz(ship, address, document)
+        peak = local_container.memory_peak(container)
+    problems += [f"{failure.case}: {failure.reason}\n    {failure.curl}" for failure in report.failures]
+    ship.details = {
+        "setup_seconds": round(setup, 1),
+        "peak_memory": peak,
+        "cases": report.sent,
+        "problems": problems[:20],
+    }
+    if problems:
+        shown = "\n".join(f"  {problem}".replace(address, _ADDRESS) for problem in problems)
+        raise Refused(f"{name} fails; to see it again: docker run --rm -p 5000:5000 {name}, then\n{shown}")
+    return (
+        f"setup in {setup:.1f} s, {len(ship.model.examples)} examples, streaming, cancellation, full slots and "
+        f"{report.sent} fuzzed inputs as they should be; {peak / 1e6:.0f} MB at most"
+    )
+
+
+def _examples(ship: Ship, address: str) -> list[str]:
+    """What is wrong with the manifest's examples."""
+    problems = []
+    for example in ship.model.examples:
+        body = {"input": example.input}
+        answer = httpx.post(f"{address}/predictions", json=body, timeout=600)
+        failed = {"status": f"HTTP {answer.status_code}"}
+        prediction: dict[str, Any] = answer.json() if answer.status_code == 200 else failed
+        if prediction["status"] != "succeeded":
+            broken = [f"{prediction['status']}: {prediction.get('error') or answer.text[:200]}"]
+        else:
+            broken = example.expect.failures(_text(prediction["output"]), prediction.get("metrics") or {})
+        problems += [f"example {example.name!r} {what}\n    {_curl(address, body)}" for what in broken]
+    return problems
+
+
+def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]:
+    """Whether output comes while the prediction runs, where the schema promises that."""
+    if document["components"]["schemas"]["Output"].get("x-cog-array-type") != "iterator":
+        return []
+    body = {"input": fuzz.longest(document, ship.model.examples[-1].input) or ship.model.examples[-1].input}
+    events: list[str] = []
+    headers = {"Accept": "text/event-stream"}
+    with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=600) as answer:
+        if answer.status_code == 200:
+            for event in EventSource(answer).iter_sse():
+                events.append(event.event)
+                if event.event == "completed" or events.count("output") == 2:
+                    break
+    if events.count("output") == 2:
+        return []
+    shown = f"{_curl(address, body)} -H 'Accept: text/event-stream'"
+    return [f"no stream: HTTP {answer.status_code}, events {events[:5]}\n    {shown}"]
+
+
+def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]:
+    """Whether a long prediction ends soon after it was cancelled."""
+    long = fuzz.longest(document, ship.model.examples[-1].input)
+    if long is None:
+        return []
+    url = f"{address}/predictions/{uuid.uuid4().hex}"
+    httpx.put(url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
+    time.sleep(1)
+    httpx.post(f"{url}/cancel", timeout=60)
+    deadline = time.monotonic() + _CANCEL_SECONDS
+    while time.monotonic() < deadline:
+        if httpx.get(f"{address}/health-check", timeout=60).json()["status"] == "READY" and _slots_free(address):
+            return []
+        time.sleep(0.1)
+    return [f"a cancelled prediction still holds its slot after {_CANCEL_SECONDS} s: {_curl(address, {'input': long})}"]
+
+
+def _slots_free(address: str) -> bool:
+    """Whether no prediction runs; servers that do not count them are taken at their word."""
+    concurrency = httpx.get(f"{address}/health-check", timeout=60).json().get("concurrency") or {}
+    return not concurrency.get("current", 0)
+
+
+def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:
+    """Every case of the fuzz, with a progress bar on standard error."""
+    examples = [example.input for example in ship.model.examples]
+    made = fuzz.cases(document, examples)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("fuzzing", total=len(made))
+        return probe.run(
+            address,
+            made,
+            document,
+            slots=schema.max_concurrency(ship.model.predictor_class),
+            occupy=fuzz.longest(document, examples[-1]),
+            progress=lambda sent: progress.update(task, completed=sent),
+        )
+
+
+def _text(output: Any) -> str:
+    return "".join(map(str, output)) if isinstance(output, list) else str(output)
+
+
+def _curl(address: str, body: Mapping[str, Any]) -> str:
+    return probe.curl_of(address, fuzz.Case("example", dict(body["input"]), "valid"))

@@ -1,0 +1,138 @@
+"""One ship of a model: what every stage knows, and how a stage is run, shown with its time and put into the ledger."""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.errors import TemplateError
+from models.manifest import Device, Manifest
+from models.weights import PROJECT
+from scripts.release import ledger
+from scripts.release.ledger import Entry, Result
+from scripts.release.target import Target
+
+
+class Refused(TemplateError):
+    """A stage that stops the ship; the message says why and what to do."""
+
+
+@dataclass
+class Ship:
+    """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be shipped.
+
+    The stages fill in the rest: `content` (of the image that was built), `schema`, `digest` (of what was pushed).
+    """
+
+    model: Manifest
+    device: Device
+    target: Target
+    breaking: str = ""
+    may_be_dirty: bool = False
+    create: str = ""
+    ship: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    commit: str = field(default_factory=lambda: git("rev-parse", "HEAD") or "none")
+    dirty: bool = field(default_factory=lambda: bool(changed_files()))
+    content: str = ""
+    digest: str = ""
+    schema_id: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The ledger as it is now."""
+        return ledger.read(self.model.slug)
+
+    def note(self, step: str, result: Result, seconds: float = 0, where: str = "", why: str = "") -> None:
+        """Add a line to the ledger."""
+        entry = Entry(
+            time=ledger.now(),
+            ship=self.ship,
+            step=step,
+            result=result,
+            to=self.target.production,
+            commit=self.commit,
+            dirty=self.dirty,
+            who=ledger.who(),
+            content=self.content,
+            digest=self.digest,
+            schema_id=self.schema_id,
+            where=where,
+            why=why or self.why,
+            seconds=round(seconds, 1),
+            details=self.details,
+        )
+        ledger.append(self.model.slug, entry)
+
+    def run(self, stages: Sequence[tuple[str, Callable[["Ship"], str]]]) -> None:
+        """Run stages in order and stop at the first that refuses; each returns a line that says what it found.
+
+        Raises:
+            TemplateError: the refusal.
+        """
+        self._note_interrupted()
+        self.note("ship", "begun", where=", ".join(name for name, _ in stages))
+        for name, stage in stages:
+            say(f"{name} ...")
+            begun = time.monotonic()
+            self.details, self.why = {}, ""
+            try:
+                found = stage(self)
+            except BaseException as error:
+                self.note(name, _result(error), time.monotonic() - begun, why=" ".join(str(error).split())[:500])
+                self.details = {}
+                self.note("ship", _result(error), where=name)
+                say(f"{name}: {_result(error)} after {time.monotonic() - begun:.1f} s")
+                raise
+            self.note(name, "ok", time.monotonic() - begun)
+            say(f"{name}: {found} ({time.monotonic() - begun:.1f} s)")
+        self.details, self.why = {}, ""
+        self.note("ship", "ok")
+
+    def _note_interrupted(self) -> None:
+        """Say of an earlier ship that was killed that it was: its last word is that it began."""
+        entries = self.entries
+        ended = {entry.ship for entry in entries if entry.step == "ship" and entry.result != "begun"}
+        for entry in entries:
+            if entry.step == "ship" and entry.result == "begun" and entry.ship not in ended:
+                last = [other for other in entries if other.ship == entry.ship][-1]
+                after = last.step if last.step != "ship" else "its begin"
+                closing = entry.model_copy(
+                    update={"time": ledger.now(), "result": "interrupted", "where": f"after {after}"}
+                )
+                ledger.append(self.model.slug, closing)
+                say(f"an earlier ship ({entry.ship}, {entry.time}) was interrupted after {after}: noted in the ledger")
+
+
+def say(line: str) -> None:
+    """A line of progress, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def git(*arguments: str) -> str:
+    """What git prints; nothing where there is no repository."""
+    done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True)
+    return done.stdout.strip("\n") if done.returncode == 0 else ""
+
+
+def changed_files() -> list[str]:
+    """The files that differ from the last commit, the ledger's own left out."""
+    lines = git("status", "--porcelain", "--untracked-files=all").splitlines()
+    return [line[3:] for line in lines if not line[3:].startswith("releases/")]
+
+
+def committed_json(path: str) -> Any:
+    """A JSON file as the last commit has it; None where it has none."""
+    text = git("show", f"HEAD:{path}")
+    return json.loads(text) if text else None
+
+
+def _result(error: BaseException) -> Result:
+    if isinstance(error, TemplateError):
+        return "refused"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

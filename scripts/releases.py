@@ -1,0 +1,53 @@
+"""python -m scripts.releases [--all] [--json]
+
+What was shipped, from the ledger: each digest that was pushed, what became of it, and which one is live where.
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models import manifest
+from scripts import command
+from scripts.release import ledger
+from scripts.release.ledger import Entry
+
+
+def main(argv: list[str]) -> int:
+    """Print the table; 0 also when nothing was ever shipped."""
+    return command.run(releases, argv, "scripts.releases")
+
+
+def releases(
+    every: Annotated[bool, typer.Option("--all", help="every step, not only pushes and promotions")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """List what was shipped, newest first."""
+    slug = manifest.selected().slug
+    entries = ledger.read(slug)
+    if as_json:
+        print(json.dumps([entry.model_dump(exclude_defaults=True) for entry in entries], indent=2))
+        return
+    if not entries:
+        print(f"nothing of {slug} was shipped yet: make push TO=r8.im/OWNER/MODEL", file=sys.stderr)
+        return
+    live = {entry.to: ledger.live(entries, entry.to) for entry in entries}
+    table = Table("time", "step", "result", "digest", "commit", "to", "who", "why", box=None)
+    for entry in reversed(entries):
+        if every or entry.step in ("push", "promote") or entry.result in ("refused", "failed", "interrupted"):
+            table.add_row(*_row(entry, live[entry.to] == entry))
+    Console(width=None if sys.stdout.isatty() else 220).print(table)
+
+
+def _row(entry: Entry, is_live: bool) -> list[str]:
+    result = f"{entry.result}, live" if is_live else entry.result
+    commit = entry.commit[:9] + (" and changes" if entry.dirty else "")
+    return [entry.time[:19], entry.step, result, entry.digest[:19], commit, entry.to, entry.who, entry.why[:60]]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,39 @@
+"""python -m scripts.rollback [TO] [--digest sha256:...] [--reason TEXT] [--dry-run]
+
+Makes the digest live again that was live before (or a named one that ever was), in production and in the deployments.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from scripts import command
+from scripts.promote import DryRun, To, begin, would
+from scripts.release import ledger, promotion
+from scripts.release.ship import say
+
+
+def main(argv: list[str]) -> int:
+    """Go back; 0 when the earlier digest is live everywhere."""
+    return command.run(rollback, argv, "scripts.rollback")
+
+
+def rollback(
+    to: To = "",
+    digest: Annotated[str, typer.Option(help="a digest that was live; by default the one before")] = "",
+    reason: Annotated[str, typer.Option(envvar="REASON", help="why, for the ledger")] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Make live again what was live before."""
+    ship = begin(to, digest)
+    ship.digest = promotion.earlier(ship).digest
+    if dry_run:
+        say(would(ship, ship.digest))
+        return
+    with ledger.alone(ship.model.slug):
+        ship.run([("promote", lambda ship: promotion.promote(ship, reason or "rollback"))])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,218 @@
+"""The fuzz finds what is planted in a small predictor that runs in Cog's real server, and nothing in a right one."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import manifest
+from scripts import fuzz as script
+from scripts import local_server, schema
+from scripts.release import fuzz, probe
+from tests.server.live_server import LiveServer
+
+PROJECT = Path(__file__).parents[2]
+SLOTS = 2
+LIMITS = {"hold": 0.01}
+PREDICTOR = """
+import asyncio, os, sys, threading, time
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming
+from models.errors import InputError
+
+class Planted(BasePredictor):
+    def setup(self) -> None:
+        self.served = 0
+
+    @concurrent(max=2)
+    async def predict(
+        self,
+        text: str = Input(default="hi there"),
+        style: str = Input(default="plain", choices=["plain", "bold"]),
+        count: int = Input(default=3, ge=1, le=10),
+        scale: float = Input(default=1.0, ge=0.0, le=2.0),
+        seed: int | None = Input(default=None, ge=0, le=100),
+        stop: list[str] | None = Input(default=None),
+        hold: float = Input(default=0, ge=0, le=600),
+    ) -> {returns}:
+        self.served += 1
+        {bug}
+        await asyncio.sleep(hold)
+        return text * int(count)
+"""
+# A generator on a thread of its slot, as text generation has it, but deaf to the cancel signal.
+DEAF = """
+        def wait():
+            time.sleep({seconds})
+            yield text
+        return wait()
+"""
+# Only what the first example sends, and that only later on.
+SLOW = "self.served > 30 and (text, style, count, scale, seed, stop) == ('hi', 'plain', 3, 1, None, None)"
+SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
+Fuzz = Callable[..., probe.Report]
+
+
+@pytest.fixture
+def fuzzed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Fuzzes a predictor that has the given lines in it; its server runs until the test ends."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    with ExitStack() as stack:
+
+        def fuzzing(
+            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True, timeout: float = 10
+        ) -> probe.Report:
+            (tmp_path / "predict.py").write_text(PREDICTOR.format(bug=bug, returns=returns))
+            document = schema.generate("Planted", tmp_path / "predict.py")
+            if has_schema:
+                (tmp_path / ".cog").mkdir()
+                (tmp_path / ".cog" / "openapi_schema.json").write_text(json.dumps(document))
+            port = local_server.free_port()
+            variables = {"COG_PREDICT_TYPE_STUB": "predict.py:Planted", "COG_MAX_CONCURRENCY": str(slots)}
+            process = local_server.start_in(tmp_path, port, variables, log=None)
+            stack.callback(local_server.stop, process)
+            address = f"http://{local_server.HOST}:{port}"
+            local_server.wait_until_ready(address, process)
+            cases = fuzz.cases(document, [{"text": "hi"}], mixed=10, limits=LIMITS)
+            occupy = fuzz.longest(document, {}, LIMITS)
+            return probe.run(address, cases, document, SLOTS, occupy, timeout=timeout, patience=0.1, settle=2)
+
+        yield fuzzing
+
+
+def test_a_correct_predictor_passes(fuzzed: Fuzz):
+    report = fuzzed("pass")
+    assert report.failures == []
+    assert report.sent == sum(report.outcomes.values()) > 100
+    assert report.outcomes["canceled"] >= 2
+    assert report.outcomes["422"] > 50
+    assert report.outcomes["succeeded"] > 50
+
+
+@pytest.mark.parametrize(
+    ("bug", "case", "reason"),
+    [
+        ("if count == 10: raise IndexError('past the end')", "count: the maximum 10", "IndexError: past the end"),
+        ("if hold == 599: raise MemoryError", "hold: one inside the maximum", "MemoryError"),
+        ("if seed is not None: 1 / seed", "seed: the minimum 0", "ZeroDivisionError"),
+        ("text[0]", "text: empty", "IndexError"),
+        ("if stop is not None: stop[0]", "stop: an empty list", "IndexError"),
+        ("[text.split(part) for part in stop or []]", "stop: a list with an empty text", "ValueError: empty separator"),
+        ("range(count)", "count: a whole number as a fraction", "TypeError"),
+        ("if style == 'bold': raise ValueError('no bold')", "style: the choice 'bold'", "ValueError: no bold"),
+        ("if scale == 2: raise InputError('too large')", "scale: the maximum 2", "InputError: too large"),
+        ("if len(text) > 50000: raise InputError('a' + chr(10) + 'b')", "text: 100,000 characters", "InputError: a"),
+        ("if scale == 0: return 5", "scale: the minimum 0", "an output that is no string: 5"),
+        ("if scale == 0: return None", "scale: the minimum 0", "an output that is no string: null"),
+        ("if scale == 0: return float('nan')", "scale: the minimum 0", "Failed to parse output JSON"),
+        ("if scale == 0: return chr(0xd800)", "scale: the minimum 0", "Failed to parse output JSON"),
+        ("if count == 1: raise asyncio.CancelledError", "count: the minimum 1", "ended as canceled"),
+    ],
+)
+def test_a_bug_at_one_value_is_found_there_and_shown_again_by_its_curl(fuzzed: Fuzz, bug: str, case: str, reason: str):
+    report = fuzzed(bug)
+    failures = {failure.case: failure for failure in report.failures}
+    assert case in failures
+    assert all(reason in failure.reason for failure in failures.values())
+    assert all(name == case or name.startswith(("mixed ", case.partition(" ")[0])) for name in failures)
+    if shutil.which("curl"):
+        curl = failures[case].curl
+        shown = subprocess.run(shlex.split(curl), capture_output=True, text=True, check=True, timeout=30).stdout
+        found = json.loads(shown)
+        assert found["status"] != "succeeded" or not isinstance(found["output"], str)
+
+
+@pytest.mark.parametrize(
+    ("bug", "case"),
+    [
+        ("if chr(0) in text: os._exit(3)", "text: a NUL"),
+        ("if seed == 0: os.kill(os.getpid(), 11)", "seed: the minimum 0"),
+        ("if chr(0) in text: os.kill(os.getppid(), 9)", "text: a NUL"),
+    ],
+)
+def test_the_value_that_ends_a_process_is_named(fuzzed: Fuzz, bug: str, case: str):
+    report = fuzzed(bug)
+    assert report.failures[-1].case == case
+    assert {failure.case for failure in report.failures} == {case}
+    assert f"stopped after {report.sent} of" in report.failures[-1].reason
+
+
+def test_an_answer_that_never_comes_is_named_and_its_slot_is_given_back(fuzzed: Fuzz):
+    report = fuzzed("if count == 10: await asyncio.sleep(600)", timeout=0.7)
+    failures = {failure.case: failure.reason for failure in report.failures}
+    assert failures.pop("count: the maximum 10") == "got no answer in 0.7 s"
+    assert all(name.startswith("mixed ") for name in failures)
+
+
+def test_an_event_loop_that_a_value_ends_is_found(fuzzed: Fuzz):
+    """Cog's server calls itself ready all the same."""
+    report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
+    assert report.failures[0].case == "seed: the minimum 0"
+    assert "3 cases got no answer: stopped after" in report.failures[-1].reason
+
+
+def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
+    """Every 20th prediction keeps its slot, deaf to the cancel."""
+    leak = f"if self.served % 20 == 0:{DEAF.format(seconds=60)}".replace("\n        ", "\n            ")
+    report = fuzzed(leak, timeout=0.7)
+    assert report.failures[0].reason == "got no answer in 0.7 s"
+    assert "no slot became free, though nothing else runs: stopped after" in report.failures[-1].reason
+
+
+def test_a_cancel_that_is_swallowed_is_found(fuzzed: Fuzz):
+    report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
+    assert report.failures[0].case.startswith("hold: ")
+    assert report.failures[0].reason == "got no answer in 1 s, cancelled"
+
+
+@pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
+def test_other_slots_than_promised_are_found(fuzzed: Fuzz, slots: int, answers: str):
+    failures = fuzzed("pass", slots=slots).failures
+    assert len(failures) == 1, failures
+    failure = failures[0]
+    assert failure.reason == f"2 slots at the end: of 3 predictions at once, it answered {answers}"
+    assert failure.curl.startswith("for n in $(seq 3); do curl ")
+
+
+def test_a_server_that_becomes_slow_is_found(fuzzed: Fuzz):
+    report = fuzzed(SLOW)
+    assert "the plain case 'example 1' takes 1.0 s, at the start 0.0 s" in report.failures[-1].reason
+
+
+def test_a_server_that_does_not_check_its_inputs_is_found(fuzzed: Fuzz):
+    report = fuzzed("pass", has_schema=False, timeout=0.7)
+    reasons = {failure.case: failure.reason for failure in report.failures}
+    assert "was answered with 200, not 422" in reasons["count: one past the maximum"]
+    assert "was answered with 200, not 422" in reasons["style: a wrong choice"]
+
+
+@pytest.fixture(scope="module")
+def default_report(openvino_server: LiveServer) -> probe.Report:
+    model = manifest.selected()
+    document = schema.generate(model.predictor_class)
+    examples = [example.input for example in model.examples]
+    slots = schema.max_concurrency(model.predictor_class)
+    occupy = fuzz.longest(document, examples[-1])
+    return probe.run(openvino_server.address, fuzz.cases(document, examples), document, slots, occupy)
+
+
+def test_the_default_model_passes(default_report: probe.Report):
+    assert default_report.failures == []
+    assert default_report.outcomes["succeeded"] > 100
+    assert default_report.outcomes["refused"] < 20
+
+
+def test_the_command_prints_a_summary_and_each_failure(fuzzed: Fuzz, capsys: pytest.CaptureFixture[str]):
+    report = fuzzed("if count == 10: raise IndexError")
+    failure = next(failure for failure in report.failures if failure.case == "count: the maximum 10")
+    address = shlex.split(failure.curl)[2].removesuffix("/predictions")
+    capsys.readouterr()
+    assert script.main(["--url", address, "--cases", "0"]) == 1
+    printed = capsys.readouterr().out
+    assert "failures" in printed.splitlines()[0]
+    assert f"curl -sS {address}/predictions" in printed

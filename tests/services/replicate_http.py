@@ -1,0 +1,284 @@
+"""How the local Replicate speaks HTTP: tokens, routes, pages, problem JSON, and the faults that tests ask for.
+
+What every route has in common: https://replicate.com/docs/reference/http#authentication and #rate-limits.
+"""
+
+import base64
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.message import Message
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+if TYPE_CHECKING:
+    from .replicate import Replicate
+
+FaultKind = Literal[429, 500, 503, "cut", "after"]
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` requests whose method is `method` and whose whole path matches `path`.
+
+    `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: 429, 500 and 503 are
+    answered with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response, and nothing
+    is done (a stream ends after its first event); "after" does what was asked and closes before it answers.
+    """
+
+    method: str
+    path: str
+    times: int
+    kind: FaultKind
+    retry_after: int = 1
+
+
+@dataclass
+class Request:
+    """One line of the request log; `status` is None until an answer begins, and where a fault cuts it."""
+
+    method: str
+    path: str
+    status: int | None = None
+
+
+@dataclass
+class Call:
+    """A request as a route sees it. `account`: whose token it carries."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Message
+    content: bytes
+    account: str
+
+    def body(self, kind: type[Body]) -> Body:
+        """The JSON body, checked.
+
+        Raises:
+            Problem: 400 for no JSON, 422 for unknown, missing or wrong fields.
+        """
+        try:
+            return kind.model_validate_json(self.content or b"{}")
+        except ValidationError as error:
+            if error.errors()[0]["type"] == "json_invalid":
+                raise Problem(400, "Bad request", "The request body is not valid JSON.") from None
+            raise invalid([(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]) from None
+
+
+@dataclass
+class Answer:
+    """What a route says: JSON by default, `text`, or the `events` of a stream; an empty body where all are None."""
+
+    status: int
+    body: Any = None
+    text: str | None = None
+    events: Iterator[bytes] | None = None
+
+
+class Problem(Exception):
+    """An error that is answered as problem JSON: {title, detail, status}."""
+
+    def __init__(self, status: int, title: str, detail: str, headers: Mapping[str, str] = {}, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.headers = status, headers
+        self.body = {"title": title, "detail": detail, "status": status} | more
+
+
+Route = Callable[..., Answer]
+
+
+def not_found(what: str = "The requested resource") -> Problem:
+    return Problem(404, "Not found", f"{what} could not be found.")
+
+
+def invalid(fields: Sequence[tuple[str, str]]) -> Problem:
+    """422, one line a field."""
+    detail = "".join(f"- {name}: {message}\n" for name, message in fields)
+    details = [{"field": name, "description": message} for name, message in fields]
+    return Problem(422, "Input validation failed", detail, invalid_fields=details)
+
+
+def page(call: Call, url: str, items: Sequence[dict[str, Any]], key: str, size: int) -> dict[str, Any]:
+    """One page of `items`; its cursor names the first item on it by `key`, so that newer items move nothing."""
+    names, start = [str(item[key]) for item in items], 0
+    if "cursor" in call.query:
+        try:
+            start = names.index(base64.urlsafe_b64decode(call.query["cursor"]).decode())
+        except ValueError:
+            raise Problem(404, "Not found", "Invalid cursor") from None
+
+    def link(index: int) -> str | None:
+        cursor = base64.urlsafe_b64encode(names[index].encode()).decode()
+        return f"{url}{call.path}?cursor={quote(cursor)}"
+
+    return {
+        "previous": link(max(0, start - size)) if start > 0 else None,
+        "next": link(start + size) if start + size < len(items) else None,
+        "results": list(items[start : start + size]),
+    }
+
+
+@dataclass
+class Router:
+    """Finds the route of a request; the parts of a path in braces are handed to it by name."""
+
+    routes: Mapping[tuple[str, str], Route]
+    _patterns: list[tuple[str, re.Pattern[str], Route]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._patterns = [
+            (method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), route)
+            for (method, path), route in self.routes.items()
+        ]
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route and the parts of the path that it names.
+
+        Raises:
+            Problem: 404 for a path that nothing serves, 405 for another method on one that something does.
+        """
+        found = {verb: (route, match) for verb, pattern, route in self._patterns if (match := pattern.fullmatch(path))}
+        if not found:
+            raise not_found()
+        if method not in found:
+            allowed = {"Allow": ", ".join(sorted(found))}
+            raise Problem(405, "Method not allowed", f'Method "{method}" not allowed.', allowed)
+        route, match = found[method]
+        return route, match.groupdict()
+
+
+class Server(ThreadingHTTPServer):
+    """The listening socket; one thread a connection, none of which outlives the tests."""
+
+    daemon_threads = True
+
+    def __init__(self, replicate: "Replicate", router: Router) -> None:
+        self.replicate, self.router = replicate, router
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients may leave when they like; anything else is a bug of the tests and is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def _handle(self) -> None:
+        path = urlsplit(self.path).path
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._logged = Request(self.command, path)
+        self.server.replicate.requests.append(self._logged)
+        self._answer_with(self.server.replicate.take_fault(self.command, path), path, content)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_QUERY = _handle
+
+    def _answer_with(self, fault: Fault | None, path: str, content: bytes) -> None:
+        if fault and isinstance(fault.kind, int):
+            return self._send_problem(_fault_problem(fault))
+        cut = fault is not None and fault.kind == "cut"
+        if cut and not path.startswith("/streaming/"):
+            return self._send_half()
+        try:
+            answer = self._route(path, content)
+        except Problem as problem:
+            return self._send_problem(problem)
+        if fault and fault.kind == "after":
+            self.close_connection = True
+        elif answer.events is not None:
+            self._send_events(answer.events, cut)
+        else:
+            self._send(answer)
+
+    def _route(self, path: str, content: bytes) -> Answer:
+        replicate = self.server.replicate
+        account = self._account()
+        route, named = self.server.router.find(self.command, path)
+        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        return route(replicate, Call(self.command, path, query, self.headers, content, account), **named)
+
+    def _account(self) -> str:
+        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+        account = self.server.replicate.tokens.get(token) if scheme == "Bearer" else None
+        if account is None:
+            raise Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+        return account
+
+    def _send(self, answer: Answer) -> None:
+        if answer.text is not None:
+            return self._send_bytes(answer.status, "text/plain; charset=utf-8", answer.text.encode())
+        content = b"" if answer.body is None else json.dumps(answer.body).encode()
+        self._send_bytes(answer.status, "application/json", content)
+
+    def _send_problem(self, problem: Problem) -> None:
+        content = json.dumps(problem.body).encode()
+        self._send_bytes(problem.status, "application/problem+json", content, problem.headers)
+
+    def _send_bytes(self, status: int, kind: str, content: bytes, headers: Mapping[str, str] = {}) -> None:
+        self._logged.status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _send_events(self, events: Iterator[bytes], only_first: bool) -> None:
+        self.close_connection = True
+        self._logged.status = None if only_first else 200
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for event in events:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            if only_first:
+                return
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _send_half(self) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b'{"id": "')
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing is printed: the request log is `Replicate.requests`."""
+
+
+def _fault_problem(fault: Fault) -> Problem:
+    headers = {"Retry-After": str(fault.retry_after)}
+    if fault.kind == 429:
+        seconds = "1 second" if fault.retry_after == 1 else f"{fault.retry_after} seconds"
+        return Problem(429, "Too many requests", f"Request was throttled. Expected available in {seconds}.", headers)
+    phrase = HTTPStatus(int(fault.kind)).phrase
+    return Problem(int(fault.kind), phrase, f"{phrase}: the local Replicate was told to fail.", headers)
+
+
+def now() -> str:
+    """The current moment as Replicate writes it, like 2024-02-15T16:32:57.018467Z."""
+    return timestamp(time.time())
+
+
+def timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
