@@ -26,7 +26,7 @@ from models import engines, manifest
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command, image, weights
-from scripts.benchmark import load, report, subjects
+from scripts.benchmark import load, loading, report, subjects
 
 LABELS = {
     "baseline": "Cog's streaming example (baseline)",
@@ -69,13 +69,14 @@ def _measure(
 ) -> report.Receipt:
     weights.ensure(model, choice)
     weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
+    tag = f"{model.slug}:{choice.device}"
     if "container" in wanted:
-        image.build(model, choice.device)
+        image.build(model, choice.device, tag)
     starting: dict[str, AbstractContextManager[subjects.Subject]] = {
         "baseline": subjects.baseline(model),
         "engine": subjects.bare_engine(model, choice),
         "server": subjects.local(model),
-        "container": subjects.container(f"{model.slug}:{choice.device}", choice.device),
+        "container": subjects.container(tag, choice.device),
         "url": subjects.served(url),
     }
     prompts = load.prompts()
@@ -92,7 +93,11 @@ def _measure(
             }
             for name, subject in running.items()
         }
-    return _receipt(model, choice, counts, repeats) | {"subjects": measured}
+    return _receipt(model, choice, counts, repeats) | {
+        "subjects": measured,
+        "loading": loading.measured(model, choice.engine),
+        "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
+    }
 
 
 def _samples(
@@ -169,7 +174,7 @@ def _print(receipt: report.Receipt, counts: list[int]) -> None:
     for name, measured in receipt["subjects"].items():
         rates = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
         table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
-    console.print(table)
+    console.print(table, *report.loading_lines(receipt), sep="\n")
     targets = Table("must reach", "bound", "measured", "")
     for target in report.TARGETS:
         value, sign = target.value(receipt), "at least" if target.at_least else "at most"

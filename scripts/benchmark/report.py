@@ -108,7 +108,23 @@ def markdown(receipt: Receipt, chart: str) -> str:
         memory, start = measured["peak_memory_mb"], measured["start_seconds"]
         cells += [f"{start:.1f} s" if start else "", f"{memory:.0f} MB" if memory else ""]
         lines.append(f"| {receipt['labels'][name]} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", f"![Total tokens a second by number of streams]({chart})"])
+    lines += ["", f"![Total tokens a second by number of streams]({chart})"]
+    return "\n".join([*lines, *(["", *loading_lines(receipt)] if loading_lines(receipt) else [])])
+
+
+def loading_lines(receipt: Receipt) -> list[str]:
+    """How long loading takes against the disk, and a container's start by how its weights come."""
+    lines = []
+    if found := receipt.get("loading"):
+        megabytes = found["bytes"] / 1e6
+        lines.append(
+            f"Loading {megabytes:.0f} MB of weights that are not in memory yet takes {found['load_seconds']:.1f} s, "
+            f"compiling included; the disk alone reads them in {found['disk_seconds']:.1f} s."
+        )
+    if deliveries := receipt.get("deliveries"):
+        starts = ", ".join(f"{seconds:.1f} s {state}" for state, seconds in deliveries.items())
+        lines.append(f"A container's first token, by how its weights come: {starts}.")
+    return lines
 
 
 def draw(receipt: Receipt, target: Path) -> None:

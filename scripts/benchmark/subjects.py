@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 
-from models.manifest import Device, EngineChoice, Manifest
+from models.manifest import Device, EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts import local_server, schema
 from scripts.benchmark import load
@@ -116,20 +116,48 @@ def baseline(model: Manifest) -> Iterator[Subject]:
 
 
 @contextmanager
-def container(image: str, device: Device) -> Iterator[Subject]:
-    """A container of `image`, with the GPU where the device is cuda."""
+def container(image: str, device: Device, **options: Any) -> Iterator[Subject]:
+    """A container of `image`, with the GPU where the device is cuda; `options`: more of docker's for running it."""
     import docker
 
     client, port, started = docker.from_env(), local_server.free_port(), time.monotonic()
     gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if device == "cuda" else []
-    ports = {"5000/tcp": (local_server.HOST, port)}
-    running = client.containers.run(image, detach=True, ports=ports, device_requests=gpus)
+    options.setdefault("environment", {})["PORT"] = str(port)
+    running = client.containers.run(image, detach=True, network_mode="host", device_requests=gpus, **options)
     try:
         pids = [int(row[1]) for row in running.top()["Processes"]]
         yield HttpSubject(f"http://{local_server.HOST}:{port}", [psutil.Process(pid) for pid in pids], started)
     finally:
         running.remove(force=True)
         client.close()
+
+
+@contextmanager
+def fetching(model: Manifest) -> Iterator[dict[str, Any]]:
+    """Options with which a container fetches its weights, into a new volume that is removed when the block ends.
+
+    pip's settings of this machine go with it.
+    """
+    import docker
+
+    client = docker.from_env()
+    volume = client.volumes.create()
+    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_FIND_LINKS"}
+    with tempfile.TemporaryDirectory() as place:
+        changed = Path(place) / "model.yaml"
+        text = path_of(model.slug).read_text(encoding="utf-8")
+        changed.write_text(text.replace("\nweights:\n", "\nweights:\n  delivery: fetched\n"), encoding="utf-8")
+        mounts = [
+            docker.types.Mount("/weights", volume.name),
+            docker.types.Mount(f"/src/models/catalog/{model.slug}/model.yaml", str(changed), "bind", read_only=True),
+        ]
+        if certificates := pip.get("PIP_CERT"):
+            mounts.append(docker.types.Mount(certificates, certificates, "bind", read_only=True))
+        try:
+            yield {"mounts": mounts, "environment": {"WEIGHTS_ROOT": "/weights", **pip}}
+        finally:
+            volume.remove(force=True)
+            client.close()
 
 
 @contextmanager

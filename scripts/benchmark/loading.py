@@ -1,0 +1,86 @@
+"""python -m scripts.benchmark.loading
+
+How long the engine takes to load its weights when nothing of them is in memory yet, against reading the same files from
+the disk; one JSON line. And `deliveries`: how long a container takes to its first token when its weights are in the
+image, when setup must fetch them, and when an earlier setup has.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from models import engines, manifest, weights
+from models.manifest import Device, Manifest
+from models.weights import PROJECT
+from scripts.benchmark import subjects
+
+_BLOCK = 4 << 20
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    model = manifest.selected()
+    choice = engines.choose(model)
+    folder = weights.folder(model.slug, engines.part_of(model, choice))
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    module = engines.module(choice.engine)
+    for package in module.PACKAGES:
+        __import__(package)
+    forget(paths)
+    begun = time.monotonic()
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:
+            while file.read(_BLOCK):
+                pass
+    read = time.monotonic() - begun
+    forget(paths)
+    begun = time.monotonic()
+    with redirect_stdout(sys.stderr):
+        engine = module.start(model, choice, folder)
+    loaded = time.monotonic() - begun
+    size = sum(path.stat().st_size for path in paths)
+    print(json.dumps({"bytes": size, "load_seconds": round(loaded, 2), "disk_seconds": round(read, 2)}))
+    sys.stdout.flush()
+    del engine
+    os._exit(0)  # without waiting for the engine's thread
+
+
+def forget(paths: list[Path]) -> None:
+    """Have the system drop what it keeps of these files in memory."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def measured(model: Manifest, engine: str) -> dict[str, Any]:
+    """What this command prints, from a process of its own; nothing where the system cannot drop files from memory."""
+    if not hasattr(os, "posix_fadvise"):
+        return {}
+    environment = os.environ | {"MODEL": model.slug, "ENGINE": engine}
+    command = [sys.executable, "-m", "scripts.benchmark.loading"]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def deliveries(model: Manifest, image: str, device: Device) -> dict[str, float]:
+    """Seconds from `docker run` to the first token, by how the weights come."""
+    seconds = {}
+    with subjects.container(image, device) as baked:
+        seconds["baked"] = baked.start_seconds
+    with subjects.fetching(model) as options:
+        for state in ("fetched, into an empty folder", "fetched, the folder filled"):
+            with subjects.container(image, device, **options) as fetched:
+                seconds[state] = fetched.start_seconds
+    return {state: round(one, 1) for state, one in seconds.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
