@@ -1,6 +1,7 @@
 """What runs text generation. `start` picks the first engine of the manifest that this machine can run.
 
-Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files),
+Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files), `EDITION`
+(raised when this project's own code makes other files than before, so that they are made again),
 `reads(names)` (whether it loads the downloaded files as they are), `convert(gguf, folder, dtype)` for when it does not,
 and `start(manifest, choice, folder) -> Engine`.
 """
@@ -135,15 +136,17 @@ def has_cuda_device() -> bool:
 
 
 def converter_versions(engine: str) -> dict[str, str]:
-    """The installed versions of what makes the engine's files.
+    """The installed versions of what makes the engine's files, and the edition of this project's part in it.
 
     Raises:
         EngineError: a package is not installed.
     """
+    maker = module(engine)
     try:
-        return {package: importlib.metadata.version(package) for package in module(engine).CONVERTER}
+        versions = {package: importlib.metadata.version(package) for package in maker.CONVERTER}
     except importlib.metadata.PackageNotFoundError as error:
         raise EngineError(f"making {engine}'s files needs {error.name}: make setup ENGINE={engine}") from error
+    return versions | {"edition": maker.EDITION}
 
 
 @contextmanager

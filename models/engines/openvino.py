@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.engines import memory
+from models.engines import memory, openvino_graph
 from models.engines.interface import Generation, Message, Sampling
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
 
 PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
+EDITION = openvino_graph.EDITION
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
@@ -37,6 +38,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     """Make OpenVINO's own files from a GGUF, once.
 
     GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are written out in float16 first.
+    The graph that it makes of them is then rewritten: models/engines/openvino_graph.py says how and why.
 
     Raises:
         EngineError: `dtype` is another than float16.
@@ -54,6 +56,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 
     openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True)
     plain.unlink()
+    openvino_graph.rewrite(folder / "openvino_model.xml")
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":

@@ -16,6 +16,7 @@ from models.manifest import EngineChoice, Manifest
 
 PACKAGES = ("torch", "transformers", "accelerate", "safetensors")
 CONVERTER = ("transformers", "safetensors", "gguf")
+EDITION = "1"
 
 _MAX_REQUESTS = 64
 _PAGE_TOKENS = 256
