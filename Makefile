@@ -80,6 +80,9 @@ promote: .venv/.$(RUNS) ## make live what passed staging, without a rebuild (DIG
 rollback: .venv/.$(RUNS) ## make live again what was live before (DIGEST= REASON=)
 	@$(PY) scripts.rollback $(WHICH) "$$TO"
 
+call: .venv/.$(RUNS) ## run anything: WHAT=OWNER/MODEL, deployment:OWNER/NAME, local, image:NAME or a URL, INPUTS="name=value ..."
+	@$(PY) scripts.call "$(WHAT)" $(INPUTS)
+
 releases: .venv/.$(RUNS) ## what was shipped, what became of it, what is live
 	@$(PY) scripts.releases
 
@@ -98,7 +101,7 @@ soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback releases status doctor bench soak clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak clean
 
 .venv/.python:
 	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh >&2

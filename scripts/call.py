@@ -1,0 +1,158 @@
+"""python -m scripts.call WHAT name=value name=@file ... [--json] [--out DIR] [--wait SECONDS | --no-wait]
+
+Runs anything on Replicate, or the same on this machine by another WHAT: OWNER/NAME (a model's latest version),
+OWNER/NAME:VERSION, deployment:OWNER/NAME, http://HOST:PORT (a Cog server), image:NAME (a local image) or local (this
+project). Inputs are read as the model's schema wants them: text, numbers, JSON, a repeated name for a list, @file, and
+- for standard input. Text streams to standard output; files are saved in DIR; Ctrl-C cancels.
+Replicate's token is in REPLICATE_API_TOKEN.
+
+python -m scripts.call --verify-webhook BODYFILE HEADERSFILE says whether a webhook that you kept is from Replicate.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scripts import command
+from scripts.command import REFUSED, UsageError
+from scripts.inputs import Reading, parse, require
+from scripts.release import document
+from scripts.release.document import Node
+from scripts.replicate import outputs, places
+from scripts.replicate.outputs import Saver
+from scripts.replicate.screen import Screen
+
+EVENTS = ("start", "output", "logs", "completed")
+_SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds, as Replicate has them
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
+    return command.run(call, argv, "scripts.call")
+
+
+def call(
+    what: Annotated[str, typer.Argument(help=places.FORMS)] = "",
+    pairs: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="inputs; @file, or - for stdin")] = [],
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object in the end")] = False,
+    out: Annotated[Path, typer.Option(help="the folder for output files")] = Path("outputs"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress, no logs")] = False,
+    wait: Annotated[
+        int | None, typer.Option(min=1, max=_LONGEST_WAIT, help="hold the first request so many seconds")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="print the prediction's id and return")] = False,
+    timeout: Annotated[int | None, typer.Option(min=_SHORTEST_TIMEOUT, help="cancel it after so many seconds")] = None,
+    webhook: Annotated[str, typer.Option(help="a URL to tell how it goes")] = "",
+    webhook_events: Annotated[list[str], typer.Option(help=f"of {', '.join(EVENTS)}; commas or repeated")] = [],
+    verify_webhook: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="BODYFILE HEADERSFILE", help="check a webhook's signature")
+    ] = None,
+) -> int:
+    """Run a model on Replicate, on a Cog server, or in a local image."""
+    if verify_webhook:
+        return _verify(*verify_webhook)
+    _check(what, wait, no_wait, webhook)
+    screen, began = Screen(is_quiet=quiet), time.monotonic()
+    with places.opened(what, screen) as place:
+        given, output, _ = document.parse(place.document)
+        inputs = parse(pairs, given.properties, Reading("", place.to_uri, sys.stdin.buffer))
+        require(inputs, given.required)
+        screen.shows_text = outputs.is_text(output) and not as_json
+        order = places.Order(inputs, wait, timeout, no_wait, webhook, _events(webhook_events))
+        prediction = place.run(order, screen)
+        if no_wait:
+            print(prediction["id"])
+            return 0
+        saver = Saver(out, prediction["id"], place.authorized)
+        _show(prediction, output, saver, screen, as_json)
+        _close(prediction, place.hardware, time.monotonic() - began, screen)
+    return 0 if prediction["status"] == "succeeded" else REFUSED
+
+
+def _check(what: str, wait: int | None, no_wait: bool, webhook: str) -> None:
+    if not what:
+        raise UsageError(f"what is to run? Write {places.FORMS}")
+    if wait and no_wait:
+        raise UsageError("--wait and --no-wait: choose one")
+    if no_wait and (what == "local" or what.startswith("image:")):
+        raise UsageError("--no-wait: what was started for this call ends with it, so it must wait")
+    if no_wait and what.startswith("http") and not webhook:
+        raise UsageError("--no-wait: a Cog server keeps no predictions: give a --webhook to hear of it")
+
+
+def _events(said: list[str]) -> tuple[str, ...]:
+    events = tuple(event.strip() for part in said for event in part.split(","))
+    for event in events:
+        if event not in EVENTS:
+            raise UsageError(f"--webhook-events {event}: there are {', '.join(EVENTS)}")
+    return events
+
+
+def _show(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen, as_json: bool) -> None:
+    """Print the output: text, files by a line each, anything else as JSON."""
+    output, is_text = prediction.get("output"), outputs.is_text(schema)
+    if not is_text and output is not None:
+        output = saver.in_place(output, schema)
+    if as_json:
+        _print_json(prediction, outputs.joined(output) if is_text and output is not None else output)
+    elif is_text:
+        screen.text_up_to(outputs.joined(output))
+        screen.end_line()
+    elif output is not None and not _is_files(output, saver):
+        print(json.dumps(output, indent=2, ensure_ascii=False))
+    for saved in saver.saved:
+        if as_json or not _is_files(output, saver):
+            screen.say(saved.preview())
+        else:
+            print(saved.preview())
+
+
+def _is_files(output: Any, saver: Saver) -> bool:
+    """Whether the output is nothing but files."""
+    paths = [str(saved.path) for saved in saver.saved]
+    return bool(paths) and output in (paths, paths[0])
+
+
+def _print_json(prediction: dict[str, Any], output: Any) -> None:
+    said = {name: prediction.get(name) for name in ("id", "status", "error", "metrics", "logs")}
+    print(json.dumps(said | {"output": output}, ensure_ascii=False))
+
+
+def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen) -> None:
+    """Why it failed, then the closing line: status, time, cost."""
+    from scripts.replicate.remote import dollars
+
+    if prediction.get("error"):
+        screen.warn(f"the prediction failed: {prediction['error']}")
+    elif prediction["status"] in ("canceled", "aborted"):
+        screen.warn("the prediction was cancelled: its --timeout passed, or someone cancelled it")
+    predicting = (prediction.get("metrics") or {}).get("predict_time")
+    parts = [prediction["status"], f"{seconds:.1f} s"]
+    if predicting is not None:
+        cost = dollars(predicting, sku)
+        parts.append(f"{predicting:.3g} s predicting")
+        parts += [f"about ${cost:.6f} on {sku}"] if cost is not None else []
+    screen.say(" · ".join(parts))
+
+
+def _verify(body: Path, headers: Path) -> int:
+    from scripts.replicate import webhooks
+    from scripts.replicate.client import connect
+
+    said, received = webhooks.read_text(body), webhooks.read_headers(headers)
+    try:
+        age = webhooks.age(connect(), said, received)
+    except webhooks.NotFromReplicate as error:
+        print(f"not from Replicate: {error}", file=sys.stderr)
+        return REFUSED
+    stale = "; a receiver should refuse one this old" if age > webhooks.FRESH_SECONDS else ""
+    print(f"from Replicate, signed {age:.0f} s ago{stale}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
