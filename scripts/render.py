@@ -93,6 +93,7 @@ def docker_ignore(model: Manifest) -> str:
 models/catalog/*
 !models/catalog/{model.slug}
 {baked}**/__pycache__
+**/.env
 """
 
 

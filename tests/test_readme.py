@@ -12,7 +12,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
-    first, inputs, serve, ask, fork = plain
+    first, inputs, serve, ask, of_weights, call, fork = plain
 
     done = newcomer.types(first)
     assert done.returncode == 0, done.stderr
@@ -30,6 +30,15 @@ def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("event: start\n")
     assert '"status":"succeeded"' in done.stdout
+
+    done = newcomer.types(of_weights)
+    assert done.returncode == 0, done.stderr
+    assert "134,515,008 parameters" in done.stdout
+    assert "every byte right" in done.stdout
+
+    done = newcomer.types(call)
+    assert done.returncode == 0, done.stderr
+    assert "Paris" in done.stdout
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr

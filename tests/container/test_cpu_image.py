@@ -21,6 +21,7 @@ PROMPT = "The capital of France is"
 BIG = 10 << 20
 CLUTTER = (
     ".env",
+    "models/.env",
     ".git/HEAD",
     "models/__pycache__/errors.pyc",
     "models/catalog/other/model.yaml",
