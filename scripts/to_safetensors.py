@@ -19,7 +19,8 @@ from scripts import command
 _CONVERT = """
 import sys, torch
 from safetensors.torch import save_file
-found = torch.load(sys.argv[1], map_location="cpu", weights_only=True, mmap=True)
+import zipfile
+found = torch.load(sys.argv[1], map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(sys.argv[1]))
 while isinstance(found, dict) and not any(isinstance(value, torch.Tensor) for value in found.values()):
     nested = [value for value in found.values() if isinstance(value, dict)]
     if len(nested) != 1:
@@ -44,6 +45,8 @@ def convert(
     target = target or pickle.with_suffix(".safetensors")
     if not pickle.is_file():
         raise command.UsageError(f"there is no file {pickle}")
+    if target.exists():
+        raise command.UsageError(f"{target} is there already: remove it, or name another target")
     new = target.with_name(f".{target.name}")
     try:
         ran = subprocess.run([sys.executable, "-c", _CONVERT, pickle, new], capture_output=True, text=True)

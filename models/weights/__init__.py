@@ -8,6 +8,8 @@ The variable WEIGHTS_ROOT names another folder than weights/: in an image baked/
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +117,10 @@ def make_lock(manifest: Manifest, progress: Progress) -> Lock:
     place = _on_the_way(folder(manifest.slug, SOURCE))
     try:
         place.mkdir(parents=True, exist_ok=True)
-        return sources.module(manifest.weights.source).lock(manifest.weights, place, progress)  # type: ignore[no-any-return]
+        lock: Lock = sources.module(manifest.weights.source).lock(manifest.weights, place, progress)
+        if files.sizes_match(folder(manifest.slug, SOURCE), lock.files) or not any(place.iterdir()):
+            shutil.rmtree(place)
+        return lock
     except OSError as error:
         raise files.cannot_write(place, error) from error
 
@@ -141,13 +146,17 @@ def derive(
 @contextmanager
 def one_at_a_time(manifest: Manifest) -> Iterator[None]:
     """Other processes that want to work on this model's weights wait here; one that dies lets them in."""
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     place = folder(manifest.slug, SOURCE).parent
     try:
         place.mkdir(parents=True, exist_ok=True)
         guard = FileLock(place / ".lock")
-        guard.acquire()
+        try:
+            guard.acquire(timeout=0)
+        except Timeout:
+            print(f"another process works on {place}: waiting for it", file=sys.stderr, flush=True)
+            guard.acquire()
     except OSError as error:
         raise files.cannot_write(place, error) from error
     try:

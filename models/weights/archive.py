@@ -1,17 +1,27 @@
 """Unpacking a tar of weights: regular files alone, inside the folder, no larger than they may be."""
 
+import bz2
+import gzip
+import io
+import lzma
 import shutil
 import tarfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from models.errors import WeightsError
 from models.weights import formats
 from models.weights.files import File, check_room
 
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _MOST_MEMBERS = 10_000
 _MOST_GROWTH = 200
 _BLOCK = 1 << 20
+_OPENERS: dict[str, Any] = {".tar": open, ".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 def unpack(packed: Path, place: Path, patterns: Iterable[str], locked: Mapping[str, File] | None = None) -> list[str]:
@@ -23,54 +33,90 @@ def unpack(packed: Path, place: Path, patterns: Iterable[str], locked: Mapping[s
         WeightsError: a member would leave the folder, is a link or a device, can run code, or the whole is larger than
             it may be; nothing was unpacked then.
     """
-    try:
-        with tarfile.open(packed) as tar:
-            members = _members(tar, packed)
-            _check_size(members, packed, place)
-            names = formats.selected(members, patterns) if locked is None else list(locked)
-            for name in names:
-                _check_locked(members.get(name), name, packed, locked)
-            for name in names:
-                _extract(tar, members[name], place / name)
-    except (tarfile.TarError, EOFError) as error:
-        raise WeightsError(
-            f"{packed.name} is not a whole tar ({error}): see its source, then: make weights-lock"
-        ) from error
+    with _opened(packed) as tar:
+        members = _members(tar, packed)
+        names = formats.selected(members, patterns) if locked is None else list(locked)
+        for name in names:
+            _check_locked(members.get(name), name, packed, locked)
+        check_room(place, sum(members[name].size for name in names))
+        for name in names:
+            _extract(tar, members[name], place / name)
     return names
+
+
+@contextmanager
+def _opened(packed: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with (
+            _OPENERS[packed.suffix](packed, "rb") as file,
+            tarfile.open(fileobj=_Careful(file, packed), mode="r:") as tar,
+        ):
+            yield tar
+    except _DAMAGE as error:
+        raise WeightsError(_damaged(packed, error)) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise WeightsError(_damaged(packed, error)) from error  # bz2 says so in this way
+
+
+class _Careful(io.RawIOBase):
+    """The bytes of a tar, which tarfile reads: a header that wants a great piece at once would fill the memory."""
+
+    def __init__(self, file: BinaryIO, packed: Path) -> None:
+        self._file, self._packed = file, packed
+
+    def read(self, count: int = -1) -> bytes:
+        """Up to `count` bytes."""
+        if not 0 <= count <= 16 * _BLOCK:
+            raise _too_large(self._packed)
+        return self._file.read(count)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to another place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The present place."""
+        return self._file.tell()
 
 
 def _members(tar: tarfile.TarFile, packed: Path) -> dict[str, tarfile.TarInfo]:
     """The regular files by their path below the shared top folder, if there is one."""
     files: dict[str, tarfile.TarInfo] = {}
-    size, most = 0, _most_bytes(packed)
+    size, most = 0, packed.stat().st_size * _MOST_GROWTH
     for count, member in enumerate(tar, 1):
         size += member.size
         if count > _MOST_MEMBERS or size > most:
-            raise WeightsError(f"{packed.name} unpacks to far more than it is: no weights do; do not use it")
-        _check_path(member, packed)
+            raise _too_large(packed)
+        path = _checked_path(member, packed)
         if member.isdir():
             continue
-        if not member.isreg():
-            raise WeightsError(f"{packed.name} holds {member.name}, a link or a device: make the tar of plain files")
-        files[str(PurePosixPath(member.name))] = member
+        if path in files:
+            raise WeightsError(f"{packed.name} holds {path} twice: make the tar with each file once")
+        files[path] = member
+    _check_folders(files, packed)
     tops = {PurePosixPath(name).parts[0] for name in files}
     if len(tops) == 1 and all("/" in name for name in files):
         files = {name.partition("/")[2]: member for name, member in files.items()}
     return files
 
 
-def _most_bytes(packed: Path) -> int:
-    return packed.stat().st_size * _MOST_GROWTH
-
-
-def _check_path(member: tarfile.TarInfo, packed: Path) -> None:
+def _checked_path(member: tarfile.TarInfo, packed: Path) -> str:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\\" in member.name:
         raise WeightsError(f"{packed.name} holds {member.name!r}, which would leave its folder: do not use it")
+    if not (member.isreg() or member.isdir()):
+        raise WeightsError(f"{packed.name} holds {member.name}, a link or a device: make the tar of plain files")
+    return str(path)
 
 
-def _check_size(members: Mapping[str, tarfile.TarInfo], packed: Path, place: Path) -> None:
-    check_room(place, sum(member.size for member in members.values()))
+def _check_folders(names: Iterable[str], packed: Path) -> None:
+    known = set(names)
+    for name in known:
+        for folder in map(str, PurePosixPath(name).parents):
+            if folder in known:
+                raise WeightsError(f"{packed.name} holds {name} below {folder}, which is a file: do not use it")
 
 
 def _check_locked(member: tarfile.TarInfo | None, name: str, packed: Path, locked: Mapping[str, File] | None) -> None:
@@ -82,3 +128,11 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Non
     target.parent.mkdir(parents=True, exist_ok=True)
     with tar.extractfile(member) as packed, open(target, "wb") as unpacked:  # type: ignore[union-attr]
         shutil.copyfileobj(packed, unpacked, _BLOCK)
+
+
+def _too_large(packed: Path) -> WeightsError:
+    return WeightsError(f"{packed.name} unpacks to far more than it is: no weights do; do not use it")
+
+
+def _damaged(packed: Path, error: Exception) -> str:
+    return f"{packed.name} is not a whole tar ({error}): see its source, then: make weights-lock"

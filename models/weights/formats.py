@@ -22,7 +22,8 @@ TO_SAFETENSORS = "python -m scripts.to_safetensors"
 
 _MOST_HEADER_BYTES = 100_000_000
 _BITS = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16}
-_BITS |= {"I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4}
+_BITS |= {"I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4, "C64": 64}
+_BITS |= {"F6_E2M3": 6, "F6_E3M2": 6}
 
 
 class Tensor(NamedTuple):
@@ -120,7 +121,8 @@ def safetensors(path: Path) -> list[Tensor]:
         spans = sorted(tuple(entry["data_offsets"]) for entry in entries.values())
         sizes = {name: entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in entries.items()}
         fits = all(sizes[tensor.name] * 8 == tensor.parameters * _BITS[tensor.dtype] for tensor in found)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        fits = fits and all(size >= 0 and isinstance(size, int) for tensor in found for size in tensor.shape)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise WeightsError(
             f"{path} has a malformed safetensors header: take the weights from another source"
         ) from error
@@ -133,11 +135,13 @@ def safetensors(path: Path) -> list[Tensor]:
 def _gguf(path: Path) -> list[Tensor]:
     import gguf
 
-    return [
-        Tensor(tensor.name, tensor.tensor_type.name, tuple(int(size) for size in tensor.shape))
-        for tensor in gguf.GGUFReader(path).tensors
-    ]
+    check_header(path)
+    try:
+        read = gguf.GGUFReader(path).tensors
+    except (ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path} is damaged ({error}): take the weights from another source") from error
+    return [Tensor(one.name, one.tensor_type.name, tuple(int(size) for size in one.shape)) for one in read]
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return ("/" in pattern or "/" not in name) and fnmatchcase(name, pattern)
+    return name == pattern or (("/" in pattern or "/" not in name) and fnmatchcase(name, pattern))

@@ -1,11 +1,14 @@
 """weights.lock: what the weights of a model are, to the byte. A build, a setup and a push use only what it says."""
 
+import re
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.errors import WeightsError
 from models.manifest import CATALOG, Manifest
+from models.weights import formats
 from models.weights.files import File
 
 
@@ -22,7 +25,25 @@ class Lock(BaseModel):
     patterns: list[str] = []
     resolved: str
     archive: File | None = None
-    files: dict[str, File]
+    files: dict[str, File] = Field(min_length=1)
+
+    @field_validator("files")
+    @classmethod
+    def _can_be_loaded(cls, files: dict[str, File]) -> dict[str, File]:
+        try:
+            for name in files:
+                formats.check_name(name)
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        return files
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "Lock":
+        commit = re.escape(self.source.rpartition("@")[0]) + "@[0-9a-f]{40}"
+        pinned = re.fullmatch(commit, self.resolved) if self.source.startswith("hf:") else self.resolved == self.source
+        if not pinned:
+            raise ValueError(f"resolved {self.resolved!r} is not {self.source} at one commit")
+        return self
 
     @property
     def size(self) -> int:
@@ -47,8 +68,10 @@ def lock_of(manifest: Manifest) -> Lock:
         lock = Lock.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{path} is missing: {remedy}") from None
-    except ValueError as error:
-        raise WeightsError(f"{path} is malformed: {remedy}") from error
+    except ValidationError as error:
+        raise WeightsError(f"{path} is malformed: {_explained(error.errors()[0])}; mend it: {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is malformed: it is not text; mend it: {remedy}") from error
     if lock.source != manifest.weights.source:
         raise WeightsError(f"{path} locks {lock.source}, but the manifest names {manifest.weights.source}: {remedy}")
     if lock.patterns != manifest.weights.files:
@@ -56,6 +79,12 @@ def lock_of(manifest: Manifest) -> Lock:
             f"{path} locks the files {lock.patterns}, the manifest names {manifest.weights.files}: {remedy}"
         )
     return lock
+
+
+def _explained(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: {words}" if where else words
 
 
 def write(manifest: Manifest, lock: Lock) -> Path:

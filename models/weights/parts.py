@@ -1,11 +1,13 @@
 """A file on its way: its bytes so far, and a journal of how many bytes of each chunk are there.
 
 The journal has 8 bytes a chunk (little-endian), written after the bytes that they count: whoever is killed loses only
-what was not written yet. A file leaves under its final name once its sha256 is right.
+what was not written yet, at most a block (1 MiB) a connection. A file leaves under its final name once its sha256 is
+right. Files are open only while they come or are hashed: a repository may have more of them than a process may open.
 """
 
 import os
 import struct
+import threading
 from pathlib import Path
 
 from models.errors import WeightsError
@@ -17,21 +19,23 @@ _COUNT = struct.Struct("<Q")
 
 
 class Part:
-    """`name`: its path below `place`; `size`: bytes; `sha256`: None when unknown; `key`: the same for the same bytes.
+    """`name`: its path below `place`; `size`: bytes; `sha256`: None when unknown; `key`: the same for the same file.
 
-    `ranges`: whether the server can begin in the middle; without it the file is one chunk.
+    `ranges`: whether the server can begin in the middle; without it the file is one chunk. `etag`: what tells this
+    content of an unknown sha256 from another; empty when nothing does.
     """
 
-    def __init__(self, place: Path, name: str, size: int, sha256: str | None, key: str, ranges: bool) -> None:
-        self.name, self.size, self.ranges = name, size, ranges
+    def __init__(
+        self, place: Path, name: str, size: int, sha256: str | None, key: str, ranges: bool, etag: str
+    ) -> None:
+        self.name, self.size, self.ranges, self.etag = name, size, ranges, etag
         self._sha256, self._final = sha256, place / name
         (place / FOLDER).mkdir(parents=True, exist_ok=True)
         self._bytes, self._journal = place / FOLDER / key, place / FOLDER / f"{key}.journal"
         self._chunk = CHUNK if ranges else max(size, 1)
         self.done = self._noted(-(-size // self._chunk))
-        self._data = os.open(self._bytes, os.O_RDWR | os.O_CREAT, 0o644)
-        self._notes = os.open(self._journal, os.O_RDWR | os.O_CREAT, 0o644)
-        os.ftruncate(self._data, size)
+        self._data = self._notes = self._read = -1
+        self._writing = threading.Lock()
 
     @property
     def there(self) -> int:
@@ -59,20 +63,29 @@ class Part:
         if self.next(chunk) + len(block) > self.end(chunk):
             raise WeightsError(f"the server sends more of {self.name} than its size says: make weights-lock")
         try:
-            write_all(self._data, block, self.next(chunk))
-            self._note(chunk, self.done[chunk] + len(block))
+            with self._writing:  # the kernel lets one thread write to a file; without this the others spin meanwhile
+                self._open()
+                write_all(self._data, block, self.next(chunk))
+                self._note(chunk, self.done[chunk] + len(block))
+                if self.there == self.size:
+                    self._close_written()
         except OSError as error:
             raise cannot_write(self._final, error) from error
 
     def restart(self, chunk: int) -> int:
         """Forget a chunk, where a server cannot go on in the middle; returns how many bytes that were."""
         forgotten = self.done[chunk]
-        self._note(chunk, 0)
+        if forgotten:
+            with self._writing:
+                self._open()
+                self._note(chunk, 0)
         return forgotten
 
     def read(self, at: int, end: int) -> bytes:
         """Bytes that have come."""
-        return os.pread(self._data, end - at, at)
+        if self._read < 0:
+            self._read = os.open(self._bytes, os.O_RDONLY)
+        return os.pread(self._read, end - at, at)
 
     def whole_up_to(self, at: int) -> int:
         """How far the file is there from its beginning, which it is known to be up to `at`."""
@@ -87,7 +100,9 @@ class Part:
         Raises:
             WeightsError: it is not the right one; the bytes are thrown away.
         """
-        self._journal.unlink()
+        self.close()
+        self._bytes.touch()
+        self._journal.unlink(missing_ok=True)
         if self._sha256 not in (None, found):
             self._bytes.unlink()
             raise WeightsError(
@@ -100,13 +115,29 @@ class Part:
 
     def close(self) -> None:
         """What has come stays for the next try."""
-        os.close(self._data)
-        os.close(self._notes)
+        with self._writing:  # whoever has just written the last block may be about to close
+            self._close_written()
+        if self._read >= 0:
+            os.close(self._read)
+            self._read = -1
+
+    def _open(self) -> None:
+        if self._data < 0:
+            self._data = os.open(self._bytes, os.O_RDWR | os.O_CREAT, 0o644)
+            self._notes = os.open(self._journal, os.O_RDWR | os.O_CREAT, 0o644)
+            os.ftruncate(self._data, self.size)
+
+    def _close_written(self) -> None:
+        for descriptor in (self._data, self._notes):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._data = self._notes = -1
 
     def _noted(self, chunks: int) -> list[int]:
         notes = self._journal.read_bytes() if self._journal.is_file() and self._bytes.is_file() else b""
         width = chunks * _COUNT.size
-        return [count for (count,) in _COUNT.iter_unpack(notes[:width].ljust(width, b"\0"))]
+        counts = [count for (count,) in _COUNT.iter_unpack(notes[:width].ljust(width, b"\0"))]
+        return [count if count <= self.end(chunk) - self.begin(chunk) else 0 for chunk, count in enumerate(counts)]
 
     def _note(self, chunk: int, count: int) -> None:
         write_all(self._notes, _COUNT.pack(count), chunk * _COUNT.size)

@@ -6,10 +6,11 @@ import time
 from typing import TextIO
 
 _SECONDS = 5
+_WORTH_A_LINE = 1_000_000
 
 
 class PlainLines:
-    """Prints a line every few seconds: how much, how fast, how long still."""
+    """Prints a line every few seconds: how much, how fast, how long still; of less than a megabyte nothing."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -21,7 +22,7 @@ class PlainLines:
         """Begin a download of `total` bytes, `done` of which are there."""
         self._total, self._done, self._begun_with = total, done, done
         self._begun = self._said = time.monotonic()
-        if total > done:
+        if total - done >= _WORTH_A_LINE:
             there = f", {done / 1e6:.0f} MB of it here already" if done else ""
             print(f"downloading {total / 1e6:.0f} MB{there}", file=self._out, flush=True)
 
@@ -35,7 +36,7 @@ class PlainLines:
     def stop(self) -> None:
         """End, with a last line if anything came."""
         with self._lock:
-            if self._done > self._begun_with:
+            if self._done - self._begun_with >= _WORTH_A_LINE:
                 self._say()
 
     def _say(self) -> None:

@@ -1,17 +1,17 @@
 """https://...: one file of weights, or a tar of them (plain, gz, bz2 or xz), whose shared top folder is left out."""
 
+import time
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import archive, download, formats
+from models.weights import archive, download, formats, transfer
 from models.weights.download import Progress, Remote
-from models.weights.files import described
+from models.weights.files import described, verify
 from models.weights.lock import Lock
-
-_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
@@ -21,16 +21,18 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         WeightsError: no answer, a file that can run code, or a tar that is not safe to unpack.
     """
     name = _name(weights.source)
-    is_tar = name.endswith(_TARS)
+    is_tar = name.endswith(archive.ENDINGS)
     if not is_tar:
         formats.selected([name], [name])
     answer = _ask(weights.source)
-    remote = Remote(name, answer.size, None, lambda: (weights.source, {}), answer.ranges, answer.version)
+    remote = Remote(name, answer.size, None, lambda: (weights.source, {}), answer.ranges, etag=answer.etag)
     files = download.fetch([remote], place, progress)
     packed = files[name] if is_tar else None
     if is_tar:
         names = archive.unpack(place / name, place, weights.files or formats.DEFAULT_PATTERNS)
         files = {name: described(place / name) for name in names}
+    for name in files:
+        formats.check_header(place / name)
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, archive=packed, files=files)
 
 
@@ -46,18 +48,19 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     remote = Remote(name, file.size, file.sha256, lambda: (lock.resolved, {}), answer.ranges)
     if answer.size != file.size:
         raise WeightsError(f"{lock.resolved} has {answer.size} bytes, locked were {file.size}: make weights-lock")
-    download.fetch([remote], place, progress)
+    download.fetch([remote], place, progress, then=lock.size if lock.archive else 0)
     if lock.archive:
         archive.unpack(place / name, place, lock.patterns or formats.DEFAULT_PATTERNS, lock.files)
+        verify(place, lock.files, "make weights-lock", full=True)
         (place / name).unlink()
 
 
 class _Answer(NamedTuple):
-    """What a server says of a file: bytes, whether it can begin in the middle, and its ETag."""
+    """What a server says of a file: bytes, whether it can begin in the middle, and its ETag if that is strong."""
 
     size: int
     ranges: bool
-    version: str
+    etag: str
 
 
 def _ask(url: str) -> _Answer:
@@ -66,23 +69,34 @@ def _ask(url: str) -> _Answer:
     Raises:
         WeightsError: the server refuses, cannot be reached, or does not say how large the file is.
     """
-    import requests
-
-    headers = {"Accept-Encoding": "identity", "Range": "bytes=0-0"}
-    try:
-        with download.session() as http, http.get(url, headers=headers, stream=True, timeout=30) as response:
-            status, version = response.status_code, response.headers.get("ETag", "")
-            size = response.headers.get("Content-Length") if status == 200 else None
-            size = response.headers.get("Content-Range", "").rpartition("/")[2] if status == 206 else size
-    except requests.RequestException as error:
-        raise WeightsError(
-            f"cannot reach {url} ({' '.join(str(error).split())[:200]}): make weights tries again"
-        ) from error
+    for tried in range(1, transfer.TRIES + 1):
+        status, headers = _head(url)
+        wait = transfer.seconds_to_wait(tried, headers.get("Retry-After"))
+        if status not in transfer.BUSY or tried == transfer.TRIES or wait > transfer.MOST_WAIT:
+            break
+        time.sleep(wait)
+    if status in transfer.BUSY:
+        raise WeightsError(f"{url} is busy (it answers {status}): try again later")
     if status not in (200, 206):
         raise WeightsError(f"{url} answers {status}: correct weights.source, or see whether you may have it")
-    if not (size or "").isdigit():
+    size = headers.get("Content-Range", "").rpartition("/")[2] if status == 206 else headers.get("Content-Length", "")
+    if not size.isdigit():
         raise WeightsError(f"{url} does not say how large it is: put the file where a server says so (Content-Length)")
-    return _Answer(int(size or 0), status == 206, version)
+    etag = headers.get("ETag", "")
+    return _Answer(int(size), status == 206, etag if etag.startswith('"') else "")
+
+
+def _head(url: str) -> tuple[int, Mapping[str, str]]:
+    """The status and headers of an answer that has the first byte, or begins with it."""
+    import requests
+
+    try:
+        with requests.Session() as http, transfer.ask(http, url, {"Range": "bytes=0-0"}) as response:
+            return response.status_code, response.headers
+    except requests.RequestException as error:
+        transfer.refuse_certificate(url, error)
+        words = " ".join(str(error).split())[:200]
+        raise WeightsError(f"cannot reach {url} ({words}): make weights tries again") from error
 
 
 def _name(url: str) -> str:

@@ -5,9 +5,11 @@ https://huggingface.co/docs/huggingface_hub
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import WeightsError
@@ -16,6 +18,7 @@ from models.weights import download, formats
 from models.weights.download import Progress, Remote
 from models.weights.files import File
 from models.weights.lock import Lock
+from models.weights.transfer import BUSY, MOST_WAIT, TRIES, Located, seconds_to_wait
 
 _SOURCE = re.compile(r"hf://(?P<repository>[^@]+)@(?P<revision>.+)")
 
@@ -26,11 +29,9 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     Raises:
         WeightsError: the repository, the revision or the access to it is missing; says where to get it.
     """
-    from huggingface_hub import HfApi
-
     repository, revision = _parts(weights.source)
     with _explained(repository, revision):
-        info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=30)
+        info = _info(repository, revision)
     commit, siblings = str(info.sha), {sibling.rfilename: sibling for sibling in info.siblings or []}
     locate = _locator(repository, commit)
     files, small = {}, []
@@ -40,9 +41,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
             files[name] = File(sha256=sibling.lfs.sha256, size=sibling.lfs.size)
         else:
             small.append(Remote(name, sibling.size or 0, None, locate(name), version=str(sibling.blob_id)))
-    locate(
-        next(iter([*files, *(remote.name for remote in small)]))
-    )()  # whoever may not download hears so before anything is
+    locate(next(iter(files), small[0].name if small else ""))()  # whoever may not download hears so before anything is
     files |= download.fetch(small, place, progress)
     resolved = f"hf://{repository}@{commit}"
     return Lock(source=weights.source, patterns=weights.files, resolved=resolved, files=dict(sorted(files.items())))
@@ -55,7 +54,6 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
         WeightsError: no access, no such file any more, or the transfer failed.
     """
     locate = _locator(*_parts(lock.resolved))
-    locate(max(lock.files, key=lambda name: lock.files[name].size))()
     remotes = [Remote(name, file.size, file.sha256, locate(name)) for name, file in lock.files.items()]
     download.fetch(remotes, place, progress)
 
@@ -66,12 +64,27 @@ def _parts(source: str) -> tuple[str, str]:
     return found["repository"], found["revision"]
 
 
-def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], tuple[str, dict[str, str]]]]:
+def _info(repository: str, revision: str, failures: int = 0) -> Any:
+    """HfApi.model_info, asked again as long as the Hub is busy (the client does that for files alone)."""
+    from huggingface_hub import HfApi, errors
+
+    try:
+        return HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=30)
+    except errors.HfHubHTTPError as error:
+        failures += 1
+        wait = seconds_to_wait(failures, error.response.headers.get("Retry-After"))
+        if error.response.status_code not in BUSY or failures == TRIES or wait > MOST_WAIT:
+            raise
+    time.sleep(wait)
+    return _info(repository, revision, failures)
+
+
+def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], Located]]:
     """Gives for a file's name the function that asks the Hub where it is now; the token goes to the Hub alone."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-    def locate(name: str) -> tuple[str, dict[str, str]]:
+    def locate(name: str) -> Located:
         with _explained(repository, commit, name):
             url = hf_hub_url(repository, name, revision=commit)
             found = get_hf_file_metadata(url, retry_on_errors=True).location

@@ -22,6 +22,8 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     root, names = _found(weights.source)
     patterns = [names[0]] if root.joinpath(names[0]) == _path(weights.source) else weights.files
     files = {name: described(root / name) for name in formats.selected(names, patterns or formats.DEFAULT_PATTERNS)}
+    for name in files:
+        formats.check_header(root / name)
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
 
 

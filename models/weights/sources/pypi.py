@@ -22,6 +22,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         WeightsError: pip cannot have it, or there is no such file in it.
     """
     name = _bring(weights.source, place)
+    formats.check_header(place / name)
     files = {name: described(place / name)}
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
 

@@ -1,0 +1,197 @@
+"""One connection of a download: it brings chunks, waits for a busy server, and goes on where one broke off."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from models.errors import WeightsError
+from models.weights.parts import Part
+
+BUSY = (408, 429, 500, 502, 503, 504)
+TIMEOUTS = (10, 30)  # seconds to connect, and between two pieces of an answer
+TRIES = 6  # in a row that bring nothing
+MOST_WAIT = 120  # seconds that a server may ask to wait
+_BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 16
+_REFUSED = (401, 403)
+
+Located = tuple[str, dict[str, str]]
+
+
+def ask(http: Any, url: str, headers: dict[str, str]) -> Any:
+    """The answer to a GET, its body still to come; `http`: a requests.Session, whose proxies are requests' own.
+
+    The certificates are those of the variable SSL_CERT_FILE, which huggingface_hub knows too; else requests' own.
+
+    Raises:
+        WeightsError: there is no such file.
+        requests.RequestException: there was no answer.
+    """
+    certificates = os.environ.get("SSL_CERT_FILE") or True
+    if certificates is not True and not os.path.isfile(certificates):
+        raise WeightsError(f"SSL_CERT_FILE names {certificates}, which is no file: correct it, or unset it")
+    has_token = any(name.lower() == "authorization" for name in headers)
+    return http.get(
+        url,
+        headers={**headers, "Accept-Encoding": "identity"},
+        auth=_as_it_is if has_token else None,
+        stream=True,
+        timeout=TIMEOUTS,
+        verify=certificates,
+    )
+
+
+def _as_it_is(request: Any) -> Any:
+    """In place of requests' own way, which would put a login from ~/.netrc over the token."""
+    return request
+
+
+def seconds_to_wait(failures: int, asked: str | None) -> float:
+    """How long to wait after so many failures in a row; `asked`: the answer's Retry-After, if it has one."""
+    patient = 0.1 * 2.0**failures
+    return max(patient, float(asked)) if asked and asked.isdigit() else patient
+
+
+class Address:
+    """Where a file is and the headers to send there: asked once, and again when the server refuses that (403)."""
+
+    def __init__(self, locate: Callable[[], Located]) -> None:
+        self._locate, self._located, self._lock = locate, locate(), threading.Lock()
+
+    def get(self) -> Located:
+        """What was said last."""
+        return self._located
+
+    def renew(self, refused: Located) -> None:
+        """Ask again, unless another connection has done so since."""
+        with self._lock:
+            if self._located is refused:
+                self._located = self._locate()
+
+
+class Connection:
+    """Brings chunk after chunk until `stopped`; `came(count)` is told of the bytes (fewer than 0: thrown away)."""
+
+    def __init__(self, stopped: threading.Event, came: Callable[[int], None]) -> None:
+        import requests
+
+        self._stopped, self._came, self._http = stopped, came, requests.Session()
+
+    def close(self) -> None:
+        """End it."""
+        self._http.close()
+
+    def bring(self, part: Part, chunk: int, address: Address) -> None:
+        """Bring what is missing of a chunk, more patiently each time that nothing came.
+
+        Raises:
+            WeightsError: the server refuses, has another file, or fails `TRIES` times in a row.
+        """
+        failures = refusals = 0
+        while part.next(chunk) < part.end(chunk) and not self._stopped.is_set():
+            before, located = part.next(chunk), address.get()
+            status, asked, problem = self._try(part, chunk, located)
+            if status in _REFUSED and refusals < 2:
+                refusals += 1
+                address.renew(located)
+                continue
+            if status not in (0, 200, 206, *BUSY):
+                raise WeightsError(_refused(part.name, located[0], status))
+            failures = 1 if part.next(chunk) > before else failures + 1
+            wait = seconds_to_wait(failures, asked)
+            if failures == TRIES or wait > MOST_WAIT:
+                raise WeightsError(_gave_up(part.name, located[0], problem, asked))
+            if part.next(chunk) < part.end(chunk):
+                self._stopped.wait(wait)
+
+    def _try(self, part: Part, chunk: int, located: Located) -> tuple[int, str | None, str]:
+        """Ask once: the answer's status (0: none, or one that broke off), its Retry-After, and what was wrong."""
+        import requests
+        import urllib3
+
+        try:
+            status, asked = self._request(part, chunk, *located)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            refuse_certificate(located[0], error)
+            return 0, None, " ".join(str(error).split())[:200]
+        return status, asked, f"it answers {status}"
+
+    def _request(self, part: Part, chunk: int, url: str, headers: dict[str, str]) -> tuple[int, str | None]:
+        """Ask for the rest of a chunk and write its bytes as they come; the answer's status and Retry-After."""
+        begin, end = part.next(chunk), part.end(chunk)
+        if part.ranges:
+            headers = {**headers, "Range": f"bytes={begin}-{end - 1}"}
+        with ask(self._http, url, headers) as response:
+            if response.status_code in (200, 206):
+                _check_answer(response, part, begin)
+                if response.status_code == 200:
+                    self._restart(part, chunk, response)
+                self._receive(response, part, chunk)
+            return response.status_code, response.headers.get("Retry-After")
+
+    def _restart(self, part: Part, chunk: int, response: Any) -> None:
+        """The server sends the whole file, from its beginning."""
+        if part.end(chunk) - part.begin(chunk) < part.size:
+            raise WeightsError(f"{_host(response.url)} no longer sends {part.name} in ranges: make weights-lock")
+        self._came(-part.restart(chunk))
+
+    def _receive(self, response: Any, part: Part, chunk: int) -> None:
+        """Write what comes, in blocks of some 20 ms: whoever is killed loses the unfinished one."""
+        size, begun = _SMALL_BLOCK, time.monotonic()
+        while (block := response.raw.read(size, decode_content=False)) and not self._stopped.is_set():
+            part.write(chunk, block)
+            self._came(len(block))
+            now = time.monotonic()
+            size = min(2 * size, _BLOCK) if now - begun < 0.02 else max(size // 2, _SMALL_BLOCK)
+            begun = now
+
+
+def refuse_certificate(url: str, error: Exception) -> None:
+    """Trying again mends no certificate.
+
+    Raises:
+        WeightsError: that is what the error says.
+    """
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        raise WeightsError(
+            f"{_host(url)} shows a certificate that this machine does not trust: "
+            "name the file of your authority's certificate in SSL_CERT_FILE"
+        ) from error
+
+
+def _check_answer(response: Any, part: Part, begin: int) -> None:
+    """Refuse another part of the file than was asked for, or a file of another size or ETag."""
+    found = response.headers.get("Content-Range", "no Content-Range")
+    fits = found.startswith(f"bytes {begin}-") and found.endswith(f"/{part.size}")
+    if response.status_code == 200:
+        found = f"{response.headers.get('Content-Length', part.size)} bytes"
+        fits = found == f"{part.size} bytes"
+    if not fits:
+        raise WeightsError(
+            f"{part.name} should have {part.size} bytes, but {_host(response.url)} answers {found!r}: "
+            "the source has changed; make weights-lock"
+        )
+    etag = response.headers.get("ETag", "")
+    if part.etag and etag != part.etag:
+        raise WeightsError(f"{part.name} changed while it was downloaded (ETag {part.etag}, now {etag}): once more")
+
+
+def _gave_up(name: str, url: str, problem: str, asked: str | None) -> str:
+    asks = f", and asks to wait {asked} s" if asked else ""
+    return f"{_host(url)} failed to send {name} ({problem}{asks}); what has come is kept: make weights goes on"
+
+
+def _refused(name: str, url: str, status: int) -> str:
+    if status in (404, 410):
+        return f"{_host(url)} has no {name} any more ({status}): correct weights.source, then: make weights-lock"
+    if status == 416:
+        return f"{_host(url)} has another {name} than was locked ({status}): make weights-lock"
+    if status in _REFUSED:
+        return f"{_host(url)} does not let you have {name} ({status}): see whether you may, and your token"
+    return f"{_host(url)} answers {status} for {name}: try again later; what has come is kept"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
