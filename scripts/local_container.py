@@ -1,5 +1,10 @@
-"""A container of an image with a Cog server, on a free port of 127.0.0.1, removed when the block ends."""
+"""A container of an image with a Cog server, on a free port of 127.0.0.1, removed when the block ends.
 
+A process that is killed cannot remove its container; the next one that starts one does.
+"""
+
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -8,6 +13,7 @@ from models import engines
 from scripts.local_server import HOST, ServerError, wait_until_ready
 
 PORT = 5000
+LABEL = "cog-template.started-by"  # HOST/PID
 
 
 @contextmanager
@@ -25,8 +31,14 @@ def running(image: str, environment: Mapping[str, str] | None = None) -> Iterato
         raise ServerError("the Docker engine does not answer: start it, then: make doctor") from error
     gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if engines.has_cuda_device() else []
     try:
+        _remove_abandoned(client)
         container = client.containers.run(
-            image, detach=True, ports={f"{PORT}/tcp": (HOST, None)}, device_requests=gpus, environment=environment
+            image,
+            detach=True,
+            labels={LABEL: f"{socket.gethostname()}/{os.getpid()}"},
+            ports={f"{PORT}/tcp": (HOST, None)},
+            device_requests=gpus,
+            environment=environment,
         )
         try:
             container.reload()
@@ -48,6 +60,27 @@ def memory_peak(container: Any) -> int:
     """The most bytes that the container has used so far; 0 where the kernel does not say."""
     code, output = container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
     return int(output) if code == 0 and output.strip().isdigit() else 0
+
+
+def _remove_abandoned(client: Any) -> None:
+    """Remove the containers of this machine's processes that are no more."""
+    import docker
+
+    for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+        host, _, process = container.labels[LABEL].rpartition("/")
+        if host == socket.gethostname() and not _is_running(int(process)):
+            with suppress(docker.errors.APIError):
+                container.remove(force=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class _Alive:

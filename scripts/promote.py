@@ -32,9 +32,8 @@ def promote(
 ) -> None:
     """Put what passed staging into production."""
     ship = begin(to, digest)
-    found = promotion.passed_staging(ship)
     if dry_run:
-        say(would(ship, found.digest))
+        say(would(ship, promotion.passed_staging(ship).digest))
         return
     with ledger.alone(ship.model.slug):
         ship.run([("promote", lambda ship: promotion.promote(ship, reason))])

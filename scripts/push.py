@@ -15,7 +15,7 @@ from models import manifest
 from scripts import command
 from scripts.image import DeviceOption, chosen_device
 from scripts.release import build, delivery, gate, ledger, promotion, proof, target
-from scripts.release.ship import Ship
+from scripts.release.ship import Ship, say
 
 STAGES: dict[str, Callable[[Ship], str]] = {
     "ready": gate.ready,
@@ -62,6 +62,7 @@ def push(
         return
     with ledger.alone(ship.model.slug):
         ship.run([(name, STAGES[name]) for name in names])
+    say(f"the ledger has it, to be committed: releases/{ship.model.slug}.jsonl")
     if ship.digest:
         print(f"{ship.target.production if 'promote' in names else ship.target.staging_repository}@{ship.digest}")
 

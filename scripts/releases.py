@@ -38,9 +38,16 @@ def releases(
     live = {entry.to: ledger.live(entries, entry.to) for entry in entries}
     table = Table("time", "step", "result", "digest", "commit", "to", "who", "why", box=None)
     for entry in reversed(entries):
-        if every or entry.step in ("push", "promote") or entry.result in ("refused", "failed", "interrupted"):
+        if every or _matters(entry):
             table.add_row(*_row(entry, live[entry.to] == entry))
     Console(width=None if sys.stdout.isatty() else 220).print(table)
+
+
+def _matters(entry: Entry) -> bool:
+    """Whether it is a push or a promotion, or went wrong; of a ship that went wrong the stage says more."""
+    if entry.result in ("refused", "failed", "interrupted"):
+        return entry.step != "ship" or entry.result == "interrupted"
+    return entry.result == "ok" and entry.step in ("push", "promote")
 
 
 def _row(entry: Entry, is_live: bool) -> list[str]:

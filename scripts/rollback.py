@@ -27,11 +27,11 @@ def rollback(
 ) -> None:
     """Make live again what was live before."""
     ship = begin(to, digest)
-    ship.digest = promotion.earlier(ship).digest
     if dry_run:
-        say(would(ship, ship.digest))
+        say(would(ship, promotion.earlier(ship).digest))
         return
     with ledger.alone(ship.model.slug):
+        ship.digest = promotion.earlier(ship).digest
         ship.run([("promote", lambda ship: promotion.promote(ship, reason or "rollback"))])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts import image
 from scripts.release import ledger
-from scripts.release.ship import Ship
+from scripts.release.ship import Refused, Ship
 
 PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
 _SHOWN_LAYERS = 5
@@ -19,30 +19,52 @@ def build(ship: Ship) -> str:
         TemplateError: the weights cannot be had, or cog refused.
     """
     image.build(ship.model, ship.device, ship.target.staging)
-    found = inspect(ship.target.staging)
-    ship.content = content_of(found)
+    found = adopt(ship)
     layers = layer_sizes(ship.target.staging)
     ship.details = {"size": found["Size"], "layers": [size for size, _ in layers]}
     before = ledger.live(ship.entries, ship.target.production)
-    built = ledger.passed(ship.entries, ship.target.production, "image", content=before.content) if before else None
+    built = ledger.passed(ship.entries, "image", content=before.content) if before else None
     biggest = ", ".join(f"{size / 1e6:.0f} MB {what}" for size, what in sorted(layers, reverse=True)[:_SHOWN_LAYERS])
     return f"{found['Size'] / 1e6:.0f} MB{_growth(found['Size'], built)}: {biggest}"
+
+
+def adopt(ship: Ship) -> dict[str, Any]:
+    """What the engine knows of the image that is pushed to staging; the ship takes its content and its contract.
+
+    Raises:
+        Refused: there is no such image.
+    """
+    found = inspect(ship.target.staging)
+    ship.content = content_of(found)
+    ship.schema_id = ledger.keep_schema(contract_of(found))
+    return found
 
 
 def inspect(name: str) -> dict[str, Any]:
     """What the engine knows of an image.
 
     Raises:
-        docker.errors.ImageNotFound: there is none.
+        Refused: there is none, or no engine.
     """
     import docker
 
-    client = docker.from_env()
+    try:
+        client = docker.from_env()
+    except docker.errors.DockerException as error:
+        raise Refused("the Docker engine does not answer: start it, then: make doctor") from error
     try:
         found: dict[str, Any] = client.images.get(name).attrs
         return found
+    except docker.errors.ImageNotFound as error:
+        raise Refused(f"there is no image {name}: the stage image builds it") from error
     finally:
         client.close()
+
+
+def contract_of(found: dict[str, Any]) -> dict[str, Any]:
+    """The schema that cog wrote into an image."""
+    contract: dict[str, Any] = json.loads(found["Config"]["Labels"]["run.cog.openapi_schema"])
+    return contract
 
 
 def content_of(found: dict[str, Any]) -> str:
@@ -63,7 +85,7 @@ def layer_sizes(name: str) -> list[tuple[int, str]]:
         history = client.images.get(name).history()
     finally:
         client.close()
-    return [(layer["Size"], _short(layer["CreatedBy"])) for layer in history if layer["Size"]]
+    return [(layer["Size"], _short(layer["CreatedBy"]) or "the base image") for layer in history if layer["Size"]]
 
 
 def _short(command: str) -> str:

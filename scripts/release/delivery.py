@@ -1,19 +1,22 @@
 """Pushing to staging with cog, and the examples of the manifest through Replicate's API on what arrived there."""
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from models.errors import TemplateError
 from models.manifest import Example
 from scripts import image
 from scripts.release import ledger
-from scripts.release.build import content_of, inspect
+from scripts.release.api import ask
+from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate import hardware
 
+Done = TypeVar("Done")
 _ATTEMPTS = 3
 _SECONDS = 900  # for one prediction, a cold start included
 
@@ -21,18 +24,22 @@ _SECONDS = 900  # for one prediction, a cold start included
 def push(ship: Ship) -> str:
     """Push with cog; what it pushed must run what was proven, and the registry must have what was pushed.
 
-    cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared.
+    cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared. What
+    is in staging since an earlier push stays there.
 
     Raises:
         Refused: no proof of this image, or another image went out, or another digest arrived.
         TemplateError: cog refused, several times.
     """
-    if not ship.content:
-        ship.content = content_of(inspect(ship.target.staging))
-    if not ledger.passed(ship.entries, ship.target.production, "proof", content=ship.content):
+    adopt(ship)
+    if not ledger.passed(ship.entries, "proof", content=ship.content):
         raise Refused(
             f"the image {ship.target.staging} was never proven: make push TO={ship.target.production} UNTIL=proof"
         )
+    earlier = ledger.passed(ship.entries, "push", ship.target.production, content=ship.content)
+    if earlier and _is_there(ship.target.staging, earlier.digest):
+        ship.digest = earlier.digest
+        return f"{ship.target.staging_repository}@{ship.digest} is there since {earlier.time}"
     _cog_push(ship)
     pushed = inspect(ship.target.staging)
     if content_of(pushed) != ship.content:
@@ -40,7 +47,7 @@ def push(ship: Ship) -> str:
             "cog push built another image than the proven one (a base image or a package moved): nothing was promoted; "
             f"make push TO={ship.target.production} begins anew"
         )
-    ship.digest = arrived(ship.target.staging)
+    ship.digest = persistently(partial(arrived, ship.target.staging))
     if f"{ship.target.staging_repository}@{ship.digest}" not in pushed["RepoDigests"]:
         raise Refused(
             f"{ship.target.staging} holds {ship.digest}, which is not what was pushed: who else pushes there?"
@@ -49,18 +56,23 @@ def push(ship: Ship) -> str:
 
 
 def _cog_push(ship: Ship) -> None:
-    """Push, and again when that was cut off: layers that have arrived are not sent again."""
-    import tenacity
-
     image.bake(ship.model, ship.model.engine_on(ship.device))
     with image.build_folder(ship.model) as place:
         command = ["push", ship.target.staging, "-f", CONFIGS[ship.device], *image.build_flags()]
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TemplateError),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            before_sleep=lambda _: say("  the push was cut off or refused; trying again"),
-            reraise=True,
-        )(image.run_cog, *command, folder=place)
+        persistently(partial(image.run_cog, *command, folder=place))
+
+
+def persistently(act: Callable[[], Done]) -> Done:
+    """Do it up to three times: what a registry already has is not sent again."""
+    import tenacity
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TemplateError),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        wait=tenacity.wait_exponential(),
+        before_sleep=lambda _: say("  cut off or refused; trying again"),
+        reraise=True,
+    )(act)
 
 
 def staging(ship: Ship) -> str:
@@ -69,12 +81,12 @@ def staging(ship: Ship) -> str:
     Raises:
         Refused: an example fails; the version stays in staging, and nothing was promoted.
     """
+    ship.digest = ship.digest or _last_pushed(ship)
     if not ship.target.is_replicate:
         return "no API runs what is in this registry: the proof was of the same image"
-    ship.digest = ship.digest or _last_pushed(ship)
     client = replicate_api.connect()
-    with replicate_api.explained(f"the version {ship.digest[7:19]}"):
-        client.models.get(ship.target.staging_model).versions.get(version_of(ship.digest))
+    version = f"the version {ship.digest[7:19]} of {ship.target.staging_model}"
+    ask(version, lambda: client.models.get(ship.target.staging_model).versions.get(version_of(ship.digest)))
     seconds = [run_example(client, example, version_of(ship.digest)) for example in ship.model.examples]
     price = {one.sku: one.dollars_a_second for one in hardware.HARDWARE}
     sku = ship.model.hardware.replicate if ship.device == "cuda" else "cpu"
@@ -84,7 +96,7 @@ def staging(ship: Ship) -> str:
 
 
 def _last_pushed(ship: Ship) -> str:
-    entry = ledger.passed(ship.entries, ship.target.production, "push")
+    entry = ledger.passed(ship.entries, "push", ship.target.production)
     if entry is None:
         raise Refused(
             f"nothing was pushed for {ship.target.production}: make push TO={ship.target.production} UNTIL=push"
@@ -112,6 +124,13 @@ def arrived(name: str) -> str:
         client.close()
 
 
+def _is_there(name: str, digest: str) -> bool:
+    try:
+        return arrived(name) == digest
+    except Refused:
+        return False
+
+
 def run_example(client: Any, example: Example, version: str = "", deployment: str = "") -> float:
     """Run an example of the manifest on a version or a deployment; returns the seconds that Replicate measured.
 
@@ -121,12 +140,7 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     maker = client.deployments.predictions if deployment else client.predictions
     where = {"deployment": deployment} if deployment else {"version": version}
     on = f"in the deployment {deployment}" if deployment else "in staging"
-
-    def ask() -> Any:
-        with replicate_api.explained(f"the example {example.name!r}"):
-            return maker.create(input=example.input, **where)
-
-    prediction = replicate_api.patiently(ask)
+    prediction = ask(f"the example {example.name!r}", lambda: maker.create(input=example.input, **where))
     wait(prediction)
     if prediction.status != "succeeded":
         raise Refused(f"example {example.name!r} {prediction.status} {on}: {prediction.error or 'no reason given'}")
@@ -146,9 +160,4 @@ def wait(prediction: Any) -> None:
             prediction.cancel()
             raise Refused(f"prediction {prediction.id} did not end in {_SECONDS} s: cancelled")
         time.sleep(0.5)
-        replicate_api.patiently(partial(_reload, prediction))
-
-
-def _reload(prediction: Any) -> None:
-    with replicate_api.explained(f"the prediction {prediction.id}"):
-        prediction.reload()
+        ask(f"the prediction {prediction.id}", prediction.reload)

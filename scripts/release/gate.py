@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 from models import engines, weights
+from models.manifest import path_of
 from scripts import render, schema
 from scripts.release import contract, ledger
+from scripts.release.api import ask
 from scripts.release.ship import Refused, Ship, changed_files, committed_json
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal
@@ -20,6 +22,14 @@ def ready(ship: Ship) -> str:
     drifted = [name for name, text in render.rendered(ship.model).items() if _present(name) != text]
     if drifted:
         raise Refused(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
+    if ship.model.license.id.strip().lower() in ("", "none", "unknown"):
+        raise Refused(
+            f"{path_of(ship.model.slug)} states no licence: name it under `license`, as the model's card does"
+        )
+    if ship.commit == "none" and not ship.may_be_dirty:
+        raise Refused(
+            "nothing is committed: git init, git add --all and git commit first, or ship as it is with DIRTY=1"
+        )
     changed = changed_files()
     if changed and not ship.may_be_dirty:
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
@@ -28,27 +38,28 @@ def ready(ship: Ship) -> str:
     if ship.model.weights.delivery == "baked" and engines.is_ready(ship.model, choice):
         weights.verify(ship.model, engines.part_of(ship.model, choice), full=False)
     account = _account(ship) if ship.target.is_replicate else ""
-    return f"licence {ship.model.license.id}, {'uncommitted changes' if changed else 'all committed'}{account}"
+    return f"licence {ship.model.license.id}, {'uncommitted changes' if ship.dirty else 'all committed'}{account}"
 
 
 def compare(ship: Ship) -> str:
-    """Compare the class's schema with the live version's; a breaking difference needs a reason.
+    """Compare the class's schema with what is live; a breaking difference needs a reason.
 
     Raises:
         Refused: it breaks callers; lists every difference and what to do instead.
     """
     new = schema.generate(ship.model.predictor_class)
-    ship.schema_id = ledger.keep_schema(new)
-    where, old = _live_schema(ship)
-    if old is None:
+    found = {where: contract.compare(old, new) for where, old in _live_schemas(ship).items()}
+    if not found:
         return f"nothing is live at {ship.target.production} yet, so nobody can break"
-    differences = contract.compare(old, new)
-    breaks = [difference for difference in differences if difference.kind == "breaking"]
-    ship.details = {"differences": [f"{one.kind} {one.path}: {one.what}" for one in differences], "against": where}
-    if breaks and not ship.breaking:
-        raise Refused(contract.report(differences).replace("TO=...", f"TO={ship.target.production}"))
-    ship.why = ship.breaking if breaks else ""
-    return f"against {where}: {contract.summary(differences)}{f' (allowed: {ship.breaking})' if breaks else ''}"
+    ship.details = {
+        where: [f"{one.kind} {one.path}: {one.what}" for one in differences] for where, differences in found.items()
+    }
+    broken = [differences for differences in found.values() if any(one.kind == "breaking" for one in differences)]
+    if broken and not ship.breaking:
+        raise Refused(contract.report(broken[0]).replace("TO=...", f"TO={ship.target.production}"))
+    ship.why = ship.breaking if broken else ""
+    said = "; ".join(f"against {where}: {contract.summary(differences)}" for where, differences in found.items())
+    return said + (f" (allowed: {ship.breaking})" if broken else "")
 
 
 def _present(name: str) -> str:
@@ -59,39 +70,48 @@ def _present(name: str) -> str:
 def _account(ship: Ship) -> str:
     """Whose token it is; makes the models that are missing, where CREATE asks for it."""
     client = replicate_api.connect()
-    with replicate_api.explained("your account"):
-        account = client.accounts.current()
+    account = ask("your account", client.accounts.current)
     _ensure_model(client, ship, ship.target.name, ship.create)
     _ensure_model(client, ship, f"{ship.target.name}-staging", "private" if ship.create else "")
     return f", {account.username} on Replicate"
 
 
 def _ensure_model(client: Any, ship: Ship, name: str, visibility: str) -> None:
-    """https://replicate.com/docs/reference/http#models.create, with what the manifest says of it."""
     full = f"{ship.target.owner}/{name}"
     try:
-        with replicate_api.explained(f"the model {full}"):
-            client.models.get(ship.target.owner, name)
-        return
+        ask(f"the model {full}", lambda: client.models.get(ship.target.owner, name))
     except ReplicateRefusal as refusal:
         if refusal.status != 404:
             raise
+    else:
+        return
     if visibility not in ("public", "private"):
         raise Refused(
             f"{full} is not on Replicate: make push TO={ship.target.production} CREATE=private (or public) makes it, "
             f"and {ship.target.staging_model} beside it"
         )
-    hardware = ship.model.hardware.replicate if ship.device == "cuda" else "cpu"
-    with replicate_api.explained(f"the new model {full}"):
-        client.models.create(
-            ship.target.owner,
-            name,
-            visibility=visibility,
-            hardware=hardware,
-            description=ship.model.summary,
-            license_url=ship.model.license.link,
-            paper_url=_paper(ship.model.citation),
+    _create_model(client, ship, name, visibility)
+
+
+def _create_model(client: Any, ship: Ship, name: str, visibility: str) -> None:
+    """https://replicate.com/docs/reference/http#models.create, with what the manifest says of it.
+
+    Asked again after a cut connection, Replicate answers that it is there (409).
+    """
+    fields = {
+        "visibility": visibility,
+        "hardware": ship.model.hardware.replicate if ship.device == "cuda" else "cpu",
+        "description": ship.model.summary,
+        "license_url": ship.model.license.link,
+        "paper_url": _paper(ship.model.citation),
+    }
+    try:
+        ask(
+            f"the new model {ship.target.owner}/{name}", lambda: client.models.create(ship.target.owner, name, **fields)
         )
+    except ReplicateRefusal as refusal:
+        if refusal.status != 409:
+            raise
 
 
 def _paper(citation: str) -> str | None:
@@ -99,22 +119,30 @@ def _paper(citation: str) -> str | None:
     return found[0] if found else None
 
 
-def _live_schema(ship: Ship) -> tuple[str, dict[str, Any] | None]:
-    """What callers rely on now: the live version's schema on Replicate; elsewhere that of the last promotion."""
+def _live_schemas(ship: Ship) -> dict[str, dict[str, Any]]:
+    """What callers rely on now, by its name; where the ledger knows of no promotion, the committed contract."""
     live = ledger.live(ship.entries, ship.target.production)
     if ship.target.is_replicate:
         return _live_on_replicate(ship, live.digest.removeprefix("sha256:") if live else "")
     if live:
-        return f"{live.digest[:19]} of {live.time}", ledger.schema(live.schema_id)
+        return {f"{live.digest[:19]} of {live.time}": ledger.schema(live.schema_id)}
     committed = committed_json(f"schemas/{ship.model.predictor_class}.json")
-    return "the committed schema", committed
+    return {"the committed schema": committed} if committed else {}
 
 
-def _live_on_replicate(ship: Ship, version: str) -> tuple[str, dict[str, Any] | None]:
+def _live_on_replicate(ship: Ship, promoted: str) -> dict[str, dict[str, Any]]:
+    """The promoted version, which deployments run, and the newest, which callers get who name none.
+
+    They differ after a rollback, and where someone else pushes; a version that was deleted breaks nobody.
+    """
     client = replicate_api.connect()
-    with replicate_api.explained(f"the model {ship.target.model}"):
-        model = client.models.get(ship.target.owner, ship.target.name)
-        if not version and model.latest_version is None:
-            return "", None
-        found = model.versions.get(version or model.latest_version.id)
-    return f"{ship.target.model}:{found.id[:12]}", found.openapi_schema
+    what = f"the model {ship.target.model}"
+    model = ask(what, lambda: client.models.get(ship.target.owner, ship.target.name))
+    found = [model.latest_version] if model.latest_version else []
+    if promoted and promoted not in [version.id for version in found]:
+        try:
+            found.append(ask(what, lambda: model.versions.get(promoted)))
+        except ReplicateRefusal as refusal:
+            if refusal.status != 404:
+                raise
+    return {f"{ship.target.model}:{version.id[:12]}": version.openapi_schema for version in found}

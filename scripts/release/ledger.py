@@ -60,19 +60,21 @@ def path_of(slug: str) -> Path:
 
 
 def read(slug: str) -> list[Entry]:
-    """Every entry, oldest first; a last line that was cut short by a crash is left out.
+    """Every entry, oldest first; what follows the last newline was cut short by a crash and is left out.
 
     Raises:
-        LedgerError: another line is not an entry.
+        LedgerError: another line is not an entry; says which.
     """
     path = path_of(slug)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    if lines and not path.read_bytes().endswith(b"\n"):
-        lines.pop()
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    return [_entry(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def _entry(line: bytes, where: str) -> Entry:
     try:
-        return [Entry.model_validate_json(line) for line in lines]
+        return Entry.model_validate_json(line)
     except ValidationError as error:
-        raise LedgerError(f"{path} holds a line that is no entry of a ledger: git checkout {path}") from error
+        raise LedgerError(f"{where} is no entry of a ledger: mend that line; git diff shows what changed it") from error
 
 
 def append(slug: str, entry: Entry) -> None:
@@ -121,11 +123,11 @@ def live(entries: list[Entry], to: str) -> Entry | None:
     return promoted[-1] if promoted else None
 
 
-def passed(entries: list[Entry], to: str, step: str, content: str = "", digest: str = "") -> Entry | None:
-    """The last time that a step went well for this target, and for this image where one is named."""
+def passed(entries: list[Entry], step: str, to: str = "", content: str = "", digest: str = "") -> Entry | None:
+    """The last time that a step went well: for this target and this image, where they are named."""
     for entry in reversed(entries):
-        is_it = (entry.step, entry.result, entry.to) == (step, "ok", to)
-        if is_it and (not content or entry.content == content) and (not digest or entry.digest == digest):
+        is_it = (entry.step, entry.result) == (step, "ok") and to in ("", entry.to)
+        if is_it and content in ("", entry.content) and digest in ("", entry.digest):
             return entry
     return None
 
@@ -156,10 +158,7 @@ def alone(slug: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        process, since = _noted(note)
-        raise LedgerError(
-            f"another ship of {slug} is under way, since {since}, process {process}: wait for it, or end it"
-        ) from None
+        raise LedgerError(f"another ship of {slug} is under way, {_noted(note)}: wait for it, or end it") from None
     try:
         note.write_text(f"{os.getpid()} {now()}", encoding="utf-8")
         yield
@@ -168,11 +167,11 @@ def alone(slug: str) -> Iterator[None]:
         lock.release()
 
 
-def _noted(note: Path) -> tuple[str, str]:
+def _noted(note: Path) -> str:
     """The process that ships, and how long it has."""
     try:
         process, begun = note.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
-        return "unknown", "a moment ago"
+        return "begun a moment ago"
     seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(begun)).total_seconds()
-    return process, f"{seconds:.0f} s ago"
+    return f"begun {seconds:.0f} s ago by process {process}"

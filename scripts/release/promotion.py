@@ -5,14 +5,17 @@ new digest and roll back to an old one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from models.errors import TemplateError
 from scripts.release import ledger
-from scripts.release.delivery import arrived, run_example, version_of
+from scripts.release.api import ask
+from scripts.release.delivery import arrived, persistently, run_example, version_of
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, say
 from scripts.replicate import client as replicate_api
+from scripts.replicate.client import ReplicateRefusal
 
 
 def promote(ship: Ship, why: str = "") -> str:
@@ -25,9 +28,10 @@ def promote(ship: Ship, why: str = "") -> str:
     ship.why = why
     ship.content, ship.schema_id = entry.content, entry.schema_id
     before = ledger.live(ship.entries, ship.target.production)
-    copy(ship, ship.digest)
+    ship.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
+        copy(ship, ship.digest)
         for deployment in ship.model.deployments if ship.target.is_replicate else []:
             _move(ship, deployment, moved, before)
     except TemplateError as error:
@@ -36,20 +40,23 @@ def promote(ship: Ship, why: str = "") -> str:
         say(_go_back(ship, moved, before))
         raise
     deployments = f", {len(ship.model.deployments)} deployments" if moved else ""
-    return f"{ship.target.production}@{ship.digest} is live{deployments}{_newest(ship)}"
+    return f"{ship.target.production}@{ship.digest} is live{deployments}{_newest(ship, ship.digest)}"
 
 
-def _newest(ship: Ship) -> str:
-    """What Replicate gives to callers who name no version, where that is another one than is live now.
+def _newest(ship: Ship, live: str) -> str:
+    """What Replicate gives to callers who name no version, where that is another one than the digest that is live.
 
-    A model there has a newest version, which neither a push of an older image nor anything else changes.
+    A model there has a newest version, which neither a push of an older image nor anything else changes. What is live
+    is live by now, so a Replicate that does not answer spoils nothing.
     """
     if not ship.target.is_replicate:
         return ""
     client = replicate_api.connect()
-    with replicate_api.explained(f"the model {ship.target.model}"):
-        newest = client.models.get(ship.target.model).latest_version
-    if newest is None or newest.id == version_of(ship.digest):
+    try:
+        newest = ask(f"the model {ship.target.model}", lambda: client.models.get(ship.target.model)).latest_version
+    except ReplicateRefusal as refusal:
+        return f"; {refusal}"
+    if newest is None or newest.id == version_of(live):
         return ""
     return (
         f"; but {newest.id[:12]} stays the newest version of {ship.target.model}, for callers who name no version "
@@ -63,7 +70,7 @@ def passed_staging(ship: Ship) -> Entry:
     Raises:
         Refused: there is none.
     """
-    entry = ledger.passed(ship.entries, ship.target.production, "staging", digest=ship.digest)
+    entry = ledger.passed(ship.entries, "staging", ship.target.production, digest=ship.digest)
     if entry is None:
         what = ship.digest or "nothing"
         raise Refused(f"{what} has passed staging for {ship.target.production}: make push TO={ship.target.production}")
@@ -74,13 +81,19 @@ def passed_staging(ship: Ship) -> Entry:
 def earlier(ship: Ship) -> Entry:
     """The last promotion of the ship's digest; without one, of the digest that was live before the present one came.
 
+    Going back forgets what came after. Where the last promotion was cut off, what was live before it is meant.
+
     Raises:
         Refused: there was none.
     """
     to = ship.target.production
-    promoted = [entry for entry in ship.entries if (entry.step, entry.result, entry.to) == ("promote", "ok", to)]
-    digests = list(dict.fromkeys(entry.digest for entry in promoted))
-    before = digests[: digests.index(promoted[-1].digest)] if promoted else []
+    tried = [entry for entry in ship.entries if (entry.step, entry.to) == ("promote", to)]
+    promoted = [entry for entry in tried if entry.result == "ok"]
+    before: list[str] = []
+    for entry in promoted:
+        before = [*before[: before.index(entry.digest) if entry.digest in before else None], entry.digest]
+    if tried and tried[-1].result in ("ok", "refused"):
+        before = before[:-1]
     wanted = ship.digest or (before[-1] if before else "")
     for entry in reversed(promoted):
         if entry.digest == wanted:
@@ -95,6 +108,13 @@ def copy(ship: Ship, digest: str) -> None:
     Raises:
         Refused: it cannot be pulled or pushed, or arrives as another digest.
     """
+    persistently(partial(_send, ship, digest))
+    there = persistently(partial(arrived, f"{ship.target.production}:latest"))
+    if there != digest:
+        raise Refused(f"{ship.target.production} holds {there}, not {digest}: who else pushes there?")
+
+
+def _send(ship: Ship, digest: str) -> None:
     import docker
 
     client = docker.from_env()
@@ -108,24 +128,20 @@ def copy(ship: Ship, digest: str) -> None:
         raise Refused(f"cannot bring {digest} to {ship.target.production} ({error.explanation or error})") from error
     finally:
         client.close()
-    there = arrived(f"{ship.target.production}:latest")
-    if there != digest:
-        raise Refused(f"{ship.target.production} holds {there}, not {digest}: who else pushes there?")
 
 
 def _move(ship: Ship, deployment: str, moved: list[tuple[str, str]], before: Entry | None) -> None:
     """Move one deployment to the digest and run the examples through it; remembers what it ran before.
 
-    A promotion that was cut off here may have moved it already: what was live before is then what it ran.
+    A promotion that was cut off may have moved it already: what was live before is then what it ran.
     """
     client = replicate_api.connect()
-    with replicate_api.explained(f"the deployment {deployment}"):
-        runs = client.deployments.get(deployment).current_release
+    runs = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release.version
     version = version_of(ship.digest)
-    earlier = runs.version if runs.version != version else version_of(before.digest) if before else version
+    earlier = version_of(before.digest) if before and _was_cut_off(ship, runs) else runs
     if earlier != version:
         moved.append((deployment, earlier))
-    if runs.version != version:
+    if runs != version:
         _set(client, deployment, version)
     for example in ship.model.examples:
         run_example(client, example, deployment=deployment)
@@ -133,30 +149,35 @@ def _move(ship: Ship, deployment: str, moved: list[tuple[str, str]], before: Ent
     say(f"  deployment {deployment} runs {version[:12]}")
 
 
+def _was_cut_off(ship: Ship, version: str) -> bool:
+    """Whether the promotion of a version was begun and never ended well."""
+    tried = [entry for entry in ship.entries if entry.step == "promote" and version_of(entry.digest) == version]
+    return bool(tried) and all(entry.result != "ok" for entry in tried)
+
+
 def _set(client: Any, deployment: str, version: str) -> None:
     owner, name = deployment.split("/")
-
-    def update() -> None:
-        with replicate_api.explained(f"the deployment {deployment}"):
-            client.deployments.update(owner, name, version=version)
-
-    replicate_api.patiently(update)
+    ask(f"the deployment {deployment}", lambda: client.deployments.update(owner, name, version=version))
 
 
 def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> str:
     """Undo a promotion: deployments in reverse order, then production; says what could be undone and what not."""
     undone: list[str] = []
     stuck: list[str] = []
-    client = replicate_api.connect()
     for deployment, version in reversed(moved):
-        failed = _tried(lambda deployment=deployment, version=version: _set(client, deployment, version))  # type: ignore[misc]
+        failed = _tried(partial(_set, replicate_api.connect(), deployment, version))
         (stuck if failed else undone).append(f"{deployment} to {version[:12]}")
         ship.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
     if before and before.digest != ship.digest:
-        failed = _tried(lambda: copy(ship, before.digest))
+        failed = _tried(partial(copy, ship, before.digest))
         (stuck if failed else undone).append(f"{ship.target.production} to {before.digest[:19]}")
-    said = f"went back: {', '.join(undone) or 'nothing had changed'}"
-    return f"{said}; COULD NOT go back: {', '.join(stuck)}; make rollback tries again" if stuck else said
+    if not before:
+        undone.append(f"{ship.target.production} to nothing else, since nothing was live before")
+    said = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(ship, before.digest) if before else ''}"
+    if not stuck:
+        return said
+    again = f"make promote TO={ship.target.production} DIGEST={before.digest}" if before else "make push"
+    return f"{said}; COULD NOT go back: {', '.join(stuck)}; {again} tries again"
 
 
 def _tried(act: Callable[[], None]) -> bool:

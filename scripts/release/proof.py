@@ -1,6 +1,5 @@
 """The fourth stage: the very image that will be pushed is run and tried, on the GPU where there is one."""
 
-import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -11,12 +10,14 @@ from httpx_sse import EventSource
 from rich.console import Console
 from rich.progress import Progress
 
+from models import engines
 from scripts import local_container, schema
+from scripts.local_server import ServerError
 from scripts.release import fuzz, ledger, probe
-from scripts.release.build import content_of, inspect
-from scripts.release.ship import Refused, Ship
+from scripts.release.build import adopt, contract_of
+from scripts.release.ship import Refused, Ship, say
 
-_CANCEL_SECONDS = 5
+_IDLE_SECONDS = 5
 _ADDRESS = "http://127.0.0.1:5000"
 
 
@@ -27,30 +28,46 @@ def prove(ship: Ship) -> str:
         TemplateError: setup failed, or what was wrong, each with a curl command that shows it again.
     """
     name = ship.target.staging
-    ship.content = ship.content or content_of(inspect(name))
-    if earlier := ledger.passed(ship.entries, ship.target.production, "proof", content=ship.content):
+    document = contract_of(adopt(ship))
+    earlier = ledger.passed(ship.entries, "proof", content=ship.content)
+    if earlier and (earlier.details.get("gpu") or not _has_gpu(ship)):
+        ship.details = earlier.details
         return f"this very image was proven at {earlier.time}"
-    document = json.loads(inspect(name)["Config"]["Labels"]["run.cog.openapi_schema"])
+    again = f"to see it again: docker run --rm -p 5000:5000 {name}"
+    try:
+        problems = _problems(ship, name, document)
+    except ServerError as error:
+        raise Refused(f"{name} does not start: {error}; {again}") from error
+    if problems:
+        raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
+    setup, cases = ship.details["setup_seconds"], ship.details["cases"]
+    memory = f"; {ship.details['peak_memory'] / 1e6:.0f} MB at most" if ship.details["peak_memory"] else ""
+    where = "; WITHOUT a GPU, which this machine lacks" if ship.device == "cuda" and not _has_gpu(ship) else ""
+    return (
+        f"setup in {setup:.1f} s, {len(ship.model.examples)} examples, streaming, cancellation, full slots and "
+        f"{cases} fuzzed inputs as they should be{memory}{where}"
+    )
+
+
+def _has_gpu(ship: Ship) -> bool:
+    """Whether a GPU image is tried as one: without a GPU here its model runs on the CPU, if at all."""
+    return ship.device == "cuda" and engines.has_cuda_device()
+
+
+def _problems(ship: Ship, name: str, document: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the image, a curl command below each; what was measured goes into the ship's details."""
     begun = time.monotonic()
     with local_container.running(name) as (address, container):
         setup = time.monotonic() - begun
+        say(f"  ready after {setup:.1f} s; examples, streaming, cancellation ...")
         problems = _examples(ship, address) + _streams(ship, address, document) + _cancels(ship, address, document)
         report = _fuzz(ship, address, document)
         peak = local_container.memory_peak(container)
     problems += [f"{failure.case}: {failure.reason}\n    {failure.curl}" for failure in report.failures]
-    ship.details = {
-        "setup_seconds": round(setup, 1),
-        "peak_memory": peak,
-        "cases": report.sent,
-        "problems": problems[:20],
-    }
-    if problems:
-        shown = "\n".join(f"  {problem}".replace(address, _ADDRESS) for problem in problems)
-        raise Refused(f"{name} fails; to see it again: docker run --rm -p 5000:5000 {name}, then\n{shown}")
-    return (
-        f"setup in {setup:.1f} s, {len(ship.model.examples)} examples, streaming, cancellation, full slots and "
-        f"{report.sent} fuzzed inputs as they should be; {peak / 1e6:.0f} MB at most"
-    )
+    problems = [problem.replace(address, _ADDRESS) for problem in problems]
+    measured = {"gpu": _has_gpu(ship), "setup_seconds": round(setup, 1), "peak_memory": peak, "cases": report.sent}
+    ship.details = {**measured, "problems": problems[:20]}
+    return problems
 
 
 def _examples(ship: Ship, address: str) -> list[str]:
@@ -58,6 +75,7 @@ def _examples(ship: Ship, address: str) -> list[str]:
     problems = []
     for example in ship.model.examples:
         body = {"input": example.input}
+        _wait_until_idle(address)
         answer = httpx.post(f"{address}/predictions", json=body, timeout=600)
         failed = {"status": f"HTTP {answer.status_code}"}
         prediction: dict[str, Any] = answer.json() if answer.status_code == 200 else failed
@@ -76,6 +94,7 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     body = {"input": fuzz.longest(document, ship.model.examples[-1].input) or ship.model.examples[-1].input}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
+    _wait_until_idle(address)
     with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=600) as answer:
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
@@ -94,27 +113,34 @@ def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     if long is None:
         return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"
+    _wait_until_idle(address)
     httpx.put(url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
     time.sleep(1)
     httpx.post(f"{url}/cancel", timeout=60)
-    deadline = time.monotonic() + _CANCEL_SECONDS
+    if _wait_until_idle(address):
+        return []
+    return [f"a cancelled prediction still holds its slot after {_IDLE_SECONDS} s: {_curl(address, {'input': long})}"]
+
+
+def _wait_until_idle(address: str) -> bool:
+    """Wait for what ran before to give its slot back, which it does a moment after its answer; whether it did.
+
+    Servers that do not count their predictions are taken at their word.
+    """
+    deadline = time.monotonic() + _IDLE_SECONDS
     while time.monotonic() < deadline:
-        if httpx.get(f"{address}/health-check", timeout=60).json()["status"] == "READY" and _slots_free(address):
-            return []
-        time.sleep(0.1)
-    return [f"a cancelled prediction still holds its slot after {_CANCEL_SECONDS} s: {_curl(address, {'input': long})}"]
-
-
-def _slots_free(address: str) -> bool:
-    """Whether no prediction runs; servers that do not count them are taken at their word."""
-    concurrency = httpx.get(f"{address}/health-check", timeout=60).json().get("concurrency") or {}
-    return not concurrency.get("current", 0)
+        health = httpx.get(f"{address}/health-check", timeout=60).json()
+        if health["status"] == "READY" and not (health.get("concurrency") or {}).get("current", 0):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:
     """Every case of the fuzz, with a progress bar on standard error."""
     examples = [example.input for example in ship.model.examples]
     made = fuzz.cases(document, examples)
+    say(f"  {len(made)} fuzzed inputs ...")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("fuzzing", total=len(made))
         return probe.run(

@@ -25,7 +25,7 @@ class Refused(TemplateError):
 class Ship:
     """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be shipped.
 
-    The stages fill in the rest: `content` (of the image that was built), `schema`, `digest` (of what was pushed).
+    The stages fill in the rest: `content` and `schema_id` (of the image that was built), `digest` (of what was pushed).
     """
 
     model: Manifest
@@ -36,7 +36,7 @@ class Ship:
     create: str = ""
     ship: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     commit: str = field(default_factory=lambda: git("rev-parse", "HEAD") or "none")
-    dirty: bool = field(default_factory=lambda: bool(changed_files()))
+    dirty: bool = field(default_factory=lambda: bool(changed_files()) or not git("rev-parse", "HEAD"))
     content: str = ""
     digest: str = ""
     schema_id: str = ""

@@ -1,13 +1,10 @@
-"""`python -m scripts.push` against real registries on this machine.
+"""`python -m scripts.push` to a plain registry on this machine: what it pushes, prints and refuses.
 
-Nothing here can reach Replicate's own registry: r8.im is pushed to only where that name is this machine for the tests
-and for the engine, and every push goes without credentials.
+Every push goes without credentials. How a model ships to Replicate is in test_release*.py.
 """
 
 import os
 import shutil
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -20,20 +17,9 @@ from models.weights import PROJECT
 from scripts.local_server import free_port
 
 from . import host
+from .fork import MANIFEST, Fork, make, new_name
 
 REGISTRY = "127.0.0.1:5055"
-MANIFEST_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-)
-
-
-@pytest.fixture(autouse=True)
-def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Docker configuration that knows no login; the entry keeps Docker from looking in the system's keychain."""
-    (tmp_path / "config.json").write_text('{"auths": {"registry.invalid": {}}}')
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
 
 @pytest.fixture
@@ -45,24 +31,18 @@ def registry() -> str:
     return REGISTRY
 
 
-def push(*arguments: str, project: Path = PROJECT, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.push", *arguments, "--device", "cpu"]
-    return host.run(*command, cwd=project, seconds=600, **variables)
+@pytest.fixture
+def fork(registry: str, tmp_path: Path) -> Fork:
+    return make(tmp_path / "fork", f"{registry}/{new_name()}", quick=True)
 
 
-def latest(registry: str, repository: str) -> httpx.Response:
-    headers = {"Accept": ", ".join(MANIFEST_TYPES)}
-    return httpx.head(f"http://{registry}/v2/{repository}/manifests/latest", headers=headers)
-
-
-def pushed_layers(project: Path, registry: str, repository: str, model: Manifest) -> dict[str, int]:
-    """Push a project; the layers that the registry then serves: compressed size in bytes, by digest."""
-    pushed = push(f"{registry}/{repository}", project=project, MODEL=model.slug)
-    assert pushed.returncode == 0, pushed.stderr
-    headers = {"Accept": ", ".join(MANIFEST_TYPES)}
-    manifest = httpx.get(f"http://{registry}/v2/{repository}/manifests/latest", headers=headers).json()
+def pushed_layers(fork: Fork) -> dict[str, int]:
+    """Push to staging; the layers that the registry then serves: compressed size in bytes, by digest."""
+    fork.succeed("--until", "push")
+    address = f"http://{REGISTRY}/v2/{fork.model}"
+    manifest = httpx.get(f"{address}/manifests/staging", headers={"Accept": MANIFEST}).json()
     for layer in manifest["layers"]:
-        blob = httpx.head(f"http://{registry}/v2/{repository}/blobs/{layer['digest']}")
+        blob = httpx.head(f"{address}/blobs/{layer['digest']}")
         assert int(blob.headers["Content-Length"]) == layer["size"]
     return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
 
@@ -72,59 +52,57 @@ def not_in(first: dict[str, int], second: dict[str, int]) -> list[int]:
     return sorted(size for digest, size in second.items() if digest not in first)
 
 
-@pytest.mark.parametrize("place", ["registry", "r8_im"])
-def test_the_printed_digest_is_the_one_that_the_registry_serves(place: str, request: pytest.FixtureRequest) -> None:
-    registry = request.getfixturevalue(place)
-    pushed = push(f"{registry}/acme/smollm2")
-    assert pushed.returncode == 0, pushed.stderr
-    served = latest(registry, "acme/smollm2").headers["Docker-Content-Digest"]
-    assert pushed.stdout.splitlines()[-1] == f"{registry}/acme/smollm2@{served}"
+def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_as_latest(fork: Fork) -> None:
+    printed = fork.push("--until", "push").stdout.splitlines()[-1]
+    assert printed == f"{fork.to}@{fork.held(tag='staging')}"
+    assert fork.held() == ""
+
+    assert fork.succeed() == fork.held() == fork.held(tag="staging")
+    assert printed.endswith(fork.held())
+    assert [fork.last(step)["digest"] for step in ("staging", "promote")] == [fork.held()] * 2
+    assert fork.push("--only", "promote").returncode == 0
+    assert fork.last("promote")["schema_id"] == fork.last("push")["schema_id"] != ""
 
 
-def test_a_change_of_code_sends_less_than_a_megabyte(registry: str, model: Manifest, tmp_path: Path) -> None:
-    copy = host.copy_project(tmp_path)
-    first = pushed_layers(copy, registry, "acme/layers", model)
+def test_a_change_of_code_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:
+    first = pushed_layers(fork)
     assert sum(first.values()) > 1e8
-    for name in ("predict.py", "models/errors.py"):
-        (copy / name).write_text(f"{(copy / name).read_text()}# {uuid.uuid4()}\n")
+    fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
+    second = pushed_layers(fork)
+    assert 0 < sum(not_in(first, second)) < 1e6
 
-    sent = not_in(first, pushed_layers(copy, registry, "acme/layers", model))
-    assert 0 < sum(sent) < 1e6, sent
-
-
-def test_a_change_of_weights_sends_the_weights_alone(registry: str, model: Manifest, tmp_path: Path) -> None:
-    copy = host.copy_project(tmp_path)
-    first = pushed_layers(copy, registry, "acme/layers", model)
-    (copy / "weights").unlink()
-    shutil.copytree(PROJECT / "weights", copy / "weights", copy_function=os.link)
+    (fork.folder / "weights").unlink()
+    shutil.copytree(PROJECT / "weights", fork.folder / "weights", copy_function=os.link)
     part = engines.part_of(model, model.engine_on("cpu"))
-    (copy / "weights" / model.slug / part / "new.bin").write_text("another file")
-
-    *code, weights = not_in(first, pushed_layers(copy, registry, "acme/layers", model))
+    (fork.folder / "weights" / model.slug / part / "new.bin").write_text("another file")
+    *code, weights = not_in(second, pushed_layers(fork))
     assert weights > 1e8
     assert sum(code) < 1e6, code
 
 
-def test_a_dry_run_says_what_it_would_push_and_pushes_nothing(registry: str) -> None:
-    repository = f"acme/dry-run-{uuid.uuid4().hex}"
-    tried = push(f"{registry}/{repository}", "--dry-run")
+def test_a_dry_run_says_what_each_stage_would_do_and_does_nothing(fork: Fork) -> None:
+    tried = fork.push("--dry-run")
     assert tried.returncode == 0, tried.stderr
-    assert f"cog push {registry}/{repository} -f cog.cpu.yaml" in tried.stdout
-    assert latest(registry, repository).status_code == 404
+    assert f"push: would cog push {fork.to}:staging" in tried.stdout.splitlines()
+    assert tried.stdout.splitlines()[-1] == f"promote: would make that digest live at {fork.to}"
+    assert fork.held() == fork.held(tag="staging") == ""
+    assert not (fork.folder / "releases").exists()
 
 
-@pytest.mark.parametrize("to", ["", "smollm2", "acme/smollm2", f"{REGISTRY}/acme/"])
-def test_a_wrong_destination_is_wrong_usage_with_a_remedy(to: str) -> None:
-    refused = push(to)
+@pytest.mark.parametrize("to", ["", "smollm2", "acme/smollm2", f"{REGISTRY}/acme/", f"{REGISTRY}/acme/x:latest"])
+def test_a_wrong_destination_is_wrong_usage_with_a_remedy(to: str, fork: Fork) -> None:
+    fork.to = to
+    refused = fork.push()
     assert refused.returncode == 2
     assert refused.stderr.splitlines() == [
-        "where to? make push TO=r8.im/OWNER/MODEL, or TO=REGISTRY/OWNER/MODEL",
+        "where to? make push TO=r8.im/OWNER/MODEL, or TO=REGISTRY/OWNER/MODEL, in lower case, without a tag",
     ]
 
 
-def test_a_registry_that_refuses_ends_with_one_clear_line() -> None:
-    refused = push(f"127.0.0.1:{free_port()}/acme/smollm2")
+def test_a_registry_that_refuses_ends_with_one_clear_line(fork: Fork) -> None:
+    fork.to = f"127.0.0.1:{free_port()}/acme/smollm2"
+    refused = fork.push()
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("cog push failed")
     assert "connection refused" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert fork.last("push")["result"] == "refused"
