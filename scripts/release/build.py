@@ -10,6 +10,7 @@ from scripts.release.ship import Refused, Ship
 
 PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
 _SHOWN_LAYERS = 5
+_GROWN = 50_000  # bytes
 
 
 def build(ship: Ship) -> str:
@@ -21,11 +22,11 @@ def build(ship: Ship) -> str:
     image.build(ship.model, ship.device, ship.target.staging)
     found = adopt(ship)
     layers = layer_sizes(ship.target.staging)
-    ship.details = {"size": found["Size"], "layers": [size for size, _ in layers]}
+    ship.details = {"size": found["Size"], "layers": layers}
     before = ledger.live(ship.entries, ship.target.production)
     built = ledger.passed(ship.entries, "image", content=before.content) if before else None
     biggest = ", ".join(f"{size / 1e6:.0f} MB {what}" for size, what in sorted(layers, reverse=True)[:_SHOWN_LAYERS])
-    return f"{found['Size'] / 1e6:.0f} MB{_growth(found['Size'], built)}: {biggest}"
+    return f"{found['Size'] / 1e6:.0f} MB{_growth(found['Size'], layers, built)}: {biggest}"
 
 
 def adopt(ship: Ship) -> dict[str, Any]:
@@ -94,7 +95,12 @@ def _short(command: str) -> str:
     return text[:60]
 
 
-def _growth(size: int, before: ledger.Entry | None) -> str:
+def _growth(size: int, layers: list[tuple[int, str]], before: ledger.Entry | None) -> str:
+    """How much larger the image is than the last release's, and which layers are."""
     if not before or "size" not in before.details:
         return ""
-    return f" ({(size - before.details['size']) / 1e6:+.1f} MB since the last release)"
+    old = {what: bytes_ for bytes_, what in before.details.get("layers", [])}
+    changes = [(bytes_ - old.get(what, 0), what) for bytes_, what in layers]
+    grown = [f"{change / 1e6:+.1f} MB {what}" for change, what in sorted(changes, reverse=True) if change > _GROWN]
+    since = f"{(size - before.details['size']) / 1e6:+.1f} MB since the last release"
+    return f" ({since}{': ' if grown else ''}{', '.join(grown)})"

@@ -14,6 +14,7 @@ import pytest
 
 from models import engines, manifest, weights
 from models.weights import PROJECT
+from models.weights.files import sha256
 from scripts import local_server
 from scripts.weights import ensure
 
@@ -69,7 +70,10 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         (one_bit_changed, "{path} has sha256 {found}, expected {expected}: rm -r {folder}, then: make weights"),
     ],
 )
-def test_setup_fails_on_weights_that_are_damaged(copied: Path, damage: Callable[[Path], None], reason: str):
+def test_setup_fails_on_weights_that_are_damaged(
+    copied: Path, damage: Callable[[Path], None], reason: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME
     record = json.loads((path.parent / "derived.json").read_text())["files"][NAME]
     damage(path)
@@ -77,7 +81,7 @@ def test_setup_fails_on_weights_that_are_damaged(copied: Path, damage: Callable[
     if damage is cut_short:
         facts |= {"found": path.stat().st_size, "expected": record["size"]}
     if damage is one_bit_changed:
-        facts |= {"found": weights._sha256(path), "expected": record["sha256"]}
+        facts |= {"found": sha256(path), "expected": record["sha256"]}
     with local_server.running(MODEL) as (address, process):
         with pytest.raises(local_server.ServerError) as refusal:
             local_server.wait_until_ready(address, process)
@@ -87,13 +91,14 @@ def test_setup_fails_on_weights_that_are_damaged(copied: Path, damage: Callable[
     assert "\n" not in str(refusal.value)
 
 
-def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path):
+def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME
     one_bit_changed(path)
     done = run("scripts.predict", "-i", "prompt=Hi")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
-    assert f"{path} has sha256 {weights._sha256(path)}, expected" in done.stderr
+    assert f"{path} has sha256 {sha256(path)}, expected" in done.stderr
     assert done.stderr.endswith(f"rm -r {path.parent}, then: make weights ENGINE=openvino\n")
 
 
@@ -118,7 +123,7 @@ def test_predict_makes_the_engine_s_files_anew_where_one_is_missing(copied: Path
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("making openvino's files")
     assert path.is_file()
-    assert [entry.name for entry in copied.iterdir() if entry.name.startswith(".")] == []
+    assert [entry.name for entry in copied.iterdir() if entry.name.startswith(".")] == [".lock"]
 
 
 def test_serve_says_in_one_line_that_the_port_is_in_use(copied: Path):
