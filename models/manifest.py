@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from models.errors import ManifestError
 
-CATALOG = Path(__file__).parent / "catalog"
+PROJECT = Path(__file__).parents[1]
+CATALOG = PROJECT / "models" / "catalog"
 
 EngineName = Literal["openvino", "transformers"]
 Device = Literal["cpu", "cuda"]

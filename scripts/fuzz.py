@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from models import engines, manifest
 from models.manifest import Manifest
 from scripts import command, local_server, schema, weights
+from scripts.progress import counted
 from scripts.release import fuzz as fuzzing
 from scripts.release import probe
 
@@ -41,8 +41,7 @@ def fuzz(
     document = schema.generate(model.predictor_class)
     examples = [example.input for example in model.examples]
     made = fuzzing.cases(document, examples, seed, cases)
-    with _served(model, url) as address, Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"fuzzing {address}", total=len(made))
+    with _served(model, url) as address, counted(f"fuzzing {address}", len(made)) as progress:
         report = probe.run(
             address,
             made,
@@ -50,7 +49,7 @@ def fuzz(
             slots=schema.max_concurrency(model.predictor_class),
             occupy=fuzzing.longest(document, examples[-1]),
             timeout=timeout,
-            progress=lambda sent: progress.update(task, completed=sent),
+            progress=progress,
         )
     print(summary(report))
     if report.failures and not url:

@@ -1,6 +1,8 @@
 """A download's progress on this machine: a bar on a terminal, plain lines elsewhere, both on standard error."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from models.weights.download import Progress
@@ -10,6 +12,17 @@ from models.weights.progress import PlainLines
 def progress() -> Progress:
     """A bar where someone looks, lines where a log is written."""
     return Bar() if sys.stderr.isatty() else PlainLines(sys.stderr)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that is gone when the block ends; what it gives is told how many of `total` are done."""
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    with RichProgress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda done: shown.update(task, completed=done)
 
 
 class Bar:

@@ -17,13 +17,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import WeightsError
+from models.manifest import PROJECT as PROJECT
 from models.manifest import EngineChoice, Manifest
 from models.weights import files, sources
 from models.weights.download import Progress
 from models.weights.files import File
 from models.weights.lock import Lock, lock_of
 
-PROJECT = Path(__file__).parents[2]
 SOURCE = "source"
 RECORD = "derived.json"
 

@@ -9,12 +9,12 @@ from models.errors import TemplateError
 from models.manifest import Example
 from scripts import image
 from scripts.release import ledger
-from scripts.release.api import ask
 from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate import hardware
+from scripts.replicate.client import ask
 
 Done = TypeVar("Done")
 _ATTEMPTS = 3

@@ -7,10 +7,9 @@ from models import engines, weights
 from models.manifest import path_of
 from scripts import render, schema
 from scripts.release import contract, ledger
-from scripts.release.api import ask
 from scripts.release.ship import Refused, Ship, changed_files, committed_json
 from scripts.replicate import client as replicate_api
-from scripts.replicate.client import ReplicateRefusal
+from scripts.replicate.client import ReplicateRefusal, ask
 
 
 def ready(ship: Ship) -> str:

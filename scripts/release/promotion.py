@@ -10,12 +10,11 @@ from typing import Any
 
 from models.errors import TemplateError
 from scripts.release import ledger
-from scripts.release.api import ask
 from scripts.release.delivery import arrived, persistently, run_example, version_of
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, say
 from scripts.replicate import client as replicate_api
-from scripts.replicate.client import ReplicateRefusal
+from scripts.replicate.client import ReplicateRefusal, ask
 
 
 def promote(ship: Ship, why: str = "") -> str:

@@ -7,12 +7,11 @@ from typing import Any
 
 import httpx
 from httpx_sse import EventSource
-from rich.console import Console
-from rich.progress import Progress
 
 from models import engines
 from scripts import local_container, schema
 from scripts.local_server import ServerError
+from scripts.progress import counted
 from scripts.release import fuzz, ledger, probe
 from scripts.release.build import adopt, contract_of
 from scripts.release.ship import Refused, Ship, say
@@ -141,15 +140,14 @@ def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report
     examples = [example.input for example in ship.model.examples]
     made = fuzz.cases(document, examples)
     say(f"  {len(made)} fuzzed inputs ...")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("fuzzing", total=len(made))
+    with counted("fuzzing", len(made)) as progress:
         return probe.run(
             address,
             made,
             document,
             slots=schema.max_concurrency(ship.model.predictor_class),
             occupy=fuzz.longest(document, examples[-1]),
-            progress=lambda sent: progress.update(task, completed=sent),
+            progress=progress,
         )
 
 

@@ -71,13 +71,18 @@ def patiently(act: Callable[[], Result]) -> Result:
     )(act)
 
 
-def patch_model(client: Any, name: str, **fields: str) -> None:
-    """Change what a model's page says; the official client has no method for it.
+def ask(what: str, act: Callable[[], Result]) -> Result:
+    """Do what may be done twice, about `what` ("the model acme/smollm2"), patiently; the answer.
 
-    https://replicate.com/docs/reference/http#models.update
+    Raises:
+        ReplicateRefusal: Replicate refused, or still does not answer.
     """
-    with explained(f"the model {name}"):
-        client._request("PATCH", f"/v1/models/{name}", json=fields)
+
+    def once() -> Result:
+        with explained(what):
+            return act()
+
+    return patiently(once)
 
 
 def _passes(error: BaseException) -> bool:

@@ -4,13 +4,11 @@ import shutil
 from pathlib import Path
 
 from models.errors import WeightsError
-from models.manifest import Weights
+from models.manifest import PROJECT, Weights
 from models.weights import formats
 from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
-
-PROJECT = Path(__file__).parents[3]
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
