@@ -11,9 +11,12 @@ import os
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +39,9 @@ LABELS = {
     "url": "the server at the given URL",
 }
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
+
+
+Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 
 def main(argv: list[str]) -> int:
@@ -72,22 +78,21 @@ def _measure(
     tag = f"{model.slug}:{choice.device}"
     if "container" in wanted:
         image.build(model, choice.device, tag)
-    starting: dict[str, AbstractContextManager[subjects.Subject]] = {
-        "baseline": subjects.baseline(model),
-        "engine": subjects.bare_engine(model, choice),
-        "server": subjects.local(model),
-        "container": subjects.container(tag, choice.device),
-        "url": subjects.served(url),
+    starting: dict[str, Start] = {
+        "baseline": partial(subjects.baseline, model),
+        "engine": partial(subjects.bare_engine, model, choice),
+        "server": partial(subjects.local, model),
+        "container": partial(subjects.container, tag, choice.device),
+        "url": partial(subjects.served, url),
     }
     prompts = load.prompts()
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
-        running = {}
-        for name in progress.track(wanted, description="starting"):
-            running[name] = stack.enter_context(starting[name])
+        starts = _starts({name: starting[name] for name in wanted}, repeats, progress)
+        running = {name: stack.enter_context(starting[name]()) for name in wanted}
         samples = _samples(running, prompts, counts, repeats, progress)
         measured = {
             name: {
-                "start_seconds": round(subject.start_seconds, 2),
+                "start_seconds": round(statistics.median(starts[name]), 2),
                 "peak_memory_mb": round(subject.peak_memory() / 1e6),
                 "streams": {str(count): report.row(samples[name, count]) for count in counts},
             }
@@ -98,6 +103,16 @@ def _measure(
         "loading": loading.measured(model, choice.engine),
         "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
     }
+
+
+def _starts(starting: dict[str, Start], repeats: int, progress: Progress) -> dict[str, list[float]]:
+    """How long each subject takes to its first token, started alone and stopped again, in turn, once to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in starting}
+    for _ in progress.track(range(1 + repeats), description="starting"):
+        for name, start in starting.items():
+            with start() as subject:
+                seconds[name].append(subject.start_seconds)
+    return {name: measured[1:] for name, measured in seconds.items()}
 
 
 def _samples(

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from models import engines
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
@@ -52,7 +53,7 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
             f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
         )
     schema.write_for_server(manifest.predictor_class)
-    environment = {
+    environment = engines.ENVIRONMENT | {
         "MODEL": manifest.slug,
         "COG_PREDICT_TYPE_STUB": f"predict.py:{manifest.predictor_class}",
         "COG_MAX_CONCURRENCY": str(schema.max_concurrency(manifest.predictor_class)),

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from models import manifest
+from models import engines, manifest
 from models.errors import TemplateError
 from models.manifest import Device, Manifest
 from models.weights import PROJECT
@@ -66,6 +66,8 @@ def cog_config(model: Manifest, device: Device) -> str:
     """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
     requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
     root = "baked" if model.weights.delivery == "baked" else "/weights"
+    variables = engines.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": root}
+    environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:
   gpu: {"true" if device == "cuda" else "false"}
@@ -76,8 +78,7 @@ build:
     - uv pip install --break-system-packages --no-cache coglet=={COG_VERSION}
 predict: predict.py:{model.predictor_class}
 environment:
-  - MODEL={model.slug}
-  - WEIGHTS_ROOT={root}
+{environment}
 """
 
 

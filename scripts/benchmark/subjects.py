@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from models import engines
 from models.manifest import Device, EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts import local_server, schema
@@ -72,7 +73,7 @@ class EngineSubject:
 def bare_engine(model: Manifest, choice: EngineChoice) -> Iterator[Subject]:
     """The engine without a server."""
     command = [sys.executable, "-m", "scripts.benchmark.bare_engine"]
-    environment = os.environ | {"MODEL": model.slug, "ENGINE": choice.engine}
+    environment = os.environ | engines.ENVIRONMENT | {"MODEL": model.slug, "ENGINE": choice.engine}
     started = time.monotonic()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE

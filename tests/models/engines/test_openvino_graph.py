@@ -5,10 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy
 import openvino as runtime
 import pytest
+from gguf.quants import dequantize
+from openvino import opset13 as operations
 
 from models import weights
+from models.engines import openvino_graph
 from scripts.weights import ensure
 from tests.models.engines.helpers import MODEL, choice_of
 
@@ -22,34 +27,68 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 """
 
 
-def is_weight(product: Any) -> bool:
+def is_float16_weight(product: Any) -> bool:
     """Whether a matrix product's second input is a converted constant."""
-    name: str = product.input_value(1).get_node().input_value(0).get_node().get_type_name()
-    return name == "Constant"
+    converted = product.input_value(1).get_node()
+    return bool(
+        converted.get_type_name() == "Convert"
+        and converted.input_value(0).get_node().get_type_name() == "Constant"
+        and converted.input_value(0).get_element_type() == runtime.Type.f16
+    )
+
+
+def read() -> Any:
+    """The rewritten graph."""
+    ensure(MODEL, choice_of(MODEL, "openvino"))
+    return runtime.Core().read_model(weights.folder(MODEL.slug, "openvino") / "openvino_model.xml")
+
+
+def last_matrix(graph: Any) -> Any:
+    """What the last product, which gives the logits, multiplies with."""
+    return graph.output("logits").get_node().input_value(0).get_node().input_value(1).get_node()
 
 
 @pytest.fixture(scope="module")
-def products() -> list[Any]:
-    """The matrix products with weights, in order."""
-    choice = choice_of(MODEL, "openvino")
-    ensure(MODEL, choice)
-    model = runtime.Core().read_model(weights.folder(MODEL.slug, "openvino") / "openvino_model.xml")
-    nodes = [node for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"]
-    return [node for node in nodes if node.input_value(1).get_node().get_type_name() == "Convert" and is_weight(node)]
+def graph() -> Any:
+    return read()
 
 
-def test_every_weight_is_compressed(products: list[Any]) -> None:
-    assert all("decompression_0" in product.input_value(1).get_node().rt_info for product in products)
+def test_a_layer_has_five_products_with_compressed_weights(graph: Any) -> None:
+    products = [node for node in graph.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    weighted = [product for product in products if is_float16_weight(product)]
+    assert len(weighted) == 5 * MODEL.architecture.layers
+    assert all("decompression_0" in product.input_value(1).get_node().rt_info for product in weighted)
 
 
-def test_a_layer_has_five_products_and_the_model_one_more(products: list[Any]) -> None:
-    assert len(products) == 5 * MODEL.architecture.layers + 1
+def test_the_last_matrix_and_the_embedding_are_the_source_s_own_bytes(graph: Any) -> None:
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(weights.gguf_file(MODEL)).tensors}
+    embedding = tensors["token_embd.weight"]
+    assert embedding.tensor_type == gguf.GGMLQuantizationType.Q8_0
+    matrix = last_matrix(graph)
+    scaled = matrix.input_value(0).get_node().input_value(0).get_node()
+    values, scales = (side.get_node() for side in scaled.input_values())
+    kept = values.input_value(0).get_node().data.astype(numpy.float32) * scales.data.astype(numpy.float32)
+    assert numpy.array_equal(kept.reshape(len(kept), -1), dequantize(embedding.data, embedding.tensor_type))
+    users = sorted(user.get_node().get_type_name() for user in matrix.output(0).get_target_inputs())
+    assert users == ["Gather", "MatMul"]
 
 
-def test_only_the_last_weights_are_bfloat16(products: list[Any]) -> None:
-    types = [product.input_value(1).get_node().input_value(0).get_element_type() for product in products]
-    assert types[-1] == runtime.Type.bf16
-    assert set(types[:-1]) == {runtime.Type.f16}
+def test_a_last_matrix_that_the_source_has_in_float16_becomes_bfloat16(tmp_path: Path) -> None:
+    rows = numpy.linspace(-1, 1, 64 * 32, dtype=numpy.float16).reshape(64, 32)
+    source = gguf.GGUFWriter(tmp_path / "source.gguf", "llama")
+    source.add_tensor("token_embd.weight", rows)
+    source.write_header_to_file()
+    source.write_kv_data_to_file()
+    source.write_tensors_to_file()
+    source.close()
+    hidden = operations.parameter([-1, 32], numpy.float32)
+    product = operations.matmul(hidden, operations.convert(operations.constant(rows), "f32"), False, True)
+    product.output(0).set_names({"logits"})
+    small = runtime.Model([product], [hidden])
+    openvino_graph._replace_last_matrix(small, tmp_path / "source.gguf")
+    assert last_matrix(small).input_value(0).get_element_type() == runtime.Type.bf16
+    answered = runtime.Core().compile_model(small, "CPU")(numpy.ones((1, 32), numpy.float32))["logits"]
+    assert answered[0] == pytest.approx(rows.astype(numpy.float32).sum(axis=1), abs=0.1)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say a process's peak memory")
