@@ -28,19 +28,13 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 
 def is_float16_weight(product: Any) -> bool:
-    """Whether a matrix product's second input is a converted constant."""
+    """Whether a matrix product's second input is a converted float16 constant."""
     converted = product.input_value(1).get_node()
     return bool(
         converted.get_type_name() == "Convert"
         and converted.input_value(0).get_node().get_type_name() == "Constant"
         and converted.input_value(0).get_element_type() == runtime.Type.f16
     )
-
-
-def read() -> Any:
-    """The rewritten graph."""
-    ensure(MODEL, choice_of(MODEL, "openvino"))
-    return runtime.Core().read_model(weights.folder(MODEL.slug, "openvino") / "openvino_model.xml")
 
 
 def last_matrix(graph: Any) -> Any:
@@ -50,7 +44,9 @@ def last_matrix(graph: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def graph() -> Any:
-    return read()
+    """The rewritten graph."""
+    ensure(MODEL, choice_of(MODEL, "openvino"))
+    return runtime.Core().read_model(weights.folder(MODEL.slug, "openvino") / "openvino_model.xml")
 
 
 def test_a_layer_has_five_products_with_compressed_weights(graph: Any) -> None:
