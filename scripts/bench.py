@@ -39,8 +39,6 @@ LABELS = {
     "url": "the server at the given URL",
 }
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
-
-
 Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 

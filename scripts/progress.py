@@ -1,4 +1,4 @@
-"""A download's progress on this machine: a bar on a terminal, plain lines elsewhere, both on standard error."""
+"""Progress on standard error: of a download a bar on a terminal and plain lines elsewhere, of what is counted a bar."""
 
 import sys
 from collections.abc import Callable, Iterator
