@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import docker
 import httpx
 
 from models import manifest
 from tests.services.replicate import Replicate
-from tests.services.replicate_client import client_of, forget_images, http_of
+from tests.services.replicate_client import client_of, http_of
 
 from . import host
 
@@ -196,11 +195,9 @@ def make(folder: Path, to: str, service: Replicate | None = None, quick: bool = 
 
 
 @contextmanager
-def on_replicate(engine: docker.DockerClient, folder: Path, quick: bool = False) -> Iterator[Fork]:
-    """A fork and the local Replicate that it ships to; in the end the engine forgets what was pushed."""
+def on_replicate(folder: Path, quick: bool = False) -> Iterator[Fork]:
+    """A fork and the local Replicate that it ships to."""
     with Replicate() as service:
         fork = make(folder, f"r8.im/{new_name()}", service, quick)
         yield fork
         assert service.token not in fork.output
-    for name in (fork.model, f"{fork.model}-staging"):
-        forget_images(engine, name)

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,6 +53,21 @@ def succeed(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variable
 def joined(output: str) -> str:
     """The text of `cog predict`, which prints a streamed output as a JSON list of its chunks."""
     return "".join(json.loads(output))
+
+
+def images_of_tests(engine: docker.DockerClient) -> set[str]:
+    """The engine's images that have a test's name (template, acme/...), and those that lost theirs to a newer build."""
+    found = engine.api.images()
+    names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
+    of_tests = {name for name in names if re.match(r"([^/]+/)?(template|acme/[^/]+)[:@]", name)}
+    return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
+
+
+def forget(engine: docker.DockerClient, references: set[str]) -> None:
+    """Remove images by name, or by id where nothing names them any more; one that a container runs stays."""
+    for reference in sorted(references):
+        with suppress(docker.errors.APIError):
+            engine.images.remove(reference, force=True)
 
 
 def files_in(engine: docker.DockerClient, image: str) -> set[str]:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 
 from .fork import Fork, on_replicate
@@ -21,8 +20,8 @@ STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "
 
 
 @pytest.fixture
-def fork(engine: docker.DockerClient, r8_im: str, tmp_path: Path) -> Iterator[Fork]:
-    with on_replicate(engine, tmp_path / "fork") as fork:
+def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
+    with on_replicate(tmp_path / "fork") as fork:
         yield fork
 
 

@@ -22,9 +22,9 @@ PREDICTIONS = "/v1/(deployments/.*/)?predictions"
 
 
 @pytest.fixture(scope="module")
-def shipped(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     """A fork that was shipped once, and has two deployments."""
-    with on_replicate(engine, tmp_path_factory.mktemp("shipped") / "fork", quick=True) as fork:
+    with on_replicate(tmp_path_factory.mktemp("shipped") / "fork", quick=True) as fork:
         fork.succeed("--create", "private")
         fork.deploy()
         yield fork

@@ -25,8 +25,8 @@ def plain(engine: docker.DockerClient, tmp_path: Path) -> Fork:
 
 
 @pytest.fixture
-def fork(engine: docker.DockerClient, r8_im: str, tmp_path: Path) -> Iterator[Fork]:
-    with on_replicate(engine, tmp_path / "fork", quick=True) as fork:
+def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
+    with on_replicate(tmp_path / "fork", quick=True) as fork:
         yield fork
 
 

@@ -19,8 +19,8 @@ CAPITAL = {"prompt": "The capital of France is", "temperature": 0, "max_tokens":
 
 
 @pytest.fixture(scope="module")
-def service(engine: docker.DockerClient) -> Iterator[Replicate]:
-    with with_model(engine, NAME) as started:
+def service() -> Iterator[Replicate]:
+    with with_model(NAME) as started:
         yield started
 
 

@@ -33,8 +33,8 @@ COUNTING = {"prompt": "1 2 3 4 5 6 7 8 9 10", "raw": True, "temperature": 0, "ma
 
 
 @pytest.fixture(scope="module")
-def service(engine: docker.DockerClient) -> Iterator[Replicate]:
-    with with_model(engine, NAME) as started:
+def service() -> Iterator[Replicate]:
+    with with_model(NAME) as started:
         yield started
 
 

@@ -21,13 +21,12 @@ from .replicate import Replicate
 
 
 @contextmanager
-def with_model(engine: docker.DockerClient, name: str) -> Iterator[Replicate]:
-    """A local Replicate with one private model, OWNER/NAME, whose images the engine forgets in the end."""
+def with_model(name: str) -> Iterator[Replicate]:
+    """A local Replicate with one private model, OWNER/NAME."""
     with Replicate() as service:
         owner, _, short = name.partition("/")
         client_of(service).models.create(owner, short, visibility="private", hardware="cpu")
         yield service
-    forget_images(engine, name)
 
 
 def first_version(service: Replicate, engine: docker.DockerClient, name: str, image: str) -> Version:
