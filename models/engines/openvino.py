@@ -26,7 +26,6 @@ _MAX_SEQUENCES = 64
 _HAND_OVER_SECONDS = 0.04
 _GATHER_SECONDS = 0.002
 _CACHE_VALUE_BYTES = 2  # at most
-_WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whole token's, for int8 weights
 
 
 def reads(names: Sequence[str]) -> bool:
@@ -240,11 +239,8 @@ def _properties() -> dict[str, Any]:
     The cache is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
     """
     computes_in = _precision()
-    return {
-        "INFERENCE_PRECISION_HINT": computes_in,
-        "KV_CACHE_PRECISION": "u8" if computes_in == "f32" else computes_in,
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN,
-    }
+    cache = "u8" if computes_in == "f32" else computes_in
+    return {"INFERENCE_PRECISION_HINT": computes_in, "KV_CACHE_PRECISION": cache}
 
 
 def _precision() -> str:
