@@ -17,7 +17,6 @@ from tests.services.replicate_client import (
     Receiver,
     client_of,
     first_version,
-    forget_images,
     http_of,
     push,
     push_variant,
@@ -25,6 +24,8 @@ from tests.services.replicate_client import (
     until,
     with_model,
 )
+
+from . import host
 
 NAME = f"acme/local-{uuid.uuid4().hex[:12]}"
 CAPITAL = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
@@ -195,7 +196,7 @@ def test_it_pulls_what_the_engine_lacks_and_its_containers_go_with_it(
         return {each.id for each in found if NAME in each.attrs["Config"]["Image"]}
 
     push(engine, f"r8.im/{NAME}@sha256:{version.id}", NAME)
-    forget_images(engine, NAME)
+    host.forget(engine, {name for name in host.images_of_tests(engine) if name.startswith(f"r8.im/{NAME}")})
     before = started()
     with Replicate() as short:
         owner, name = NAME.split("/")

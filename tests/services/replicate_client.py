@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -61,15 +61,6 @@ def push_variant(engine: docker.DockerClient, image: str, name: str, instruction
     """Push the image with one more instruction: another digest, no more layers."""
     variant, _ = engine.images.build(fileobj=io.BytesIO(f"FROM {image}\n{instruction}\n".encode()), rm=True)
     push(engine, variant.id, name)
-
-
-def forget_images(engine: docker.DockerClient, name: str) -> None:
-    """Drop the engine's own references to what was pushed; the registry keeps it."""
-    for image in engine.images.list(f"r8.im/{name}"):
-        for reference in [*image.attrs["RepoTags"], *image.attrs["RepoDigests"]]:
-            if reference.startswith(f"r8.im/{name}"):
-                with suppress(docker.errors.ImageNotFound):
-                    engine.images.remove(reference, force=True)
 
 
 def until(prediction: Prediction, *statuses: str) -> Prediction:
