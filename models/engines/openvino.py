@@ -26,6 +26,8 @@ _MAX_SEQUENCES = 64
 _HAND_OVER_SECONDS = 0.04
 _GATHER_SECONDS = 0.002
 _CACHE_VALUE_BYTES = 2  # at most
+_SAMPLE_TOKENS = 128
+_WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whole token's, for int8 weights
 
 
 def reads(names: Sequence[str]) -> bool:
@@ -53,9 +55,24 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 
     import openvino_genai
 
-    openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True)
+    sample = _text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
     plain.unlink()
-    openvino_graph.rewrite(folder / "openvino_model.xml", source)
+    openvino_graph.rewrite(folder / "openvino_model.xml", source, sample)
+
+
+def _text_of_its_own(pipeline: Any) -> list[int]:
+    """Tokens that a model writes when it is given nothing: its own language and manner, whichever model it is."""
+    import numpy
+    import openvino
+    import openvino_genai
+
+    tokenizer = pipeline.get_tokenizer()
+    beginning = tokenizer.get_bos_token_id()
+    if beginning < 0:  # not every model has one
+        beginning = tokenizer.get_eos_token_id()
+    config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
+    written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
+    return [beginning, *written]
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
@@ -239,8 +256,11 @@ def _properties() -> dict[str, Any]:
     The cache is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
     """
     computes_in = _precision()
-    cache = "u8" if computes_in == "f32" else computes_in
-    return {"INFERENCE_PRECISION_HINT": computes_in, "KV_CACHE_PRECISION": cache}
+    return {
+        "INFERENCE_PRECISION_HINT": computes_in,
+        "KV_CACHE_PRECISION": "u8" if computes_in == "f32" else computes_in,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN,
+    }
 
 
 def _precision() -> str:

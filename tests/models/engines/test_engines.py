@@ -42,9 +42,14 @@ def test_a_choice_among_one_is_greedy(engine: Engine) -> None:
     assert tokens(submitted(engine, "The sea is", temperature=1, top_k=1)) == greedy
 
 
-def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
-    greedy = tokens(submitted(engine, "The sea is"))
-    assert tokens(submitted(engine, "The sea is", temperature=1, top_p=0.01)) == greedy
+def test_top_p_near_zero_leaves_no_choice(engine: Engine) -> None:
+    """What it leaves need not be greedy's: logits come rounded to bfloat16, and of two equal ones either is first."""
+    first, second, free = (
+        tokens(submitted(engine, "The sea is", temperature=1, top_p=top_p, seed=seed))
+        for top_p, seed in ((0.01, 1), (0.01, 2), (1, 2))
+    )
+    assert first == second != free
+    assert first[:3] == tokens(submitted(engine, "The sea is"))[:3]
 
 
 def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
