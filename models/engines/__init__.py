@@ -28,11 +28,13 @@ from models.weights.lock import lock_of
 from models.weights.progress import PlainLines
 
 ENGINES = {"openvino": "models.engines.openvino", "transformers": "models.engines.transformers"}
-ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 """What a process that loads an engine is to be started with: large blocks of memory in huge pages, where Linux can.
 
-A step reads every weight once, and memory is read faster across fewer pages.
+A step reads every weight once, and memory is read faster across fewer pages. oneDNN keeps 64 compiled kernels, not
+1,024: each new number of tokens in a step compiles some, and memory grew for minutes.
 https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
 """
 _WARM_STREAMS = 16
 
