@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from models.weights import PROJECT
 
 OUTPUT_TOKENS = 128
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 0.1  # of several that come at once, coglet was seen to refuse one though slots were free
 
 
 @dataclass
