@@ -72,9 +72,9 @@ def _round_feed_forward(model: Any, source: Path, sample: list[int]) -> None:
     """
     import numpy
 
-    if not _is_rounded(source):
-        return
     pairs = [pair for pair in _products_of_one_input(model, 2)[:-1] if _fits_int8(pair)]
+    if not pairs or not _is_rounded(source):
+        return
     for pair, sizes in zip(pairs, _channel_sizes(model, pairs, sample), strict=True):
         norm = _norm_weights(pair[0])
         divisors = numpy.sqrt(numpy.maximum(sizes, numpy.median(sizes) / 1000))
@@ -166,7 +166,7 @@ def _constant(output: Any) -> Any:
 
 
 def _float32(values: Any) -> Any:
-    """A constant's output."""
+    """The output of a float32 constant."""
     import openvino
     from openvino import opset13 as operations
 
