@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,9 @@ LABELS = {
     "url": "the server at the given URL",
 }
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
+_WARM_UP = 2
+Round = dict[int, list[str]]
+"""The prompts by the number of streams."""
 Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 
@@ -56,7 +60,7 @@ def bench(
     """Measure and write the receipt."""
     model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
     choice = engines.choose(model)
-    receipt = _measure(model, choice, _wanted(only, url), url, counts, repeats)
+    receipt = _measure(model, choice, _wanted(only, url), url, counts, _rounds(counts, repeats))
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only:
         print("only a part was measured: no receipt is written", file=sys.stderr)
@@ -68,8 +72,18 @@ def bench(
     _print(receipt, counts)
 
 
+def _rounds(counts: list[int], repeats: int) -> list[Round]:
+    """The prompts of each run, none of them used twice: a prompt that was read before is answered sooner."""
+    prompts = load.prompts()
+    most = (len(prompts) - _WARM_UP) // sum(counts)
+    if repeats > most:
+        raise command.UsageError(f"there are prompts for {most} repeats of {sum(counts)} streams, not for {repeats}")
+    unused = iter(prompts)
+    return [{count: list(islice(unused, count)) for count in counts} for _ in range(repeats)]
+
+
 def _measure(
-    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, counts: list[int], repeats: int
+    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, counts: list[int], rounds: list[Round]
 ) -> report.Receipt:
     weights.ensure(model, choice)
     weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
@@ -83,11 +97,10 @@ def _measure(
         "container": partial(subjects.container, tag, choice.device),
         "url": partial(subjects.served, url),
     }
-    prompts = load.prompts()
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
-        starts = _starts({name: starting[name] for name in wanted}, repeats, progress)
+        starts = _starts({name: starting[name] for name in wanted}, len(rounds), progress)
         running = {name: stack.enter_context(starting[name]()) for name in wanted}
-        samples = _samples(running, prompts, counts, repeats, progress)
+        samples = _samples(running, rounds, progress)
         measured = {
             name: {
                 "start_seconds": round(statistics.median(starts[name]), 2),
@@ -96,7 +109,7 @@ def _measure(
             }
             for name, subject in running.items()
         }
-    return _receipt(model, choice, counts, repeats) | {
+    return _receipt(model, choice, counts, len(rounds)) | {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
         "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
@@ -114,18 +127,18 @@ def _starts(starting: dict[str, Start], repeats: int, progress: Progress) -> dic
 
 
 def _samples(
-    running: dict[str, subjects.Subject], prompts: list[str], counts: list[int], repeats: int, progress: Progress
+    running: dict[str, subjects.Subject], rounds: list[Round], progress: Progress
 ) -> dict[tuple[str, int], list[load.Sample]]:
-    """Warm up, then every subject with every number of streams in turn, as often as there are repeats."""
+    """Warm up, then every subject with every number of streams in turn, round by round."""
     for subject in running.values():
-        subject.run(prompts[:2])
-    samples: dict[tuple[str, int], list[load.Sample]] = {(name, count): [] for name in running for count in counts}
-    task = progress.add_task("measuring", total=repeats * len(samples))
-    for _ in range(repeats):
-        for count in counts:
+        subject.run(load.prompts()[-_WARM_UP:])
+    samples: dict[tuple[str, int], list[load.Sample]] = {(name, count): [] for name in running for count in rounds[0]}
+    task = progress.add_task("measuring", total=len(rounds) * len(samples))
+    for prompts_of in rounds:
+        for count, prompts in prompts_of.items():
             for name, subject in running.items():
                 progress.update(task, description=f"{name}, {count} streams")
-                samples[name, count].append(subject.run([prompts[number % len(prompts)] for number in range(count)]))
+                samples[name, count].append(subject.run(prompts))
                 progress.advance(task)
     return samples
 

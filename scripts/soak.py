@@ -140,8 +140,8 @@ def _stream(client: httpx.Client, inputs: dict[str, Any], choices: random.Random
 
 
 def _speed(address: str) -> float:
-    prompts = load.prompts()[:8]
-    return max(load.run(address, prompts).tokens_per_second for _ in range(4))
+    prompts = load.prompts()
+    return max(load.run(address, prompts[first : first + 8]).tokens_per_second for first in range(0, 32, 8))
 
 
 def _wait_until_idle(address: str, slots: int) -> None:

@@ -36,7 +36,7 @@ class Generation:
         self.sampling = sampling
         self.finish_reason: FinishReason | None = None
         self.wanted = True
-        self.has_begun = False
+        self.has_begun = False  # its first tokens have come
         self._events: queue.SimpleQueue[list[int] | FinishReason | Exception] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from models.engines import memory, openvino_graph
 from models.engines.interface import Generation, Message, Sampling
+from models.engines.openvino_prefixes import SharedPrefixes
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
 
@@ -97,6 +98,8 @@ class OpenVino:
         self._token_bytes = _byte_vocabulary(self._tokenizer)
         self._pipeline = self._new_pipeline()
         self._submitted: queue.SimpleQueue[Generation] = queue.SimpleQueue()
+        self._waiting: list[Generation] = []
+        self._prefixes = SharedPrefixes(self.cache_tokens)
         self._running: list[tuple[Generation, Any]] = []
         self._count = 0
         self._handed_over = 0.0
@@ -131,9 +134,7 @@ class OpenVino:
         scheduler = self._genai.SchedulerConfig()
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
-        # With GenAI 2026.4's prefix caching, hundreds of prompts that extend one another, several at a time, were seen
-        # to get wrong tokens (tests/models/engines/test_quality.py runs such prompts): right comes before fast.
-        scheduler.enable_prefix_caching = False
+        scheduler.enable_prefix_caching = True  # with the care that openvino_prefixes.py and `_forward` take
         return self._genai.ContinuousBatchingPipeline(self._folder, self._tokenizer, scheduler, "CPU", **_properties())
 
     def _encode(self, text: str) -> list[int]:
@@ -142,12 +143,41 @@ class OpenVino:
 
     def _run(self) -> None:
         while True:
+            self._gather()
             self._admit()
-            try:
-                self._pipeline.step()
-                self._hand_over()
-            except Exception as error:
-                self._start_anew(error)
+            if self._running:
+                self._step()
+
+    def _gather(self) -> None:
+        """Take what was submitted; wait for it when there is nothing to do.
+
+        Predictions often come together, but each needs Python's lock, which a step holds: when one came, the others get
+        a moment to come too, so that they share their first step.
+        """
+        with contextlib.suppress(queue.Empty):
+            is_idle = not self._running and not self._waiting
+            self._waiting.append(self._submitted.get(block=is_idle))
+            while True:
+                self._waiting.append(self._submitted.get(timeout=_GATHER_SECONDS))
+
+    def _admit(self) -> None:
+        """Add those that may be prefilled beside the ones that are, in the order in which they came."""
+        self._prefixes.keep([generation for generation, _ in self._running if not generation.has_begun])
+        arrived, self._waiting = self._waiting, []
+        for generation in arrived:
+            if not generation.wanted:
+                continue
+            if self._prefixes.may_prefill(generation):
+                self._add(generation)
+            else:
+                self._waiting.append(generation)
+
+    def _step(self) -> None:
+        try:
+            self._pipeline.step()
+            self._hand_over()
+        except Exception as error:
+            self._start_anew(error)
 
     def _start_anew(self, error: Exception) -> None:
         """After a failed step: end what ran with the error, and go on with a new pipeline.
@@ -163,30 +193,16 @@ class OpenVino:
             self._pipeline = self._new_pipeline()
         except Exception as failure:
             self._healthy = False
+            for generation in self._waiting:
+                generation.fail(failure)
             while True:  # nobody may wait for an answer that never comes
                 self._submitted.get().fail(failure)
-
-    def _admit(self) -> None:
-        """Add what was submitted; wait for it when nothing runs.
-
-        Predictions often come together, but each needs Python's lock, which a step holds: when one came, the others get
-        a moment to come too, so that they share their first step.
-        """
-        with contextlib.suppress(queue.Empty):
-            if self._running:
-                self._add(self._submitted.get_nowait())
-            while not self._running:
-                self._add(self._submitted.get())
-            while True:
-                self._add(self._submitted.get(timeout=_GATHER_SECONDS))
 
     def _add(self, generation: Generation) -> None:
         """Start a request; the pipeline drops one whose handle nobody holds."""
         import numpy
         import openvino
 
-        if not generation.wanted:
-            return
         self._count += 1
         prompt = openvino.Tensor(numpy.array([generation.prompt_ids], dtype=numpy.int64))
         try:
@@ -228,8 +244,12 @@ class OpenVino:
         ]
 
     def _forward(self, generation: Generation, handle: Any) -> bool:
-        """Hand over what the last steps made; whether there may be more."""
-        if not generation.wanted:
+        """Hand over what the last steps made; whether there may be more.
+
+        One that is cancelled in its prefill is prefilled to its end: GenAI would keep a block that is half computed for
+        later prompts. Its reader does not wait for that.
+        """
+        if not generation.wanted and generation.has_begun:
             handle.cancel()
             return False
         reasons = self._genai.GenerationFinishReason

@@ -1,14 +1,14 @@
 """The benchmark: what it counts, how it judges, and what it writes."""
 
-import json
 from pathlib import Path
 
 import openvino_genai
 import pytest
 
 from models import manifest, weights
-from scripts import render
+from scripts import bench, render
 from scripts.benchmark import load, report
+from scripts.command import UsageError
 
 MODEL = manifest.selected()
 
@@ -32,12 +32,21 @@ def receipt(server: float, baseline: float) -> report.Receipt:
     }
 
 
-def test_prompts_are_sixteen_different_ones_of_32_tokens() -> None:
-    prompts = json.loads((weights.PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
+    prompts = load.prompts()
     tokenizer = openvino_genai.Tokenizer(str(weights.folder(MODEL.slug, "openvino")))
-    lengths = [tokenizer.encode(prompt, add_special_tokens=False).input_ids.shape[1] for prompt in prompts]
-    assert lengths == [32] * 16
-    assert len(set(prompts)) == 16
+    token_ids = [tokenizer.encode(prompt, add_special_tokens=False).input_ids.data[0].tolist() for prompt in prompts]
+    assert {len(of_one) for of_one in token_ids} == {32}
+    assert len({tuple(of_one[:16]) for of_one in token_ids}) == len(prompts)
+
+
+def test_no_prompt_is_used_twice() -> None:
+    rounds = bench._rounds([1, 2, 4, 8, 16], 3)
+    used = [prompt for prompts_of in rounds for prompts in prompts_of.values() for prompt in prompts]
+    assert len(set(used)) == len(used) == 3 * 31
+    assert not set(used) & set(load.prompts()[-bench._WARM_UP :])
+    with pytest.raises(UsageError, match="prompts for 4 repeats of 31 streams, not for 5"):
+        bench._rounds([1, 2, 4, 8, 16], 5)
 
 
 def test_a_row_is_the_median_with_its_spread() -> None:

@@ -1,16 +1,13 @@
 """The benchmark's load against a real server."""
 
-import json
-
-from models.weights import PROJECT
 from scripts.benchmark import load
 from tests.server.live_server import SLOTS, LiveServer
 
-PROMPTS = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+PROMPTS = load.prompts()
 
 
 def test_every_stream_is_counted_whole(server: LiveServer) -> None:
-    sample = load.run(server.address, PROMPTS)
+    sample = load.run(server.address, PROMPTS[:16])
     assert sample.output_tokens == [128] * 16
     assert sample.input_tokens == [32] * 16
     assert all(first > 0 for first in sample.first_tokens)
@@ -18,6 +15,6 @@ def test_every_stream_is_counted_whole(server: LiveServer) -> None:
 
 
 def test_a_full_server_is_asked_again_until_it_takes_the_stream(server: LiveServer) -> None:
-    prompts = (PROMPTS * 2)[: SLOTS + 4]
+    prompts = PROMPTS[: SLOTS + 4]
     assert len(load.run(server.address, prompts).output_tokens) == SLOTS + 4
     server.assert_answers()

@@ -26,6 +26,14 @@ def openvino() -> OpenVino:
 
 
 @pytest.fixture(scope="session")
+def float32() -> library.PreTrainedModel:
+    """The very weights that were downloaded, in transformers and float32: what is right."""
+    ensure(MODEL, choice_of(MODEL, "openvino"))
+    source = weights.gguf_file(MODEL)
+    return library.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoice, Path]:
     """A randomly initialised Llama of two layers with the real tokenizer, for the transformers engine."""
     folder = tmp_path_factory.mktemp("tiny")

@@ -42,12 +42,8 @@ def token_ids() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def reference(token_ids: list[int]) -> tuple[float, list[int]]:
-    source = weights.gguf_file(MODEL)
-    loaded = transformers.AutoModelForCausalLM.from_pretrained(
-        source.parent, gguf_file=source.name, dtype=torch.float32
-    )
-    return scores(loaded, token_ids)
+def reference(float32: transformers.PreTrainedModel, token_ids: list[int]) -> tuple[float, list[int]]:
+    return scores(float32, token_ids)
 
 
 def pipeline_perplexity(engine: OpenVino, token_ids: list[int]) -> float:
