@@ -76,7 +76,7 @@ class TextGeneration(BasePredictor):
             default=None,
         ),
         seed: int | None = Input(
-            description="Makes varied text repeatable while no other prediction runs beside it; by default random.",
+            description="Repeats a varied text while nothing runs beside it; the first answer to a prompt may still differ.",
             default=None,
             ge=0,
             le=4294967295,
