@@ -28,7 +28,7 @@ from scripts import command, local_server, schema, weights
 from scripts.benchmark import load
 
 CLIENTS = 20
-SETTLED = 0.1  # of the time: then caches are full, and memory may grow no more
+SETTLING_SECONDS = 60  # or half of a shorter soak: then caches are full, and memory may grow no more
 GROWTH = 1.02
 SLOWER = 0.9
 BAD_INPUTS: list[dict[str, Any]] = [
@@ -91,7 +91,7 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
             time.sleep(1)
             left = max(until - time.monotonic(), 0)
             progress.update(task, completed=seconds - left, description=f"{sum(outcomes.values())} requests")
-            watch.look(is_settled=left < seconds * (1 - SETTLED))
+            watch.look(is_settled=seconds - left > min(SETTLING_SECONDS, seconds / 2))
     return outcomes
 
 
