@@ -76,7 +76,7 @@ class TextGeneration(BasePredictor):
             default=None,
         ),
         seed: int | None = Input(
-            description="Repeats a varied text while nothing runs beside it; the first answer to a prompt may still differ.",
+            description="Repeats a varied text while nothing runs beside it; a prompt's first answer may differ.",
             default=None,
             ge=0,
             le=4294967295,
