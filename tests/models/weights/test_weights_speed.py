@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.models.weights.project import PROJECT
-from tests.services.files import FileServer
 
 SIZE = 1_000_000_000
 PAIRS = 3
@@ -30,6 +29,15 @@ download.fetch([remote], Path(sys.argv[3]), PlainLines(sys.stderr))
 seconds = time.monotonic() - begun
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())
 print(json.dumps({"seconds": seconds, "peak_mb": int(peak[1]) * 1024 / 1e6}))
+"""
+SERVER = """
+import sys
+from pathlib import Path
+from tests.services.files import FileServer
+
+with FileServer(Path(sys.argv[1]), tls=False) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
 """
 
 pytestmark = [
@@ -60,8 +68,11 @@ def url(undisturbed: None, tmp_path: Path) -> Iterator[str]:
         for _ in range(SIZE // len(block)):
             file.write(block)
     os.sync()
-    with FileServer(tmp_path / "www", tls=False) as server:
-        yield f"{server.url}/model.gguf"
+    # In a process of its own: here it would share Python's lock with threads that do not go before all else.
+    command = [sys.executable, "-c", SERVER, str(tmp_path / "www")]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield f"{server.stdout.readline().strip()}/model.gguf"
+        server.communicate()
     shutil.rmtree(tmp_path / "www")
 
 
