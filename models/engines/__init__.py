@@ -35,7 +35,7 @@ ENVIRONMENT = {
 """What a process that loads an engine is to be started with: large blocks of memory in huge pages, where Linux can.
 
 A step reads every weight once, and memory is read faster across fewer pages. Threads share two heaps, not one each:
-what one frees the others can use, and a busy server's memory stops to grow within a minute; with a single one, loading
+what one frees the others can use, and a busy server's memory stops growing within a minute; with a single one, loading
 took a fourth longer. oneDNN keeps 64 compiled kernels, not 1,024: each new number of tokens in a step compiles some.
 https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
