@@ -60,7 +60,7 @@ def bench(
     """Measure and write the receipt."""
     model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
     choice = engines.choose(model)
-    receipt = _measure(model, choice, _wanted(only, url), url, counts, _rounds(counts, repeats))
+    receipt = _measure(model, choice, _wanted(only, url), url, _rounds(counts, repeats))
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only:
         print("only a part was measured: no receipt is written", file=sys.stderr)
@@ -82,9 +82,7 @@ def _rounds(counts: list[int], repeats: int) -> list[Round]:
     return [{count: list(islice(unused, count)) for count in counts} for _ in range(repeats)]
 
 
-def _measure(
-    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, counts: list[int], rounds: list[Round]
-) -> report.Receipt:
+def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str, rounds: list[Round]) -> report.Receipt:
     weights.ensure(model, choice)
     weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
     tag = f"{model.slug}:{choice.device}"
@@ -105,11 +103,11 @@ def _measure(
             name: {
                 "start_seconds": round(statistics.median(starts[name]), 2),
                 "peak_memory_mb": round(subject.peak_memory() / 1e6),
-                "streams": {str(count): report.row(samples[name, count]) for count in counts},
+                "streams": {str(count): report.row(samples[name, count]) for count in rounds[0]},
             }
             for name, subject in running.items()
         }
-    return _receipt(model, choice, counts, len(rounds)) | {
+    return _receipt(model, choice, list(rounds[0]), len(rounds)) | {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
         "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
@@ -130,8 +128,9 @@ def _samples(
     running: dict[str, subjects.Subject], rounds: list[Round], progress: Progress
 ) -> dict[tuple[str, int], list[load.Sample]]:
     """Warm up, then every subject with every number of streams in turn, round by round."""
+    warm_up = load.prompts()[-_WARM_UP:]
     for subject in running.values():
-        subject.run(load.prompts()[-_WARM_UP:])
+        subject.run(warm_up)
     samples: dict[tuple[str, int], list[load.Sample]] = {(name, count): [] for name in running for count in rounds[0]}
     task = progress.add_task("measuring", total=len(rounds) * len(samples))
     for prompts_of in rounds:

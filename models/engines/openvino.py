@@ -144,7 +144,8 @@ class OpenVino:
     def _run(self) -> None:
         while True:
             self._gather()
-            self._admit()
+            if self._waiting:
+                self._admit()
             if self._running:
                 self._step()
 

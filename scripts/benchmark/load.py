@@ -38,7 +38,7 @@ class Sample:
 
 
 def prompts() -> list[str]:
-    """The prompts of the benchmark: no two begin alike, so that no engine has read any of it before."""
+    """The prompts of the benchmark: no two begin alike, so that a cache of one helps no other."""
     texts: list[str] = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
     return texts
 
