@@ -1,10 +1,14 @@
 """What the engine tests share: a generation in one line."""
 
-from models import manifest
+from collections.abc import Sequence
+
+from models import manifest, weights
 from models.engines.interface import Engine, Generation, Sampling
 from models.manifest import EngineChoice, Manifest
 
 MODEL = manifest.selected()
+TEXT = (weights.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
+"""The beginning of Alice's Adventures in Wonderland (Lewis Carroll, 1865; public domain), 2,045 tokens."""
 
 
 def sampling(**changes: float) -> Sampling:
@@ -13,7 +17,11 @@ def sampling(**changes: float) -> Sampling:
 
 
 def submitted(engine: Engine, text: str, **changes: float) -> Generation:
-    generation = Generation(engine.encode(text), sampling(**changes))
+    return started(engine, engine.encode(text), **changes)
+
+
+def started(engine: Engine, prompt_ids: Sequence[int], **changes: float) -> Generation:
+    generation = Generation(prompt_ids, sampling(**changes))
     engine.submit(generation)
     return generation
 

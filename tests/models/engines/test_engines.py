@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from models import engines
-from models.engines.interface import Engine, Generation
+from models.engines.interface import Engine
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
-from tests.models.engines.helpers import MODEL, choice_of, sampling, submitted, tokens
+from tests.models.engines.helpers import MODEL, choice_of, started, submitted, tokens
 
 
 def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
@@ -170,8 +170,7 @@ def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
 
 def test_the_end_of_the_text_is_told_from_the_length(openvino: OpenVino) -> None:
     prompt = openvino.encode(openvino.chat_text([{"role": "user", "content": "What is the capital of France?"}]))
-    generation = Generation(prompt, sampling(max_tokens=100, ignore_end=False))
-    openvino.submit(generation)
+    generation = started(openvino, prompt, max_tokens=100, ignore_end=False)
     assert "Paris" in openvino.decode(tokens(generation))
     assert generation.finish_reason == "stop"
 

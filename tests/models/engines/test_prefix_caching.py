@@ -6,14 +6,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from models import weights
 from models.engines.interface import Engine, Generation
 from models.engines.openvino import OpenVino
-from tests.models.engines.helpers import sampling, tokens
+from tests.models.engines.helpers import TEXT, started, tokens
 
-TEXT = (weights.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
 SURELY_WRONG = 1.0
-"""Of a logit: rounding moves one by at most 0.3, and a token chosen from another's cache was seen to lack 3 to 17."""
+"""Of a logit: rounding moves one by at most 0.5, and tokens chosen from another's cache were seen to lack up to 17."""
 
 
 @pytest.fixture
@@ -22,12 +20,6 @@ def right(engine: Engine, request: pytest.FixtureRequest) -> PreTrainedModel:
     if isinstance(engine, OpenVino):
         return request.getfixturevalue("float32")
     return AutoModelForCausalLM.from_pretrained(request.getfixturevalue("tiny")[2], dtype=torch.float32)
-
-
-def started(engine: Engine, prompt_ids: list[int], max_tokens: int) -> Generation:
-    generation = Generation(prompt_ids, sampling(max_tokens=max_tokens))
-    engine.submit(generation)
-    return generation
 
 
 def lack(right: PreTrainedModel, generation: Generation) -> float:

@@ -1,7 +1,4 @@
-"""Quality stays: each engine against transformers in float32 on the very weights that were downloaded.
-
-The text is the beginning of Alice's Adventures in Wonderland (Lewis Carroll, 1865; public domain), 2,045 tokens.
-"""
+"""Quality stays: each engine against transformers in float32 on the very weights that were downloaded."""
 
 import math
 from typing import Any
@@ -15,12 +12,10 @@ import transformers
 
 from models import weights
 from models.engines import openvino as openvino_engine
-from models.engines.interface import Generation
 from models.engines.openvino import OpenVino
 from scripts.weights import ensure
-from tests.models.engines.helpers import MODEL, choice_of, sampling, tokens
+from tests.models.engines.helpers import MODEL, TEXT, choice_of, started, tokens
 
-TEXT = (weights.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
 WITHIN = 0.01
 AGREEMENT = 0.96
 
@@ -78,9 +73,7 @@ def test_openvino_chooses_the_reference_s_next_token(
     lengths = list(range(1, len(token_ids), 12))
     chosen = []
     for begin in range(0, len(lengths), 16):
-        running = [Generation(token_ids[:length], sampling(max_tokens=1)) for length in lengths[begin : begin + 16]]
-        for generation in running:
-            openvino.submit(generation)
+        running = [started(openvino, token_ids[:length], max_tokens=1) for length in lengths[begin : begin + 16]]
         chosen += [token_id for generation in running for token_id in tokens(generation)]
     agreed = sum(ours == reference[1][length - 1] for ours, length in zip(chosen, lengths, strict=True))
     assert agreed / len(chosen) >= AGREEMENT
