@@ -220,7 +220,7 @@ class _Probe:
                 time.sleep(0.05)
             return response
         except httpx.TimeoutException:
-            self._cancel(url)
+            _cancel(f"{self.address}{url}")
             raise
         finally:
             answered.set()
@@ -232,23 +232,14 @@ class _Probe:
     def _cancel_until(self, url: str, answered: threading.Event) -> None:
         """Cancel, again and again: a cancel that comes before the prediction has started is lost in Cog."""
         while not answered.wait(self.patience):
-            self._cancel(url)
-
-    def _cancel(self, url: str) -> None:
-        """Ask on a connection of its own: whoever waits holds the client's."""
-        try:
-            httpx.post(f"{self.address}{url}/cancel", timeout=5)
-        except httpx.TransportError:
-            return
+            _cancel(f"{self.address}{url}")
 
     def _fill(self, body: Mapping[str, Any]) -> list[int]:
         """Start one prediction more than there are slots, cancel them, and say with what each was answered."""
         urls = [f"/predictions/slot-{uuid.uuid4().hex}" for _ in range(self.slots + 1)]
         found = [self._put(url, body, Prefer="respond-async").status_code for url in urls]
         time.sleep(_STARTED_SECONDS)
-        for url, status in zip(urls, found, strict=True):
-            if status == 202:
-                self._cancel(url)
+        cancel([f"{self.address}{url}" for url, status in zip(urls, found, strict=True) if status == 202], self.settle)
         return found
 
     def _check_health(self) -> None:
@@ -264,6 +255,27 @@ class _Probe:
             raise _Useless(f"the server does not say how it is: {error}") from error
         if health["setup"]["started_at"] != self.setup:
             raise _Useless("the server restarted")
+
+
+def cancel(urls: Sequence[str], seconds: float) -> bool:
+    """Cancel predictions until all have ended; whether they have, after at most `seconds`.
+
+    Again and again: a cancel that comes before its prediction has started is lost in Cog.
+    """
+    deadline = time.monotonic() + seconds
+    while urls := [url for url in urls if _cancel(url)]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _cancel(url: str) -> bool:
+    """Ask on a connection of its own, since whoever waits holds the client's; whether the prediction still ran."""
+    try:
+        return httpx.post(f"{url}/cancel", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def curl_of(address: str, case: Case) -> str:

@@ -16,7 +16,7 @@ from scripts.release import fuzz, ledger, probe
 from scripts.release.build import adopt, contract_of
 from scripts.release.ship import Refused, Ship, say
 
-_IDLE_SECONDS = 5
+_PATIENCE_SECONDS = 5
 _ADDRESS = "http://127.0.0.1:5000"
 
 
@@ -74,7 +74,7 @@ def _examples(ship: Ship, address: str) -> list[str]:
     problems = []
     for example in ship.model.examples:
         body = {"input": example.input}
-        _wait_until_idle(address)
+        _wait_until_ready(address)
         answer = httpx.post(f"{address}/predictions", json=body, timeout=600)
         failed = {"status": f"HTTP {answer.status_code}"}
         prediction: dict[str, Any] = answer.json() if answer.status_code == 200 else failed
@@ -93,7 +93,7 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     body = {"input": fuzz.longest(document, ship.model.examples[-1].input) or ship.model.examples[-1].input}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
-    _wait_until_idle(address)
+    _wait_until_ready(address)
     with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=600) as answer:
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
@@ -112,27 +112,21 @@ def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     if long is None:
         return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"
-    _wait_until_idle(address)
+    _wait_until_ready(address)
     httpx.put(url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
     time.sleep(1)
-    httpx.post(f"{url}/cancel", timeout=60)
-    if _wait_until_idle(address):
+    if probe.cancel([url], _PATIENCE_SECONDS):
         return []
-    return [f"a cancelled prediction still holds its slot after {_IDLE_SECONDS} s: {_curl(address, {'input': long})}"]
+    return [f"a cancelled prediction still runs after {_PATIENCE_SECONDS} s: {_curl(address, {'input': long})}"]
 
 
-def _wait_until_idle(address: str) -> bool:
-    """Wait for what ran before to give its slot back, which it does a moment after its answer; whether it did.
-
-    Servers that do not count their predictions are taken at their word.
-    """
-    deadline = time.monotonic() + _IDLE_SECONDS
-    while time.monotonic() < deadline:
-        health = httpx.get(f"{address}/health-check", timeout=60).json()
-        if health["status"] == "READY" and not (health.get("concurrency") or {}).get("current", 0):
-            return True
+def _wait_until_ready(address: str) -> None:
+    """Wait for what ran before to give its slot back, which it does a moment after its answer."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while httpx.get(f"{address}/health-check", timeout=60).json()["status"] != "READY":
+        if time.monotonic() > deadline:
+            return
         time.sleep(0.05)
-    return False
 
 
 def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:

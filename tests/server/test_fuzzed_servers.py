@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from models import manifest
@@ -59,14 +60,14 @@ Fuzz = Callable[..., probe.Report]
 
 
 @pytest.fixture
-def fuzzed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Fuzzes a predictor that has the given lines in it; its server runs until the test ends."""
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Serves a predictor that has the given lines in it, until the test ends; its address and its schema."""
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     with ExitStack() as stack:
 
-        def fuzzing(
-            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True, timeout: float = 10
-        ) -> probe.Report:
+        def serve(
+            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True
+        ) -> tuple[str, dict[str, Any]]:
             (tmp_path / "predict.py").write_text(PREDICTOR.format(bug=bug, returns=returns))
             document = schema.generate("Planted", tmp_path / "predict.py")
             if has_schema:
@@ -78,11 +79,22 @@ def fuzzed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             stack.callback(local_server.stop, process)
             address = f"http://{local_server.HOST}:{port}"
             local_server.wait_until_ready(address, process)
-            cases = fuzz.cases(document, [{"text": "hi"}], mixed=10, limits=LIMITS)
-            occupy = fuzz.longest(document, {}, LIMITS)
-            return probe.run(address, cases, document, SLOTS, occupy, timeout=timeout, patience=0.1, settle=2)
+            return address, document
 
-        yield fuzzing
+        yield serve
+
+
+@pytest.fixture
+def fuzzed(planted: Any) -> Fuzz:
+    """Fuzzes a predictor that has the given lines in it."""
+
+    def fuzzing(bug: str, timeout: float = 10, **served: Any) -> probe.Report:
+        address, document = planted(bug, **served)
+        cases = fuzz.cases(document, [{"text": "hi"}], mixed=10, limits=LIMITS)
+        occupy = fuzz.longest(document, {}, LIMITS)
+        return probe.run(address, cases, document, SLOTS, occupy, timeout=timeout, patience=0.1, settle=2)
+
+    return fuzzing
 
 
 def test_a_correct_predictor_passes(fuzzed: Fuzz):
@@ -168,6 +180,15 @@ def test_a_cancel_that_is_swallowed_is_found(fuzzed: Fuzz):
     report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
     assert report.failures[0].case.startswith("hold: ")
     assert report.failures[0].reason == "got no answer in 1 s, cancelled"
+
+
+@pytest.mark.parametrize(("bug", "has_ended"), [("pass", True), (DEAF.format(seconds=30), False)])
+def test_cancelling_says_whether_the_predictions_ended(planted: Any, bug: str, has_ended: bool):
+    address, _ = planted(bug)
+    urls = [f"{address}/predictions/{number}" for number in range(SLOTS)]
+    for url in urls:
+        httpx.put(url, json={"input": {"hold": 600}}, headers={"Prefer": "respond-async"}).raise_for_status()
+    assert probe.cancel(urls, seconds=1) == has_ended
 
 
 @pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
