@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -106,14 +105,14 @@ def pair(url: str, tmp_path: Path) -> tuple[float, float, float]:
 
 
 def test_a_download_is_nearly_as_fast_as_curl_and_small_in_memory(url: str, tmp_path: Path) -> None:
-    """The median of three pairs; more where a machine's other work disturbs them, up to seven."""
+    """The fastest of three pairs; of up to seven where a machine's other work, its kernel's too, disturbs them."""
     pair(url, tmp_path)
     pairs = [pair(url, tmp_path) for _ in range(PAIRS)]
     while ratio(pairs) < 0.9 and len(pairs) < MOST_PAIRS:
         pairs.append(pair(url, tmp_path))
     for seconds, our_seconds, peak in pairs:
         print(f"curl {seconds:.2f} s, ours {our_seconds:.2f} s with {peak:.0f} MB")
-    print(f"ratio of the medians {ratio(pairs):.2f}, load {os.getloadavg()[0]:.1f}")
+    print(f"ratio of the fastest {ratio(pairs):.2f}, load {os.getloadavg()[0]:.1f}")
     assert ratio(pairs) >= 0.9
     assert max(peak for _, _, peak in pairs) < 300
 
@@ -121,4 +120,4 @@ def test_a_download_is_nearly_as_fast_as_curl_and_small_in_memory(url: str, tmp_
 def ratio(pairs: list[tuple[float, float, float]]) -> float:
     """Our bytes a second over curl's."""
     theirs, ours, _ = zip(*pairs, strict=True)
-    return float(statistics.median(theirs) / statistics.median(ours))
+    return min(theirs) / min(ours)
