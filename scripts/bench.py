@@ -40,9 +40,11 @@ LABELS = {
     "url": "the server at the given URL",
 }
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
+_STARTS = 5
 _WARM_UP = 2
-Round = dict[int, list[str]]
-"""The prompts by the number of streams."""
+_SINGLE_RUNS = 4  # of one stream in a repeat, half as many of two: they are short, so that any disturbance shows
+Runs = list[list[str]]
+"""The prompts of each run, one a stream."""
 Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 
@@ -60,7 +62,8 @@ def bench(
     """Measure and write the receipt."""
     model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
     choice = engines.choose(model)
-    receipt = _measure(model, choice, _wanted(only, url), url, _rounds(counts, repeats))
+    runs = _runs(counts, repeats)
+    receipt = _receipt(model, choice, counts, repeats) | _measure(model, choice, _wanted(only, url), url, runs)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only:
         print("only a part was measured: no receipt is written", file=sys.stderr)
@@ -72,17 +75,18 @@ def bench(
     _print(receipt, counts)
 
 
-def _rounds(counts: list[int], repeats: int) -> list[Round]:
-    """The prompts of each run, none of them used twice: a prompt that was read before is answered sooner."""
+def _runs(counts: list[int], repeats: int) -> Runs:
+    """What each subject runs in turn. No prompt is used twice: one that was read before is answered sooner."""
     prompts = load.prompts()
-    most = (len(prompts) - _WARM_UP) // sum(counts)
+    repeat = [count for count in counts for _ in range(max(_SINGLE_RUNS // count, 1))]
+    most = (len(prompts) - _WARM_UP) // sum(repeat)
     if repeats > most:
-        raise command.UsageError(f"there are prompts for {most} repeats of {sum(counts)} streams, not for {repeats}")
+        raise command.UsageError(f"there are prompts for {most} repeats of {sum(repeat)} streams, not for {repeats}")
     unused = iter(prompts)
-    return [{count: list(islice(unused, count)) for count in counts} for _ in range(repeats)]
+    return [list(islice(unused, count)) for _ in range(repeats) for count in repeat]
 
 
-def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str, rounds: list[Round]) -> report.Receipt:
+def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str, runs: Runs) -> dict[str, Any]:
     weights.ensure(model, choice)
     weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
     tag = f"{model.slug}:{choice.device}"
@@ -96,28 +100,28 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
         "url": partial(subjects.served, url),
     }
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
-        starts = _starts({name: starting[name] for name in wanted}, len(rounds), progress)
+        starts = _starts({name: starting[name] for name in wanted}, progress)
         running = {name: stack.enter_context(starting[name]()) for name in wanted}
-        samples = _samples(running, rounds, progress)
+        samples = _samples(running, runs, progress)
         measured = {
             name: {
                 "start_seconds": round(statistics.median(starts[name]), 2),
                 "peak_memory_mb": round(subject.peak_memory() / 1e6),
-                "streams": {str(count): report.row(samples[name, count]) for count in rounds[0]},
+                "streams": {str(count): report.row(of_count) for count, of_count in samples[name].items()},
             }
             for name, subject in running.items()
         }
-    return _receipt(model, choice, list(rounds[0]), len(rounds)) | {
+    return {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
         "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
     }
 
 
-def _starts(starting: dict[str, Start], repeats: int, progress: Progress) -> dict[str, list[float]]:
+def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[float]]:
     """How long each subject takes to its first token, started alone and stopped again, in turn, once to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in starting}
-    for _ in progress.track(range(1 + repeats), description="starting"):
+    for _ in progress.track(range(1 + _STARTS), description="starting"):
         for name, start in starting.items():
             with start() as subject:
                 seconds[name].append(subject.start_seconds)
@@ -125,20 +129,19 @@ def _starts(starting: dict[str, Start], repeats: int, progress: Progress) -> dic
 
 
 def _samples(
-    running: dict[str, subjects.Subject], rounds: list[Round], progress: Progress
-) -> dict[tuple[str, int], list[load.Sample]]:
-    """Warm up, then every subject with every number of streams in turn, round by round."""
+    running: dict[str, subjects.Subject], runs: Runs, progress: Progress
+) -> dict[str, dict[int, list[load.Sample]]]:
+    """Warm up, then run after run, each with every subject in turn; by subject and number of streams."""
     warm_up = load.prompts()[-_WARM_UP:]
     for subject in running.values():
         subject.run(warm_up)
-    samples: dict[tuple[str, int], list[load.Sample]] = {(name, count): [] for name in running for count in rounds[0]}
-    task = progress.add_task("measuring", total=len(rounds) * len(samples))
-    for prompts_of in rounds:
-        for count, prompts in prompts_of.items():
-            for name, subject in running.items():
-                progress.update(task, description=f"{name}, {count} streams")
-                samples[name, count].append(subject.run(prompts))
-                progress.advance(task)
+    samples: dict[str, dict[int, list[load.Sample]]] = {name: {} for name in running}
+    task = progress.add_task("measuring", total=len(runs) * len(running))
+    for prompts in runs:
+        for name, subject in running.items():
+            progress.update(task, description=f"{name}, {len(prompts)} streams")
+            samples[name].setdefault(len(prompts), []).append(subject.run(prompts))
+            progress.advance(task)
     return samples
 
 

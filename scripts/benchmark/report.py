@@ -31,11 +31,12 @@ class Target:
 
 
 def row(samples: Sequence[load.Sample]) -> dict[str, Any]:
-    """Medians and spread over the repeats; times in milliseconds."""
+    """Medians and spread over the runs; times in milliseconds."""
     rates = [sample.tokens_per_second for sample in samples]
     firsts = [first * 1000 for sample in samples for first in sample.first_tokens]
     gaps = [gap * 1000 for sample in samples for gap in sample.gaps]
     return {
+        "runs": len(samples),
         "tokens_per_second": round(statistics.median(rates), 1),
         "tokens_per_second_min": round(min(rates), 1),
         "tokens_per_second_max": round(max(rates), 1),
@@ -97,8 +98,8 @@ def markdown(receipt: Receipt, chart: str) -> str:
     counts = settings["streams"]
     lines = [
         f"Measured on {receipt['date']} on {machine['name']} ({machine['cores']} cores) by `make bench`: total tokens",
-        f"a second, the median of {settings['repeats']} interleaved runs, {settings['input_tokens']} tokens in and "
-        f"{settings['output_tokens']} out, greedy, over HTTP.",
+        f"a second, the median of at least {settings['repeats']} interleaved runs, "
+        f"{settings['input_tokens']} tokens in and {settings['output_tokens']} out, greedy, over HTTP.",
         "",
         "| streams | " + " | ".join(str(count) for count in counts) + " | start to first token | peak memory |",
         "| --- |" + " --- |" * (len(counts) + 2),

@@ -1,5 +1,6 @@
 """The benchmark: what it counts, how it judges, and what it writes."""
 
+from collections import Counter
 from pathlib import Path
 
 import openvino_genai
@@ -41,12 +42,16 @@ def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
 
 
 def test_no_prompt_is_used_twice() -> None:
-    rounds = bench._rounds([1, 2, 4, 8, 16], 3)
-    used = [prompt for prompts_of in rounds for prompts in prompts_of.values() for prompt in prompts]
-    assert len(set(used)) == len(used) == 3 * 31
+    runs = bench._runs([1, 2, 4, 8, 16], 3)
+    used = [prompt for prompts in runs for prompt in prompts]
+    assert len(set(used)) == len(used)
     assert not set(used) & set(load.prompts()[-bench._WARM_UP :])
-    with pytest.raises(UsageError, match="prompts for 4 repeats of 31 streams, not for 5"):
-        bench._rounds([1, 2, 4, 8, 16], 5)
+    with pytest.raises(UsageError, match="prompts for 3 repeats of 36 streams, not for 4"):
+        bench._runs([1, 2, 4, 8, 16], 4)
+
+
+def test_short_runs_are_repeated_more_often() -> None:
+    assert Counter(len(prompts) for prompts in bench._runs([1, 2, 4, 8, 16], 3)) == {1: 12, 2: 6, 4: 3, 8: 3, 16: 3}
 
 
 def test_a_row_is_the_median_with_its_spread() -> None:
