@@ -24,7 +24,7 @@ EDITION = openvino_graph.EDITION
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
-_HAND_OVER_SECONDS = 0.04
+_HAND_OVER_SECONDS = 0.06
 _GATHER_SECONDS = 0.002
 _CACHE_VALUE_BYTES = 2  # at most
 _SAMPLE_TOKENS = 128
@@ -229,7 +229,7 @@ class OpenVino:
         return config
 
     def _hand_over(self) -> None:
-        """Forward what the steps made: a generation's first token and its end at once, the rest every 40 ms.
+        """Forward what the steps made: a generation's first token and its end at once, the rest every 60 ms.
 
         Each hand-over wakes its reader, which takes Python's lock and a processor from the next step.
         """
