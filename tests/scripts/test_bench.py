@@ -44,7 +44,7 @@ def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
 def test_no_prompt_is_used_twice() -> None:
     runs = bench._runs([1, 2, 4, 8, 16], 3)
     used = [prompt for prompts in runs for prompt in prompts]
-    assert len(set(used)) == len(used)
+    assert len(set(used)) == len(used) == 3 * 36
     assert not set(used) & set(load.prompts()[-bench._WARM_UP :])
     with pytest.raises(UsageError, match="prompts for 3 repeats of 36 streams, not for 4"):
         bench._runs([1, 2, 4, 8, 16], 4)
