@@ -240,7 +240,7 @@ class OpenVino:
         self._running = [
             (generation, handle)
             for generation, handle in self._running
-            if (generation.has_begun and not is_time and handle.get_status() == running)
+            if (generation.wanted and generation.has_begun and not is_time and handle.get_status() == running)
             or self._forward(generation, handle)
         ]
 
