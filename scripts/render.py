@@ -1,6 +1,6 @@
 """python -m scripts.render [--check]
 
-Writes what follows from the selected model's manifest, from predict.py and from the newest benchmark: cog.yaml,
+Writes what follows from the selected model's manifest, from predict.py and from the benchmark's receipts: cog.yaml,
 cog.cpu.yaml, .dockerignore, schemas/<class>.json and the numbers in README.md. With --check it writes nothing and fails
 where a file differs from what would be written.
 """
@@ -99,17 +99,14 @@ models/catalog/*
 
 
 def with_benchmark(readme: str, model: Manifest) -> str:
-    """README.md with the table and chart of the model's newest receipt between its two markers."""
-    receipts = [
-        json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / BENCHMARKS / model.slug).glob("*.json")
-    ]
+    """README.md with the tables of the model's receipts and a chart between its two markers."""
+    folder = PROJECT / BENCHMARKS / model.slug
+    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     before, start, rest = readme.partition("<!-- benchmark -->\n")
     _, end, after = rest.partition("<!-- end of benchmark -->")
     if not receipts or not end:
         return readme
-    newest = max(receipts, key=lambda receipt: str(receipt["date"]))
-    chart = f"{BENCHMARKS}/{model.slug}/{newest['machine']['slug']}.png"
-    return f"{before}{start}{report.markdown(newest, chart)}\n{end}{after}"
+    return f"{before}{start}{report.markdown(receipts, f'{BENCHMARKS}/{model.slug}')}\n{end}{after}"
 
 
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."

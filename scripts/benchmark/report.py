@@ -92,25 +92,48 @@ TARGETS = [
 ]
 
 
-def markdown(receipt: Receipt, chart: str) -> str:
-    """The README's section: what was measured where, the table, the chart."""
-    machine, subjects, settings = receipt["machine"], receipt["subjects"], receipt["settings"]
+def markdown(receipts: Sequence[Receipt], folder: str) -> str:
+    """The README's section: what was measured on each machine, the fastest first, and its chart, which is in `folder`."""
+    fastest, *others = sorted(receipts, key=_most_tokens, reverse=True)
+    chart = f"![Total tokens a second by number of streams]({folder}/{fastest['machine']['slug']}.png)"
+    parts = [_measured(fastest), chart, "\n".join(loading_lines(fastest)), *[_measured(receipt) for receipt in others]]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _most_tokens(receipt: Receipt) -> float:
+    return rate(receipt, "server", max(receipt["settings"]["streams"])) or 0
+
+
+def _measured(receipt: Receipt) -> str:
+    """When and where it was measured, the table, and which targets were missed."""
+    machine, settings = receipt["machine"], receipt["settings"]
     counts = settings["streams"]
     lines = [
         f"Measured on {receipt['date']} on {machine['name']} ({machine['cores']} cores) by `make bench`: total tokens",
         f"a second, the median of at least {settings['repeats']} interleaved runs, "
-        f"{settings['input_tokens']} tokens in and {settings['output_tokens']} out, greedy, over HTTP.",
+        f"{settings['input_tokens']} tokens in and {settings['output_tokens']} out, greedy, over HTTP. "
+        + _missed(receipt),
         "",
         "| streams | " + " | ".join(str(count) for count in counts) + " | start to first token | peak memory |",
         "| --- |" + " --- |" * (len(counts) + 2),
     ]
-    for name, measured in subjects.items():
+    for name, measured in receipt["subjects"].items():
         cells = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
         memory, start = measured["peak_memory_mb"], measured["start_seconds"]
         cells += [f"{start:.1f} s" if start else "", f"{memory:.0f} MB" if memory else ""]
         lines.append(f"| {receipt['labels'][name]} | " + " | ".join(cells) + " |")
-    lines += ["", f"![Total tokens a second by number of streams]({chart})"]
-    return "\n".join([*lines, *(["", *loading_lines(receipt)] if loading_lines(receipt) else [])])
+    return "\n".join(lines)
+
+
+def _missed(receipt: Receipt) -> str:
+    """A sentence: the targets that were missed, with their figures."""
+    missed = [
+        f"{target.what} ({target.value(receipt):.2f} {target.unit}, {'at least' if target.at_least else 'at most'} "
+        f"{target.bound:g})"
+        for target in TARGETS
+        if target.verdict(receipt) == "missed"
+    ]
+    return f"Missed of its targets: {'; '.join(missed)}." if missed else "All of its targets were reached."
 
 
 def loading_lines(receipt: Receipt) -> list[str]:
@@ -146,10 +169,11 @@ def draw(receipt: Receipt, target: Path) -> None:
         high = [row["tokens_per_second_max"] - row["tokens_per_second"] for row in rows]
         label = f"{receipt['labels'][name]}: {rates[0]:.0f} to {rates[-1]:.0f}"
         axes.errorbar(counts, rates, yerr=[low, high], marker=next(markers), capsize=3, alpha=0.8, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="streams at once", ylabel="tokens a second, all together")
+    axes.set(xlabel="streams at once", ylabel="tokens a second, all together")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
     axes.set_title(f"{receipt['model']} on {receipt['machine']['name']}, {receipt['date']}", loc="left", fontsize=10)
     axes.set_xticks(counts)
-    axes.set_yticks([25 * 2**power for power in range(7)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()

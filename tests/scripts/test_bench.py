@@ -80,11 +80,22 @@ def test_an_upper_bound_is_kept_up_to_itself(bound_is_met: str, memory: int) -> 
     assert report.TARGETS[-1].verdict(measured) == bound_is_met
 
 
-def test_the_readme_s_section_comes_from_the_receipt() -> None:
-    text = report.markdown(receipt(612.4, 30), "chart.png")
+def test_the_readme_s_section_comes_from_the_receipts() -> None:
+    text = report.markdown([receipt(612.4, 25)], "charts")
     assert "| the server | 612 | 612 | 612 | 2.0 s | 900 MB |" in text
     assert "2026-01-31 on A machine (2 cores)" in text
-    assert text.endswith("(chart.png)")
+    assert text.endswith("(charts/a-machine.png)")
+
+
+def test_the_readme_s_section_has_every_machine_and_what_it_missed() -> None:
+    slow = receipt(60, 30)
+    slow["machine"] = {"name": "A slow machine", "slug": "a-slow-machine", "cores": 1}
+    first, second = report.markdown([slow, receipt(612.4, 20)], "charts").split("on A slow machine (1 cores)")
+    assert "on A machine (2 cores)" in first
+    assert "(charts/a-machine.png)" in first
+    assert "against the baseline (2.00 times, at least 3); total, 8 streams, against the baseline (2.00 times" in second
+    assert "| the server | 60 | 60 | 60 | 2.0 s | 900 MB |" in second
+    assert ".png" not in second
 
 
 def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
