@@ -93,7 +93,7 @@ TARGETS = [
 
 
 def markdown(receipts: Sequence[Receipt], folder: str) -> str:
-    """The README's section: what was measured on each machine, the fastest first, and its chart, which is in `folder`."""
+    """The README's section: what was measured on each machine, the fastest first, with its chart in `folder`."""
     fastest, *others = sorted(receipts, key=_most_tokens, reverse=True)
     chart = f"![Total tokens a second by number of streams]({folder}/{fastest['machine']['slug']}.png)"
     parts = [_measured(fastest), chart, "\n".join(loading_lines(fastest)), *[_measured(receipt) for receipt in others]]
