@@ -15,8 +15,8 @@ class TextGeneration(BasePredictor):
 
     def setup(self) -> None:
         """Load the weights once, onto CUDA where there is a GPU."""
-        cancellation.install()
         self.model = text_generation.load()
+        cancellation.install(self.model.engine.announce)
 
     def healthcheck(self) -> bool:
         """Turns the server UNHEALTHY when the engine has failed for good."""

@@ -94,6 +94,9 @@ class Engine(Protocol):
     def chat_text(self, messages: Sequence[Message]) -> str:
         """The conversation as the model's chat template writes it, ready for the assistant's answer."""
 
+    def announce(self) -> None:
+        """A prediction has begun and will soon be submitted, unless its input is refused."""
+
     def submit(self, generation: Generation) -> None:
         """Start `generation`, which joins the running batch at the next step; returns at once."""
 

@@ -26,6 +26,7 @@ _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
 _HAND_OVER_SECONDS = 0.06
 _GATHER_SECONDS = 0.002
+_ARRIVAL_SECONDS = 0.01  # from a prediction's announcement to its submission, tokenizing included
 _CACHE_VALUE_BYTES = 2  # at most
 _SAMPLE_TOKENS = 128
 _KEPT_KERNELS = 32  # compiled ones; with the default, 5,000, a busy server grew by 150 MB in minutes
@@ -97,7 +98,7 @@ class OpenVino:
         self._end_of_text: int = self._tokenizer.get_eos_token_id()
         self._token_bytes = _byte_vocabulary(self._tokenizer)
         self._pipeline = self._new_pipeline()
-        self._submitted: queue.SimpleQueue[Generation] = queue.SimpleQueue()
+        self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._waiting: list[Generation] = []
         self._prefixes = SharedPrefixes(self.cache_tokens)
         self._running: list[tuple[Generation, Any]] = []
@@ -123,6 +124,9 @@ class OpenVino:
     def chat_text(self, messages: Sequence[Message]) -> str:
         text: str = self._tokenizer.apply_chat_template(list(messages), add_generation_prompt=True)
         return text
+
+    def announce(self) -> None:
+        self._submitted.put(None)
 
     def submit(self, generation: Generation) -> None:
         self._submitted.put(generation)
@@ -152,14 +156,25 @@ class OpenVino:
     def _gather(self) -> None:
         """Take what was submitted; wait for it when there is nothing to do.
 
-        Predictions often come together, but each needs Python's lock, which a step holds: when one came, the others get
-        a moment to come too, so that they share their first step.
+        Predictions need Python's lock several times before they are submitted, and a step holds it: those that were
+        announced get a moment to come, and so do others that come together with one, so that they share their first
+        step.
         """
+        is_idle = not self._running and not self._waiting
+        announced = 0
         with contextlib.suppress(queue.Empty):
-            is_idle = not self._running and not self._waiting
-            self._waiting.append(self._submitted.get(block=is_idle))
-            while True:
-                self._waiting.append(self._submitted.get(timeout=_GATHER_SECONDS))
+            announced += self._take(self._submitted.get(block=is_idle))
+            until = time.monotonic() + _ARRIVAL_SECONDS
+            while (left := until - time.monotonic()) > 0:
+                patience = left if announced > 0 else min(left, _GATHER_SECONDS)
+                announced += self._take(self._submitted.get(timeout=patience))
+
+    def _take(self, arrived: Generation | None) -> int:
+        """1 for an announcement (None), -1 for a generation, which now waits to be admitted."""
+        if arrived is None:
+            return 1
+        self._waiting.append(arrived)
+        return -1
 
     def _admit(self) -> None:
         """Add those that may be prefilled beside the ones that are, in the order in which they came."""
@@ -197,7 +212,8 @@ class OpenVino:
             for generation in self._waiting:
                 generation.fail(failure)
             while True:  # nobody may wait for an answer that never comes
-                self._submitted.get().fail(failure)
+                if submitted := self._submitted.get():
+                    submitted.fail(failure)
 
     def _add(self, generation: Generation) -> None:
         """Start a request; the pipeline drops one whose handle nobody holds."""

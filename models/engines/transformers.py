@@ -89,6 +89,9 @@ class Transformers:
         text: str = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         return text
 
+    def announce(self) -> None:
+        """Nothing to prepare: PyTorch gives Python's lock away while it computes."""
+
     def submit(self, generation: Generation) -> None:
         from models.engines import request_sampling
 

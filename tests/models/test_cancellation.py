@@ -12,10 +12,16 @@ from models.cancellation import Cancellation
 
 
 @pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.AbstractEventLoop]:
+def events() -> list[str]:
+    """What happened, in order."""
+    return []
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> Iterator[asyncio.AbstractEventLoop]:
     """An event loop in a thread of its own, with the signal installed for this test only."""
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", asyncio.run_coroutine_threadsafe)
-    cancellation.install()
+    cancellation.install(lambda: events.append("announced"))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -64,6 +70,14 @@ def test_two_predictions_at_once_are_told_apart(loop: asyncio.AbstractEventLoop)
     signals = first.result(5), second.result(5)
     second.cancel()
     assert [signal.requested for signal in signals] == [False, True]
+
+
+def test_a_prediction_is_announced_before_it_runs(loop: asyncio.AbstractEventLoop, events: list[str]) -> None:
+    async def predict() -> None:
+        events.append("ran")
+
+    asyncio.run_coroutine_threadsafe(predict(), loop).result(5)
+    assert events == ["announced", "ran"]
 
 
 def test_installing_twice_changes_nothing(loop: asyncio.AbstractEventLoop) -> None:

@@ -87,6 +87,37 @@ def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) 
     tokens(long)
 
 
+def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, step = [], openvino._step
+    monkeypatch.setattr(openvino, "_step", lambda: (steps.append(1), step()))
+
+    def steps_until_submitted() -> int:
+        openvino.announce()
+        before = len(steps)
+        for _ in range(6):  # each needs Python's lock again, as a prediction of Cog's does
+            time.sleep(0.0001)
+        last = submitted(openvino, "Short", max_tokens=1)
+        passed = len(steps) - before
+        tokens(last)
+        return passed
+
+    long = submitted(openvino, "A long story about the sea:", max_tokens=400)
+    next(iter(long))
+    passed = min(steps_until_submitted() for _ in range(5))
+    long.cancel()
+    tokens(long)
+    assert passed <= 1
+
+
+def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> None:
+    running = submitted(engine, "A story about the sea:", max_tokens=20)
+    while running.finish_reason is None:
+        for _ in range(50):
+            engine.announce()
+        next(iter(running), None)
+    assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
+
+
 def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
     def seconds_to_its_end() -> float:
         generation = submitted(engine, "A long story:", max_tokens=2000)
