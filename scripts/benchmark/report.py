@@ -133,7 +133,7 @@ def _missed(receipt: Receipt) -> str:
         for target in TARGETS
         if target.verdict(receipt) == "missed"
     ]
-    return f"Missed of its targets: {'; '.join(missed)}." if missed else "All of its targets were reached."
+    return f"Missed of its targets: {'; '.join(missed)}." if missed else "None of its targets was missed."
 
 
 def loading_lines(receipt: Receipt) -> list[str]:
