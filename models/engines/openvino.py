@@ -28,7 +28,6 @@ _HAND_OVER_SECONDS = 0.06
 _GATHER_SECONDS = 0.002
 _ARRIVAL_SECONDS = 0.01  # from a prediction's announcement to its submission, tokenizing included
 _CACHE_VALUE_BYTES = 2  # at most
-_SAMPLE_TOKENS = 128
 _KEPT_KERNELS = 32  # compiled ones; with the default, 5,000, a busy server grew by 150 MB in minutes
 _WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whole token's, for int8 weights
 
@@ -58,24 +57,9 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 
     import openvino_genai
 
-    sample = _text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
+    sample = openvino_graph.text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
     plain.unlink()
     openvino_graph.rewrite(folder / "openvino_model.xml", source, sample)
-
-
-def _text_of_its_own(pipeline: Any) -> list[int]:
-    """Tokens that a model writes when it is given nothing: its own language and manner, whichever model it is."""
-    import numpy
-    import openvino
-    import openvino_genai
-
-    tokenizer = pipeline.get_tokenizer()
-    beginning = tokenizer.get_bos_token_id()
-    if beginning < 0:  # not every model has one
-        beginning = tokenizer.get_eos_token_id()
-    config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
-    written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
-    return [beginning, *written]
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":

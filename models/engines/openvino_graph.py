@@ -10,6 +10,8 @@ from typing import Any
 # Raised when `rewrite` makes another graph: files of another edition are made again.
 EDITION = "4"
 
+_SAMPLE_TOKENS = 128
+
 
 def rewrite(path: Path, source: Path, sample: list[int]) -> None:
     """Rewrite the model at `path` (an .xml with its .bin beside it), made of the GGUF `source`.
@@ -37,6 +39,21 @@ def rewrite(path: Path, source: Path, sample: list[int]) -> None:
     for suffix in (".xml", ".bin"):
         final.with_suffix(suffix).replace(path.with_suffix(suffix))
         compressed.with_suffix(suffix).unlink()
+
+
+def text_of_its_own(pipeline: Any) -> list[int]:
+    """Tokens that a model writes when it is given nothing: its own language and manner, whichever model it is."""
+    import numpy
+    import openvino
+    import openvino_genai
+
+    tokenizer = pipeline.get_tokenizer()
+    beginning = tokenizer.get_bos_token_id()
+    if beginning < 0:  # not every model has one
+        beginning = tokenizer.get_eos_token_id()
+    config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
+    written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
+    return [beginning, *written]
 
 
 def _join_projections(model: Any) -> None:
