@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from scripts import image
+from scripts import docker_engine, image
 from scripts.release import ledger
 from scripts.release.ship import Refused, Ship
 
@@ -45,21 +45,16 @@ def inspect(name: str) -> dict[str, Any]:
     """What the engine knows of an image.
 
     Raises:
-        Refused: there is none, or no engine.
+        TemplateError: there is none, or no engine.
     """
     import docker
 
     try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        raise Refused("the Docker engine does not answer: start it, then: make doctor") from error
-    try:
-        found: dict[str, Any] = client.images.get(name).attrs
-        return found
+        with docker_engine.connected() as client:
+            found: dict[str, Any] = client.images.get(name).attrs
     except docker.errors.ImageNotFound as error:
         raise Refused(f"there is no image {name}: the stage image builds it") from error
-    finally:
-        client.close()
+    return found
 
 
 def contract_of(found: dict[str, Any]) -> dict[str, Any]:
@@ -79,13 +74,8 @@ def content_of(found: dict[str, Any]) -> str:
 
 def layer_sizes(name: str) -> list[tuple[int, str]]:
     """Bytes of each layer that has any, and the command that made it."""
-    import docker
-
-    client = docker.from_env()
-    try:
+    with docker_engine.connected() as client:
         history = client.images.get(name).history()
-    finally:
-        client.close()
     return [(layer["Size"], _short(layer["CreatedBy"]) or "the base image") for layer in history if layer["Size"]]
 
 

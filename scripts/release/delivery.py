@@ -7,14 +7,16 @@ from typing import Any, TypeVar
 
 from models.errors import TemplateError
 from models.manifest import Example
-from scripts import image
+from scripts import docker_engine, image
 from scripts.release import ledger
 from scripts.release.build import adopt, content_of, inspect
+from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate import hardware
-from scripts.replicate.client import ask
+from scripts.replicate.client import ask, patiently
+from scripts.replicate.remote import ENDED, get
 
 Done = TypeVar("Done")
 _ATTEMPTS = 3
@@ -48,7 +50,7 @@ def push(ship: Ship) -> str:
             f"make push TO={ship.target.production} begins anew"
         )
     ship.digest = persistently(partial(arrived, ship.target.staging))
-    if f"{ship.target.staging_repository}@{ship.digest}" not in pushed["RepoDigests"]:
+    if ship.digest not in {name.rpartition("@")[2] for name in pushed["RepoDigests"]}:
         raise Refused(
             f"{ship.target.staging} holds {ship.digest}, which is not what was pushed: who else pushes there?"
         )
@@ -81,7 +83,8 @@ def staging(ship: Ship) -> str:
     Raises:
         Refused: an example fails; the version stays in staging, and nothing was promoted.
     """
-    ship.digest = ship.digest or _last_pushed(ship)
+    if not ship.digest:
+        ship.go_on_from(_last_pushed(ship))
     if not ship.target.is_replicate:
         return "no API runs what is in this registry: the proof was of the same image"
     client = replicate_api.connect()
@@ -95,14 +98,13 @@ def staging(ship: Ship) -> str:
     return f"{len(seconds)} examples hold, {sum(seconds):.1f} s of predictions, ${cost:.6f} on {sku}"
 
 
-def _last_pushed(ship: Ship) -> str:
+def _last_pushed(ship: Ship) -> Entry:
     entry = ledger.passed(ship.entries, "push", ship.target.production)
     if entry is None:
         raise Refused(
             f"nothing was pushed for {ship.target.production}: make push TO={ship.target.production} UNTIL=push"
         )
-    ship.content, ship.schema_id = entry.content, entry.schema_id
-    return entry.digest
+    return entry
 
 
 def version_of(digest: str) -> str:
@@ -114,14 +116,12 @@ def arrived(name: str) -> str:
     """The digest that the registry holds under a name, asked of the registry itself with the engine's credentials."""
     import docker
 
-    client = docker.from_env()
     try:
-        found: str = client.api.inspect_distribution(name)["Descriptor"]["digest"]
-        return found
+        with docker_engine.connected() as client:
+            found: str = client.api.inspect_distribution(name)["Descriptor"]["digest"]
     except docker.errors.APIError as error:
         raise Refused(f"{name} did not arrive ({error.explanation or error}): try again") from error
-    finally:
-        client.close()
+    return found
 
 
 def _is_there(name: str, digest: str) -> bool:
@@ -140,24 +140,28 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     maker = client.deployments.predictions if deployment else client.predictions
     where = {"deployment": deployment} if deployment else {"version": version}
     on = f"in the deployment {deployment}" if deployment else "in staging"
-    prediction = ask(f"the example {example.name!r}", lambda: maker.create(input=example.input, **where))
-    wait(prediction)
-    if prediction.status != "succeeded":
-        raise Refused(f"example {example.name!r} {prediction.status} {on}: {prediction.error or 'no reason given'}")
-    output = "".join(prediction.output) if isinstance(prediction.output, list) else str(prediction.output)
-    metrics = prediction.metrics or {}
+    created = ask(f"the example {example.name!r}", lambda: maker.create(input=example.input, **where))
+    prediction = _ended(client, created)
+    status, given = prediction["status"], prediction.get("output")
+    if status != "succeeded":
+        raise Refused(f"example {example.name!r} {status} {on}: {prediction.get('error') or 'no reason given'}")
+    output = "".join(given) if isinstance(given, list) else str(given)
+    metrics = prediction.get("metrics") or {}
     broken = example.expect.failures(output, metrics)
     if broken:
         raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {output[:200]!r}")
     return float(metrics.get("predict_time") or 0)
 
 
-def wait(prediction: Any) -> None:
-    """Wait for the end of a prediction; one that takes too long is cancelled."""
+def _ended(client: Any, created: Any) -> dict[str, Any]:
+    """Wait for the end of a prediction that the client created; one that takes too long is cancelled."""
+    path, what = f"/v1/predictions/{created.id}", f"the prediction {created.id}"
     deadline = time.monotonic() + _SECONDS
-    while prediction.status in ("starting", "processing"):
+    while True:
+        prediction = patiently(lambda: get(client, path, what))
+        if prediction["status"] in ENDED:
+            return prediction
         if time.monotonic() > deadline:
-            prediction.cancel()
-            raise Refused(f"prediction {prediction.id} did not end in {_SECONDS} s: cancelled")
+            created.cancel()
+            raise Refused(f"{what} did not end in {_SECONDS} s: cancelled")
         time.sleep(0.5)
-        ask(f"the prediction {prediction.id}", prediction.reload)

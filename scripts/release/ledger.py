@@ -30,9 +30,10 @@ class LedgerError(TemplateError):
 class Entry(BaseModel):
     """A line of the ledger.
 
-    `ship`: the same for all steps of one command; `content`: sha256 of what an image runs, the same before and after a
-    push; `digest`: of its manifest in the registry, on Replicate the version's id; `schema_id`: a file of
-    releases/schemas/; `where`: the model, tag or deployment that the step changed; `why`: a reason that was given.
+    `ship`: the same for all steps of one command; `commit`, `dirty`: what the image was built from; `content`: sha256
+    of what it runs, the same before and after a push; `digest`: of its manifest in the registry, on Replicate the
+    version's id; `schema_id`: a file of releases/schemas/; `where`: the model, tag or deployment that the step changed;
+    `why`: a reason that was given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

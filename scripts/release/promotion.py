@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from models.errors import TemplateError
+from scripts import docker_engine
 from scripts.release import ledger
 from scripts.release.delivery import arrived, persistently, run_example, version_of
 from scripts.release.ledger import Entry
-from scripts.release.ship import Refused, Ship, say
+from scripts.release.ship import Refused, Ship, Stuck, say
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
 
@@ -22,11 +23,12 @@ def promote(ship: Ship, why: str = "") -> str:
 
     Raises:
         Refused: it was never in staging, or a deployment failed and all of them went back.
+        Stuck: something could not go back.
     """
-    entry = passed_staging(ship)
+    ship.go_on_from(passed_staging(ship))
     ship.why = why
-    ship.content, ship.schema_id = entry.content, entry.schema_id
     before = ledger.live(ship.entries, ship.target.production)
+    persistently(partial(_pull, ship, ship.digest))  # where this fails, nothing has to go back
     ship.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
@@ -34,9 +36,10 @@ def promote(ship: Ship, why: str = "") -> str:
         for deployment in ship.model.deployments if ship.target.is_replicate else []:
             _move(ship, deployment, moved, before)
     except TemplateError as error:
-        raise Refused(f"{error}; {_go_back(ship, moved, before)}") from error
+        went, stuck = _go_back(ship, moved, before)
+        raise (Stuck if stuck else Refused)(f"{error}; {went}") from error
     except BaseException:
-        say(_go_back(ship, moved, before))
+        say(_go_back(ship, moved, before)[0])
         raise
     deployments = f", {len(ship.model.deployments)} deployments" if moved else ""
     return f"{ship.target.production}@{ship.digest} is live{deployments}{_newest(ship, ship.digest)}"
@@ -73,7 +76,6 @@ def passed_staging(ship: Ship) -> Entry:
     if entry is None:
         what = ship.digest or "nothing"
         raise Refused(f"{what} has passed staging for {ship.target.production}: make push TO={ship.target.production}")
-    ship.digest = entry.digest
     return entry
 
 
@@ -107,26 +109,38 @@ def copy(ship: Ship, digest: str) -> None:
     Raises:
         Refused: it cannot be pulled or pushed, or arrives as another digest.
     """
-    persistently(partial(_send, ship, digest))
+    persistently(partial(_pull, ship, digest))
+    persistently(partial(_send, ship))
     there = persistently(partial(arrived, f"{ship.target.production}:latest"))
     if there != digest:
         raise Refused(f"{ship.target.production} holds {there}, not {digest}: who else pushes there?")
 
 
-def _send(ship: Ship, digest: str) -> None:
+def _pull(ship: Ship, digest: str) -> None:
+    """Have the engine hold a digest of staging under production's name."""
     import docker
 
-    client = docker.from_env()
     try:
-        held = client.images.pull(f"{ship.target.staging_repository}@{digest}")
-        held.tag(ship.target.production, "latest")
-        for line in client.images.push(ship.target.production, "latest", stream=True, decode=True):
-            if "error" in line:
-                raise Refused(f"cannot push to {ship.target.production} ({line['error']}): try again")
+        with docker_engine.connected() as client:
+            held = client.images.pull(f"{ship.target.staging_repository}@{digest}")
+            held.tag(ship.target.production, "latest")
     except docker.errors.APIError as error:
-        raise Refused(f"cannot bring {digest} to {ship.target.production} ({error.explanation or error})") from error
-    finally:
-        client.close()
+        raise Refused(
+            f"cannot pull {ship.target.staging_repository}@{digest} ({error.explanation or error}): try again"
+        ) from error
+
+
+def _send(ship: Ship) -> None:
+    """Push what the engine holds under production's name."""
+    import docker
+
+    try:
+        with docker_engine.connected() as client:
+            for line in client.images.push(ship.target.production, "latest", stream=True, decode=True):
+                if "error" in line:
+                    raise Refused(f"cannot push to {ship.target.production} ({line['error']}): try again")
+    except docker.errors.APIError as error:
+        raise Refused(f"cannot push to {ship.target.production} ({error.explanation or error}): try again") from error
 
 
 def _move(ship: Ship, deployment: str, moved: list[tuple[str, str]], before: Entry | None) -> None:
@@ -135,7 +149,12 @@ def _move(ship: Ship, deployment: str, moved: list[tuple[str, str]], before: Ent
     A promotion that was cut off may have moved it already: what was live before is then what it ran.
     """
     client = replicate_api.connect()
-    runs = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release.version
+    release = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release
+    if release is None:
+        raise Refused(
+            f"the deployment {deployment} has no release yet: see https://replicate.com/deployments/{deployment}"
+        )
+    runs = release.version
     version = version_of(ship.digest)
     earlier = version_of(before.digest) if before and _was_cut_off(ship, runs) else runs
     if earlier != version:
@@ -159,8 +178,11 @@ def _set(client: Any, deployment: str, version: str) -> None:
     ask(f"the deployment {deployment}", lambda: client.deployments.update(owner, name, version=version))
 
 
-def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> str:
-    """Undo a promotion: deployments in reverse order, then production; says what could be undone and what not."""
+def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> tuple[str, bool]:
+    """Undo a promotion: deployments in reverse order, then production.
+
+    What could be undone and what not, in words, and whether anything could not.
+    """
     undone: list[str] = []
     stuck: list[str] = []
     for deployment, version in reversed(moved):
@@ -174,9 +196,9 @@ def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> 
         undone.append(f"{ship.target.production} to nothing else, since nothing was live before")
     said = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(ship, before.digest) if before else ''}"
     if not stuck:
-        return said
-    again = f"make promote TO={ship.target.production} DIGEST={before.digest}" if before else "make push"
-    return f"{said}; COULD NOT go back: {', '.join(stuck)}; {again} tries again"
+        return said, False
+    again = f"make promote TO={ship.target.production} DIGEST={before.digest if before else ship.digest}"
+    return f"{said}; COULD NOT go back: {', '.join(stuck)}; {again} tries again", True
 
 
 def _tried(act: Callable[[], None]) -> bool:

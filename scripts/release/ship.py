@@ -21,11 +21,16 @@ class Refused(TemplateError):
     """A stage that stops the ship; the message says why and what to do."""
 
 
+class Stuck(TemplateError):
+    """A stage failed, and what it had changed could not all be changed back; the message says what, and the remedy."""
+
+
 @dataclass
 class Ship:
     """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be shipped.
 
     The stages fill in the rest: `content` and `schema_id` (of the image that was built), `digest` (of what was pushed).
+    `commit` and `dirty` are the checkout's, until a stage goes on from what an earlier ship built.
     """
 
     model: Manifest
@@ -47,6 +52,11 @@ class Ship:
     def entries(self) -> list[Entry]:
         """The ledger as it is now."""
         return ledger.read(self.model.slug)
+
+    def go_on_from(self, entry: Entry) -> None:
+        """Ship the image of an earlier step: its digest, what it runs, its contract, and what it was built from."""
+        self.digest, self.content, self.schema_id = entry.digest, entry.content, entry.schema_id
+        self.commit, self.dirty = entry.commit, entry.dirty
 
     def note(self, step: str, result: Result, seconds: float = 0, where: str = "", why: str = "") -> None:
         """Add a line to the ledger."""
@@ -133,6 +143,6 @@ def committed_json(path: str) -> Any:
 
 
 def _result(error: BaseException) -> Result:
-    if isinstance(error, TemplateError):
+    if isinstance(error, TemplateError) and not isinstance(error, Stuck):
         return "refused"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

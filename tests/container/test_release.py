@@ -73,6 +73,8 @@ def test_the_whole_path_from_push_to_rollback(fork: Fork) -> None:
     assert back.returncode == 0
     assert f"but {fork.newest()[:12]} stays the newest version" in back.stderr
     assert [fork.held(), *fork.deployed()] == [first] * 3
+    built = next(entry for entry in fork.entries() if entry["step"] == "push" and entry["digest"] == first)
+    assert fork.last("promote")["commit"] == built["commit"] != fork.last("push")["commit"]
     assert re.search(rf"ok, live\s+{first[:19]}", fork.run("releases").stdout)
     again = fork.run("rollback")
     assert again.returncode == 1

@@ -13,7 +13,7 @@ from models import manifest
 from models.weights import PROJECT
 from scripts.release import ledger, promotion
 from scripts.release.ledger import Entry, LedgerError, Result
-from scripts.release.ship import Refused, Ship
+from scripts.release.ship import Refused, Ship, Stuck
 from scripts.release.target import parse
 
 TO = "registry.example/acme/x"
@@ -145,7 +145,12 @@ def test_a_ship_that_never_ended_is_noted_as_interrupted_by_the_next() -> None:
 
 @pytest.mark.parametrize(
     ("error", "result"),
-    [(Refused("too\nbad"), "refused"), (KeyboardInterrupt(), "interrupted"), (ZeroDivisionError("0"), "failed")],
+    [
+        (Refused("too\nbad"), "refused"),
+        (Stuck("COULD NOT go back"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+        (ZeroDivisionError("0"), "failed"),
+    ],
 )
 def test_how_a_stage_ended_is_noted(error: BaseException, result: str) -> None:
     def stage(ship: Ship) -> str:

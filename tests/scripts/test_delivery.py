@@ -1,0 +1,39 @@
+"""The push to staging: what the registry must then hold."""
+
+from pathlib import Path
+
+import pytest
+
+from models import manifest
+from scripts.release import delivery, ledger
+from scripts.release.ledger import Entry
+from scripts.release.ship import Refused, Ship
+from scripts.release.target import parse
+
+MODEL = manifest.selected()
+PUSHED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Ship:
+    """To Docker Hub, whose images the engine lists by a short name; its image is proven, and cog push works."""
+    ship = Ship(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
+    monkeypatch.setattr(ledger, "FOLDER", folder)
+    entry = Entry(time=ledger.now(), ship="s", step="proof", result="ok", to="", commit="c", content="proven")
+    ledger.append(MODEL.slug, entry)
+    monkeypatch.setattr(delivery, "adopt", lambda ship: None)
+    monkeypatch.setattr(delivery, "_cog_push", lambda ship: None)
+    monkeypatch.setattr(delivery, "inspect", lambda name: {"RepoDigests": [f"acme/x@{PUSHED}"]})
+    monkeypatch.setattr(delivery, "content_of", lambda found: "proven")
+    monkeypatch.setattr(delivery, "arrived", lambda name: arrived)
+    return ship
+
+
+def test_what_arrived_at_docker_hub_is_known_by_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ship = a_ship(monkeypatch, tmp_path, PUSHED)
+    assert delivery.push(ship) == f"docker.io/acme/x@{PUSHED}"
+    assert ship.digest == PUSHED
+
+
+def test_another_image_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"holds .*, which is not what was pushed: who else pushes there"):
+        delivery.push(a_ship(monkeypatch, tmp_path, OTHER))
