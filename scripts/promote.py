@@ -5,6 +5,7 @@ deployments that the manifest names, one after another; when one fails, all go b
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from models import manifest
 from scripts import command
 from scripts.image import chosen_device
 from scripts.release import ledger, promotion, target
+from scripts.release.ledger import Entry
 from scripts.release.ship import Ship, say
 
 To = Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2; by default the last one")]
@@ -43,14 +45,27 @@ def begin(to: str, digest: str = "") -> Ship:
     """A ship of the selected model to TO, or to where it went last.
 
     Raises:
-        UsageError: no TO, and nothing was ever shipped; or the digest is none.
+        UsageError: no TO, and nothing was ever shipped; or the ledger has no such digest.
     """
     model = manifest.selected()
-    if digest and not (digest.startswith("sha256:") and len(digest) == 71):
-        raise command.UsageError(f"{digest} is no digest: sha256:... as make releases shows it")
     entries = ledger.read(model.slug)
     place = target.parse(to or (entries[-1].to if entries else ""))
-    return Ship(model, chosen_device(""), place, digest=digest)
+    return Ship(model, chosen_device(""), place, digest=_whole(digest, entries))
+
+
+def _whole(digest: str, entries: Sequence[Entry]) -> str:
+    """The one digest of the ledger that begins like this; "" for "".
+
+    Raises:
+        UsageError: none does, or several do.
+    """
+    if not digest:
+        return ""
+    found = {entry.digest for entry in entries if entry.digest.startswith(digest)}
+    if len(found) == 1:
+        return found.pop()
+    begins = "several digests of the ledger begin" if found else "no digest of the ledger begins"
+    raise command.UsageError(f"{begins} with {digest}: give one as make releases shows it, sha256:...")
 
 
 def would(ship: Ship, digest: str) -> str:

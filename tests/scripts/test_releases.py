@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from models import manifest
-from scripts import releases
+from scripts import promote, releases
+from scripts.command import UsageError
 from scripts.release import ledger
 from scripts.release.ledger import Entry, Result
 
@@ -66,6 +67,21 @@ def test_pushes_promotions_and_what_went_wrong_newest_first(capsys: pytest.Captu
         f"push ok sha256:111111111111 012345678 {TO} ada@example.com",
     ]
     assert len(rows(capsys, "--all")) == 1 + 9
+
+
+def test_a_digest_is_found_by_its_beginning_as_the_table_shows_it() -> None:
+    first, second = f"sha256:{'1' * 64}", f"sha256:{'12' * 32}"
+    note("push", first)
+    note("push", second)
+    assert promote.begin(TO, "sha256:11").digest == first
+    assert promote.begin(TO, second).digest == second
+    assert promote.begin(TO).digest == ""
+    with pytest.raises(
+        UsageError, match="several digests of the ledger begin with sha256:1: give one as make releases"
+    ):
+        promote.begin(TO, "sha256:1")
+    with pytest.raises(UsageError, match="no digest of the ledger begins with sha256:3"):
+        promote.begin(TO, "sha256:3")
 
 
 def test_json_is_the_ledger_oldest_first(capsys: pytest.CaptureFixture[str]) -> None:
