@@ -3,6 +3,7 @@
 A process that is killed cannot remove its container; the next one that starts one does.
 """
 
+import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from models import engines
+from scripts import docker_engine
 from scripts.local_server import HOST, ServerError, wait_until_ready
 
 PORT = 5000
@@ -17,49 +19,75 @@ LABEL = "cog-template.started-by"  # HOST/PID
 
 
 @contextmanager
-def running(image: str, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, Any]]:
-    """The address of the image's server, once its setup is done, and the container; it has the GPU where there is one.
+def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Any]]:
+    """The address of the image's server, once its setup is done, and the container; `options`: more of docker's for it.
+
+    An image that was built for a GPU has this machine's, where there is one.
 
     Raises:
-        ServerError: there is no engine or no such image, or setup failed; says why.
+        ServerError: there is no such image, or setup failed; says why.
+        TemplateError: there is no engine.
     """
     import docker
 
     try:
-        client = docker.from_env(timeout=120)
-    except docker.errors.DockerException as error:
-        raise ServerError("the Docker engine does not answer: start it, then: make doctor") from error
-    gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if engines.has_cuda_device() else []
-    try:
-        _remove_abandoned(client)
-        container = client.containers.run(
-            image,
-            detach=True,
-            labels={LABEL: f"{socket.gethostname()}/{os.getpid()}"},
-            ports={f"{PORT}/tcp": (HOST, None)},
-            device_requests=gpus,
-            environment=environment,
-        )
-        try:
-            container.reload()
-            address = f"http://{HOST}:{container.ports[f'{PORT}/tcp'][0]['HostPort']}"
-            wait_until_ready(address, _Alive(container))
-            yield address, container
-        finally:
-            with suppress(docker.errors.NotFound):
-                container.remove(force=True)
+        with docker_engine.connected(120) as client:
+            _remove_abandoned(client)
+            container = client.containers.run(
+                image,
+                detach=True,
+                labels={LABEL: f"{socket.gethostname()}/{os.getpid()}"},
+                ports={f"{PORT}/tcp": (HOST, None)},
+                device_requests=_gpus(client, image),
+                **options or {},
+            )
+            try:
+                container.reload()
+                address = f"http://{HOST}:{container.ports[f'{PORT}/tcp'][0]['HostPort']}"
+                wait_until_ready(address, Alive(container))
+                yield address, container
+            finally:
+                with suppress(docker.errors.NotFound):
+                    container.remove(force=True)
     except docker.errors.ImageNotFound as error:
         raise ServerError(f"there is no image {image}: make image") from error
     except docker.errors.APIError as error:
         raise ServerError(f"the Docker engine refuses to run {image}: {error.explanation or error}") from error
-    finally:
-        client.close()
+
+
+def for_fetching() -> dict[str, Any]:
+    """Options with which a container may fetch what this machine may: the Hub's token, and pip's settings."""
+    import docker
+    from huggingface_hub import get_token
+
+    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_FIND_LINKS"}
+    hub = {name: os.environ[name] for name in ("HF_ENDPOINT",) if name in os.environ}
+    if token := get_token():
+        hub["HF_TOKEN"] = token
+    certificates = pip.get("PIP_CERT")
+    mounts = [docker.types.Mount(certificates, certificates, "bind", read_only=True)] if certificates else []
+    return {"environment": {**hub, **pip}, "mounts": mounts}
 
 
 def memory_peak(container: Any) -> int:
     """The most bytes that the container has used so far; 0 where the kernel does not say."""
     code, output = container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
     return int(output) if code == 0 and output.strip().isdigit() else 0
+
+
+def _gpus(client: Any, image: str) -> list[Any]:
+    """What docker is asked for, for an image that cog built with `gpu: true`, where this machine has a GPU."""
+    import docker
+
+    if not engines.has_cuda_device():
+        return []
+    try:
+        found = client.images.get(image)
+    except docker.errors.ImageNotFound:
+        found = client.images.pull(image)
+    config = json.loads(found.labels.get("run.cog.config", "{}"))
+    wanted = config.get("build", {}).get("gpu")
+    return [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if wanted else []
 
 
 def _remove_abandoned(client: Any) -> None:
@@ -83,7 +111,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-class _Alive:
+class Alive:
     """What `wait_until_ready` asks of a process: whether it has ended, and how."""
 
     def __init__(self, container: Any) -> None:

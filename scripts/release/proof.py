@@ -17,6 +17,7 @@ from scripts.release.build import adopt, contract_of
 from scripts.release.ship import Refused, Ship, say
 
 _PATIENCE_SECONDS = 5
+_ANSWER_SECONDS = 600
 _ADDRESS = "http://127.0.0.1:5000"
 
 
@@ -32,11 +33,15 @@ def prove(ship: Ship) -> str:
     if earlier and (earlier.details.get("gpu") or not _has_gpu(ship)):
         ship.details = earlier.details
         return f"this very image was proven at {earlier.time}"
-    again = f"to see it again: docker run --rm -p 5000:5000 {name}"
+    gpus = "--gpus all " if _has_gpu(ship) else ""
+    again = f"to see it again: docker run --rm {gpus}-p 5000:5000 {name}"
+    problems: list[str] = []
     try:
-        problems = _problems(ship, name, document)
+        _try(ship, name, document, problems)
     except ServerError as error:
         raise Refused(f"{name} does not start: {error}; {again}") from error
+    except httpx.TransportError as error:
+        problems.append(f"then it answered no more ({error or type(error).__name__})")
     if problems:
         raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
     setup, cases = ship.details["setup_seconds"], ship.details["cases"]
@@ -53,37 +58,54 @@ def _has_gpu(ship: Ship) -> bool:
     return ship.device == "cuda" and engines.has_cuda_device()
 
 
-def _problems(ship: Ship, name: str, document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the image, a curl command below each; what was measured goes into the ship's details."""
+def _try(ship: Ship, name: str, document: Mapping[str, Any], problems: list[str]) -> None:
+    """Add to `problems` what is wrong with the image, a curl command below each.
+
+    What was measured goes into the ship's details.
+
+    Raises:
+        httpx.TransportError: the server answers no more.
+    """
     begun = time.monotonic()
-    with local_container.running(name) as (address, container):
+    options = local_container.for_fetching() if ship.model.weights.delivery == "fetched" else {}
+    with local_container.running(name, options) as (address, container):
         setup = time.monotonic() - begun
         say(f"  ready after {setup:.1f} s; examples, streaming, cancellation ...")
-        problems = _examples(ship, address) + _streams(ship, address, document) + _cancels(ship, address, document)
+        _examples(ship, address, problems)
+        problems += _streams(ship, address, document) + _cancels(ship, address, document)
         report = _fuzz(ship, address, document)
         peak = local_container.memory_peak(container)
-    problems += [f"{failure.case}: {failure.reason}\n    {failure.curl}" for failure in report.failures]
-    problems = [problem.replace(address, _ADDRESS) for problem in problems]
+    problems += [
+        f"{failure.case}: {failure.reason}\n    {failure.curl}".replace(address, _ADDRESS)
+        for failure in report.failures
+    ]
     measured = {"gpu": _has_gpu(ship), "setup_seconds": round(setup, 1), "peak_memory": peak, "cases": report.sent}
     ship.details = {**measured, "problems": problems[:20]}
-    return problems
 
 
-def _examples(ship: Ship, address: str) -> list[str]:
-    """What is wrong with the manifest's examples."""
-    problems = []
+def _examples(ship: Ship, address: str, problems: list[str]) -> None:
+    """Add to `problems` what is wrong with the manifest's examples."""
     for example in ship.model.examples:
         body = {"input": example.input}
         _wait_until_ready(address)
-        answer = httpx.post(f"{address}/predictions", json=body, timeout=600)
-        failed = {"status": f"HTTP {answer.status_code}"}
-        prediction: dict[str, Any] = answer.json() if answer.status_code == 200 else failed
+        prediction = _prediction(address, body)
         if prediction["status"] != "succeeded":
-            broken = [f"{prediction['status']}: {prediction.get('error') or answer.text[:200]}"]
+            broken = [f"{prediction['status']}: {prediction.get('error')}"]
         else:
             broken = example.expect.failures(_text(prediction["output"]), prediction.get("metrics") or {})
-        problems += [f"example {example.name!r} {what}\n    {_curl(address, body)}" for what in broken]
-    return problems
+        problems += [f"example {example.name!r} {what}\n    {_curl(body)}" for what in broken]
+
+
+def _prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The prediction at its end; where there is none, its status says what came instead."""
+    try:
+        answer = httpx.post(f"{address}/predictions", json=body, timeout=_ANSWER_SECONDS)
+    except httpx.TransportError as error:
+        return {"status": "no answer", "error": error or type(error).__name__}
+    if answer.status_code != 200:
+        return {"status": f"HTTP {answer.status_code}", "error": answer.text[:200]}
+    prediction: dict[str, Any] = answer.json()
+    return prediction
 
 
 def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]:
@@ -94,7 +116,7 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
     _wait_until_ready(address)
-    with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=600) as answer:
+    with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=_ANSWER_SECONDS) as answer:
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
                 events.append(event.event)
@@ -102,7 +124,7 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
                     break
     if events.count("output") == 2:
         return []
-    shown = f"{_curl(address, body)} -H 'Accept: text/event-stream'"
+    shown = f"{_curl(body)} -H 'Accept: text/event-stream'"
     return [f"no stream: HTTP {answer.status_code}, events {events[:5]}\n    {shown}"]
 
 
@@ -117,7 +139,7 @@ def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     time.sleep(1)
     if probe.cancel([url], _PATIENCE_SECONDS):
         return []
-    return [f"a cancelled prediction still runs after {_PATIENCE_SECONDS} s: {_curl(address, {'input': long})}"]
+    return [f"a cancelled prediction still runs after {_PATIENCE_SECONDS} s: {_curl({'input': long})}"]
 
 
 def _wait_until_ready(address: str) -> None:
@@ -149,5 +171,5 @@ def _text(output: Any) -> str:
     return "".join(map(str, output)) if isinstance(output, list) else str(output)
 
 
-def _curl(address: str, body: Mapping[str, Any]) -> str:
-    return probe.curl_of(address, fuzz.Case("example", dict(body["input"]), "valid"))
+def _curl(body: Mapping[str, Any]) -> str:
+    return probe.curl_of(_ADDRESS, fuzz.Case("example", dict(body["input"]), "valid"))
