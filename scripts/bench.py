@@ -27,7 +27,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models import engines, manifest
-from models.manifest import EngineChoice, Manifest
+from models.errors import TemplateError
+from models.manifest import Device, EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command, image, weights
 from scripts.benchmark import load, loading, report, subjects
@@ -60,19 +61,33 @@ def bench(
     url: Annotated[str, typer.Option(help="another Cog server to compare with")] = "",
 ) -> None:
     """Measure and write the receipt."""
-    model, counts = manifest.selected(), [int(count) for count in streams.split(",")]
+    model, counts = manifest.selected(), _counts(streams)
     choice = engines.choose(model)
+    is_usual = choice == model.engine_on(choice.device)
+    wanted = _wanted(model, is_usual, only, url)
     runs = _runs(counts, repeats)
-    receipt = _receipt(model, choice, counts, repeats) | _measure(model, choice, _wanted(only, url), url, runs)
+    receipt = _receipt(model, choice, counts, repeats) | _measure(model, choice, wanted, url, runs)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
-    if only:
-        print("only a part was measured: no receipt is written", file=sys.stderr)
+    if only or not is_usual:
+        print("only a part was measured, or not the usual engine: no receipt is written", file=sys.stderr)
     else:
         target.parent.mkdir(exist_ok=True)
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
         report.draw(receipt, target)
         print(f"wrote {target.relative_to(PROJECT)}.json, .png and .svg; README.md: make render", file=sys.stderr)
     _print(receipt, counts)
+
+
+def _counts(streams: str) -> list[int]:
+    """The numbers of streams that the command line names.
+
+    Raises:
+        UsageError: something there is no number of streams.
+    """
+    named = streams.split(",")
+    if wrong := [count for count in named if not count.isdigit() or int(count) < 1]:
+        raise command.UsageError(f"{wrong[0]!r} is no number of streams: write --streams 1,8,16")
+    return [int(count) for count in named]
 
 
 def _runs(counts: list[int], repeats: int) -> Runs:
@@ -88,7 +103,8 @@ def _runs(counts: list[int], repeats: int) -> Runs:
 
 def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str, runs: Runs) -> dict[str, Any]:
     weights.ensure(model, choice)
-    weights.ensure(model, next(choice for choice in model.engines if choice.engine == "transformers"))
+    if "baseline" in wanted:
+        weights.ensure(model, next(one for one in model.engines if one.engine == "transformers"))
     tag = f"{model.slug}:{choice.device}"
     if "container" in wanted:
         image.build(model, choice.device, tag)
@@ -114,8 +130,17 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
     return {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
-        "deliveries": loading.deliveries(model, tag, choice.device) if "container" in wanted else {},
+        "deliveries": _deliveries(model, tag, choice.device) if "container" in wanted else {},
     }
+
+
+def _deliveries(model: Manifest, tag: str, device: Device) -> dict[str, float]:
+    """A container's start by how its weights come; what goes wrong there does not spoil what was measured before."""
+    try:
+        return loading.deliveries(model, tag, device)
+    except TemplateError as error:
+        print(f"how long fetched weights take is not measured: {error}", file=sys.stderr)
+        return {}
 
 
 def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[float]]:
@@ -158,7 +183,6 @@ def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: 
             "engine": choice.model_dump(),
             "streams": counts,
             "repeats": repeats,
-            "input_tokens": 32,
             "output_tokens": load.OUTPUT_TOKENS,
         },
         "labels": LABELS,
@@ -183,17 +207,28 @@ def _cpu_name() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _wanted(only: str, url: str) -> list[str]:
-    if only:
-        names = only.split(",")
-        unknown = [name for name in names if name not in LABELS]
-        if unknown:
-            raise command.UsageError(f"there is no subject {unknown[0]!r}: {', '.join(LABELS)}")
-        return names
-    has_cog = shutil.which("cog") is not None and shutil.which("docker") is not None
-    if not has_cog:
-        print("no container is measured: make doctor says what it needs", file=sys.stderr)
-    return ["baseline", "engine", "server", *(["container"] if has_cog else []), *(["url"] if url else [])]
+def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
+    """What is measured: what `only` names, or all that can be. An image holds the usual engine of its device.
+
+    Raises:
+        UsageError: `only` names what is no subject or cannot be measured.
+    """
+    lacks = {
+        "baseline": "" if any(one.engine == "transformers" for one in model.engines) else "an engine transformers",
+        "container": "" if shutil.which("cog") and shutil.which("docker") else "cog and Docker (make doctor)",
+        "url": "" if url else "a server's --url",
+    }
+    if not is_usual:
+        lacks["container"] = "the engine that images hold: leave ENGINE out"
+    names = only.split(",") if only else [name for name in LABELS if not lacks.get(name)]
+    for name in names:
+        if name not in LABELS:
+            raise command.UsageError(f"there is no subject {name!r}: {', '.join(LABELS)}")
+        if lack := lacks.get(name):
+            raise command.UsageError(f"{name} cannot be measured without {lack}")
+    if not only and lacks["container"]:
+        print(f"no container is measured without {lacks['container']}", file=sys.stderr)
+    return names
 
 
 def _print(receipt: report.Receipt, counts: list[int]) -> None:

@@ -7,9 +7,8 @@ and says what the server got wrong, each with a curl command that shows it again
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
 
@@ -73,14 +72,7 @@ def _served(model: Manifest, url: str) -> Iterator[str]:
         ServerError: there is none at `url`, or ours could not start.
     """
     if url:
-        try:
-            health: dict[str, Any] = httpx.get(f"{url.rstrip('/')}/health-check", timeout=10).json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise local_server.ServerError(
-                f"no Cog server answers at {url}: start one with make serve ({error})"
-            ) from error
-        if health.get("status") != "READY":
-            raise local_server.ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
+        local_server.check_served(url)
         yield url
         return
     weights.ensure(model, engines.choose(model))

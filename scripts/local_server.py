@@ -112,6 +112,22 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
     raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
 
 
+def check_served(url: str) -> None:
+    """Return if a Cog server is ready at `url`.
+
+    Raises:
+        ServerError: none is.
+    """
+    import httpx
+
+    try:
+        health: dict[str, Any] = httpx.get(f"{url.rstrip('/')}/health-check", timeout=10).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise ServerError(f"no Cog server answers at {url}: start one with make serve ({error})") from error
+    if health.get("status") != "READY":
+        raise ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its workers: first asked, after some seconds by force."""
     if process.poll() is None:

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from contextlib import suppress
 from typing import Annotated, Any
 
 import httpx
@@ -107,14 +108,20 @@ def _client(address: str, choices: random.Random, until: float, outcomes: "Count
                 "temperature": choices.choice([0, 0.7, 1.5]),
                 "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
             }
-            outcome = _stream(client, inputs, choices)
+            try:
+                outcome = _stream(client, inputs, choices)
+            except httpx.HTTPError as error:
+                outcome = f"LOST: {type(error).__name__}"
             outcomes[outcome] += 1
             if outcome == "full: 409":
                 time.sleep(choices.uniform(0.05, 0.2))
 
 
 def _send_bad(client: httpx.Client, choices: random.Random) -> str:
-    response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
+    try:
+        response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
+    except httpx.HTTPError as error:
+        return f"LOST: {type(error).__name__}"
     if response.status_code == 409:
         return "full: 409"
     refused = response.status_code == 422 or response.json().get("status") == "failed"
@@ -166,7 +173,8 @@ def _wait_until_idle(address: str, slots: int) -> None:
 
 def _one_slot(address: str, answers: list[int]) -> None:
     inputs = {"prompt": "Hi", "raw": True, "max_tokens": 100}
-    answers.append(httpx.post(f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
+    with suppress(httpx.HTTPError):  # then it has no slot either
+        answers.append(httpx.post(f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
 
 
 def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float) -> None:

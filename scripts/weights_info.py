@@ -50,7 +50,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
 
 
 def described(model: Manifest) -> dict[str, Any]:
-    """What --json prints; sizes in bytes, parameters as a count, memory in GB.
+    """What --json prints; sizes in bytes, parameters as a count, memory in GB (10^9 bytes).
 
     Raises:
         WeightsError: the weights are not here.
@@ -73,7 +73,7 @@ def described(model: Manifest) -> dict[str, Any]:
 
 
 def _need(model: Manifest, parameters: int, width: int) -> dict[str, Any]:
-    weights_gb, cache_gb = parameters * width / 1e9, max(choice.cache_gb for choice in model.engines)
+    weights_gb, cache_gb = parameters * width / 1e9, max(choice.cache_gb for choice in model.engines) * 2**30 / 1e9
     return {
         "weights_gb": weights_gb,
         "cache_gb": cache_gb,

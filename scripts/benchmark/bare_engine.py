@@ -5,11 +5,12 @@ The engine without Cog: reads a JSON list of prompts a line, runs them at once, 
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 
 from models import engines, manifest
 from models.engines.interface import Engine, Generation, Sampling
@@ -27,30 +28,24 @@ def main(argv: list[str]) -> int:
 
 
 def _run(engine: Engine, prompts: Sequence[str]) -> load.Sample:
-    streams = [load.Stream() for _ in prompts]
     sampling = Sampling(load.OUTPUT_TOKENS, 0, 1, 0, 1, 0)
     generations = [Generation(engine.encode(prompt), sampling) for prompt in prompts]
     started = time.perf_counter()
     for generation in generations:
         engine.submit(generation)
-    threads = [
-        threading.Thread(target=_read, args=(generation, stream, started))
-        for generation, stream in zip(generations, streams, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(generations)) as pool:
+        streams = list(pool.map(partial(_read, started=started), generations))
     return load.summed(streams, time.perf_counter() - started)
 
 
-def _read(generation: Generation, stream: load.Stream, started: float) -> None:
-    stream.input_tokens = len(generation.prompt_ids)
+def _read(generation: Generation, started: float) -> load.Stream:
+    stream = load.Stream(input_tokens=len(generation.prompt_ids))
     for token_ids in generation:
         now = time.perf_counter() - started
         stream.first = stream.first or now
         stream.arrivals.append(now)
         stream.output_tokens += len(token_ids)
+    return stream
 
 
 if __name__ == "__main__":

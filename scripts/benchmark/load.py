@@ -6,10 +6,13 @@ import statistics
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from models.errors import TemplateError
 from models.weights import PROJECT
 
 OUTPUT_TOKENS = 128
@@ -49,20 +52,18 @@ def inputs_of(prompt: str) -> dict[str, Any]:
 
 
 def run(address: str, prompts: Sequence[str]) -> Sample:
-    """One stream a prompt, all at once; a full server is asked again as soon as one of the others has ended."""
-    streams = [Stream() for _ in prompts]
+    """One stream a prompt, all at once; a full server is asked again as soon as one of the others has ended.
+
+    Raises:
+        TemplateError: a stream was refused or did not end well; says what the server answered.
+    """
     barrier, freed = threading.Barrier(len(prompts) + 1), threading.Condition()
-    threads = [
-        threading.Thread(target=_stream, args=(address, prompt, stream, barrier, freed))
-        for prompt, stream in zip(prompts, streams, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    return summed(streams, time.perf_counter() - started)
+    with ThreadPoolExecutor(len(prompts)) as pool:
+        running = [pool.submit(_stream, address, prompt, barrier, freed) for prompt in prompts]
+        barrier.wait()
+        started = time.perf_counter()
+    seconds = time.perf_counter() - started
+    return summed([stream.result() for stream in running], seconds)
 
 
 def summed(streams: Sequence[Stream], seconds: float) -> Sample:
@@ -83,11 +84,20 @@ def percentile(values: Sequence[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
-def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrier, freed: threading.Condition) -> None:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
+def _stream(address: str, prompt: str, barrier: threading.Barrier, freed: threading.Condition) -> Stream:
+    is_secure = urlsplit(address).scheme == "https"
+    kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
     body = json.dumps({"input": inputs_of(prompt)})
     barrier.wait()
-    started = time.perf_counter()
+    try:
+        with closing(kind(urlsplit(address).netloc, timeout=600)) as connection:
+            return _read(connection, body, freed)
+    except (OSError, http.client.HTTPException) as error:
+        raise TemplateError(f"the connection to {address} broke ({error or type(error).__name__})") from error
+
+
+def _read(connection: http.client.HTTPConnection, body: str, freed: threading.Condition) -> Stream:
+    stream, started = Stream(), time.perf_counter()
     response = _accepted(connection, body, freed)
     received = bytearray()
     while chunk := response.read1(1 << 16):
@@ -96,10 +106,10 @@ def _stream(address: str, prompt: str, stream: Stream, barrier: threading.Barrie
         if events := chunk.count(b"event: output"):
             stream.first = stream.first or now
             stream.arrivals += [now] * events
-    connection.close()
     with freed:
         freed.notify()
     _read_completed(bytes(received), stream)
+    return stream
 
 
 def _accepted(
@@ -113,16 +123,18 @@ def _accepted(
             return response
         answer = response.read()
         if response.status != 409:
-            raise RuntimeError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
+            raise TemplateError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
         with freed:
             freed.wait(_RETRY_SECONDS)
 
 
 def _read_completed(received: bytes, stream: Stream) -> None:
-    _, _, completed = received.rpartition(b"event: completed\ndata: ")
+    _, ended, completed = received.rpartition(b"event: completed\ndata: ")
+    if not ended:
+        raise TemplateError("the server ended a stream before its prediction was complete")
     prediction = json.loads(completed)
     if prediction["status"] != "succeeded":
-        raise RuntimeError(f"a prediction ended as {prediction['status']}: {prediction.get('error')}")
+        raise TemplateError(f"a prediction ended as {prediction['status']}: {prediction.get('error')}")
     metrics = prediction["metrics"]
     stream.input_tokens = metrics.get("input_token_count", 0)
     stream.output_tokens = metrics.get("output_token_count", len(stream.arrivals))

@@ -71,14 +71,16 @@ def measured(model: Manifest, engine: str) -> dict[str, Any]:
 
 
 def deliveries(model: Manifest, image: str, device: Device) -> dict[str, float]:
-    """Seconds from `docker run` to the first token, by how the weights come."""
+    """Seconds from `docker run` to the first token, by how the weights come; a container cannot fetch local files."""
     seconds = {}
-    with subjects.container(image, device) as baked:
-        seconds["baked"] = baked.start_seconds
-    with subjects.fetching(model) as options:
-        for state in ("fetched, into an empty folder", "fetched, the folder filled"):
-            with subjects.container(image, device, **options) as fetched:
-                seconds[state] = fetched.start_seconds
+    if model.weights.delivery == "baked":
+        with subjects.container(image, device) as baked:
+            seconds["baked"] = baked.start_seconds
+    if not model.weights.source.startswith("file:"):
+        with subjects.fetching(model) as options:
+            for state in ("fetched, into an empty folder", "fetched, the folder filled"):
+                with subjects.container(image, device, **options) as fetched:
+                    seconds[state] = fetched.start_seconds
     return {state: round(one, 1) for state, one in seconds.items()}
 
 

@@ -31,7 +31,7 @@ class Target:
 
 
 def row(samples: Sequence[load.Sample]) -> dict[str, Any]:
-    """Medians and spread over the runs; times in milliseconds."""
+    """Medians and spread over the runs; times in milliseconds. A stream comes in pieces of one or more tokens."""
     rates = [sample.tokens_per_second for sample in samples]
     firsts = [first * 1000 for sample in samples for first in sample.first_tokens]
     gaps = [gap * 1000 for sample in samples for gap in sample.gaps]
@@ -42,8 +42,8 @@ def row(samples: Sequence[load.Sample]) -> dict[str, Any]:
         "tokens_per_second_max": round(max(rates), 1),
         "first_token_ms_p50": round(load.percentile(firsts, 0.5), 1),
         "first_token_ms_p99": round(load.percentile(firsts, 0.99), 1),
-        "between_tokens_ms_p50": round(load.percentile(gaps, 0.5), 2),
-        "between_tokens_ms_p99": round(load.percentile(gaps, 0.99), 2),
+        "between_pieces_ms_p50": round(load.percentile(gaps, 0.5), 2),
+        "between_pieces_ms_p99": round(load.percentile(gaps, 0.99), 2),
         "input_tokens": sorted({tokens for sample in samples for tokens in sample.input_tokens}),
         "output_tokens": sorted({tokens for sample in samples for tokens in sample.output_tokens}),
     }
@@ -75,7 +75,7 @@ def _memory(receipt: Receipt) -> float | None:
 
 def _jitter(receipt: Receipt) -> float | None:
     measured = receipt["subjects"].get("server", {}).get("streams", {}).get("8")
-    return measured["between_tokens_ms_p99"] / measured["between_tokens_ms_p50"] if measured else None
+    return measured["between_pieces_ms_p99"] / measured["between_pieces_ms_p50"] if measured else None
 
 
 TARGETS = [
@@ -87,7 +87,7 @@ TARGETS = [
     Target("server against the bare engine, 8 streams", 0.95, "times", True, _ratio("server", "engine", 8)),
     Target("container against the server, 1 stream", 0.97, "times", True, _ratio("container", "server", 1)),
     Target("container against the server, 8 streams", 0.97, "times", True, _ratio("container", "server", 8)),
-    Target("p99 of the gap between tokens against its median, 8 streams", 4, "times", False, _jitter),
+    Target("p99 of the gap between a stream's pieces against its median, 8 streams", 4, "times", False, _jitter),
     Target("peak resident memory of the server, 16 streams", 1, "GB", False, _memory),
 ]
 
@@ -111,8 +111,7 @@ def _measured(receipt: Receipt) -> str:
     lines = [
         f"Measured on {receipt['date']} on {machine['name']} ({machine['cores']} cores) by `make bench`: total tokens",
         f"a second, the median of at least {settings['repeats']} interleaved runs, "
-        f"{settings['input_tokens']} tokens in and {settings['output_tokens']} out, greedy, over HTTP. "
-        + _missed(receipt),
+        f"{_lengths(receipt)} tokens in and {settings['output_tokens']} out, greedy, over HTTP. " + _missed(receipt),
         "",
         "| streams | " + " | ".join(str(count) for count in counts) + " | start to first token | peak memory |",
         "| --- |" + " --- |" * (len(counts) + 2),
@@ -123,6 +122,13 @@ def _measured(receipt: Receipt) -> str:
         cells += [f"{start:.1f} s" if start else "", f"{memory:.0f} MB" if memory else ""]
         lines.append(f"| {receipt['labels'][name]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _lengths(receipt: Receipt) -> str:
+    """The tokens of the prompts: "32", or "30 to 35"."""
+    rows = [row for subject in receipt["subjects"].values() for row in subject["streams"].values()]
+    lengths = {tokens for row in rows for tokens in row["input_tokens"]}
+    return " to ".join(str(tokens) for tokens in sorted({min(lengths), max(lengths)}))
 
 
 def _missed(receipt: Receipt) -> str:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
+import yaml
 
 from models import engines
 from models.manifest import Device, EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
-from scripts import local_server, schema
+from scripts import docker_engine, local_container, local_server, schema
 from scripts.benchmark import load
+from scripts.local_server import ServerError
 
 
 class Subject(Protocol):
@@ -33,11 +35,10 @@ class Subject(Protocol):
 
 
 class HttpSubject:
-    """A Cog server at an address; `started`: when its process was started, or None where it runs already."""
+    """A Cog server that is ready, at an address; `started`: when its process was started, None where it ran already."""
 
     def __init__(self, address: str, processes: list[psutil.Process], started: float | None) -> None:
         self._address, self._processes = address, processes
-        local_server.wait_until_ready(address)
         asked = time.monotonic()
         first = load.run(address, ["The sea"]).first_tokens[0]
         self.start_seconds = asked + first - started if started else 0.0
@@ -55,18 +56,24 @@ class EngineSubject:
 
     def __init__(self, process: "subprocess.Popen[str]", started: float) -> None:
         self._process = process
-        json.loads(self._process.stdout.readline() if self._process.stdout else "")
+        self._line()
         self.start_seconds = time.monotonic() - started + self.run(["The sea"]).first_tokens[0]
 
     def run(self, prompts: Sequence[str]) -> load.Sample:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(list(prompts)) + "\n")
         self._process.stdin.flush()
-        return load.Sample(**json.loads(self._process.stdout.readline()))
+        return load.Sample(**self._line())
 
     def peak_memory(self) -> int:
         return _peak(self._process.pid)
+
+    def _line(self) -> Any:
+        """What it says next."""
+        assert self._process.stdout is not None
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        raise ServerError("the bare engine ended: see its message above, then: make doctor")
 
 
 @contextmanager
@@ -90,6 +97,7 @@ def local(model: Manifest) -> Iterator[Subject]:
     """The Cog server of this project, on this machine."""
     started = time.monotonic()
     with local_server.running(model) as (address, process):
+        local_server.wait_until_ready(address, process)
         yield HttpSubject(address, [psutil.Process(process.pid)], started)
 
 
@@ -111,6 +119,7 @@ def baseline(model: Manifest) -> Iterator[Subject]:
         process = local_server.start_in(Path(place), port, environment, None)
         try:
             address = f"http://{local_server.HOST}:{port}"
+            local_server.wait_until_ready(address, process)
             yield HttpSubject(address, [psutil.Process(process.pid)], started)
         finally:
             local_server.stop(process)
@@ -121,49 +130,51 @@ def container(image: str, device: Device, **options: Any) -> Iterator[Subject]:
     """A container of `image`, with the GPU where the device is cuda; `options`: more of docker's for running it."""
     import docker
 
-    client, port, started = docker.from_env(), local_server.free_port(), time.monotonic()
+    port, started = local_server.free_port(), time.monotonic()
     gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if device == "cuda" else []
-    options.setdefault("environment", {})["PORT"] = str(port)
-    running = client.containers.run(image, detach=True, network_mode="host", device_requests=gpus, **options)
-    try:
-        pids = [int(row[1]) for row in running.top()["Processes"]]
-        yield HttpSubject(f"http://{local_server.HOST}:{port}", [psutil.Process(pid) for pid in pids], started)
-    finally:
-        running.remove(force=True)
-        client.close()
+    options["environment"] = {**options.get("environment", {}), "PORT": str(port)}
+    with docker_engine.connected() as client:
+        running = client.containers.run(image, detach=True, network_mode="host", device_requests=gpus, **options)
+        try:
+            address = f"http://{local_server.HOST}:{port}"
+            local_server.wait_until_ready(address, local_container.Alive(running))
+            pids = [int(row[1]) for row in running.top()["Processes"]]
+            yield HttpSubject(address, [psutil.Process(pid) for pid in pids], started)
+        finally:
+            running.remove(force=True)
 
 
 @contextmanager
 def fetching(model: Manifest) -> Iterator[dict[str, Any]]:
-    """Options with which a container fetches its weights, into a new volume that is removed when the block ends.
-
-    pip's settings of this machine go with it.
-    """
+    """Options with which a container fetches its weights, into a new volume that is removed when the block ends."""
     import docker
 
-    client = docker.from_env()
-    volume = client.volumes.create()
-    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_FIND_LINKS"}
-    with tempfile.TemporaryDirectory() as place:
-        changed = Path(place) / "model.yaml"
-        text = path_of(model.slug).read_text(encoding="utf-8")
-        changed.write_text(text.replace("\nweights:\n", "\nweights:\n  delivery: fetched\n"), encoding="utf-8")
-        mounts = [
+    options = local_container.for_fetching()
+    options["environment"]["WEIGHTS_ROOT"] = "/weights"
+    with docker_engine.connected() as client, tempfile.TemporaryDirectory() as place:
+        manifest, volume = Path(place) / "model.yaml", client.volumes.create()
+        content = yaml.safe_load(path_of(model.slug).read_text(encoding="utf-8"))
+        content["weights"]["delivery"] = "fetched"
+        manifest.write_text(yaml.safe_dump(content), encoding="utf-8")
+        inside = f"/src/models/catalog/{model.slug}/model.yaml"
+        options["mounts"] += [
             docker.types.Mount("/weights", volume.name),
-            docker.types.Mount(f"/src/models/catalog/{model.slug}/model.yaml", str(changed), "bind", read_only=True),
+            docker.types.Mount(inside, str(manifest), "bind", read_only=True),
         ]
-        if certificates := pip.get("PIP_CERT"):
-            mounts.append(docker.types.Mount(certificates, certificates, "bind", read_only=True))
         try:
-            yield {"mounts": mounts, "environment": {"WEIGHTS_ROOT": "/weights", **pip}}
+            yield options
         finally:
             volume.remove(force=True)
-            client.close()
 
 
 @contextmanager
 def served(url: str) -> Iterator[Subject]:
-    """Any Cog server that runs already."""
+    """Any Cog server that runs already.
+
+    Raises:
+        ServerError: none does.
+    """
+    local_server.check_served(url)
     yield HttpSubject(url.rstrip("/"), [], None)
 
 

@@ -27,7 +27,7 @@ def receipt(server: float, baseline: float) -> report.Receipt:
         "model": "A model",
         "date": "2026-01-31",
         "machine": {"name": "A machine", "slug": "a-machine", "cores": 2},
-        "settings": {"streams": [1, 8, 16], "repeats": 3, "input_tokens": 32, "output_tokens": 128},
+        "settings": {"streams": [1, 8, 16], "repeats": 3, "output_tokens": 128},
         "labels": {"server": "the server", "baseline": "the baseline"},
         "subjects": {"server": measured(server), "baseline": measured(baseline)},
     }
@@ -50,6 +50,25 @@ def test_no_prompt_is_used_twice() -> None:
         bench._runs([1, 2, 4, 8, 16], 4)
 
 
+@pytest.mark.parametrize("streams", ["", "a", "1,0", "1,-2", "1,,2"])
+def test_what_is_no_number_of_streams_is_wrong_usage(streams: str) -> None:
+    with pytest.raises(UsageError, match="is no number of streams: write --streams 1,8,16"):
+        bench._counts(streams)
+
+
+def test_what_cannot_be_measured_is_said_with_what_it_lacks() -> None:
+    with pytest.raises(UsageError, match="url cannot be measured without a server's --url"):
+        bench._wanted(MODEL, True, "engine,url", "")
+    with pytest.raises(UsageError, match="container cannot be measured without the engine that images hold"):
+        bench._wanted(MODEL, False, "container", "")
+    assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "engine", "server", "url"]
+
+
+def test_a_server_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--only", "url", "--url", "http://127.0.0.1:9", "--streams", "1", "--repeats", "1"]) == 1
+    assert "no Cog server answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
 def test_short_runs_are_repeated_more_often() -> None:
     assert Counter(len(prompts) for prompts in bench._runs([1, 2, 4, 8, 16], 3)) == {1: 12, 2: 6, 4: 3, 8: 3, 16: 3}
 
@@ -58,7 +77,7 @@ def test_a_row_is_the_median_with_its_spread() -> None:
     row = report.row([sample(rate, [0.01, 0.03]) for rate in (90, 100, 130)])
     assert (row["tokens_per_second_min"], row["tokens_per_second"], row["tokens_per_second_max"]) == (90, 100, 130)
     assert row["first_token_ms_p50"] == 30
-    assert row["between_tokens_ms_p50"] == 20
+    assert row["between_pieces_ms_p50"] == 20
     assert row["output_tokens"] == [128]
 
 
