@@ -97,7 +97,8 @@ def build_folder(model: Manifest) -> Iterator[Path]:
     weights differ from what .cog/cache recorded, though that image may be gone or have another name: a new folder has
     no record, and Docker's cache makes the image at once.
 
-    Its configurations say which manifest and lock they were built from; cog keeps that in the label run.cog.config.
+    Its configurations say which manifest and lock they were built from, as the image's name: cog keeps that in the
+    label run.cog.config, and no layer is made of it.
     """
     from docker.utils import exclude_paths
 
@@ -129,9 +130,9 @@ def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
 
 
 def _digests(model: Manifest) -> str:
-    """Two more entries of the configuration's last list, its environment."""
+    """One more line of a configuration."""
     manifest_digest, lock_digest = described(path_of(model.slug)).sha256, described(lock.path_of(model.slug)).sha256
-    return f"  - MANIFEST_SHA256={manifest_digest}\n  - WEIGHTS_LOCK_SHA256={lock_digest}\n"
+    return f"image: {model.slug}/manifest-{manifest_digest}/weights.lock-{lock_digest}\n"
 
 
 def _link(source: str, target: str) -> str:

@@ -9,8 +9,9 @@ import docker
 import pytest
 
 from models import engines
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import Manifest, path_of
+from models.weights import PROJECT, lock
+from models.weights.files import described
 from scripts import schema
 
 from . import host
@@ -77,6 +78,12 @@ def test_the_image_holds_the_pinned_cog_and_no_torch(labels: dict[str, str]) -> 
     assert labels["run.cog.version"] == "0.22.0"
     assert {"cog==0.22.0", "coglet==0.22.0"} <= set(packages)
     assert not [package for package in packages if package.startswith("torch")]
+
+
+def test_the_image_says_which_manifest_and_lock_it_was_built_from(labels: dict[str, str], model: Manifest) -> None:
+    name = json.loads(labels["run.cog.config"])["image"]
+    for path in (path_of(model.slug), lock.path_of(model.slug)):
+        assert described(path).sha256 in name
 
 
 def test_the_image_has_the_slots_that_predict_declares(

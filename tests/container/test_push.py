@@ -64,11 +64,14 @@ def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_as_latest(
     assert fork.last("promote")["schema_id"] == fork.last("push")["schema_id"] != ""
 
 
-def test_a_change_of_code_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:
+def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:
     first = pushed_layers(fork)
     assert sum(first.values()) > 1e8
     fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
     second = pushed_layers(fork)
+    assert 0 < sum(not_in(first, second)) < 1e6
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", "title: SmolLM2 135M Instruct", "title: A better name")
+    first, second = second, pushed_layers(fork)
     assert 0 < sum(not_in(first, second)) < 1e6
 
     (fork.folder / "weights").unlink()
