@@ -1,10 +1,11 @@
 """A GGUF whose quantised tensors are written out in float16, with the package gguf (numpy alone)."""
 
 from pathlib import Path
+from typing import Any
 
 
-def write(source: Path, target: Path) -> None:
-    """Copy the GGUF `source` to `target` with its metadata; matrices in float16, vectors in float32.
+def write(reader: Any, target: Path) -> None:
+    """Copy what a gguf.GGUFReader reads to `target`, with its metadata; matrices in float16, vectors in float32.
 
     Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     """
@@ -12,7 +13,6 @@ def write(source: Path, target: Path) -> None:
     import numpy
     from gguf.quants import dequantize
 
-    reader = gguf.GGUFReader(source)
     writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
     for key, field in reader.fields.items():
         if key.startswith("GGUF.") or key == "general.architecture":

@@ -46,6 +46,8 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     Raises:
         EngineError: `dtype` is another than float16.
     """
+    import gguf
+
     from models.engines import gguf_float16
 
     if dtype != "float16":
@@ -53,13 +55,15 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
             f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest"
         )
     plain = folder / "model-f16.gguf"
-    gguf_float16.write(source, plain)
+    reader = gguf.GGUFReader(source)  # once: it takes seconds over the vocabulary
+    gguf_float16.write(reader, plain)
 
     import openvino_genai
 
     sample = openvino_graph.text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
     plain.unlink()
-    openvino_graph.rewrite(folder / "openvino_model.xml", source, sample)
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    openvino_graph.rewrite(folder / "openvino_model.xml", tensors, sample)
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":

@@ -4,8 +4,12 @@ https://docs.openvino.ai/2026/openvino-workflow/model-preparation/conversion-par
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+Tensors = Mapping[str, Any]
+"""A GGUF's gguf.ReaderTensor, by name."""
 
 # Raised when `rewrite` makes another graph: files of another edition are made again.
 EDITION = "4"
@@ -13,8 +17,8 @@ EDITION = "4"
 _SAMPLE_TOKENS = 128
 
 
-def rewrite(path: Path, source: Path, sample: list[int]) -> None:
-    """Rewrite the model at `path` (an .xml with its .bin beside it), made of the GGUF `source`.
+def rewrite(path: Path, tensors: Tensors, sample: list[int]) -> None:
+    """Rewrite the model at `path` (an .xml with its .bin beside it), made of a GGUF with these `tensors`.
 
     `sample` is a text of the model's own, as tokens: on it the size of its hidden values is measured.
     It computes the same but for rounding, which tests/models/engines/test_quality.py bounds.
@@ -33,8 +37,8 @@ def rewrite(path: Path, source: Path, sample: list[int]) -> None:
     compressed, final = path.with_stem("compressed"), path.with_stem("final")
     openvino.save_model(model, compressed, compress_to_fp16=True)
     model = core.read_model(compressed)
-    _replace_last_matrix(model, source)
-    _round_feed_forward(model, source, sample)
+    _replace_last_matrix(model, tensors)
+    _round_feed_forward(model, tensors, sample)
     openvino.save_model(model, final, compress_to_fp16=False)
     for suffix in (".xml", ".bin"):
         final.with_suffix(suffix).replace(path.with_suffix(suffix))
@@ -76,7 +80,7 @@ def _join_projections(model: Any) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _round_feed_forward(model: Any, source: Path, sample: list[int]) -> None:
+def _round_feed_forward(model: Any, tensors: Tensors, sample: list[int]) -> None:
     """The two wider matrices of the feed-forward, gate and up, become int8 with a float32 scale a row, where they fit.
 
     They are half of a layer's weights. With DYNAMIC_QUANTIZATION_GROUP_SIZE the plugin (its LLMMLP) multiplies them in
@@ -90,7 +94,7 @@ def _round_feed_forward(model: Any, source: Path, sample: list[int]) -> None:
     import numpy
 
     pairs = [pair for pair in _products_of_one_input(model, 2)[:-1] if _fits_int8(pair)]
-    if not pairs or not _is_rounded(source):
+    if not pairs or not _is_rounded(tensors):
         return
     for pair, sizes in zip(pairs, _channel_sizes(model, pairs, sample), strict=True):
         norm = _norm_weights(pair[0])
@@ -102,12 +106,12 @@ def _round_feed_forward(model: Any, source: Path, sample: list[int]) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _is_rounded(source: Path) -> bool:
+def _is_rounded(tensors: Tensors) -> bool:
     """Whether a GGUF holds its feed-forward in 8 bits or fewer: only such weights are rounded again."""
     import gguf
 
     floats = {gguf.GGMLQuantizationType[name] for name in ("F32", "F16", "BF16")}
-    matrices = [tensor for name, tensor in _tensors(source).items() if ".ffn_" in name and tensor.data.ndim > 1]
+    matrices = [tensor for name, tensor in tensors.items() if ".ffn_" in name and tensor.data.ndim > 1]
     return bool(matrices) and not any(tensor.tensor_type in floats for tensor in matrices)
 
 
@@ -190,14 +194,7 @@ def _float32(values: Any) -> Any:
     return operations.constant(values, dtype=openvino.Type.f32).output(0)
 
 
-def _tensors(source: Path) -> dict[str, Any]:
-    """The tensors of a GGUF, by name."""
-    import gguf
-
-    return {tensor.name: tensor for tensor in gguf.GGUFReader(source).tensors}
-
-
-def _replace_last_matrix(model: Any, source: Path) -> None:
+def _replace_last_matrix(model: Any, tensors: Tensors) -> None:
     """The last matrix, which may also be the embedding, becomes the source's own 8 bits, or else bfloat16.
 
     It is a fifth of what a step of one stream reads. Where the weights' type is float16 and not the one it computes in
@@ -210,7 +207,6 @@ def _replace_last_matrix(model: Any, source: Path) -> None:
 
     product = model.output("logits").get_node().input_value(0).get_node()
     weights = product.input_value(1)
-    tensors = _tensors(source)
     tensor = tensors.get("output.weight", tensors["token_embd.weight"])
     if tensor.tensor_type == gguf.GGMLQuantizationType.Q8_0:
         replacement = _from_q8_0(tensor.data, list(weights.get_shape()))

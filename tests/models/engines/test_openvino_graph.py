@@ -99,6 +99,10 @@ def first_layer(model: Any) -> tuple[Any, Any]:
     return results[0][0], results[1]
 
 
+def tensors_of(path: Path) -> dict[str, Any]:
+    return {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+
+
 def rounded_tokens(values: Any) -> Any:
     """Values with each token's rounded to int8, as the plugin does it before it multiplies."""
     scales = numpy.abs(values).max(axis=1, keepdims=True) / 127
@@ -125,7 +129,7 @@ def test_a_layer_has_five_products_with_compressed_weights_two_of_them_int8(grap
 def test_only_what_the_source_has_rounded_is_rounded(kind: str, width: int, rounded: bool, tmp_path: Path) -> None:
     write_feed_forward(tmp_path / "source.gguf", width, kind)
     model = feed_forwards(width)
-    openvino_graph._round_feed_forward(model, tmp_path / "source.gguf", SAMPLE)
+    openvino_graph._round_feed_forward(model, tensors_of(tmp_path / "source.gguf"), SAMPLE)
     assert weight_types(model).count("i8") == (2 if rounded else 0)  # the last layer's stay
 
 
@@ -133,7 +137,7 @@ def test_a_channel_that_is_always_large_leaves_the_others_their_digits(tmp_path:
     write_feed_forward(tmp_path / "source.gguf", 64, "Q8_0")
     model = feed_forwards(64)
     hidden, matrix = first_layer(model)
-    openvino_graph._round_feed_forward(model, tmp_path / "source.gguf", SAMPLE)
+    openvino_graph._round_feed_forward(model, tensors_of(tmp_path / "source.gguf"), SAMPLE)
     smoothed, int8_matrix = first_layer(model)
     exact = hidden @ matrix.T
     assert numpy.abs(smoothed @ int8_matrix.T - exact).max() < 0.02 * numpy.abs(exact).max()
@@ -149,13 +153,12 @@ def test_a_norm_that_something_else_reads_too_is_left_alone(tmp_path: Path) -> N
     model = feed_forwards(64)
     gate = next(node for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
     model.add_results([operations.result(operations.relu(gate.input_value(0)))])
-    openvino_graph._round_feed_forward(model, tmp_path / "source.gguf", SAMPLE)
+    openvino_graph._round_feed_forward(model, tensors_of(tmp_path / "source.gguf"), SAMPLE)
     assert "i8" not in weight_types(model)
 
 
 def test_the_last_matrix_and_the_embedding_are_the_source_s_own_bytes(graph: Any) -> None:
-    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(weights.gguf_file(MODEL)).tensors}
-    embedding = tensors["token_embd.weight"]
+    embedding = tensors_of(weights.gguf_file(MODEL))["token_embd.weight"]
     assert embedding.tensor_type == gguf.GGMLQuantizationType.Q8_0
     matrix = last_matrix(graph)
     scaled = matrix.input_value(0).get_node().input_value(0).get_node()
@@ -173,7 +176,7 @@ def test_a_last_matrix_that_the_source_has_in_float16_becomes_bfloat16(tmp_path:
     product = operations.matmul(hidden, operations.convert(operations.constant(rows), "f32"), False, True)
     product.output(0).set_names({"logits"})
     small = runtime.Model([product], [hidden])
-    openvino_graph._replace_last_matrix(small, tmp_path / "source.gguf")
+    openvino_graph._replace_last_matrix(small, tensors_of(tmp_path / "source.gguf"))
     assert last_matrix(small).input_value(0).get_element_type() == runtime.Type.bf16
     answered = runtime.Core().compile_model(small, "CPU")(numpy.ones((1, 32), numpy.float32))["logits"]
     assert answered[0] == pytest.approx(rows.astype(numpy.float32).sum(axis=1), abs=0.1)
