@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from . import host
 
 REPOSITORY = "acme/smollm2-gguf"
 IMAGE = "template:fetched"
+PROMPT = {"input": {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}}
 ASK = """
 import json, sys, urllib.request
 def call(path, body=None):
@@ -75,13 +77,6 @@ def image(engine: docker.DockerClient, model: Manifest, hub: Hub, token: str, tm
     return IMAGE
 
 
-@pytest.fixture
-def volume(engine: docker.DockerClient) -> Iterator[str]:
-    made = engine.volumes.create(f"weights-{uuid.uuid4().hex[:8]}")
-    yield made.name
-    made.remove(force=True)
-
-
 class Container:
     """A running container, asked from within, so that it works without any network too."""
 
@@ -121,48 +116,77 @@ def running(
         started.remove(force=True)
 
 
-def test_weights_are_fetched_once_and_then_need_no_network(
-    engine: docker.DockerClient, image: str, volume: str, hub: Hub, token: str, model: Manifest, tmp_path: Path
-) -> None:
-    assert not [name for name in host.files_in(engine, image) if name.startswith("baked/")]
-    secret = tmp_path / "hf_token"
+@contextmanager
+def new_volume(engine: docker.DockerClient) -> Iterator[str]:
+    """The name of an empty volume, which goes with the block."""
+    made = engine.volumes.create(f"weights-{uuid.uuid4().hex[:8]}")
+    try:
+        yield made.name
+    finally:
+        made.remove(force=True)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A volume with weights, and of the container that put them there: setup's logs, an answer, its description."""
+
+    volume: str
+    logs: str
+    answer: str
+    container: str
+
+
+@pytest.fixture(scope="module")
+def filled(engine: docker.DockerClient, image: str, hub: Hub, token: str, tmp_path_factory: Any) -> Iterator[Filled]:
+    """A volume that a first container has filled, with the token as a secret's file."""
+    secret = tmp_path_factory.mktemp("secret") / "hf_token"
     secret.write_text(token)
     where = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN_PATH": "/run/secrets/hf_token"}
-    prompt = {"input": {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}}
-    with running(engine, image, volume, "host", (secret,), **where) as first:
-        logs = first.health_once("READY")["setup"]["logs"]
-        assert "Paris" in "".join(first.call("/predictions", prompt)["output"])
-        assert token not in json.dumps(engine.api.inspect_container(first.container.id)) + logs
-    assert f"downloading hf://{REPOSITORY}@" in logs
-    assert "98 of 98 MB (100 %)" in logs
-    assert "made openvino's files" in logs
+    with new_volume(engine) as volume:
+        with running(engine, image, volume, "host", (secret,), **where) as first:
+            logs = first.health_once("READY")["setup"]["logs"]
+            answer = "".join(first.call("/predictions", PROMPT)["output"])
+            described = json.dumps(engine.api.inspect_container(first.container.id))
+        yield Filled(volume, logs, answer, described)
+
+
+def test_weights_are_fetched_once_and_then_need_no_network(
+    engine: docker.DockerClient, image: str, filled: Filled, hub: Hub, token: str
+) -> None:
+    assert not [name for name in host.files_in(engine, image) if name.startswith("baked/")]
+    assert "Paris" in filled.answer
+    assert token not in filled.container + filled.logs
+    assert f"downloading hf://{REPOSITORY}@" in filled.logs
+    assert "98 of 98 MB (100 %)" in filled.logs
+    assert "made openvino's files" in filled.logs
     assert hub.leaks == []
 
     before = len(hub.requests)
-    with running(engine, image, volume, "none") as second:
+    with running(engine, image, filled.volume, "none") as second:
         logs = second.health_once("READY")["setup"]["logs"]
-        assert "Paris" in "".join(second.call("/predictions", prompt)["output"])
+        assert "Paris" in "".join(second.call("/predictions", PROMPT)["output"])
     assert "downloading" not in logs
     assert len(hub.requests) == before
 
 
 def test_without_access_setup_says_where_to_ask_before_it_downloads(
-    engine: docker.DockerClient, image: str, volume: str, hub: Hub
+    engine: docker.DockerClient, image: str, hub: Hub
 ) -> None:
     before = len(hub.requests)
-    with running(engine, image, volume, "host", HF_ENDPOINT=hub.endpoint) as refused:
+    with new_volume(engine) as volume, running(engine, image, volume, "host", HF_ENDPOINT=hub.endpoint) as refused:
         logs = refused.health_once("SETUP_FAILED")["setup"]["logs"]
     assert f"{REPOSITORY} is gated: ask for access at https://huggingface.co/{REPOSITORY}, then set HF_TOKEN" in logs
     assert not [request for request in hub.requests[before:] if request.host == "cdn"]
 
 
 def test_fetched_weights_that_have_changed_are_refused(
-    engine: docker.DockerClient, image: str, volume: str, hub: Hub, token: str, model: Manifest
+    engine: docker.DockerClient, image: str, filled: Filled, model: Manifest
 ) -> None:
-    where = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": token}
-    with running(engine, image, volume, "host", **where) as first:
-        first.health_once("READY")
-        code, output = first.container.exec_run(["python", "-c", FLIP.format(model.slug)])
-        assert code == 0, output
-    with running(engine, image, volume, "none") as second:
-        assert "openvino_model.bin has sha256" in second.health_once("SETUP_FAILED")["setup"]["logs"]
+    flip = ["python", "-c", FLIP.format(model.slug)]
+    mounts = [docker.types.Mount("/weights", filled.volume)]
+    engine.containers.run(image, flip, mounts=mounts, remove=True)
+    try:
+        with running(engine, image, filled.volume, "none") as changed:
+            assert "openvino_model.bin has sha256" in changed.health_once("SETUP_FAILED")["setup"]["logs"]
+    finally:
+        engine.containers.run(image, flip, mounts=mounts, remove=True)
