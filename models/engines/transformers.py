@@ -73,6 +73,7 @@ class Transformers:
         self._running: dict[str, _Running] = {}
         self._count = 0
         self._failures = 0
+        self._failed_thread: threading.Thread | None = None
         self._manager = self._batching(transformers)
         self._manager.warmup()  # allocates the cache; on CUDA captures the graphs
         self.attention: str = self._model.config._attn_implementation
@@ -154,7 +155,7 @@ class Transformers:
         self._failures = 0 if token_ids else self._failures
         ended = token_ids[-1:] == [self._end_of_text] and not generation.sampling.ignore_end
         if output.error is not None:
-            self._failures += 1
+            self._count_failure()
             generation.fail(RuntimeError(output.error))
         elif token_ids[: -1 if ended else None]:
             generation.put(token_ids[: -1 if ended else None])
@@ -166,6 +167,12 @@ class Transformers:
             self._manager.cancel_request(output.request_id)
         del self._running[output.request_id]
         self._penalty.release(output.request_id)
+
+    def _count_failure(self) -> None:
+        """Once a batch, however many requests it had: a batch that fails ends its thread."""
+        if self._failed_thread is not threading.current_thread():
+            self._failed_thread = threading.current_thread()
+            self._failures += 1
 
 
 @dataclass

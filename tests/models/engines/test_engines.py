@@ -191,15 +191,29 @@ def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
     tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine: Transformers = engines.module("transformers").start(*tiny)
-    generation = submitted(engine, "A long story:", max_tokens=1500)
-    next(iter(generation))
+    running = [submitted(engine, f"A long story {number}:", max_tokens=1500) for number in range(3)]
+    for generation in running:
+        next(iter(generation))
     with monkeypatch.context() as broken:
         broken.setattr(engine._model, "forward", _out_of_memory)
-        with pytest.raises(EngineError, match="out of memory"):
-            tokens(generation)
+        for generation in running:
+            with pytest.raises(EngineError, match="out of memory"):
+                tokens(generation)
     assert engine.is_healthy()
     assert len(tokens(submitted(engine, "Again", max_tokens=5))) == 5
     engine.stop()
+
+
+def test_a_batch_that_fails_after_a_failed_one_is_told(
+    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Transformers = engines.module("transformers").start(*tiny)
+    monkeypatch.setattr(engine._model, "forward", _out_of_memory)
+    for healthy in (True, False):
+        with pytest.raises(EngineError, match="out of memory"):
+            tokens(submitted(engine, "A story:"))
+        engine._manager._generation_thread.join()
+        assert engine.is_healthy() == healthy
 
 
 def test_the_end_of_the_text_is_told_from_the_length(openvino: OpenVino) -> None:
