@@ -27,12 +27,18 @@ def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, byte
 
 
 def free_bytes() -> int:
-    """Memory that this process may still take: the machine's, or its container's limit where that is lower."""
+    """Memory that this process may still take: the machine's, or its container's limit where that is lower.
+
+    The limit is read from cgroup v2 alone, and what the container holds of files counts as free: the kernel drops it.
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
+    """
     import psutil
 
     available: int = psutil.virtual_memory().available
     try:
         limit = int((_CGROUP / "memory.max").read_text())
-        return min(available, limit - int((_CGROUP / "memory.current").read_text()))
+        used = int((_CGROUP / "memory.current").read_text())
+        held = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        return min(available, limit - used + int(held["inactive_file"]) + int(held["active_file"]))
     except (OSError, ValueError):  # no control group, or no limit ("max")
         return available

@@ -32,10 +32,11 @@ def test_no_room_is_an_error_with_the_numbers_and_the_remedy() -> None:
         memory.cache_tokens(MODEL, choice(1), free_bytes=10**6, bytes_per_value=2, page=256)
 
 
-def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_s_limit_counts_and_its_page_cache_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     (tmp_path / "memory.max").write_text("5000\n")
-    (tmp_path / "memory.current").write_text("2000\n")
+    (tmp_path / "memory.current").write_text("4000\n")
+    (tmp_path / "memory.stat").write_text("anon 1900\nfile 2100\nshmem 100\ninactive_file 1500\nactive_file 500\n")
     assert memory.free_bytes() == 3000
 
 
