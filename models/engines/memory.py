@@ -10,7 +10,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: float, page: int) -> int:
-    """Tokens that the cache of `choice` holds, in whole pages of `page` tokens.
+    """Tokens that the cache of `choice` holds, in whole pages of `page` tokens; `free_bytes`: beside the weights.
 
     Raises:
         EngineError: not even one page fits.
@@ -18,10 +18,11 @@ def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, byte
     token_bytes = manifest.architecture.cache_bytes_per_token(bytes_per_value)
     budget = min(choice.cache_gb * 2**30, free_bytes * _SHARE_OF_FREE)
     tokens = int(budget // (token_bytes * page)) * page
-    if tokens == 0:
+    if tokens <= 0:
         raise EngineError(
-            f"{free_bytes / 1e6:.0f} MB free on {choice.device} leave no room for a key-value cache of "
-            f"{token_bytes / 1e3:.0f} kB a token: free some memory, or raise cache_gb in the manifest"
+            f"{max(free_bytes, 0) / 1e6:.0f} MB free on {choice.device} beside the weights leave no room for "
+            f"a key-value cache of {token_bytes / 1e3:.0f} kB a token: "
+            "free some memory, or raise cache_gb in the manifest"
         )
     return tokens
 

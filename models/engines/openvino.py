@@ -79,7 +79,8 @@ class OpenVino:
 
         self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
         self.attention = "paged attention"
-        self.cache_tokens = memory.cache_tokens(manifest, choice, memory.free_bytes(), _CACHE_VALUE_BYTES, _PAGE_TOKENS)
+        free = memory.free_bytes() - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
+        self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
         self._genai, self._folder = openvino_genai, str(folder)
         self._tokenizer_limit = manifest.context_length
         self._tokenizer = openvino_genai.Tokenizer(self._folder)

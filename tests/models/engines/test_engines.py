@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models import engines
+from models.engines import memory
 from models.engines.interface import Engine
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
@@ -154,6 +155,13 @@ def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
     after = cancel(1000)
     assert after - before < 50e6
     assert _running(engine) == 0
+
+
+def test_the_cache_takes_no_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "openvino_model.bin").write_bytes(bytes(10**8))
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**8)
+    with pytest.raises(EngineError, match=r"^0 MB free on cpu beside the weights leave no room"):
+        engines.module("openvino").start(MODEL, choice_of(MODEL, "openvino"), tmp_path)
 
 
 def test_more_than_the_cache_holds_waits_its_turn() -> None:

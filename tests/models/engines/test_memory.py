@@ -28,8 +28,13 @@ def test_free_memory_bounds_it_in_whole_pages() -> None:
 
 
 def test_no_room_is_an_error_with_the_numbers_and_the_remedy() -> None:
-    with pytest.raises(EngineError, match=r"1 MB free on cpu leave no room .* 23 kB a token: free some memory"):
+    with pytest.raises(EngineError, match=r"1 MB free on cpu beside the weights leave .* 23 kB a token: free some"):
         memory.cache_tokens(MODEL, choice(1), free_bytes=10**6, bytes_per_value=2, page=256)
+
+
+def test_weights_larger_than_the_free_memory_are_an_error_too() -> None:
+    with pytest.raises(EngineError, match=r"^0 MB free on cpu beside the weights"):
+        memory.cache_tokens(MODEL, choice(1), free_bytes=-(10**9), bytes_per_value=2, page=256)
 
 
 def test_a_container_s_limit_counts_and_its_page_cache_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
