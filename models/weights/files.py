@@ -68,8 +68,11 @@ def new_folder(final: Path, place: Path | None = None) -> Iterator[Path]:
     """A folder beside `final` that takes its name when the block ends well.
 
     When it does not, a folder of its own making goes; a given `place` stays, for the next try to go on from.
+    What a killed process made goes before the work: no other may be at it for the same `final`.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
+    for left in final.parent.glob(f".{final.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
     made = place or Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
         made.mkdir(exist_ok=True)

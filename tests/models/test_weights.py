@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -22,6 +25,13 @@ SOURCE = "pypi:tiny-weights==1.0#tiny_weights/model.gguf"
 CONTENT = b"GGUF" + os.urandom(99_996)
 CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.25)
 CONVERTER = {"gguf": "1.0"}
+KILLED = """
+import os, pathlib, signal, sys
+from models.weights import files
+with files.new_folder(pathlib.Path(sys.argv[1])) as folder:
+    (folder / "half.bin").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def described(content: bytes) -> File:
@@ -197,6 +207,14 @@ def test_a_conversion_that_fails_half_way_leaves_nothing(model: Manifest, source
     with pytest.raises(RuntimeError, match="the converter broke"):
         weights.derive(model, CHOICE, CONVERTER, fail)
     assert leftovers() == ["source"]
+
+
+def test_what_a_killed_conversion_left_is_removed_by_the_next(model: Manifest, source: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(weights.folder(SLUG, "openvino"))]
+    assert subprocess.run(command, cwd=manifest.PROJECT).returncode == -signal.SIGKILL
+    assert len(leftovers()) == 2
+    weights.derive(model, CHOICE, CONVERTER, convert)
+    assert sorted(leftovers()) == ["openvino", "source"]
 
 
 def test_a_full_disk_says_so_and_keeps_what_was_there(model: Manifest, made: Path) -> None:
