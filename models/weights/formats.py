@@ -118,7 +118,7 @@ def safetensors(path: Path) -> list[Tensor]:
     try:
         entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
         found = [Tensor(name, entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()]
-        spans = sorted(tuple(entry["data_offsets"]) for entry in entries.values())
+        spans = sorted((begin, end) for begin, end in (entry["data_offsets"] for entry in entries.values()))
         sizes = {name: entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in entries.items()}
         fits = all(sizes[tensor.name] * 8 == tensor.parameters * _BITS[tensor.dtype] for tensor in found)
         fits = fits and all(size >= 0 and isinstance(size, int) for tensor in found for size in tensor.shape)

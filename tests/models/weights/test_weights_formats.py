@@ -82,6 +82,7 @@ def tensor(*offsets: int, shape: tuple[object, ...] = (4,), dtype: str = "U8") -
         ({"a": tensor(0, 4, dtype="F32")}, 4),
         ({"a": tensor(0, 4, dtype="PICKLE")}, 4),
         ({"a": tensor(0)}, 4),
+        ({"a": tensor(0, 4, 4)}, 4),
         ({"a": [0, 4]}, 4),
         ([], 0),
         (b"", 0),
