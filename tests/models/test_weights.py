@@ -96,9 +96,10 @@ def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def flip_a_bit(path: Path) -> None:
+def flip_a_bit(path: Path, share: float = 0.5) -> None:
+    """At `share` of its length."""
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[int(len(content) * share)] ^= 1
     path.write_bytes(content)
 
 
@@ -132,8 +133,9 @@ def test_a_source_that_was_cut_short_says_how_many_bytes(model: Manifest, source
         weights.verify(model, "source", full=True)
 
 
-def test_one_changed_bit_is_found(model: Manifest, source: Path) -> None:
-    flip_a_bit(source)
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_one_changed_bit_is_found_in_the_header_too(model: Manifest, source: Path, share: float) -> None:
+    flip_a_bit(source, share)
     wanted = described(CONTENT).sha256
     with pytest.raises(WeightsError, match=f"model.gguf has sha256 [0-9a-f]{{64}}, expected {wanted}: rm -r"):
         weights.verify(model, "source", full=True)
