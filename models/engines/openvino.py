@@ -147,16 +147,15 @@ class OpenVino:
 
         Predictions need Python's lock several times before they are submitted, and a step holds it: those that were
         announced get a moment to come, and so do others that come together with one, so that they share their first
-        step.
+        step. One whose announcement was taken before, in an earlier step, uses up no other's.
         """
         is_idle = not self._running and not self._waiting
-        announced = 0
         with contextlib.suppress(queue.Empty):
-            announced += self._take(self._submitted.get(block=is_idle))
+            announced = max(0, self._take(self._submitted.get(block=is_idle)))
             until = time.monotonic() + _ARRIVAL_SECONDS
             while (left := until - time.monotonic()) > 0:
-                patience = left if announced > 0 else min(left, _GATHER_SECONDS)
-                announced += self._take(self._submitted.get(timeout=patience))
+                patience = left if announced else min(left, _GATHER_SECONDS)
+                announced = max(0, announced + self._take(self._submitted.get(timeout=patience)))
 
     def _take(self, arrived: Generation | None) -> int:
         """1 for an announcement (None), -1 for a generation, which now waits to be admitted."""

@@ -10,6 +10,7 @@ import torch
 
 from models import engines
 from models.engines import memory
+from models.engines import openvino as openvino_engine
 from models.engines.interface import Engine
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
@@ -108,6 +109,19 @@ def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monk
     long.cancel()
     tokens(long)
     assert passed <= 1
+
+
+def test_a_generation_that_nobody_announced_takes_no_other_s_moment(
+    openvino: OpenVino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_engine, "_ARRIVAL_SECONDS", 1)
+    monkeypatch.setattr(openvino_engine, "_GATHER_SECONDS", 0.1)
+    first = submitted(openvino, "Short", max_tokens=1)
+    openvino.announce()
+    time.sleep(0.3)
+    assert not first.has_begun
+    second = submitted(openvino, "Short too", max_tokens=1)
+    assert [len(tokens(generation)) for generation in (first, second)] == [1, 1]
 
 
 def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> None:
