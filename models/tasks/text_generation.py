@@ -190,10 +190,10 @@ def _checked_stop(request: Request) -> list[str]:
 
 
 def _checked_messages(messages: list[Any]) -> list[Message]:
-    """The conversation as it was sent.
+    """The conversation as it was sent; whether user and assistant take turns is left to the model's chat template.
 
     Raises:
-        InputError: it is not an alternation that a model can answer; names the message.
+        InputError: there is no message, or one is malformed or has a role that cannot stand there; says which.
     """
     if not messages:
         raise InputError("messages is empty: send at least one message with the role user")
