@@ -78,9 +78,8 @@ def start(manifest: Manifest) -> Engine:
         WeightsError: its weights are missing or not what they should be.
     """
     choice = choose(manifest)
-    print(
-        f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, the first of the manifest that can run"
-    )
+    why = "as ENGINE asks" if os.environ.get("ENGINE") else "the first of the manifest that can run"
+    print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, {why}")
     if manifest.weights.delivery == "fetched":
         ensure(manifest, choice, PlainLines())
     begun = time.monotonic()

@@ -19,6 +19,17 @@ from models.manifest import EngineChoice, Manifest
 from tests.models.engines.helpers import MODEL, choice_of, started, submitted, tokens
 
 
+@pytest.mark.parametrize(("asked", "why"), [("openvino", "as ENGINE asks"), ("", "the first of the manifest")])
+def test_the_log_says_why_an_engine_was_chosen(
+    asked: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENGINE", asked)
+    monkeypatch.setattr(engines, "_Verification", _out_of_memory)  # nothing is loaded
+    with pytest.raises(RuntimeError):
+        engines.start(MODEL)
+    assert f", {why}" in capsys.readouterr().out
+
+
 def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
     lengths = [1, 2, 5, 9, 14, 20, 27, 33]
     running = [submitted(engine, f"Number {length} is", max_tokens=length) for length in lengths]
