@@ -110,8 +110,9 @@ class Transformers:
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
-        if accepted is None:
-            del self._running[request_id]
+        # Asked again, as the batch may have failed since, and its thread have looked into the queue for the last time.
+        if accepted is None or self._manager.background_thread_status.can_accept_new_requests() is not None:
+            self._running.pop(request_id, None)
             generation.fail(RuntimeError("a failed batch is still being cleared away: try again"))
 
     def stop(self) -> None:
@@ -145,9 +146,13 @@ class Transformers:
             self._deliver(output)
 
     def _deliver(self, output: Any) -> None:
-        """Hand what is new in a request's output to its generation; called by the batching thread."""
+        """Hand what is new in a request's output to its generation; called by the batching thread.
+
+        A request that `submit` gave up may still have been in the queue: it is cancelled.
+        """
         running = self._running.get(output.request_id)
         if running is None:
+            self._cancel(output.request_id)
             return
         generation = running.generation
         token_ids = output.generated_tokens[running.sent :]
@@ -161,12 +166,17 @@ class Transformers:
             generation.put(token_ids[: -1 if ended else None])
         if output.is_finished():
             generation.finish("stop" if ended else "length")
-        elif generation.wanted:
-            return
-        else:
-            self._manager.cancel_request(output.request_id)
-        del self._running[output.request_id]
-        self._penalty.release(output.request_id)
+            self._forget(output.request_id)
+        elif not generation.wanted:
+            self._cancel(output.request_id)
+
+    def _cancel(self, request_id: str) -> None:
+        self._manager.cancel_request(request_id)
+        self._forget(request_id)
+
+    def _forget(self, request_id: str) -> None:
+        self._running.pop(request_id, None)
+        self._penalty.release(request_id)
 
     def _count_failure(self) -> None:
         """Once a batch, however many requests it had: a batch that fails ends its thread."""

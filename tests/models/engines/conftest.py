@@ -64,6 +64,14 @@ def transformers(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transfor
     engine.stop()
 
 
+@pytest.fixture
+def breakable(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformers]:
+    """One for a single test, which may make its batches fail."""
+    engine: Transformers = engines.module("transformers").start(*tiny)
+    yield engine
+    engine.stop()
+
+
 @pytest.fixture(params=["openvino", "transformers"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """One test on each engine."""

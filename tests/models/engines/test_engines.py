@@ -15,8 +15,9 @@ from models.engines.interface import Engine
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.errors import EngineError
-from models.manifest import EngineChoice, Manifest
+from models.manifest import EngineChoice
 from tests.models.engines.helpers import MODEL, choice_of, started, submitted, tokens
+from tests.server.live_server import eventually
 
 
 @pytest.mark.parametrize(("asked", "why"), [("openvino", "as ENGINE asks"), ("", "the first of the manifest")])
@@ -221,32 +222,52 @@ def test_an_engine_that_cannot_start_again_says_so() -> None:
 
 
 def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
-    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine: Transformers = engines.module("transformers").start(*tiny)
-    running = [submitted(engine, f"A long story {number}:", max_tokens=1500) for number in range(3)]
+    running = [submitted(breakable, f"A long story {number}:", max_tokens=1500) for number in range(3)]
     for generation in running:
         next(iter(generation))
     with monkeypatch.context() as broken:
-        broken.setattr(engine._model, "forward", _out_of_memory)
+        broken.setattr(breakable._model, "forward", _out_of_memory)
         for generation in running:
             with pytest.raises(EngineError, match="out of memory"):
                 tokens(generation)
-    assert engine.is_healthy()
-    assert len(tokens(submitted(engine, "Again", max_tokens=5))) == 5
-    engine.stop()
+    assert breakable.is_healthy()
+    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
 
 
 def test_a_batch_that_fails_after_a_failed_one_is_told(
-    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine: Transformers = engines.module("transformers").start(*tiny)
-    monkeypatch.setattr(engine._model, "forward", _out_of_memory)
+    monkeypatch.setattr(breakable._model, "forward", _out_of_memory)
     for healthy in (True, False):
         with pytest.raises(EngineError, match="out of memory"):
-            tokens(submitted(engine, "A story:"))
-        engine._manager._generation_thread.join()
-        assert engine.is_healthy() == healthy
+            tokens(submitted(breakable, "A story:"))
+        breakable._manager._generation_thread.join()
+        assert breakable.is_healthy() == healthy
+
+
+def test_a_generation_that_comes_while_a_batch_fails_is_told(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = breakable._manager
+    running, put = submitted(breakable, "A long story:", max_tokens=1500), manager.input_queue.put
+    next(iter(running))
+
+    def put_too_late(*arguments: object, **options: object) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(breakable._model, "forward", _out_of_memory)
+            manager._generation_thread.join()
+        put(*arguments, **options)
+
+    with monkeypatch.context() as late:
+        late.setattr(manager.input_queue, "put", put_too_late)
+        lost = submitted(breakable, "Another long story:", max_tokens=8000)
+    assert _running(breakable) == 0
+    with pytest.raises(EngineError, match="still being cleared away: try again"):
+        tokens(lost)
+    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
+    eventually(lambda: not manager.batch_processor.has_pending_requests(), "the lost one to leave the batch", 2)
 
 
 def test_the_end_of_the_text_is_told_from_the_length(openvino: OpenVino) -> None:
