@@ -96,6 +96,8 @@ class Transformers:
     def submit(self, generation: Generation) -> None:
         from models.engines import request_sampling
 
+        if not generation.wanted:  # cancelled already: its reader knows
+            return
         with self._lock:
             self._count += 1
             request_id = str(self._count)
@@ -142,8 +144,12 @@ class Transformers:
         return manager
 
     def _deliver_batch(self, outputs: list[Any]) -> None:
+        """Hand over what a step made, and cancel what is not wanted any more, be it waiting or in its prefill."""
         for output in outputs:
             self._deliver(output)
+        for request_id, running in self._running.copy().items():
+            if not running.generation.wanted:
+                self._cancel(request_id)
 
     def _deliver(self, output: Any) -> None:
         """Hand what is new in a request's output to its generation; called by the batching thread.
@@ -167,8 +173,6 @@ class Transformers:
         if output.is_finished():
             generation.finish("stop" if ended else "length")
             self._forget(output.request_id)
-        elif not generation.wanted:
-            self._cancel(output.request_id)
 
     def _cancel(self, request_id: str) -> None:
         self._manager.cancel_request(request_id)

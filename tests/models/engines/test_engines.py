@@ -11,12 +11,12 @@ import torch
 from models import engines
 from models.engines import memory
 from models.engines import openvino as openvino_engine
-from models.engines.interface import Engine
+from models.engines.interface import Engine, Generation
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.errors import EngineError
 from models.manifest import EngineChoice
-from tests.models.engines.helpers import MODEL, choice_of, started, submitted, tokens
+from tests.models.engines.helpers import MODEL, TEXT, choice_of, sampling, started, submitted, tokens
 from tests.server.live_server import eventually
 
 
@@ -156,6 +156,27 @@ def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
         return time.monotonic() - asked
 
     assert min(seconds_to_its_end() for _ in range(3)) < 0.1
+
+
+def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: Engine) -> None:
+    eventually(lambda: _running(engine) == 0, "what an earlier test cancelled to leave the batch")
+    generation = Generation(engine.encode(TEXT), sampling())
+    generation.cancel()
+    engine.submit(generation)
+    assert _running(engine) == 0
+    assert tokens(generation) == []
+    assert generation.finish_reason == "cancelled"
+
+
+def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(transformers: Transformers) -> None:
+    beside = submitted(transformers, "A long story:", max_tokens=1500)
+    next(iter(beside))
+    cancelled = started(transformers, transformers.encode(TEXT) * 4)  # four steps
+    cancelled.cancel()
+    eventually(lambda: _running(transformers) == 1, "the cancelled one to leave the batch")
+    assert not cancelled.has_begun
+    beside.cancel()
+    tokens(beside)
 
 
 def test_a_slow_reader_slows_nobody(engine: Engine) -> None:
