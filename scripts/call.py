@@ -55,7 +55,7 @@ def call(
     """Run a model on Replicate, on a Cog server, or in a local image."""
     if verify_webhook:
         return _verify(*verify_webhook)
-    _check(what, wait, no_wait, webhook)
+    _check(what, wait, no_wait, timeout, webhook)
     screen, began = Screen(is_quiet=quiet), time.monotonic()
     with places.opened(what, screen) as place:
         given, output, _ = document.parse(place.document)
@@ -73,7 +73,7 @@ def call(
     return 0 if prediction["status"] == "succeeded" else REFUSED
 
 
-def _check(what: str, wait: int | None, no_wait: bool, webhook: str) -> None:
+def _check(what: str, wait: int | None, no_wait: bool, timeout: int | None, webhook: str) -> None:
     if not what:
         raise UsageError(f"what is to run? Write {places.FORMS}")
     if wait and no_wait:
@@ -82,6 +82,8 @@ def _check(what: str, wait: int | None, no_wait: bool, webhook: str) -> None:
         raise UsageError("--no-wait: what was started for this call ends with it, so it must wait")
     if no_wait and what.startswith("http") and not webhook:
         raise UsageError("--no-wait: a Cog server keeps no predictions: give a --webhook to hear of it")
+    if no_wait and what.startswith("http") and timeout:
+        raise UsageError("--timeout: a Cog server has none, and whoever does not wait cannot cancel: leave out one")
 
 
 def _events(said: list[str]) -> tuple[str, ...]:

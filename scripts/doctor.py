@@ -93,7 +93,8 @@ def model_rows() -> list[Row]:
 def packages(name: str, file: str, engine: str, lack: State) -> Row:
     """Whether the packages that a requirements file pins are installed; `lack` is the state when one is not."""
     pins = re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / file).read_text(encoding="utf-8"), re.MULTILINE)
-    wrong = [f"{name} {pin} (has {_version(name) or 'none'})" for name, pin in pins if _version(name) != pin]
+    has = {name: _version(name) or "none" for name, _ in pins}
+    wrong = [f"{name} {pin} (has {has[name]})" for name, pin in pins if has[name].partition("+")[0] != pin]  # +cu128
     if not wrong:
         return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins))
     again = f"rm .venv/.{engine}; " if (PROJECT / ".venv" / f".{engine}").exists() else ""

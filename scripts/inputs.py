@@ -134,6 +134,7 @@ def _value(given: _Given, node: Node) -> Any:
     text = given.text()
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN and half characters cannot be sent
     except ValueError:
         value = text
     for kind in kinds:

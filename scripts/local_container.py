@@ -43,7 +43,10 @@ def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tu
             )
             try:
                 container.reload()
-                address = f"http://{HOST}:{container.ports[f'{PORT}/tcp'][0]['HostPort']}"
+                published = container.ports.get(f"{PORT}/tcp")
+                if not published:
+                    raise ServerError(f"the container of {image} ended at once: docker run --rm {image} shows why")
+                address = f"http://{HOST}:{published[0]['HostPort']}"
                 wait_until_ready(address, Alive(container))
                 yield address, container
             finally:

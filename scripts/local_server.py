@@ -90,7 +90,7 @@ class Process(Protocol):
 
 
 def wait_until_ready(address: str, process: Process | None = None) -> None:
-    """Return once the model is loaded; `process` is the server's, where it is one of ours.
+    """Return once the model is loaded; `process` is the server's, which must have answered already if it is not ours.
 
     Raises:
         ServerError: setup failed, with its reason, or the server ended.
@@ -101,12 +101,14 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
         while process is None or process.poll() is None:
             try:
                 health = client.get("/health-check").json()
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                if process is None:
+                    raise ServerError(f"the server at {address} answers no more ({error})") from error
                 time.sleep(0.02)
                 continue
-            if health["status"] == "SETUP_FAILED":
+            if health.get("status") == "SETUP_FAILED":
                 raise ServerError(_reason(health["setup"]["logs"]))
-            if health["status"] != "STARTING":
+            if health.get("status") != "STARTING":
                 return
             time.sleep(0.02)
     raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")

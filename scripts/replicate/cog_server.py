@@ -2,9 +2,10 @@
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from scripts.replicate.places import Order
 from scripts.replicate.screen import Screen
 
 _SECONDS_BETWEEN_TRIES = 0.2
+_SECONDS_OF_CANCELLING = 2
 
 
 class CogServer:
@@ -34,12 +36,15 @@ class CogServer:
             health = httpx.get(f"{self.address}/health-check", timeout=10)
             if health.status_code == 200 and "json" in health.headers.get("content-type", ""):
                 local_server.wait_until_ready(self.address)
-            answer = httpx.get(f"{self.address}/openapi.json", timeout=10)
+            self.document: dict[str, Any] = (
+                httpx.get(f"{self.address}/openapi.json", timeout=10).raise_for_status().json()
+            )
+        except (httpx.HTTPStatusError, json.JSONDecodeError) as error:
+            raise TemplateError(
+                f"{self.address} has no /openapi.json, so it is no Cog server that cog build made"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TemplateError(f"no Cog server answers at {self.address} ({error}): make serve starts one") from error
-        if answer.status_code != 200:
-            raise TemplateError(f"{self.address} has no /openapi.json, so it is no Cog server that cog build made")
-        self.document: dict[str, Any] = answer.json()
         self._streams = document.parse(self.document)[2]
 
     def to_uri(self, content: bytes, name: str) -> str:
@@ -59,7 +64,7 @@ class CogServer:
                         return {"id": id, "status": "aborted"}
                     screen.status("waiting for a free slot")
         except KeyboardInterrupt:
-            self._cancel(id)
+            self._cancel_for_good(id)
             screen.end_line()
             screen.warn(f"cancelled the prediction {id} on {self.address}")
             raise
@@ -88,7 +93,10 @@ class CogServer:
         import httpx
 
         url = f"{self.address}/predictions/{id}"
-        answer = httpx.put(url, json=order.body(), headers={"Prefer": "respond-async"}, timeout=60)
+        try:
+            answer = httpx.put(url, json=order.body(), headers={"Prefer": "respond-async"}, timeout=60)
+        except httpx.TransportError as error:
+            raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
         if answer.status_code != 202:
             raise TemplateError(refusal(answer.status_code, answer.content))
         return {"id": id, "status": "starting"}
@@ -110,11 +118,20 @@ class CogServer:
         finally:
             has_ended.set()
 
-    def _cancel(self, id: str) -> None:
+    def _cancel_for_good(self, id: str) -> None:
+        """Cancel until the server knows of no such prediction: it can lose a cancel that comes while one starts."""
+        deadline = time.monotonic() + _SECONDS_OF_CANCELLING
+        while self._cancel(id) and time.monotonic() < deadline:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+
+    def _cancel(self, id: str) -> bool:
+        """Whether the server still had it."""
         import httpx
 
-        with suppress(httpx.HTTPError):  # it ends with the connection too
-            httpx.post(f"{self.address}/predictions/{id}/cancel", timeout=10)
+        try:
+            return httpx.post(f"{self.address}/predictions/{id}/cancel", timeout=10).status_code == 200
+        except httpx.HTTPError:  # it ends with the connection too
+            return False
 
 
 def refusal(status: int, body: bytes) -> str:

@@ -4,8 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,7 @@ def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_p
         (["prompt=a", "image=@/nowhere.png"], "image=@/nowhere.png: cannot read the file"),
         (["prompt=a", "--webhook-events", "end"], "--webhook-events end: there are start, output, logs, completed"),
         (["prompt=a", "--no-wait"], "--no-wait: a Cog server keeps no predictions: give a --webhook"),
+        (["prompt=a", "--no-wait", "--webhook", "http://127.0.0.1:9", "--timeout", "5"], "--timeout: a Cog server has"),
         (["prompt=a", "--wait", "61"], "Invalid value for '--wait'"),
     ],
 )
@@ -156,6 +159,33 @@ def test_what_cannot_be_meant_is_2(
 ) -> None:
     assert call.main([painter, *pairs]) == 2
     assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("text/html", b"<html>"), ("application/json", b'{"ok": true}'), ("application/json", b"{")]
+)
+def test_a_server_that_is_no_cog_server_is_said_in_one_line(
+    kind: str, body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert call.main([f"http://127.0.0.1:{server.server_address[1]}", "prompt=a"]) == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "Cog" in said
 
 
 @pytest.mark.parametrize("what", ["", "what", "deployment:x", "acme/x:y/z", "image"])

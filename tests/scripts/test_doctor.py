@@ -8,23 +8,25 @@ from pathlib import Path
 import pytest
 
 from models import manifest
+from scripts import doctor
 from scripts.weights import ensure
 
 PROJECT = Path(__file__).parents[2]
+MODEL = manifest.selected()
+CHOICE = MODEL.engine_on("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def weights_are_made() -> None:
     """What the first `make predict` leaves on a machine without a GPU."""
-    model = manifest.load("smollm2-135m-instruct")
-    ensure(model, model.engine_on("cpu"))
+    ensure(MODEL, CHOICE)
 
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "scripts.doctor"],
         cwd=PROJECT,
-        env=os.environ | {"ENGINE": "openvino"} | environment,
+        env=os.environ | {"ENGINE": CHOICE.engine} | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -62,7 +64,7 @@ def test_a_machine_that_can_predict_is_told_so_with_versions_and_weights() -> No
     table = rows(ran)
     assert (ran.returncode, ran.stderr) == (0, "make predict can run\n"), ran.stdout
     assert table["Python"] == f"ok: {sys.version.split()[0]}"
-    assert table["model and engine"] == "ok: smollm2-135m-instruct, openvino on cpu in float16"
+    assert table["model and engine"] == f"ok: {MODEL.slug}, {CHOICE.engine} on cpu in {CHOICE.dtype}"
     assert "typer " in table["packages, scripts"]
     assert "openvino-genai " in table["packages, openvino"]
     assert "transformers " in table["packages, transformers"]
@@ -102,6 +104,13 @@ def test_only_the_version_of_cog_that_the_schemas_are_made_for_is_ok(tools: Path
     assert rows(run(PATH=str(tools)))["cog command"].startswith(row)
 
 
+def test_a_local_version_of_a_package_is_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: f"{installed(name)}+cu128")
+    row = doctor.packages("transformers", "requirements/text_generation.txt", "transformers", "problem")
+    assert row.state == "ok", row
+
+
 def test_a_gpu_is_told_with_its_driver_and_the_version_of_torch(tools: Path) -> None:
     write_tool(tools, "nvidia-smi", "NVIDIA T4, 16384 MiB, 550.1")
     assert rows(run(PATH=str(tools)))["GPU and CUDA"].startswith("ok: NVIDIA T4, 16384 MiB, 550.1; torch ")
@@ -118,8 +127,8 @@ def test_missing_weights_are_a_problem_that_make_weights_mends(tmp_path: Path) -
 
 
 def test_weights_that_were_cut_short_are_a_problem(tmp_path: Path) -> None:
-    whole = PROJECT / "weights" / "smollm2-135m-instruct" / "openvino"
-    place = tmp_path / "smollm2-135m-instruct" / "openvino"
+    whole = PROJECT / "weights" / MODEL.slug / "openvino"
+    place = tmp_path / MODEL.slug / "openvino"
     place.mkdir(parents=True)
     for path in whole.iterdir():
         (place / path.name).symlink_to(path)
