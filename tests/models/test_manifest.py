@@ -12,7 +12,7 @@ from models import manifest
 from models.errors import ManifestError
 from models.manifest import Expectation
 
-DEFAULT = "smollm2-135m-instruct"
+DEFAULT = manifest.selected().slug
 REAL = manifest.path_of(DEFAULT).read_text(encoding="utf-8")
 
 
@@ -120,8 +120,9 @@ def test_a_file_that_is_not_utf8_text_names_the_file(catalog: Callable[[str, Any
 
 
 def test_an_unknown_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MODEL", "smollm2-135m")
-    with pytest.raises(ManifestError, match=rf"no model 'smollm2-135m' \(did you mean {DEFAULT}\?\).*set MODEL"):
+    nearly = DEFAULT[:-1]
+    monkeypatch.setenv("MODEL", nearly)
+    with pytest.raises(ManifestError, match=rf"no model '{nearly}' \(did you mean {DEFAULT}\?\).*set MODEL"):
         manifest.selected()
 
 

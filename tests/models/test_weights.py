@@ -52,7 +52,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     monkeypatch.setattr(weights, "PROJECT", tmp_path)
     monkeypatch.setattr(lock, "CATALOG", tmp_path / "catalog")
     monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
-    model = manifest.load("smollm2-135m-instruct").model_copy(update={"weights": Weights(source=SOURCE)})
+    model = manifest.selected().model_copy(update={"weights": Weights(source=SOURCE)})
     model._slug = SLUG
     (tmp_path / "catalog" / SLUG).mkdir(parents=True)
     write_lock(tmp_path, CONTENT)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from models import manifest
 from tests.models.weights.project import PROJECT, SLUG, Project, safetensors
 from tests.services.http import Fault
 from tests.services.hub import Hub
@@ -21,7 +22,7 @@ SHARDS = {
     f"model-0000{number}-of-00002.safetensors": safetensors(1_000_000, {f"layer.{number}": SHAPE}) for number in (1, 2)
 }
 FILES = {"config.json": b"{}", **SHARDS}
-MODEL = "smollm2-135m-instruct"
+MODEL = manifest.selected().slug
 
 
 @pytest.fixture

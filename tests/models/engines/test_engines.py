@@ -96,9 +96,9 @@ def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) 
     long = submitted(engine, "A long story about the sea:", max_tokens=400)
     next(iter(long))
     assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
-    assert long.finish_reason is None
     long.cancel()
     tokens(long)
+    assert long.finish_reason == "cancelled"  # it had not come to its end
 
 
 def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,14 +158,14 @@ def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
     assert min(seconds_to_its_end() for _ in range(3)) < 0.1
 
 
-def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: Engine) -> None:
-    eventually(lambda: _running(engine) == 0, "what an earlier test cancelled to leave the batch")
-    generation = Generation(engine.encode(TEXT), sampling())
+def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: OpenVino | Transformers) -> None:
+    generation, begun = Generation(engine.encode(TEXT), sampling()), engine._count
     generation.cancel()
     engine.submit(generation)
-    assert _running(engine) == 0
     assert tokens(generation) == []
     assert generation.finish_reason == "cancelled"
+    tokens(submitted(engine, "Another", max_tokens=1))
+    assert engine._count == begun + 1
 
 
 def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(transformers: Transformers) -> None:
@@ -275,6 +275,7 @@ def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
             with pytest.raises(EngineError, match="out of memory"):
                 tokens(generation)
     assert breakable.is_healthy()
+    breakable._manager._generation_thread.join()
     assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
 
 

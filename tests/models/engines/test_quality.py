@@ -30,6 +30,7 @@ def scores(model: Any, token_ids: list[int]) -> tuple[float, list[int]]:
 
 @pytest.fixture(scope="module")
 def token_ids() -> list[int]:
+    ensure(MODEL, choice_of(MODEL, "transformers"))
     tokenizer = transformers.AutoTokenizer.from_pretrained(weights.folder(MODEL.slug, "transformers"))
     token_ids: list[int] = tokenizer.encode(TEXT, add_special_tokens=False)
     assert len(token_ids) >= 2000

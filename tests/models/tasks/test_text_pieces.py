@@ -41,7 +41,7 @@ def pieces_of(decode: Callable[[Sequence[int]], str], steps: Iterator[Sequence[i
 @pytest.fixture(scope="module")
 def tokenizer() -> tuple[Callable[[str], list[int]], Callable[[Sequence[int]], str]]:
     """Encode and decode of the default model's real tokenizer."""
-    model = manifest.load("smollm2-135m-instruct")
+    model = manifest.selected()
     ensure(model, model.engine_on("cpu"))
     import openvino_genai
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from models import manifest
+
 PROJECT = Path(__file__).parents[3]
 SLUG = "tiny"
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -60,9 +62,9 @@ class Project:
 
     def model(self, source: str, *patterns: str) -> None:
         """Write the manifest: the default model's, with these weights."""
-        manifest = yaml.safe_load((PROJECT / "models/catalog/smollm2-135m-instruct/model.yaml").read_text())
-        manifest["weights"] = {"source": source, **({"files": list(patterns)} if patterns else {})}
-        self.lock.with_name("model.yaml").write_text(yaml.safe_dump(manifest))
+        content = yaml.safe_load(manifest.path_of(manifest.selected().slug).read_text())
+        content["weights"] = {"source": source, **({"files": list(patterns)} if patterns else {})}
+        self.lock.with_name("model.yaml").write_text(yaml.safe_dump(content))
 
     def command(self, name: str, *arguments: str) -> list[str]:
         return [sys.executable, "-c", DRIVER, json.dumps(self.settings), f"scripts.{name}", *arguments]

@@ -114,6 +114,7 @@ def test_two_processes_do_the_work_once(hub: Hub, project: Project, weights: Pat
 
 
 def test_when_the_one_that_works_is_killed_the_other_goes_on(hub: Hub, project: Project, weights: Path) -> None:
+    hub.faults[0].rate = 1_000_000  # so that it is still at work when the other comes
     first = project.start("weights")
     while not sent(hub):
         time.sleep(0.01)
