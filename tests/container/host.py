@@ -15,6 +15,7 @@ import docker
 import httpx
 import pytest
 
+from models import manifest
 from models.weights import PROJECT
 
 
@@ -56,10 +57,11 @@ def joined(output: str) -> str:
 
 
 def images_of_tests(engine: docker.DockerClient) -> set[str]:
-    """The engine's images that have a test's name (template, acme/...), and those that lost theirs to a newer build."""
+    """The engine's images that have a test's or the model's name, or lost theirs to a newer build."""
     found = engine.api.images()
     names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
-    of_tests = {name for name in names if re.match(r"([^/]+/)?(template|acme/[^/]+)[:@]", name)}
+    own = rf"([^/]+/)?(template|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
+    of_tests = {name for name in names if re.match(own, name)}
     return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
 
 

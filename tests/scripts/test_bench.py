@@ -10,6 +10,7 @@ from models import manifest, weights
 from scripts import bench, render
 from scripts.benchmark import load, report
 from scripts.command import UsageError
+from scripts.weights import ensure
 
 MODEL = manifest.selected()
 
@@ -35,6 +36,7 @@ def receipt(server: float, baseline: float) -> report.Receipt:
 
 def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
     prompts = load.prompts()
+    ensure(MODEL, MODEL.engine_on("cpu"))
     tokenizer = openvino_genai.Tokenizer(str(weights.folder(MODEL.slug, "openvino")))
     token_ids = [tokenizer.encode(prompt, add_special_tokens=False).input_ids.data[0].tolist() for prompt in prompts]
     assert {len(of_one) for of_one in token_ids} == {32}

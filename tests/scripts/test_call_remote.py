@@ -16,6 +16,7 @@ from scripts import call, schema
 from tests.scripts.contracts import cog
 from tests.scripts.scripted_replicate import ScriptedReplicate
 from tests.scripts.test_call_outputs import png, uri
+from tests.server.live_server import eventually
 from tests.services.replicate_client import client_of
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
@@ -74,8 +75,20 @@ def posts(service: ScriptedReplicate) -> list[str]:
 def test_text_streams_and_logs_and_progress_go_to_standard_error(
     service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.script = writes("The sea", " is\nsalty\u2028not", "\x85 sweet", logs="loaded\n")
+    def is_read() -> bool:
+        return any(request.path.startswith("/streaming/") for request in service.requests)
+
+    def script(prediction: Prediction) -> None:
+        prediction.start()
+        prediction.add_logs("loaded\n")
+        eventually(is_read, "its stream to be read")
+        for piece in ("The sea", " is\nsalty\u2028not", "\x85 sweet"):
+            prediction.add_output(piece)
+        prediction.end("succeeded", metrics={"predict_time": 2.0})
+
+    service.script = script
     assert call.main(["acme/writer", "prompt=Why?"]) == 0
+    assert is_read()
     output, errors = capsys.readouterr()
     assert output == "The sea is\nsalty\u2028not\x85 sweet\n"
     assert "loaded\n" in errors

@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 
 from models import manifest
+from scripts import schema
 from scripts.release import delivery, ledger
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship
 from scripts.release.target import parse
+from scripts.replicate import client as replicate_api
+from tests.scripts.scripted_replicate import ScriptedReplicate
+from tests.server.live_server import eventually
+from tests.services.replicate_prediction import Prediction
 
 MODEL = manifest.selected()
 PUSHED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -37,3 +42,19 @@ def test_what_arrived_at_docker_hub_is_known_by_its_digest(monkeypatch: pytest.M
 def test_another_image_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"holds .*, which is not what was pushed: who else pushes there"):
         delivery.push(a_ship(monkeypatch, tmp_path, OTHER))
+
+
+@pytest.mark.parametrize("status", ["aborted", "canceled", "failed"])
+def test_an_example_that_replicate_ends_is_refused(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedReplicate() as service:
+        monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)
+        (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
+
+        def script(prediction: Prediction) -> None:
+            eventually(lambda: len(service.requests) > 1, "its creation to be answered")
+            prediction.end(status)  # type: ignore[arg-type]
+
+        service.script = script
+        with pytest.raises(Refused, match=rf"example '{MODEL.examples[0].name}' {status} in staging: no reason given"):
+            delivery.run_example(replicate_api.connect(), MODEL.examples[0], version.id)

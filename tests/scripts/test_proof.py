@@ -43,7 +43,11 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
         options_of.append(options)
         server = HTTPServer(("127.0.0.1", 0), DiesOfPredictions)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", None
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", None
+        finally:
+            server.shutdown()
+            server.server_close()
 
     monkeypatch.setattr(local_container, "running", running)
     monkeypatch.setattr(proof, "adopt", lambda ship: {})
