@@ -1,5 +1,6 @@
 """The benchmark: what it counts, how it judges, and what it writes."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -125,7 +126,13 @@ def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
     assert "the baseline" in (tmp_path / "chart.svg").read_text() or (tmp_path / "chart.svg").stat().st_size > 5000
 
 
-def test_rendering_replaces_only_what_stands_between_the_markers() -> None:
+def test_rendering_replaces_only_what_stands_between_the_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "PROJECT", tmp_path)
+    target = tmp_path / render.BENCHMARKS / MODEL.slug / "a-machine.json"
+    target.parent.mkdir(parents=True)
+    target.write_text(json.dumps(receipt(90, 30)))
     before, after = "# Title\n<!-- benchmark -->\nold\n", "<!-- end of benchmark -->\nrest\n"
     rendered = render.with_benchmark(before + after, MODEL)
     assert rendered.startswith("# Title\n<!-- benchmark -->\nMeasured on ")
