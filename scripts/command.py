@@ -4,6 +4,7 @@ import functools
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from models.errors import TemplateError
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class UsageError(TemplateError):
@@ -19,9 +21,9 @@ class UsageError(TemplateError):
 
 def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         return int(typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0)
     except TemplateError as error:
@@ -34,6 +36,16 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     except typer.Abort:
         print("\ncancelled", file=sys.stderr)
         return CANCELLED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The first signal is a KeyboardInterrupt; what comes while that is handled is ignored, such as make's own copy."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:

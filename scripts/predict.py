@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from models import engines, manifest
 from scripts import command, inputs, local_server, schema, weights
 
 _CANCEL_SECONDS = 2
+_SAME_SIGNAL_SECONDS = 0.5
 
 
 def main(argv: list[str]) -> int:
@@ -66,10 +68,13 @@ def _predict(address: str, process: subprocess.Popen[bytes], given: dict[str, An
 
 @contextmanager
 def _cancelling(url: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM cancel the prediction and let its stream end; a second one, or no end in time, interrupts."""
+    """Ctrl-C and SIGTERM cancel the prediction and let its stream end; a later one, or no end in time, interrupts.
+
+    What comes at once after the first is the same: make sends a signal that its whole group got on to what it runs.
+    """
     import httpx
 
-    asked, ended = threading.Event(), threading.Event()
+    asked, ended = float("inf"), threading.Event()
 
     def cancel() -> None:
         with suppress(httpx.HTTPError):  # the server may have ended before it could answer
@@ -78,10 +83,12 @@ def _cancelling(url: str) -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGINT)
 
     def interrupted(number: int, frame: object) -> None:
-        if asked.is_set():
+        nonlocal asked
+        if time.monotonic() > asked + _SAME_SIGNAL_SECONDS:
             raise KeyboardInterrupt
-        asked.set()
-        threading.Thread(target=cancel, daemon=True).start()
+        if asked == float("inf"):
+            asked = time.monotonic()
+            threading.Thread(target=cancel, daemon=True).start()
 
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

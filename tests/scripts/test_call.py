@@ -74,14 +74,6 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         local_server.stop(process)
 
 
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """A command decides what SIGTERM does: give it back to pytest."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts the command in a process of its own, which does not outlive the test."""

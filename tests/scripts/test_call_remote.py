@@ -36,7 +36,6 @@ IMAGE = cog(
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    before = signal.getsignal(signal.SIGTERM)
     with ScriptedReplicate() as started:
         monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
@@ -44,7 +43,6 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
         started.add_model("acme/writer", TEXT, TEXT)
         started.add_model("acme/painter", IMAGE)
         yield started
-    signal.signal(signal.SIGTERM, before)
 
 
 def writes(*pieces: str, logs: str = "", **metrics: Any) -> Any:

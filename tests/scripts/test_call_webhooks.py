@@ -1,7 +1,6 @@
 """python -m scripts.call --verify-webhook: whether a webhook that was kept is from Replicate."""
 
 import json
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +14,10 @@ from tests.services.replicate_webhooks import signature
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    before = signal.getsignal(signal.SIGTERM)
     with ScriptedReplicate() as started:
         monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
         yield started
-    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_webhook_is_checked(

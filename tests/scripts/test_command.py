@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +15,6 @@ from scripts import command
 from scripts.command import UsageError
 
 PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """`run` decides what SIGTERM does: give it back to pytest."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -83,14 +75,21 @@ def test_cancelled_is_130(error: BaseException, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "\ncancelled\n"
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_a_real_signal_ends_a_real_process_with_130(name: signal.Signals) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_signal_ends_a_real_process_with_130_and_a_second_does_not_disturb_its_end(
+    first: signal.Signals,
+) -> None:
     code = """
 import sys, time
 from scripts import command
 def wait() -> None:
     print("waiting", flush=True)
-    time.sleep(30)
+    try:
+        time.sleep(30)
+    finally:
+        print("cleaning up", flush=True)
+        time.sleep(0.5)
+        print("clean", flush=True)
 sys.exit(command.run(wait, [], "scripts.wait"))
 """
     process = subprocess.Popen(
@@ -98,9 +97,17 @@ sys.exit(command.run(wait, [], "scripts.wait"))
     )
     assert process.stdout
     assert process.stdout.readline() == "waiting\n"
-    process.send_signal(name)
-    _, errors = process.communicate(timeout=10)
-    assert (process.returncode, errors) == (130, "\ncancelled\n")
+    process.send_signal(first)
+    assert process.stdout.readline() == "cleaning up\n"
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors) == (130, "clean\n", "\ncancelled\n")
+
+
+def test_what_signals_did_before_they_do_again() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    assert command.run(raising(KeyboardInterrupt()), [], "scripts.cancel") == 130
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_a_mistake_of_the_programmer_keeps_its_traceback() -> None:

@@ -1,7 +1,6 @@
 """python -m scripts.status against the local Replicate's HTTP: what is live where, and how predictions went."""
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +18,12 @@ DOCUMENT = cog({})
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    before = signal.getsignal(signal.SIGTERM)
     with ScriptedReplicate() as started:
         monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
         started.add_model("acme/writer", *[DOCUMENT] * 12)
         started.add_model("acme/painter", DOCUMENT, visibility="public")
         yield started
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
