@@ -232,7 +232,7 @@ def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
 
 
 def _print(receipt: report.Receipt, counts: list[int]) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table("tokens a second", *[f"{count} streams" for count in counts], "start", "peak memory")
     for name, measured in receipt["subjects"].items():
         rates = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
