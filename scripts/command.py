@@ -3,7 +3,8 @@
 import functools
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -23,22 +24,32 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    with signals_to(_interrupt):
+        try:
+            return int(
+                typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0
+            )
+        except TemplateError as error:
+            print(error, file=sys.stderr)
+            return WRONG_USAGE if isinstance(error, UsageError) else REFUSED
+        except typer.TyperException as error:
+            message = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+            print(f"{message.rstrip('.')}: see python -m {name} --help", file=sys.stderr)
+            return WRONG_USAGE
+        except typer.Abort:
+            print("\ncancelled", file=sys.stderr)
+            return CANCELLED
+
+
+@contextmanager
+def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to `handler` until the block ends."""
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
-        return int(typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0)
-    except TemplateError as error:
-        print(error, file=sys.stderr)
-        return WRONG_USAGE if isinstance(error, UsageError) else REFUSED
-    except typer.TyperException as error:
-        message = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
-        print(f"{message.rstrip('.')}: see python -m {name} --help", file=sys.stderr)
-        return WRONG_USAGE
-    except typer.Abort:
-        print("\ncancelled", file=sys.stderr)
-        return CANCELLED
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -90,13 +90,11 @@ def _cancelling(url: str) -> Iterator[None]:
             asked = time.monotonic()
             threading.Thread(target=cancel, daemon=True).start()
 
-    handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        ended.set()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with command.signals_to(interrupted):
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 def _follow(events: Any) -> int:
