@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -100,28 +101,26 @@ def _client(address: str, choices: random.Random, until: float, outcomes: "Count
     prompts = load.prompts()
     with httpx.Client(base_url=address, timeout=120) as client:
         while time.monotonic() < until:
-            if choices.random() < 0.1:
-                outcomes[_send_bad(client, choices)] += 1
-                continue
-            inputs = load.inputs_of(choices.choice(prompts)) | {
-                "max_tokens": choices.choice([1, 5, 20, 60, 150, 300]),
-                "temperature": choices.choice([0, 0.7, 1.5]),
-                "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
-            }
+            is_bad = choices.random() < 0.1
             try:
-                outcome = _stream(client, inputs, choices)
+                outcome = _send_bad(client, choices) if is_bad else _stream(client, _inputs(prompts, choices), choices)
             except httpx.HTTPError as error:
                 outcome = f"LOST: {type(error).__name__}"
             outcomes[outcome] += 1
-            if outcome == "full: 409":
+            if outcome == "full: 409" and not is_bad:
                 time.sleep(choices.uniform(0.05, 0.2))
 
 
+def _inputs(prompts: Sequence[str], choices: random.Random) -> dict[str, Any]:
+    return load.inputs_of(choices.choice(prompts)) | {
+        "max_tokens": choices.choice([1, 5, 20, 60, 150, 300]),
+        "temperature": choices.choice([0, 0.7, 1.5]),
+        "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
+    }
+
+
 def _send_bad(client: httpx.Client, choices: random.Random) -> str:
-    try:
-        response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
-    except httpx.HTTPError as error:
-        return f"LOST: {type(error).__name__}"
+    response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
     if response.status_code == 409:
         return "full: 409"
     refused = response.status_code == 422 or response.json().get("status") == "failed"

@@ -32,7 +32,7 @@ def promote(ship: Ship, why: str = "") -> str:
     ship.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
-        copy(ship, ship.digest)
+        _put(ship, ship.digest)
         for deployment in ship.model.deployments if ship.target.is_replicate else []:
             _move(ship, deployment, moved, before)
     except TemplateError as error:
@@ -103,13 +103,18 @@ def earlier(ship: Ship) -> Entry:
     raise Refused(f"{said} at {to}: make releases shows what was")
 
 
-def copy(ship: Ship, digest: str) -> None:
-    """Give production the very image of a digest that staging holds; the registry must then say the same digest.
+def _restore(ship: Ship, digest: str) -> None:
+    """Give production the image of a digest again."""
+    persistently(partial(_pull, ship, digest))
+    _put(ship, digest)
+
+
+def _put(ship: Ship, digest: str) -> None:
+    """Give production the very image of a digest that was pulled; the registry must then say the same digest.
 
     Raises:
-        Refused: it cannot be pulled or pushed, or arrives as another digest.
+        Refused: it cannot be pushed, or arrives as another digest.
     """
-    persistently(partial(_pull, ship, digest))
     persistently(partial(_send, ship))
     there = persistently(partial(arrived, f"{ship.target.production}:latest"))
     if there != digest:
@@ -190,7 +195,7 @@ def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> 
         (stuck if failed else undone).append(f"{deployment} to {version[:12]}")
         ship.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
     if before and before.digest != ship.digest:
-        failed = _tried(partial(copy, ship, before.digest))
+        failed = _tried(partial(_restore, ship, before.digest))
         (stuck if failed else undone).append(f"{ship.target.production} to {before.digest[:19]}")
     if not before:
         undone.append(f"{ship.target.production} to nothing else, since nothing was live before")
