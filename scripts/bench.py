@@ -28,7 +28,7 @@ from rich.table import Table
 
 from models import engines, manifest
 from models.errors import TemplateError
-from models.manifest import Device, EngineChoice, Manifest
+from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command, image, weights
 from scripts.benchmark import load, loading, report, subjects
@@ -112,7 +112,7 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
         "baseline": partial(subjects.baseline, model),
         "engine": partial(subjects.bare_engine, model, choice),
         "server": partial(subjects.local, model),
-        "container": partial(subjects.container, tag, choice.device),
+        "container": partial(subjects.container, tag),
         "url": partial(subjects.served, url),
     }
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
@@ -130,14 +130,14 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
     return {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
-        "deliveries": _deliveries(model, tag, choice.device) if "container" in wanted else {},
+        "deliveries": _deliveries(model, tag) if "container" in wanted else {},
     }
 
 
-def _deliveries(model: Manifest, tag: str, device: Device) -> dict[str, float]:
+def _deliveries(model: Manifest, tag: str) -> dict[str, float]:
     """A container's start by how its weights come; what goes wrong there does not spoil what was measured before."""
     try:
-        return loading.deliveries(model, tag, device)
+        return loading.deliveries(model, tag)
     except TemplateError as error:
         print(f"how long fetched weights take is not measured: {error}", file=sys.stderr)
         return {}

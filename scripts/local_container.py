@@ -38,7 +38,7 @@ def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tu
                 detach=True,
                 labels={LABEL: f"{socket.gethostname()}/{os.getpid()}"},
                 ports={f"{PORT}/tcp": (HOST, None)},
-                device_requests=_gpus(client, image),
+                device_requests=gpus(client, image),
                 **options or {},
             )
             try:
@@ -78,7 +78,7 @@ def memory_peak(container: Any) -> int:
     return int(output) if code == 0 and output.strip().isdigit() else 0
 
 
-def _gpus(client: Any, image: str) -> list[Any]:
+def gpus(client: Any, image: str) -> list[Any]:
     """What docker is asked for, for an image that cog built with `gpu: true`, where this machine has a GPU."""
     import docker
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models import engines, manifest, weights
-from models.manifest import Device, Manifest
+from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts.benchmark import subjects
 
@@ -70,16 +70,16 @@ def measured(model: Manifest, engine: str) -> dict[str, Any]:
     return found
 
 
-def deliveries(model: Manifest, image: str, device: Device) -> dict[str, float]:
+def deliveries(model: Manifest, image: str) -> dict[str, float]:
     """Seconds from `docker run` to the first token, by how the weights come; a container cannot fetch local files."""
     seconds = {}
     if model.weights.delivery == "baked":
-        with subjects.container(image, device) as baked:
+        with subjects.container(image) as baked:
             seconds["baked"] = baked.start_seconds
     if not model.weights.source.startswith("file:"):
         with subjects.fetching(model) as options:
             for state in ("fetched, into an empty folder", "fetched, the folder filled"):
-                with subjects.container(image, device, **options) as fetched:
+                with subjects.container(image, **options) as fetched:
                     seconds[state] = fetched.start_seconds
     return {state: round(one, 1) for state, one in seconds.items()}
 

@@ -15,7 +15,7 @@ import psutil
 import yaml
 
 from models import engines
-from models.manifest import Device, EngineChoice, Manifest, path_of
+from models.manifest import EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts import docker_engine, local_container, local_server, schema
 from scripts.benchmark import load
@@ -126,14 +126,12 @@ def baseline(model: Manifest) -> Iterator[Subject]:
 
 
 @contextmanager
-def container(image: str, device: Device, **options: Any) -> Iterator[Subject]:
-    """A container of `image`, with the GPU where the device is cuda; `options`: more of docker's for running it."""
-    import docker
-
+def container(image: str, **options: Any) -> Iterator[Subject]:
+    """A container of `image`, with the GPU where it was built for one; `options`: more of docker's for running it."""
     port, started = local_server.free_port(), time.monotonic()
-    gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])] if device == "cuda" else []
     options["environment"] = {**options.get("environment", {}), "PORT": str(port)}
     with docker_engine.connected() as client:
+        gpus = local_container.gpus(client, image)
         running = client.containers.run(image, detach=True, network_mode="host", device_requests=gpus, **options)
         try:
             address = f"http://{local_server.HOST}:{port}"

@@ -20,6 +20,6 @@ def test_only_an_image_that_was_built_for_a_gpu_is_given_one(
     config: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "has_cuda_device", lambda: True)
-    assert len(local_container._gpus(client_with(config), "image")) == number
+    assert len(local_container.gpus(client_with(config), "image")) == number
     monkeypatch.setattr(engines, "has_cuda_device", lambda: False)
-    assert local_container._gpus(client_with(config), "image") == []
+    assert local_container.gpus(client_with(config), "image") == []
