@@ -70,7 +70,7 @@ def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: F
     fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
     second = pushed_layers(fork)
     assert 0 < sum(not_in(first, second)) < 1e6
-    fork.change(f"models/catalog/{fork.slug}/model.yaml", "title: SmolLM2 135M Instruct", "title: A better name")
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", f"title: {model.title}", "title: A better name")
     first, second = second, pushed_layers(fork)
     assert 0 < sum(not_in(first, second)) < 1e6
 

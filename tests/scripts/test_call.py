@@ -4,10 +4,8 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 from models.weights import PROJECT
 from scripts import call, local_server, schema
+from tests.services.canned import answering
 from tests.services.replicate_client import Receiver
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -159,23 +158,8 @@ def test_what_cannot_be_meant_is_2(
 def test_a_server_that_is_no_cog_server_is_said_in_one_line(
     kind: str, body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        assert call.main([f"http://127.0.0.1:{server.server_address[1]}", "prompt=a"]) == 1
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answering(200, body, kind) as address:
+        assert call.main([address, "prompt=a"]) == 1
     (said,) = capsys.readouterr().err.splitlines()
     assert "Cog" in said
 
