@@ -57,7 +57,8 @@ weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed
 	@$(PY) scripts.weights_info
 
 test: .venv/.dev ## every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
-	@$(PY) pytest
+	@$(PY) pytest -m "not container" --numprocesses 2 --dist loadfile
+	@$(PY) pytest -m container # one after the other: they share Docker's images and the registry's ports
 
 check: .venv/.dev ## lint, types, and whether the rendered files are current
 	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.render --check
