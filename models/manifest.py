@@ -1,18 +1,15 @@
-"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered.
+"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered."""
 
-An unknown key is an error that names the file, the key and the nearest known key.
-"""
-
-import difflib
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from models import strict
 from models.errors import ManifestError
+from models.strict import Strict
 
 PROJECT = Path(__file__).parents[1]
 CATALOG = PROJECT / "models" / "catalog"
@@ -26,12 +23,6 @@ _SOURCES = (
     r"file:.+",
     r"pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*",
 )
-
-
-class Strict(BaseModel):
-    """A section of the manifest: every key is known, and nothing changes after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class License(Strict):
@@ -216,34 +207,7 @@ def load(slug: str) -> Manifest:
     """
     path = path_of(slug)
     if not path.is_file():
-        raise ManifestError(f"there is no model {slug!r}{_suggestion(slug, slugs())}: make {path}, or set MODEL")
-    try:
-        manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ManifestError("\n".join(_explain(path, problem) for problem in error.errors())) from error
+        raise ManifestError(f"there is no model {slug!r}{strict.suggestion(slug, slugs())}: make {path}, or set MODEL")
+    manifest = strict.read(path, Manifest, ManifestError)
     manifest._slug = slug
     return manifest
-
-
-def _explain(path: Path, problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key {where}{_suggestion(str(problem['loc'][-1]), _known_keys(problem['loc'][:-1]))}"
-    return f"{path}: {where or 'the file'}: {problem['msg']}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """The keys of the section of the manifest at `location`."""
-    section: Any = Manifest
-    for part in location:
-        if isinstance(part, str):
-            annotation = section.model_fields[part].annotation
-            section = next((arg for arg in getattr(annotation, "__args__", ()) if isinstance(arg, type)), annotation)
-    return list(section.model_fields)
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
