@@ -1,6 +1,7 @@
 """What every command does at its edge: run a typer app and turn people's mistakes into one line and an exit code."""
 
 import functools
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,13 +22,19 @@ class UsageError(TemplateError):
 
 
 def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
-    """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled."""
+    """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled.
+
+    In `argv`, `--inputs TEXT` stands for the words of TEXT, split as a shell splits them; the Makefile gives INPUTS so.
+    """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
     with signals_to(_interrupt):
         try:
             return int(
-                typer.main.get_command(app).main(argv, prog_name=f"python -m {name}", standalone_mode=False) or 0
+                typer.main.get_command(app).main(
+                    _with_inputs(argv), prog_name=f"python -m {name}", standalone_mode=False
+                )
+                or 0
             )
         except TemplateError as error:
             print(error, file=sys.stderr)
@@ -39,6 +46,17 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
         except typer.Abort:
             print("\ncancelled", file=sys.stderr)
             return CANCELLED
+
+
+def _with_inputs(argv: Sequence[str]) -> list[str]:
+    if "--inputs" not in argv[:-1]:
+        return list(argv)
+    at = argv.index("--inputs")
+    try:
+        words = shlex.split(argv[at + 1])
+    except ValueError as error:
+        raise UsageError(f"INPUTS={argv[at + 1]}: {str(error).lower()}: write it as for a shell") from error
+    return [*argv[:at], *words, *argv[at + 2 :]]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Say what is live where on Replicate."""
-    found = collect(connect(), _checked(name or last_shipped()))
+    found = collect(connect(), _checked(name.removeprefix(f"{REPLICATE}/") or last_shipped()))
     if as_json:
         print(json.dumps(found, indent=2))
     else:

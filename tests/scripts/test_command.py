@@ -33,6 +33,31 @@ def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("hello Ada 2\n", "")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ("", []),
+        ("a=1 b=2", ["a=1", "b=2"]),
+        ("""a='costs $5, "not" $HOME'""", ['a=costs $5, "not" $HOME']),
+        ('a="two \\"words\\""\nb=2\n', ['a=two "words"', "b=2"]),
+        ("a='two\nlines' *.png # $(id)", ["a=two\nlines", "*.png", "#", "$(id)"]),
+    ],
+)
+def test_inputs_are_split_as_a_shell_would_and_nothing_in_them_is_expanded(inputs: str, words: list[str]) -> None:
+    given: list[str] = []
+
+    def take(pairs: Annotated[list[str], typer.Argument()] = []) -> None:
+        given.extend(pairs)
+
+    assert command.run(take, ["first", "--inputs", inputs, "last"], "scripts.take") == 0
+    assert given == ["first", *words, "last"]
+
+
+def test_inputs_with_an_open_quote_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(greet, ["--inputs", "-n 'Ada"], "scripts.greet") == 2
+    assert capsys.readouterr().err == "INPUTS=-n 'Ada: no closing quotation: write it as for a shell\n"
+
+
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_a_command_can_give_its_own_exit_code(code: int) -> None:
     assert command.run(lambda: code, [], "scripts.own") == code
@@ -83,8 +108,8 @@ def test_a_real_signal_ends_a_real_process_with_130_and_a_second_does_not_distur
 import sys, time
 from scripts import command
 def wait() -> None:
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         time.sleep(30)
     finally:
         print("cleaning up", flush=True)

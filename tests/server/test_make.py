@@ -106,12 +106,29 @@ def test_make_alone_lists_every_verb(project: Path):
         "two\nlines\n\nmore",
         r"a\b \n",
         "# 100% ünï 🐙",
+        "spaces, and a last one ",
         "",
     ],
 )
-def test_the_prompt_arrives_as_it_was_typed(project: Path, text: str):
-    done = make(project, "predict", f"PROMPT={text}", "PY=printenv PROMPT #")
-    assert (done.stdout, done.stderr) == (f"{text}\n", "")
+def test_what_is_typed_arrives_as_it_was_typed(project: Path, text: str):
+    assert given_to_program(project, "call", f"WHAT={text}", f"INPUTS={text}") == [text, "--inputs", text]
+    assert given_to_program(project, "predict", f"INPUTS={text}") == ["--inputs", text]
+    assert given_to_program(project, "status", f"TO={text}") == [text]
+    assert given_to_program(project, "promote", f"DIGEST={text}", f"TO={text}") == ["--digest", text, text]
+    assert given_to_program(project, "bench", f"URL={text}") == ["--url", text]
+    push = given_to_program(project, "push", *(f"{name}={text}" for name in ("DEVICE", "UNTIL", "STAGE", "TO")))
+    assert push == ["--device", text, "--until", text, "--only", text, "--create", "", text]
+    number = given_to_program(project, "serve", f"PORT={text}"), given_to_program(project, "soak", f"MINUTES={text}")
+    assert number == ((["--port", text], ["--minutes", text]) if text else ([], []))
+    for name in ("PROMPT", "REASON", "BREAKING"):
+        assert make(project, "predict", f"{name}={text}", f"PY=printenv {name} #").stdout == f"{text}\n"
+
+
+def given_to_program(project: Path, *typed: str) -> list[str]:
+    """The arguments that a verb gives to its program."""
+    done = make(project, *typed, "PY=printf '%s\\0'")
+    assert done.stderr == ""
+    return done.stdout.split("\0")[1:-1]
 
 
 def test_the_text_goes_to_stdout_and_the_rest_to_stderr_and_the_second_time_nothing_is_made(project: Path):
