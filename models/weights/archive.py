@@ -82,7 +82,7 @@ class _Careful(io.RawIOBase):
 
 
 def _members(tar: tarfile.TarFile, packed: Path) -> dict[str, tarfile.TarInfo]:
-    """The regular files by their path below the shared top folder, if there is one."""
+    """The regular files by their path below the shared top folder, if there is one; none that macOS left."""
     files: dict[str, tarfile.TarInfo] = {}
     size, most = 0, packed.stat().st_size * _MOST_GROWTH
     for count, member in enumerate(tar, 1):
@@ -90,7 +90,7 @@ def _members(tar: tarfile.TarFile, packed: Path) -> dict[str, tarfile.TarInfo]:
         if count > _MOST_MEMBERS or size > most:
             raise _too_large(packed)
         path = _checked_path(member, packed)
-        if member.isdir():
+        if member.isdir() or formats.is_litter(path):
             continue
         if path in files:
             raise WeightsError(f"{packed.name} holds {path} twice: make the tar with each file once")

@@ -39,12 +39,12 @@ class Tensor(NamedTuple):
 
 
 def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The names that a pattern matches; one without a slash matches only in the top folder.
+    """The names that a pattern matches; one without a slash matches only in the top folder. What macOS left is none.
 
     Raises:
         WeightsError: one of them can run code or is of no known kind, or there are no weights among them.
     """
-    names = list(names)
+    names = [name for name in names if not is_litter(name)]
     taken = sorted(name for name in names if any(_matches(name, pattern) for pattern in patterns))
     for name in taken:
         check_name(name)
@@ -57,6 +57,12 @@ def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
             f"no weights among the files that match {', '.join(patterns)}; there is {offered}: correct weights.files"
         )
     return taken
+
+
+def is_litter(name: str) -> bool:
+    """Whether macOS left the file beside others: `._NAME` (AppleDouble), `.DS_Store`, and all in `__MACOSX`."""
+    path = PurePosixPath(name)
+    return path.name.startswith("._") or path.name == ".DS_Store" or "__MACOSX" in path.parts
 
 
 def check_name(name: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +46,16 @@ def ask(http: Any, url: str, headers: dict[str, str]) -> Any:
 def _as_it_is(request: Any) -> Any:
     """In place of requests' own way, which would put a login from ~/.netrc over the token."""
     return request
+
+
+def compression(name: str, headers: Mapping[str, str]) -> str:
+    """How an answer's body is compressed, though `ask` asks for the file as it is; empty when it is not.
+
+    Some servers say gzip of every file whose name says so too: its bytes are the file's own.
+    """
+    named = headers.get("Content-Encoding", "").strip().lower()
+    is_own = named in ("gzip", "x-gzip") and name.endswith((".gz", ".tgz"))
+    return "" if is_own or named == "identity" else named
 
 
 def seconds_to_wait(failures: int, asked: str | None) -> float:
@@ -139,8 +149,8 @@ class Connection:
 
     def _receive(self, response: Any, part: Part, chunk: int) -> None:
         """Write what comes, in blocks of some 20 ms: whoever is killed loses the unfinished one."""
-        size, begun = _SMALL_BLOCK, time.monotonic()
-        while (block := response.raw.read(size, decode_content=False)) and not self._stopped.is_set():
+        size, begun, is_packed = _SMALL_BLOCK, time.monotonic(), bool(compression(part.name, response.headers))
+        while (block := response.raw.read(size, decode_content=is_packed)) and not self._stopped.is_set():
             part.write(chunk, block)
             self._came(len(block))
             now = time.monotonic()
@@ -162,12 +172,18 @@ def refuse_certificate(url: str, error: Exception) -> None:
 
 
 def _check_answer(response: Any, part: Part, begin: int) -> None:
-    """Refuse another part of the file than was asked for, or a file of another size or ETag."""
+    """Refuse another part of the file than was asked for, a compressed part, or a file of another size or ETag."""
+    packed = compression(part.name, response.headers)
+    if packed and response.status_code == 206:
+        raise WeightsError(
+            f"{_host(response.url)} compresses {part.name} ({packed}), so that no part of it can be used: "
+            "take it from a server that sends files as they are"
+        )
     found = response.headers.get("Content-Range", "no Content-Range")
     fits = found.startswith(f"bytes {begin}-") and found.endswith(f"/{part.size}")
     if response.status_code == 200:
         found = f"{response.headers.get('Content-Length', part.size)} bytes"
-        fits = found == f"{part.size} bytes"
+        fits = found == f"{part.size} bytes" or bool(packed)  # that is the length of the compressed body
     if not fits:
         raise WeightsError(
             f"{part.name} should have {part.size} bytes, but {_host(response.url)} answers {found!r}: "

@@ -1,5 +1,6 @@
 """What the stand-in servers share: HTTP/1.1 in threads, a log of requests, and faults that tests set."""
 
+import gzip
 import io
 import os
 import ssl
@@ -30,12 +31,13 @@ class Fault:
     corrupt: the right length, one bit in the middle is wrong.
     stall: nothing more after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
     slow: `rate` bytes a second.
+    gzip: the whole body, compressed, whatever the request accepts, as some proxies send text.
 
-    The last four touch bodies only (GET, 200 or 206), the first two any answer. `host` and `method` narrow it.
+    The last five touch bodies only (GET, 200 or 206), the first two any answer. `host` and `method` narrow it.
     """
 
     match: str
-    kind: Literal["status", "expired", "cut", "corrupt", "stall", "slow"]
+    kind: Literal["status", "expired", "cut", "corrupt", "stall", "slow", "gzip"]
     times: int = 1
     host: str | None = None
     method: str | None = None
@@ -152,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.server.service.record(request, response)
         if fault and fault.kind in ("status", "expired"):
             response = refusal(fault)
+        elif fault and fault.kind == "gzip":
+            response = compressed(response)
         request.status = response.status
         self.close_connection = self.command not in ("GET", "HEAD") or self.close_connection
         self._send_head(response)
@@ -219,6 +223,16 @@ def refusal(fault: Fault) -> Response:
     if fault.kind == "expired":
         return expired()
     return Response(fault.status, {"Content-Type": "text/plain", **fault.headers}, f"fault {fault.status}".encode())
+
+
+def compressed(response: Response) -> Response:
+    """The whole of what a response has a part of, as gzip."""
+    with opened(response.body) as file:
+        body = gzip.compress(file.read())
+    headers = {
+        name: value for name, value in response.headers.items() if name not in ("Content-Range", "Accept-Ranges")
+    }
+    return Response(200, headers | {"Content-Encoding": "gzip"}, body)
 
 
 def expired() -> Response:

@@ -5,9 +5,11 @@ https://huggingface.co/docs/huggingface_hub
 """
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,14 +36,15 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         info = _info(repository, revision)
     commit, siblings = str(info.sha), {sibling.rfilename: sibling for sibling in info.siblings or []}
     locate = _locator(repository, commit)
-    files, small = {}, []
-    for name in formats.selected(siblings, weights.files or formats.DEFAULT_PATTERNS):
-        sibling = siblings[name]
-        if sibling.lfs:
-            files[name] = File(sha256=sibling.lfs.sha256, size=sibling.lfs.size)
-        else:
-            small.append(Remote(name, sibling.size or 0, None, locate(name), version=str(sibling.blob_id)))
-    locate(next(iter(files), small[0].name if small else ""))()  # whoever may not download hears so before anything is
+    names = formats.selected(siblings, weights.files or formats.DEFAULT_PATTERNS)
+    listed = {name: _listed(siblings[name]) or _asked(repository, commit, name) for name in names}
+    files = {name: File(sha256=sha256, size=size) for name, (sha256, size) in listed.items() if sha256}
+    locate(next(iter(files), names[0]))()  # whoever may not download hears so before anything is
+    small = [
+        Remote(name, size, None, locate(name), version=str(siblings[name].blob_id))
+        for name, (sha256, size) in listed.items()
+        if not sha256
+    ]
     files |= download.fetch(small, place, progress)
     resolved = f"hf://{repository}@{commit}"
     return Lock(source=weights.source, patterns=weights.files, resolved=resolved, files=dict(sorted(files.items())))
@@ -64,32 +67,92 @@ def _parts(source: str) -> tuple[str, str]:
     return found["repository"], found["revision"]
 
 
-def _info(repository: str, revision: str, failures: int = 0) -> Any:
+def _listed(sibling: Any) -> tuple[str, int] | None:
+    """The sha256 (empty: not said) and size of a file as a repository's listing has them; None where it has no size."""
+    large = sibling.lfs
+    if large and large.sha256 and large.size is not None:
+        return large.sha256, large.size
+    return None if large or sibling.size is None else ("", sibling.size)
+
+
+def _asked(repository: str, commit: str, name: str) -> tuple[str, int]:
+    """The same of one file, from its own headers: some mirrors of the Hub list no sizes.
+
+    Raises:
+        WeightsError: they have no size either.
+    """
+    found = _metadata(repository, commit, name)
+    if found.size is None:
+        raise WeightsError(f"the Hub does not say how large {name} of {repository} is: take another HF_ENDPOINT")
+    return (found.etag if re.fullmatch("[0-9a-f]{64}", found.etag or "") else ""), found.size
+
+
+def _metadata(repository: str, commit: str, name: str) -> Any:
+    """huggingface_hub's HfFileMetadata: where a file is now, its size, and its ETag (of a large file: its sha256)."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    with _explained(repository, commit, name):
+        return get_hf_file_metadata(hf_hub_url(repository, name, revision=commit), token=_token(), retry_on_errors=True)
+
+
+def _token() -> str | bool:
+    """The person's token, without the quotes that some files of variables leave around it; False where there is none.
+
+    Tokens of the Hub are ASCII: another text is not sent (no header could hold it), and this is said.
+
+    Raises:
+        WeightsError: the token's file cannot be read.
+    """
+    from huggingface_hub import constants, get_token
+
+    try:
+        token = (get_token() or "").strip("\"' \t")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(
+            f"{constants.HF_TOKEN_PATH} holds no token that can be read ({error}): correct it"
+        ) from error
+    if token.isascii():
+        return token or False
+    _say_no_ascii()
+    return False
+
+
+@cache
+def _say_no_ascii() -> None:
+    """Once a process, however often the token is asked for."""
+    page = "https://huggingface.co/settings/tokens"
+    print(
+        f"the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from {page}",
+        file=sys.stderr,
+    )
+
+
+def _info(repository: str, revision: str, failures: int = 0, sizes: bool = True) -> Any:
     """HfApi.model_info, asked again as long as the Hub is busy (the client does that for files alone)."""
     from huggingface_hub import HfApi, errors
 
     try:
-        return HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=30)
+        return HfApi(token=_token()).model_info(repository, revision=revision, files_metadata=sizes, timeout=30)
+    except KeyError:  # half of what the client expects of a large file; each file's own headers are asked for then
+        return _info(repository, revision, failures, sizes=False)
     except errors.HfHubHTTPError as error:
         failures += 1
         wait = seconds_to_wait(failures, error.response.headers.get("Retry-After"))
         if error.response.status_code not in BUSY or failures == TRIES or wait > MOST_WAIT:
             raise
     time.sleep(wait)
-    return _info(repository, revision, failures)
+    return _info(repository, revision, failures, sizes)
 
 
 def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], Located]]:
     """Gives for a file's name the function that asks the Hub where it is now; the token goes to the Hub alone."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     def locate(name: str) -> Located:
-        with _explained(repository, commit, name):
-            url = hf_hub_url(repository, name, revision=commit)
-            found = get_hf_file_metadata(url, retry_on_errors=True).location
+        found: str = _metadata(repository, commit, name).location
         is_hub = urlsplit(found)[:2] == urlsplit(constants.ENDPOINT)[:2]
-        return found, build_hf_headers() if is_hub else {}
+        return found, build_hf_headers(token=_token()) if is_hub else {}
 
     return lambda name: lambda: locate(name)
 
@@ -122,7 +185,9 @@ def _explained(repository: str, revision: str, name: str = "") -> Iterator[None]
         status = error.response.status_code
         advice = token if status in (401, 403) else "try again later"
         raise WeightsError(f"the Hub answers {status} for {repository}: {advice}") from error
-    except (httpx2.HTTPError, errors.OfflineModeIsEnabled, errors.FileMetadataError) as error:
+    except errors.OfflineModeIsEnabled as error:
+        raise WeightsError(f"HF_HUB_OFFLINE keeps the Hub from being asked for {repository}: unset it") from error
+    except (httpx2.HTTPError, errors.FileMetadataError) as error:
         raise WeightsError(
             f"cannot reach the Hub for {repository} ({' '.join(str(error).split())}): make weights tries again"
         ) from error

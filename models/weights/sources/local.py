@@ -1,4 +1,4 @@
-"""file:PATH: a file or a folder of this machine; a path that is not absolute begins at the project."""
+"""file:PATH: a file or a folder of this machine; `~` is the home, and another relative path begins at the project."""
 
 import shutil
 from pathlib import Path
@@ -42,7 +42,15 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
 
 
 def _path(source: str) -> Path:
-    return PROJECT / source.removeprefix("file:")
+    """Where the source is.
+
+    Raises:
+        WeightsError: it begins with the home of a user that there is not.
+    """
+    try:
+        return PROJECT / Path(source.removeprefix("file:")).expanduser()
+    except RuntimeError as error:
+        raise WeightsError(f"{source} begins with no known home: correct weights.source in the manifest") from error
 
 
 def _found(source: str) -> tuple[Path, list[str]]:

@@ -163,3 +163,10 @@ def test_only_the_locked_files_are_unpacked(tmp_path: Path, place: Path) -> None
     locked = {"model.safetensors": described(tmp_path / "model.safetensors")}
     archive.unpack(packed(tmp_path, member(*WEIGHTS), member("config.json")), place, PATTERNS, locked)
     assert [path.name for path in place.iterdir()] == ["model.safetensors"]
+
+
+def test_what_macos_leaves_in_a_tar_is_no_weights(tmp_path: Path, place: Path) -> None:
+    names = ("mine/._model.safetensors", "._mine", "mine/.DS_Store", "__MACOSX/mine/._model.safetensors")
+    path = packed(tmp_path, member("mine/model.safetensors", CONTENT), *map(member, names))
+    assert archive.unpack(path, place, PATTERNS) == ["model.safetensors"]
+    assert (place / "model.safetensors").read_bytes() == CONTENT

@@ -12,6 +12,7 @@ import pytest
 from tests.models.weights.project import Project, safetensors
 from tests.services.files import FileServer
 from tests.services.http import Fault
+from tests.services.http_messages import Request, Response
 
 WEIGHTS = safetensors(2_500_000)
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
@@ -226,3 +227,24 @@ def empty_handed(project: Project) -> None:
     """Remove what the lock had to download."""
     for path in (project.weights / ".source").rglob("*"):
         path.unlink()
+
+
+def test_a_server_that_compresses_weights_is_refused_by_name(server: FileServer, project: Project) -> None:
+    server.faults.append(Fault("model.safetensors", "gzip", times=100))
+    said = project.refuses("weights_lock")
+    assert said.endswith("comes compressed (gzip), though asked for as it is: take it from another server")
+
+
+def test_a_tar_whose_server_calls_its_gzip_an_encoding(server: FileServer, project: Project, tmp_path: Path) -> None:
+    """As Apache does (mod_mime's AddEncoding x-gzip .gz): the bytes are the file's own."""
+    project.model(pack(server, tmp_path, "model.tar.gz"))
+    answer = server._servers[0].respond
+
+    def encoded(request: Request) -> Response:
+        response = answer(request)
+        response.headers["Content-Encoding"] = "x-gzip"
+        return response
+
+    server._servers[0].respond = encoded
+    project.does("weights_lock")
+    assert fetched(project) == FILES

@@ -4,13 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.models.weights.project import SLUG, Project, safetensors
+from tests.services import hub as services_hub
 from tests.services.http import Fault
 from tests.services.http_messages import Request
 from tests.services.hub import Hub
+from tests.services.hub_repository import Blob, sibling
 
 NAME = "org/name"
 CHUNK = 100_000
@@ -219,3 +222,69 @@ def test_a_lock_of_another_source_or_other_patterns_names_the_command(hub: Hub, 
     for source, patterns in ((f"hf://{NAME}@v2", []), (f"hf://{NAME}@main", ["*.safetensors"])):
         project.model(source, *patterns)
         assert project.refuses("weights").endswith(f": make weights-lock MODEL={SLUG}")
+
+
+def test_what_macos_leaves_in_a_repository_is_no_weights(hub: Hub, project: Project) -> None:
+    hub.add(NAME, {**FILES, "._model.safetensors": b"\x00\x05\x16\x07", "._config.json": b"\x00\x05\x16\x07"})
+    project.does("weights_lock")
+    assert list(project.locked()["files"]) == sorted(WANTED)
+
+
+@pytest.mark.parametrize("lacks", ["size", "size and lfs", "size in lfs"])
+def test_a_mirror_that_lists_no_sizes_is_asked_for_each_file_s_own(
+    hub: Hub, project: Project, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    def partly(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
+        listed = sibling(path, blob, blobs)
+        listed.pop("size", None)
+        if lacks == "size and lfs":
+            listed.pop("lfs", None)
+        elif lacks == "size in lfs" and "lfs" in listed:
+            del listed["lfs"]["size"]
+        return listed
+
+    monkeypatch.setattr(services_hub, "sibling", partly)
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    wanted = {name: {"sha256": hashlib.sha256(file).hexdigest(), "size": len(file)} for name, file in WANTED.items()}
+    assert project.locked()["files"] == wanted
+    assert sent_by_cdn(hub) == []
+
+
+@pytest.mark.parametrize("token", [f'"{TOKEN}"', f"'{TOKEN}'\r\n"])
+def test_quotes_around_a_token_are_none_of_it(hub: Hub, project: Project, token: str) -> None:
+    hub.add(NAME, FILES, private=True)
+    hub.allow(NAME, TOKEN)
+    project.does("weights_lock", HF_TOKEN=token)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_token_that_is_not_ascii_is_not_sent_and_that_is_said(hub: Hub, project: Project, private: bool) -> None:
+    hub.add(NAME, FILES, private=private)
+    ran = project.run("weights_lock", HF_TOKEN="hf_réader")
+    said = ran.stderr.splitlines()
+    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from " in said[1]
+    assert ran.returncode == private
+    if private:
+        assert said[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")
+
+
+def test_a_token_s_file_that_is_not_text_is_one_line(hub: Hub, project: Project, tmp_path: Path) -> None:
+    hub.add(NAME, FILES)
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    assert "token holds no token that can be read" in project.refuses("weights_lock", HF_TOKEN_PATH=f"{tmp_path}/token")
+
+
+def test_a_small_file_that_comes_compressed_is_unpacked(hub: Hub, project: Project) -> None:
+    """As proxies send text, though it was asked for as it is."""
+    hub.add(NAME, FILES)
+    hub.faults.append(Fault("config.json", "gzip", times=100))
+    project.does("weights_lock")
+    project.does("weights")
+    assert project.files == WANTED
+
+
+def test_offline_says_which_variable_keeps_the_hub_away(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    said = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
+    assert said == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"

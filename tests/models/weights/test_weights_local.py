@@ -65,3 +65,22 @@ def test_what_cannot_be_weights_is_not_locked(project: Project, folder: Path, so
     project.model(f"file:{folder.parent}/{source}")
     assert says in project.refuses("weights_lock")
     assert not project.lock.exists()
+
+
+def test_the_home_is_meant_by_a_tilde(project: Project, folder: Path) -> None:
+    project.model("file:~/mine")
+    project.does("weights_lock", HOME=str(folder.parent))
+    project.does("weights", HOME=str(folder.parent))
+    assert project.files == FILES
+    project.model("file:~nobody-of-that-name/mine")
+    assert "begins with no known home: correct weights.source" in project.refuses("weights_lock")
+
+
+def test_what_macos_leaves_in_a_folder_is_no_weights(project: Project, folder: Path) -> None:
+    (folder / "__MACOSX").mkdir()
+    for name in ("._model.safetensors", "._config.json", ".DS_Store", "__MACOSX/._model.safetensors"):
+        (folder / name).write_bytes(b"\x00\x05\x16\x07")
+    project.model(f"file:{folder}", "*", "__MACOSX/*")
+    (folder / "train.py").unlink()
+    project.does("weights_lock")
+    assert list(project.locked()["files"]) == list(FILES)
