@@ -6,7 +6,7 @@ Cog reads this file without running it, so bounds, defaults and descriptions are
 
 from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
 
-from models import cancellation
+from models import cancellation, watchdog
 from models.tasks import text_generation
 
 
@@ -17,6 +17,7 @@ class TextGeneration(BasePredictor):
         """Load the weights once, onto CUDA where there is a GPU."""
         self.model = text_generation.load()
         cancellation.install(self.model.engine.announce)
+        watchdog.install()
 
     def healthcheck(self) -> bool:
         """Turns the server UNHEALTHY when the engine has failed for good."""

@@ -26,7 +26,11 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
         print(
             f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(address)}", file=sys.stderr, flush=True
         )
-        return process.wait()
+        if process.wait() != 0:
+            raise local_server.ServerError(
+                "the server has ended, and its log above says why: make serve starts it again"
+            )
+    return 0
 
 
 def _example(address: str) -> str:

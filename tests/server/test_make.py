@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from models import engines, manifest, weights
@@ -190,6 +191,26 @@ def test_serve_serves_until_interrupted(project: Path):
     _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
     eventually(lambda: processes_in(project) == [], "the end of every process")
+
+
+def test_serve_ends_with_an_error_when_its_worker_was_killed_and_call_says_what_happened(project: Path):
+    port = local_server.free_port()
+    process = start_make(project, "serve", f"PORT={port}")
+    address = f"http://{local_server.HOST}:{port}"
+    assert any(f"at {address}, stop it with Ctrl-C" in line for line in process.stderr)
+    long = "prompt='Once upon a time' raw=true temperature=0 max_tokens=8000"
+    call = start_make(project, "call", f"WHAT={address}", f"INPUTS={long}")
+    assert call.stdout.read(1)
+    family = psutil.Process(process.pid).children(recursive=True)
+    (worker,) = (member for member in family if "_run_worker" in " ".join(member.cmdline()))
+    worker.kill()
+    _, said = call.communicate(timeout=20)
+    _, log = process.communicate(timeout=5)
+    assert call.returncode == process.returncode == 2
+    assert "the prediction failed: Worker crashed" in said
+    assert "the worker, which runs the model, has died" in log
+    assert "the server has ended, and its log above says why: make serve starts it again" in log
+    assert "Traceback" not in said + log
 
 
 def test_without_a_suitable_python_setup_says_so_in_one_line(tmp_path: Path):
