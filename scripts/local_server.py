@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -19,10 +19,12 @@ from scripts import schema
 
 HOST = "127.0.0.1"
 _STOP_SECONDS = 5
+_WORD_SECONDS = 30
+_FINAL = ("UNHEALTHY", "DEFUNCT")
 
 
 class ServerError(TemplateError):
-    """The server could not start."""
+    """The server could not start, or will answer no more."""
 
 
 @contextmanager
@@ -93,10 +95,11 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
     """Return once the model is loaded; `process` is the server's, which must have answered already if it is not ours.
 
     Raises:
-        ServerError: setup failed, with its reason, or the server ended.
+        ServerError: setup failed, with its reason, or the server ended or will never answer.
     """
     import httpx
 
+    word_at = time.monotonic() + _WORD_SECONDS
     with httpx.Client(base_url=address) as client:
         while process is None or process.poll() is None:
             try:
@@ -104,14 +107,48 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
             except httpx.TransportError as error:
                 if process is None:
                     raise ServerError(f"the server at {address} answers no more ({error})") from error
-                time.sleep(0.02)
-                continue
-            if health.get("status") == "SETUP_FAILED":
-                raise ServerError(_reason(health["setup"]["logs"]))
+                health = {"status": "STARTING"}
+            check_alive(address, health)
             if health.get("status") != "STARTING":
                 return
+            if time.monotonic() > word_at:
+                print(f"the server at {address} still loads its model: waiting for it", file=sys.stderr, flush=True)
+                word_at += _WORD_SECONDS
             time.sleep(0.02)
     raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
+
+
+def check_answers(address: str) -> dict[str, Any]:
+    """What /health-check says, of a server that answers predictions now or will.
+
+    Raises:
+        ServerError: it is gone, its setup failed, or it calls itself UNHEALTHY or DEFUNCT.
+    """
+    import httpx
+
+    try:
+        health: dict[str, Any] = httpx.get(f"{address}/health-check", timeout=10).json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise ServerError(f"the server at {address} answers no more ({error or type(error).__name__})") from error
+    check_alive(address, health)
+    return health
+
+
+def check_alive(address: str, health: Mapping[str, Any]) -> None:
+    """Return unless `health`, of /health-check, says that the server will never answer a prediction.
+
+    Raises:
+        ServerError: with the reason.
+    """
+    status = health.get("status")
+    if status == "SETUP_FAILED":
+        raise ServerError(_reason(health["setup"]["logs"]))
+    if status in _FINAL:
+        said = health.get("user_healthcheck_error") or "it says no more"
+        raise ServerError(
+            f"the server at {address} is {status} ({said}): its worker has died or its model failed for good; "
+            "see its log, and start it again"
+        )
 
 
 def check_served(url: str) -> None:
@@ -126,6 +163,7 @@ def check_served(url: str) -> None:
         health: dict[str, Any] = httpx.get(f"{url.rstrip('/')}/health-check", timeout=10).json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServerError(f"no Cog server answers at {url}: start one with make serve ({error})") from error
+    check_alive(url, health)
     if health.get("status") != "READY":
         raise ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
 

@@ -70,8 +70,11 @@ class _Memory:
         self.settling = self.settled = 0
 
     def look(self, is_settled: bool) -> None:
-        family = [self._server, *self._server.children(recursive=True)]
-        resident = sum(process.memory_info().rss for process in family)
+        try:
+            family = [self._server, *self._server.children(recursive=True)]
+            resident = sum(process.memory_info().rss for process in family)
+        except psutil.NoSuchProcess:
+            return  # whether the server has ended is asked for elsewhere
         if is_settled:
             self.settled = max(self.settled, resident)
         else:
@@ -79,10 +82,17 @@ class _Memory:
 
 
 def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Counter[str]":
+    """What came of every request.
+
+    Raises:
+        ServerError: the server will answer no more.
+    """
     outcomes: Counter[str] = Counter()
     until = time.monotonic() + seconds
     threads = [
-        threading.Thread(target=_client, args=(address, random.Random(seed * 1000 + number), until, outcomes))
+        threading.Thread(
+            target=_client, args=(address, random.Random(seed * 1000 + number), until, outcomes), daemon=True
+        )
         for number in range(CLIENTS)
     ]
     for thread in threads:
@@ -91,6 +101,7 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
         task = progress.add_task("soaking", total=seconds)
         while any(thread.is_alive() for thread in threads):
             time.sleep(1)
+            local_server.check_answers(address)
             left = max(until - time.monotonic(), 0)
             progress.update(task, completed=seconds - left, description=f"{sum(outcomes.values())} requests")
             watch.look(is_settled=seconds - left > min(SETTLING_SECONDS, seconds / 2))
@@ -166,6 +177,7 @@ def _wait_until_idle(address: str, slots: int) -> None:
             thread.join()
         if answers == [200] * slots:
             return
+        local_server.check_answers(address)
         time.sleep(1)
     raise TemplateError(f"a slot leaked: of {slots} predictions at once, some are still refused after a minute")
 

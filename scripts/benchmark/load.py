@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 from models.errors import TemplateError
 from models.weights import PROJECT
+from scripts import local_server
 
 OUTPUT_TOKENS = 128
+_CHECK_SECONDS = 5
 _RETRY_SECONDS = 0.1  # of several that come at once, coglet was seen to refuse one though slots were free
 
 
@@ -91,14 +93,14 @@ def _stream(address: str, prompt: str, barrier: threading.Barrier, freed: thread
     barrier.wait()
     try:
         with closing(kind(urlsplit(address).netloc, timeout=600)) as connection:
-            return _read(connection, body, freed)
+            return _read(address, connection, body, freed)
     except (OSError, http.client.HTTPException) as error:
         raise TemplateError(f"the connection to {address} broke ({error or type(error).__name__})") from error
 
 
-def _read(connection: http.client.HTTPConnection, body: str, freed: threading.Condition) -> Stream:
+def _read(address: str, connection: http.client.HTTPConnection, body: str, freed: threading.Condition) -> Stream:
     stream, started = Stream(), time.perf_counter()
-    response = _accepted(connection, body, freed)
+    response = _accepted(address, connection, body, freed)
     received = bytearray()
     while chunk := response.read1(1 << 16):
         now = time.perf_counter() - started
@@ -113,9 +115,11 @@ def _read(connection: http.client.HTTPConnection, body: str, freed: threading.Co
 
 
 def _accepted(
-    connection: http.client.HTTPConnection, body: str, freed: threading.Condition
+    address: str, connection: http.client.HTTPConnection, body: str, freed: threading.Condition
 ) -> http.client.HTTPResponse:
+    """The response of a server that takes the prediction, however long it is full; but not of one that never will."""
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    check_at = time.monotonic() + _CHECK_SECONDS
     while True:
         connection.request("POST", "/predictions", body, headers)
         response = connection.getresponse()
@@ -124,6 +128,9 @@ def _accepted(
         answer = response.read()
         if response.status != 409:
             raise TemplateError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
+        if time.monotonic() > check_at:
+            local_server.check_answers(address)
+            check_at += _CHECK_SECONDS
         with freed:
             freed.wait(_RETRY_SECONDS)
 

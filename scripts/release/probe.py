@@ -163,6 +163,7 @@ class _Probe:
             if problem:
                 self.fail(case, problem)
             if response.status_code == 409:
+                self._check_health()
                 raise _Useless(_FULL)
         self._check_health()
 

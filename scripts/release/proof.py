@@ -9,7 +9,7 @@ import httpx
 from httpx_sse import EventSource
 
 from models import engines
-from scripts import local_container, schema
+from scripts import local_container, local_server, schema
 from scripts.local_server import ServerError
 from scripts.progress import counted
 from scripts.release import fuzz, ledger, probe
@@ -39,7 +39,7 @@ def prove(ship: Ship) -> str:
     try:
         _try(ship, name, document, problems)
     except ServerError as error:
-        raise Refused(f"{name} does not start: {error}; {again}") from error
+        raise Refused(f"{name} does not start, or does not last: {error}; {again}") from error
     except httpx.TransportError as error:
         problems.append(f"then it answered no more ({error or type(error).__name__})")
     if problems:
@@ -143,9 +143,14 @@ def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
 
 
 def _wait_until_ready(address: str) -> None:
-    """Wait for what ran before to give its slot back, which it does a moment after its answer."""
+    """Wait for what ran before to give its slot back, which it does a moment after its answer.
+
+    Raises:
+        ServerError: the server calls itself UNHEALTHY or DEFUNCT.
+    """
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while httpx.get(f"{address}/health-check", timeout=60).json()["status"] != "READY":
+    while (health := httpx.get(f"{address}/health-check", timeout=60).json())["status"] != "READY":
+        local_server.check_alive(address, health)
         if time.monotonic() > deadline:
             return
         time.sleep(0.05)

@@ -60,6 +60,7 @@ class CogServer:
         try:
             with self._lifetime(id, order.timeout) as is_over:
                 while (prediction := self._send(id, order, screen)) is None:
+                    local_server.check_answers(self.address)
                     if is_over.wait(_SECONDS_BETWEEN_TRIES):
                         return {"id": id, "status": "aborted"}
                     screen.status("waiting for a free slot")
