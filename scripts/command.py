@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from models.errors import TemplateError
+from scripts.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,6 +29,7 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
+    spare_this_machine()
     with signals_to(_interrupt):
         try:
             return int(

@@ -15,7 +15,7 @@ from models import engines
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import schema
+from scripts import connection, schema
 
 HOST = "127.0.0.1"
 _STOP_SECONDS = 5
@@ -100,7 +100,7 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
     import httpx
 
     word_at = time.monotonic() + _WORD_SECONDS
-    with httpx.Client(base_url=address) as client:
+    with connection.client(address) as client:
         while process is None or process.poll() is None:
             try:
                 health = client.get("/health-check").json()
@@ -160,7 +160,7 @@ def check_served(url: str) -> None:
     import httpx
 
     try:
-        health: dict[str, Any] = httpx.get(f"{url.rstrip('/')}/health-check", timeout=10).json()
+        health: dict[str, Any] = connection.ask("GET", f"{url.rstrip('/')}/health-check", timeout=10).json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServerError(f"no Cog server answers at {url}: start one with make serve ({error})") from error
     check_alive(url, health)

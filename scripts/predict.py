@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from models import engines, manifest
-from scripts import command, inputs, local_server, schema, weights
+from scripts import command, connection, inputs, local_server, schema, weights
 
 _CANCEL_SECONDS = 2
 _SAME_SIGNAL_SECONDS = 0.5
@@ -54,7 +54,7 @@ def _predict(address: str, process: subprocess.Popen[bytes], given: dict[str, An
     prediction = f"{address}/predictions/{uuid.uuid4().hex}"
     try:
         local_server.wait_until_ready(address, process)
-        with httpx.stream(
+        with connection.stream(
             "PUT", prediction, json={"input": given}, headers={"Accept": "text/event-stream"}, timeout=None
         ) as response:
             if response.status_code != 200:
@@ -78,7 +78,7 @@ def _cancelling(url: str) -> Iterator[None]:
 
     def cancel() -> None:
         with suppress(httpx.HTTPError):  # the server may have ended before it could answer
-            httpx.post(url)
+            connection.ask("POST", url)
         if not ended.wait(_CANCEL_SECONDS):
             os.kill(os.getpid(), signal.SIGINT)
 

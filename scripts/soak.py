@@ -26,7 +26,7 @@ from rich.table import Table
 
 from models import engines, manifest
 from models.errors import TemplateError
-from scripts import command, local_server, schema, weights
+from scripts import command, connection, local_server, schema, weights
 from scripts.benchmark import load
 
 CLIENTS = 20
@@ -110,7 +110,7 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
 
 def _client(address: str, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
     prompts = load.prompts()
-    with httpx.Client(base_url=address, timeout=120) as client:
+    with connection.client(address, timeout=120) as client:
         while time.monotonic() < until:
             is_bad = choices.random() < 0.1
             try:
@@ -185,7 +185,7 @@ def _wait_until_idle(address: str, slots: int) -> None:
 def _one_slot(address: str, answers: list[int]) -> None:
     inputs = {"prompt": "Hi", "raw": True, "max_tokens": 100}
     with suppress(httpx.HTTPError):  # then it has no slot either
-        answers.append(httpx.post(f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
+        answers.append(connection.ask("POST", f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
 
 
 def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from models import engines, manifest
-from scripts import local_server, weights
+from scripts import connection, local_server, weights
 from tests.server.live_server import LiveServer
+
+connection.spare_this_machine()
 
 
 def _serving(engine: str) -> Iterator[LiveServer]:

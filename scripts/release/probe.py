@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from scripts import connection
 from scripts.release.fuzz import Case, fits, resolve
 
 EVERY = 50
@@ -131,7 +132,7 @@ class _Probe:
     ) -> None:
         self.address, self.slots, self.occupy = address.rstrip("/"), slots, occupy
         self.patience, self.settle = patience, settle
-        self.client = httpx.Client(base_url=self.address, timeout=timeout)
+        self.client = connection.client(self.address, timeout=timeout)
         self.output = resolve(schema["components"]["schemas"]["Output"], schema["components"]["schemas"])
         self.outcomes: Counter[str] = Counter()
         self.failures: list[Failure] = []
@@ -274,7 +275,7 @@ def cancel(urls: Sequence[str], seconds: float) -> bool:
 def _cancel(url: str) -> bool:
     """Ask on a connection of its own, since whoever waits holds the client's; whether the prediction may still run."""
     try:
-        return httpx.post(f"{url}/cancel", timeout=5).status_code == 200
+        return connection.ask("POST", f"{url}/cancel", timeout=5).status_code == 200
     except httpx.TransportError:
         return True
 

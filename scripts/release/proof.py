@@ -9,7 +9,7 @@ import httpx
 from httpx_sse import EventSource
 
 from models import engines
-from scripts import local_container, local_server, schema
+from scripts import connection, local_container, local_server, schema
 from scripts.local_server import ServerError
 from scripts.progress import counted
 from scripts.release import fuzz, ledger, probe
@@ -99,7 +99,7 @@ def _examples(ship: Ship, address: str, problems: list[str]) -> None:
 def _prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The prediction at its end; where there is none, its status says what came instead."""
     try:
-        answer = httpx.post(f"{address}/predictions", json=body, timeout=_ANSWER_SECONDS)
+        answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=_ANSWER_SECONDS)
     except httpx.TransportError as error:
         return {"status": "no answer", "error": error or type(error).__name__}
     if answer.status_code != 200:
@@ -116,7 +116,9 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
     _wait_until_ready(address)
-    with httpx.stream("POST", f"{address}/predictions", json=body, headers=headers, timeout=_ANSWER_SECONDS) as answer:
+    with connection.stream(
+        "POST", f"{address}/predictions", json=body, headers=headers, timeout=_ANSWER_SECONDS
+    ) as answer:
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
                 events.append(event.event)
@@ -135,7 +137,7 @@ def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
         return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"
     _wait_until_ready(address)
-    httpx.put(url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
+    connection.ask("PUT", url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
     time.sleep(1)
     if probe.cancel([url], _PATIENCE_SECONDS):
         return []
@@ -149,7 +151,7 @@ def _wait_until_ready(address: str) -> None:
         ServerError: the server calls itself UNHEALTHY or DEFUNCT.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (health := httpx.get(f"{address}/health-check", timeout=60).json())["status"] != "READY":
+    while (health := connection.ask("GET", f"{address}/health-check", timeout=60).json())["status"] != "READY":
         local_server.check_alive(address, health)
         if time.monotonic() > deadline:
             return

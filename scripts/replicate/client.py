@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from models.errors import TemplateError
+from scripts import connection
 
 Result = TypeVar("Result")
 TOKEN = "REPLICATE_API_TOKEN"
@@ -35,7 +36,8 @@ def connect() -> Any:
 
     if not os.environ.get(TOKEN):
         raise ReplicateRefusal(f"{TOKEN} is not set: export {TOKEN}=..., from {TOKEN_PAGE}")
-    return replicate.client.Client(api_token=os.environ[TOKEN])
+    address = os.environ.get("REPLICATE_BASE_URL") or "https://api.replicate.com"
+    return replicate.client.Client(api_token=os.environ[TOKEN], transport=connection.transport(address))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
-from scripts import inputs, local_server
+from scripts import connection, inputs, local_server
 from scripts.release import document
 from scripts.replicate.places import Order
 from scripts.replicate.screen import Screen
@@ -33,11 +33,11 @@ class CogServer:
 
         self.address = address.rstrip("/")
         try:
-            health = httpx.get(f"{self.address}/health-check", timeout=10)
+            health = connection.ask("GET", f"{self.address}/health-check", timeout=10)
             if health.status_code == 200 and "json" in health.headers.get("content-type", ""):
                 local_server.wait_until_ready(self.address)
             self.document: dict[str, Any] = (
-                httpx.get(f"{self.address}/openapi.json", timeout=10).raise_for_status().json()
+                connection.ask("GET", f"{self.address}/openapi.json", timeout=10).raise_for_status().json()
             )
         except (httpx.HTTPStatusError, json.JSONDecodeError) as error:
             raise TemplateError(
@@ -78,7 +78,7 @@ class CogServer:
         url, headers = f"{self.address}/predictions/{id}", {"Accept": "text/event-stream"} if self._streams else {}
         try:
             with ExitStack() as stack:
-                request = httpx.stream("PUT", url, json=order.body(), headers=headers, timeout=None)
+                request = connection.stream("PUT", url, json=order.body(), headers=headers, timeout=None)
                 with screen.meanwhile("processing"):
                     response = stack.enter_context(request)
                 if response.status_code == 409:
@@ -95,7 +95,7 @@ class CogServer:
 
         url = f"{self.address}/predictions/{id}"
         try:
-            answer = httpx.put(url, json=order.body(), headers={"Prefer": "respond-async"}, timeout=60)
+            answer = connection.ask("PUT", url, json=order.body(), headers={"Prefer": "respond-async"}, timeout=60)
         except httpx.TransportError as error:
             raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
         if answer.status_code != 202:
@@ -130,7 +130,7 @@ class CogServer:
         import httpx
 
         try:
-            return httpx.post(f"{self.address}/predictions/{id}/cancel", timeout=10).status_code == 200
+            return connection.ask("POST", f"{self.address}/predictions/{id}/cancel", timeout=10).status_code == 200
         except httpx.HTTPError:  # it ends with the connection too
             return False
 

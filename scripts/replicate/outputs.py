@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
+from scripts import connection
 from scripts.release.document import Node
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}
@@ -158,7 +159,7 @@ def _opened(uri: str, headers: dict[str, str]) -> Iterator[tuple[Iterator[bytes]
             yield iter([response.read()]), response.headers.get_content_type()
         return
     try:
-        with httpx.stream("GET", uri, headers=headers, follow_redirects=True, timeout=60) as answer:
+        with connection.stream("GET", uri, headers=headers, follow_redirects=True, timeout=60) as answer:
             answer.raise_for_status()
             yield answer.iter_bytes(), answer.headers.get("content-type", "").partition(";")[0].strip()
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.services.http import Fault
 from tests.services.http_messages import Request
 from tests.services.hub import Hub
 from tests.services.hub_repository import Blob, sibling
+from tests.services.socks import socks_proxy
 
 NAME = "org/name"
 CHUNK = 100_000
@@ -61,6 +63,18 @@ def test_the_lock_pins_the_commit_and_each_file_and_builds_use_only_that(hub: Hu
     project.does("weights")
     assert project.files == WANTED
     assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
+
+
+def test_the_hub_and_its_files_come_through_a_socks_proxy(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    ports = {"hub.invalid": urlsplit(hub.endpoint).port, "cdn.invalid": urlsplit(hub.cdn).port}
+    hub.endpoint, hub.cdn = "http://hub.invalid", "http://cdn.invalid"
+    with socks_proxy(ports) as (proxy, asked):
+        proxied = {"HF_ENDPOINT": hub.endpoint, "ALL_PROXY": f"socks5h://{proxy}"}
+        project.does("weights_lock", **proxied)
+        project.does("weights", **proxied)
+    assert project.files == WANTED
+    assert set(asked) == set(ports)
 
 
 @pytest.mark.parametrize("revision", ["v1.0", "refs/pr/1", "commit", "short"])

@@ -1,0 +1,94 @@
+"""HTTP to any server: one on this machine is asked directly, others through the proxies that the environment names."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
+
+from models.errors import TemplateError
+
+if TYPE_CHECKING:
+    import httpx
+
+_THIS_MACHINE = "localhost,127.0.0.1,::1"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def client(address: str, **options: Any) -> httpx.Client:
+    """A client of the server at `address`; `options`: more of httpx.Client's."""
+    import httpx
+
+    return httpx.Client(base_url=address, trust_env=_uses_proxies(address), **options)
+
+
+def ask(method: str, url: str, **options: Any) -> httpx.Response:
+    """One request; `options`: more of httpx.request's."""
+    import httpx
+
+    return httpx.request(method, url, trust_env=_uses_proxies(url), **options)
+
+
+def stream(method: str, url: str, **options: Any) -> Any:
+    """One request whose answer is read as it comes; `options`: more of httpx.stream's."""
+    import httpx
+
+    return httpx.stream(method, url, trust_env=_uses_proxies(url), **options)
+
+
+def transport(url: str) -> httpx.HTTPTransport:
+    """For a client that brings a transport of its own, so that httpx asks no proxy: one that asks that of `url`."""
+    import httpx
+
+    proxies, parts = getproxies(), httpx.URL(url)
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    if not named or not _uses_proxies(url) or proxy_bypass(parts.host):
+        return httpx.HTTPTransport()
+    return httpx.HTTPTransport(proxy=_proxy(named))
+
+
+def spare_this_machine() -> None:
+    """Tell every library and program, through NO_PROXY, to ask no proxy for this machine.
+
+    Only where the environment names a proxy: NO_PROXY alone would hide the proxies of macOS's own settings.
+    """
+    if any(os.environ.get(name) for known in _PROXIES for name in (known, known.upper())):
+        spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{spared},{_THIS_MACHINE}" if spared else _THIS_MACHINE
+
+
+def _uses_proxies(url: str) -> bool:
+    """Whether the environment's proxies matter for this; then each of them is one that can be used.
+
+    Raises:
+        TemplateError: one cannot.
+    """
+    import httpx
+
+    if _is_here(httpx.URL(url).host):
+        return False
+    for kind, named in getproxies().items():
+        if kind in ("http", "https", "all"):
+            _proxy(named)
+    return True
+
+
+def _is_here(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def _proxy(named: str) -> httpx.Proxy:
+    import httpx
+
+    try:
+        return httpx.Proxy(named if "://" in named else f"http://{named}")
+    except (ValueError, httpx.InvalidURL) as error:
+        scheme, _, place = named.rpartition("://")
+        shown = f"{scheme}://{place.rpartition('@')[2]}"  # not its password
+        remedy = "write http://HOST:PORT or socks5://HOST:PORT in the variable that names it"
+        raise TemplateError(f"the proxy {shown} cannot be used: {remedy}") from error
