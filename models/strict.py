@@ -1,4 +1,4 @@
-"""YAML files that people write, read strictly: an unknown key is an error that names the file, the key and the nearest one.
+"""YAML files that people write, read strictly: an unknown key is an error with the file, the key and the nearest one.
 
 The manifest of a model is one; those of scripts/ use the same.
 """

@@ -127,7 +127,7 @@ def check_answers(address: str) -> dict[str, Any]:
     import httpx
 
     try:
-        health: dict[str, Any] = httpx.get(f"{address}/health-check", timeout=10).json()
+        health: dict[str, Any] = connection.ask("GET", f"{address}/health-check", timeout=10).json()
     except (httpx.HTTPError, ValueError) as error:
         raise ServerError(f"the server at {address} answers no more ({error or type(error).__name__})") from error
     check_alive(address, health)

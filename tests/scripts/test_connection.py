@@ -1,7 +1,9 @@
 """Proxies: a server on this machine is asked directly, whatever the environment names; others through what it names."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +17,7 @@ from scripts.replicate.remote import get
 from tests.services.canned import answering
 from tests.services.socks import socks_proxy
 
+SCRIPTS = Path(connection.__file__).parent
 NOBODY = "127.0.0.1:9"
 PROXIES = [
     {"HTTP_PROXY": f"http://{NOBODY}", "HTTPS_PROXY": f"http://{NOBODY}"},
@@ -102,3 +105,10 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(url: str, mon
         with pytest.raises(TemplateError, match="the proxy socks4://proxy:1080 cannot be used: write") as refused:
             act()
         assert "secret" not in str(refused.value)
+
+
+def test_every_script_asks_by_way_of_connection() -> None:
+    """Httpx alone would take the environment's proxies for a server on this machine."""
+    direct = re.compile(r"\bhttpx\.(get|post|put|patch|delete|head|options|request|stream|Client)\(")
+    asking = [path for path in SCRIPTS.rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]
+    assert asking == [SCRIPTS / "connection.py"]
