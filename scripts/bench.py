@@ -32,6 +32,7 @@ from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command, image, weights
 from scripts.benchmark import load, loading, report, subjects
+from scripts.release import repository
 
 LABELS = {
     "baseline": "Cog's streaming example (baseline)",
@@ -172,11 +173,10 @@ def _samples(
 
 def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: int) -> dict[str, Any]:
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True).stdout.strip()
     return {
         "model": model.title,
         "date": datetime.date.today().isoformat(),
-        "commit": commit,
+        "commit": repository.commit(),
         "machine": _machine(choice),
         "versions": {"python": platform.python_version()} | installed,
         "settings": {

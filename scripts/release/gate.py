@@ -1,13 +1,14 @@
 """The first two stages, before anything is built: is all ready, and does the new contract break anyone?"""
 
+import json
 import re
 from typing import Any
 
 from models import engines, weights
 from models.manifest import path_of
 from scripts import render, schema
-from scripts.release import contract, ledger
-from scripts.release.ship import Refused, Ship, changed_files, committed_json
+from scripts.release import contract, ledger, repository
+from scripts.release.ship import Refused, Ship
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
 
@@ -26,10 +27,9 @@ def ready(ship: Ship) -> str:
             f"{path_of(ship.model.slug)} states no licence: name it under `license`, as the model's card does"
         )
     if ship.commit == "none" and not ship.may_be_dirty:
-        raise Refused(
-            "nothing is committed: git init, git add --all and git commit first, or ship as it is with DIRTY=1"
-        )
-    changed = changed_files()
+        begin = "" if repository.exists() else "git init, "
+        raise Refused(f"nothing is committed: {begin}git add --all and git commit first, or ship as it is with DIRTY=1")
+    changed = repository.changed_files()
     if changed and not ship.may_be_dirty:
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
         raise Refused(f"not committed: {shown}: commit first, or ship as it is with DIRTY=1, which the ledger records")
@@ -125,8 +125,15 @@ def _live_schemas(ship: Ship) -> dict[str, dict[str, Any]]:
         return _live_on_replicate(ship, live.digest.removeprefix("sha256:") if live else "")
     if live:
         return {f"{live.digest[:19]} of {live.time}": ledger.schema(live.schema_id)}
-    committed = committed_json(f"schemas/{ship.model.predictor_class}.json")
-    return {"the committed schema": committed} if committed else {}
+    return _committed_schema(f"schemas/{ship.model.predictor_class}.json")
+
+
+def _committed_schema(path: str) -> dict[str, dict[str, Any]]:
+    text = repository.committed(path)
+    try:
+        return {"the committed schema": json.loads(text)} if text is not None else {}
+    except ValueError as error:
+        raise Refused(f"{path} is no JSON in the last commit ({error}): make render, and commit the result") from error
 
 
 def _live_on_replicate(ship: Ship, promoted: str) -> dict[str, dict[str, Any]]:

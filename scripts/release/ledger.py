@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import TemplateError
 from models.weights import PROJECT
+from scripts.release import repository
 
 FOLDER = PROJECT / "releases"
 Result = Literal["begun", "ok", "refused", "failed", "interrupted"]
@@ -140,8 +140,12 @@ def now() -> str:
 
 def who() -> str:
     """The person, as git knows them; else the account's name."""
-    named = subprocess.run(["git", "config", "user.email"], cwd=PROJECT, capture_output=True, text=True).stdout.strip()
-    return named or getpass.getuser()
+    if named := repository.email():
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, a user can be a number alone
+        return f"user {os.getuid()}"
 
 
 @contextmanager

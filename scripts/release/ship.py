@@ -1,7 +1,5 @@
 """One ship of a model: what every stage knows, and how a stage is run, shown with its time and put into the ledger."""
 
-import json
-import subprocess
 import sys
 import time
 import uuid
@@ -11,8 +9,7 @@ from typing import Any
 
 from models.errors import TemplateError
 from models.manifest import Device, Manifest
-from models.weights import PROJECT
-from scripts.release import ledger
+from scripts.release import ledger, repository
 from scripts.release.ledger import Entry, Result
 from scripts.release.target import Target
 
@@ -40,8 +37,8 @@ class Ship:
     may_be_dirty: bool = False
     create: str = ""
     ship: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    commit: str = field(default_factory=lambda: git("rev-parse", "HEAD") or "none")
-    dirty: bool = field(default_factory=lambda: bool(changed_files()) or not git("rev-parse", "HEAD"))
+    commit: str = field(default_factory=lambda: repository.commit() or "none")
+    dirty: bool = field(default_factory=lambda: bool(repository.changed_files()) or not repository.commit())
     content: str = ""
     digest: str = ""
     schema_id: str = ""
@@ -122,24 +119,6 @@ class Ship:
 def say(line: str) -> None:
     """A line of progress, on standard error."""
     print(line, file=sys.stderr, flush=True)
-
-
-def git(*arguments: str) -> str:
-    """What git prints; nothing where there is no repository."""
-    done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True)
-    return done.stdout.strip("\n") if done.returncode == 0 else ""
-
-
-def changed_files() -> list[str]:
-    """The files that differ from the last commit, the ledger's own left out."""
-    lines = git("status", "--porcelain", "--untracked-files=all").splitlines()
-    return [line[3:] for line in lines if not line[3:].startswith("releases/")]
-
-
-def committed_json(path: str) -> Any:
-    """A JSON file as the last commit has it; None where it has none."""
-    text = git("show", f"HEAD:{path}")
-    return json.loads(text) if text else None
 
 
 def _result(error: BaseException) -> Result:

@@ -1,5 +1,6 @@
 """The first two stages, typed as a command in a repository of its own: what they refuse, how, and how fast."""
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -75,6 +76,38 @@ def test_a_folder_that_is_no_repository_is_not_committed(fork: Fork) -> None:
     assert refused.stderr.splitlines()[-1].startswith("nothing is committed: git init, git add --all and git commit")
     assert gate(fork, "--dirty").returncode == 0
     assert fork.last("contract")["dirty"] is True
+
+
+def test_a_folder_of_a_larger_repository_ships_as_a_repository_of_its_own_does(fork: Fork) -> None:
+    shutil.rmtree(fork.folder / ".git")
+    for arguments in (["init", "--quiet"], ["add", fork.folder.name], ["commit", "--quiet", "--message", "all"]):
+        fork.git("-C", "..", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments)
+    for _ in range(2):
+        assert gate(fork).returncode == 0, fork.output
+        assert fork.last("ready")["commit"] == fork.git("rev-parse", "HEAD").strip()
+        assert "dirty" not in fork.last("ready")
+    assert fork.last("contract")["details"] == {"the committed schema": []}
+    path = fork.folder / "predict.py"
+    path.write_text(path.read_text().replace("loud: bool", "shout: bool"))
+    assert fork.run("render").returncode == 0
+    assert "not committed: predict.py, schemas/TextGeneration.json: commit first" in gate(fork).stderr
+    assert gate(fork, "--dirty").stderr.endswith(REPORT)
+
+
+def test_where_git_refuses_nothing_is_taken_for_absent_not_even_with_dirty(fork: Fork) -> None:
+    refused = fork.push("--until", "contract", "--dirty", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert refused.returncode == 1
+    assert "detected dubious ownership" in refused.stderr.splitlines()[-1]
+    assert refused.stderr.splitlines()[-1].endswith(f"git config --global --add safe.directory {fork.folder}")
+
+
+def test_a_committed_schema_that_is_no_json_is_refused(fork: Fork) -> None:
+    (fork.folder / "schemas" / "TextGeneration.json").write_text("<<<<<<< HEAD\n")
+    fork.git("commit", "--quiet", "--all", "--message", "conflict")
+    assert fork.run("render").returncode == 0
+    refused = gate(fork, "--dirty")
+    assert refused.returncode == 1
+    assert "schemas/TextGeneration.json is no JSON in the last commit" in refused.stderr.splitlines()[-1]
 
 
 def test_a_rendered_file_that_drifted_is_refused(fork: Fork) -> None:
