@@ -1,8 +1,7 @@
 """Sends the cases of scripts/release/fuzz.py to a running Cog server, one after another, and judges what it does.
 
-A prediction may fail only as a refusal: its case says that it may (`may_refuse`), and its error is one line that names
-InputError, which the models raise on purpose. Any other exception is a bug, whatever was sent. A refusal of a case that
-is not marked is a bug too: the schema promised that the value works.
+A prediction may fail as a refusal: its error is one line that names InputError, which the models raise on purpose; an
+example may not be refused. Any other exception is a bug, except where the schema leaves open what a value means.
 """
 
 import json
@@ -21,7 +20,10 @@ from typing import Any
 import httpx
 
 from scripts import connection
-from scripts.release.fuzz import Case, fits, resolve
+from scripts.fuzzing.values import fits
+from scripts.release import meaning
+from scripts.release.fuzz import Case
+from scripts.release.meaning import Value
 
 EVERY = 50
 """Cases between two measurements of the first case's time."""
@@ -44,7 +46,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """`outcomes`: how many cases succeeded, were refused (by an InputError), cancelled or answered with 422."""
+    """`outcomes`: how many cases succeeded, were refused (by an InputError), failed, cancelled or answered with 422."""
 
     sent: int
     outcomes: dict[str, int]
@@ -94,8 +96,8 @@ def run(
     return Report(sent, dict(probe.outcomes), probe.failures, time.monotonic() - started)
 
 
-def judge(case: Case, status: int, text: str, output: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The outcome of an answer, and what is wrong with it if anything; `output`: the resolved Output of the schema."""
+def judge(case: Case, status: int, text: str, output: Value) -> tuple[str, str | None]:
+    """The outcome of an answer, and what is wrong with it if anything; `output`: what the schema says of it."""
     if status == 422:
         return "422", f"was refused with 422: {text[:300]}" if case.expect == "valid" else None
     if case.expect == "invalid" or status != 200:
@@ -106,14 +108,16 @@ def judge(case: Case, status: int, text: str, output: Mapping[str, Any]) -> tupl
     except (ValueError, TypeError, KeyError):
         return "wrong", f"was answered with something that is no prediction: {text[:300]}"
     if ended == "failed":
-        is_refusal = case.may_refuse and _REFUSAL.fullmatch(prediction.get("error") or "")
-        return ("refused", None) if is_refusal else ("failed", f"failed: {prediction.get('error')}")
+        if case.may_refuse and _REFUSAL.fullmatch(prediction.get("error") or ""):
+            return "refused", None
+        return "failed", None if case.is_guess else f"failed: {prediction.get('error')}"
     if ended == "canceled" and case.is_long:
         return "canceled", None
     if ended != "succeeded":
         return "wrong", f"ended as {ended}"
-    if not fits(prediction.get("output"), output):
-        return "wrong", f"has an output that is no {output.get('type')}: {json.dumps(prediction.get('output'))[:300]}"
+    if not fits(prediction.get("output"), output, is_output=True):
+        wanted = " or ".join(form.type for form in output.forms)
+        return "wrong", f"has an output that is no {wanted}: {json.dumps(prediction.get('output'))[:300]}"
     return "succeeded", None
 
 
@@ -133,7 +137,7 @@ class _Probe:
         self.address, self.slots, self.occupy = address.rstrip("/"), slots, occupy
         self.patience, self.settle = patience, settle
         self.client = connection.client(self.address, timeout=timeout)
-        self.output = resolve(schema["components"]["schemas"]["Output"], schema["components"]["schemas"])
+        self.output = meaning.read(schema).output
         self.outcomes: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.setup = ""

@@ -13,7 +13,9 @@ import pytest
 from models import manifest
 from scripts import fuzz as script
 from scripts import schema as schemas
-from scripts.release import fuzz, probe
+from scripts.fuzzing import files, values
+from scripts.release import fuzz, meaning, probe
+from tests.scripts.contracts import cog
 
 PROJECT = Path(__file__).parents[2]
 PREDICTOR = """
@@ -38,7 +40,8 @@ class Sample(BasePredictor):
         return text
 """
 BASE = {"text": "abc"}
-OUTPUT = {"type": "array", "items": {"type": "string"}}
+PNG = next(files.data_uris(None))[1]
+OUTPUT = meaning.read(cog({}, {"type": "array", "items": {"type": "string"}})).output
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +147,11 @@ def test_no_text_holds_half_a_character(cases: list[fuzz.Case]):
 
 
 def test_mixed_cases_stay_in_their_bounds(document: dict[str, Any]):
-    inputs = fuzz.resolve(document["components"]["schemas"]["Input"], document["components"]["schemas"])
+    inputs = meaning.read(document).inputs
     mixed = [case for case in fuzz.cases(document, [BASE], mixed=300, limits={"count": 4}) if "mixed" in case.name]
     assert len(mixed) > 200
-    assert all(fuzz.fits(case.input, inputs) and case.input["count"] <= 4 for case in mixed)
+    assert all(values.fits(case.input[name], inputs[name].value) for case in mixed for name in case.input)
+    assert all(case.input["count"] <= 4 for case in mixed)
     assert {case.input.get("size") for case in mixed} == {None, 1, 2, 4}
     assert not any(case.is_long for case in mixed)
 
@@ -162,9 +166,9 @@ def test_an_input_is_changed_in_the_example_that_gives_it(document: dict[str, An
     assert {case.input["text"] for case in made if case.name.startswith("seed: ")} == {"abc"}
 
 
-def test_only_marked_cases_may_refuse(document: dict[str, Any]):
-    made = fuzz.cases(document, [BASE], refusable=("stop: a list with an empty text", "mixed *"), mixed=2)
-    assert [case.name for case in made if case.may_refuse] == ["stop: a list with an empty text", "mixed 1", "mixed 2"]
+def test_only_an_example_may_not_be_refused(document: dict[str, Any]):
+    made = fuzz.cases(document, [BASE, BASE | {"count": 1}])
+    assert [case.name for case in made if not case.may_refuse] == ["example 1", "example 2"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +182,96 @@ def test_examples_that_cannot_be_changed_are_named(document: dict[str, Any], exa
 def test_the_longest_input_is_at_the_maximum_of_what_is_limited(document: dict[str, Any]):
     assert fuzz.longest(document, BASE, {"count": 4, "elsewhere": 1}) == BASE | {"count": 10}
     assert fuzz.longest(document, BASE, {}) is None
+
+
+URI = {"type": "string", "format": "uri"}
+PATTERN = {"type": "string", "pattern": "^[a-z]+$", "default": "abc"}
+
+
+def made_for(field: dict[str, Any], known: Any, **limits: float) -> list[fuzz.Case]:
+    """The cases for one input x, required if it has no default; `known` is a value that works."""
+    required = () if "default" in field else ("x",)
+    return fuzz.cases(cog({"x": field}, required=required), [{"x": known}], limits=limits)
+
+
+def values_of(made: list[fuzz.Case], expect: str) -> list[Any]:
+    return [case.input["x"] for case in made if case.expect == expect and "x" in case.input]
+
+
+@pytest.mark.parametrize(
+    ("field", "known", "lowest"),
+    [
+        ({"type": "integer", "minimum": 16, "maximum": 64}, 32, 16),
+        ({"type": "integer", "minimum": 0, "maximum": 2}, 2, 2),
+        ({"type": "integer", "minimum": 4, "exclusiveMinimum": True}, 9, 5),
+        ({"type": "integer", "enum": [256, 512]}, 512, 256),
+        ({"type": "integer", "nullable": True, "minimum": 1}, None, 4),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "many", 4),
+        ({"type": "string"}, "many", "many"),
+    ],
+)
+def test_a_limit_stays_inside_the_bounds(field: dict[str, Any], known: Any, lowest: Any):
+    made = made_for(field, known, x=4)
+    assert made[0].input == {"x": lowest}
+    assert made[0].expect == "valid"
+    numbers = [case for case in made if case.expect == "valid" and type(case.input["x"]) is int]
+    assert all(case.is_long == (case.input["x"] > lowest) for case in numbers if isinstance(lowest, int))
+    assert not any(case.is_long for case in made if case.name.startswith("mixed"))
+
+
+def test_an_exclusive_bound_is_itself_refused():
+    made = made_for({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, 0.5)
+    found = {case.name: case.expect for case in made}
+    assert (found["x: the minimum 0"], found["x: just inside the minimum"]) == ("invalid", "valid")
+
+
+def test_a_union_allows_what_one_of_its_types_does():
+    made = made_for({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "string"}}]}, 1)
+    assert {"1", '["a"]'} <= {json.dumps(value) for value in values_of(made, "valid")}
+    assert {"0", '"1"', "[null]"} <= {json.dumps(value) for value in values_of(made, "invalid")}
+
+
+@pytest.mark.parametrize("field", [URI, {"type": "array", "items": URI}])
+def test_a_file_is_a_file_and_never_a_text(field: dict[str, Any]):
+    made = made_for(field, [PNG] if "items" in field else PNG)
+    valid = [value for value in values_of(made, "valid") for value in (value if isinstance(value, list) else [value])]
+    assert valid
+    assert all(value.startswith("data:image/png;base64,") for value in valid)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kinds"),
+    [
+        ("image/*", {"image/png", "image/jpeg", "image/webp"}),
+        (".jpeg, .TXT", {"image/jpeg", "text/plain"}),
+        ("audio/x-wav", {"audio/wav"}),
+        ("video/mp4", set()),
+        (None, {"image/png"}),
+    ],
+)
+def test_a_file_is_of_a_kind_that_the_input_accepts(accept: str | None, kinds: set[str]):
+    assert {kind for kind, _ in files.data_uris(accept)} == kinds
+
+
+def test_what_the_schema_leaves_open_is_a_guess():
+    assert {case.name for case in made_for({"type": "object"}, {"a": 1}) if case.is_guess} >= {"x: empty", "x: nested"}
+    assert any(case.is_guess for case in made_for({"type": "array", "items": URI}, []))
+    assert not any(case.is_guess for case in made_for(URI | {"x-cog-accept": "image/*"}, PNG))
+    assert not any(case.is_guess for case in made_for({"type": "string"}, "a"))
+
+
+def test_only_plain_texts_are_certain_against_a_pattern():
+    found = {case.name: case.expect for case in made_for(PATTERN, "a")}
+    assert (found["x: its default"], found["x: quotes"], found["x: emoji"]) == ("valid", "invalid", "either")
+    unknown = made_for({"type": "string", "pattern": r"\p{L}"}, "a")  # which Cog knows and Python does not
+    assert {case.expect for case in unknown if isinstance(case.input.get("x"), str)} == {"valid", "either"}
+
+
+@pytest.mark.parametrize("output", [{"a": [1]}, "text", None, [1, 2]])
+def test_an_output_of_any_type_may_be_anything(output: Any):
+    assert values.fits(output, meaning.read(cog({}, {"type": "object"})).output, is_output=True)
+    typed = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}, "required": ["a"]}
+    assert values.fits(output, meaning.read(cog({}, typed)).output, is_output=True) == (output == {"a": [1]})
 
 
 DUMP = """
@@ -216,6 +310,7 @@ def test_the_default_model_has_all_its_bounds_tried():
 
 VALID = fuzz.Case("text: x", {}, "valid")
 ODD = fuzz.Case("text: x", {}, "valid", may_refuse=True)
+GUESS = fuzz.Case("text: x", {}, "valid", may_refuse=True, is_guess=True)
 LONG = fuzz.Case("count: x", {}, "valid", is_long=True)
 WRONG = fuzz.Case("text: x", {}, "invalid", may_refuse=True)
 EITHER = fuzz.Case("text: x", {}, "either")
@@ -237,6 +332,8 @@ def failed(error: str) -> str:
         (EITHER, 422, "{}", "422", None),
         (WRONG, 422, "{}", "422", None),
         (ODD, 200, failed("Prediction failed: InputError: too long"), "refused", None),
+        (GUESS, 200, failed("Prediction failed: KeyError: 'role'"), "failed", None),
+        (GUESS, 500, "oops", "wrong", "answered with 500"),
         (LONG, 200, prediction("canceled"), "canceled", None),
         (VALID, 422, "{}", "422", "refused with 422"),
         (ODD, 422, "{}", "422", "refused with 422"),

@@ -17,6 +17,7 @@ import pytest
 from models import manifest
 from scripts import fuzz as script
 from scripts import local_server, schema
+from scripts.fuzzing import files
 from scripts.release import fuzz, probe
 from tests.server.live_server import LiveServer
 
@@ -58,6 +59,44 @@ DEAF = """
 # Only what the first example sends, and that only later on.
 SLOW = "self.served > 30 and (text, style, count, scale, seed, stop) == ('hi', 'plain', 3, 1, None, None)"
 SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
+# Every form of input: each is what its type says, or the prediction fails.
+FORMS = """
+import re, wave
+from typing import Any
+from cog import BasePredictor, Input, Path, Secret
+
+def is_a(kind, path):
+    return isinstance(path, Path) and path.read_bytes().startswith(kind)
+
+class Planted(BasePredictor):
+    def predict(
+        self,
+        photos: list[Path],
+        photo: Path | None = Input(default=None, accept="image/png,.jpg"),
+        voice: Path | None = Input(default=None, accept="audio/*"),
+        thing: Path | None = None,
+        notes: Path | None = Input(default=None, accept=".txt"),
+        key: Secret | None = None,
+        messages: list[dict] | None = None,
+        options: dict = Input(default={"a": 1}),
+        sizes: list[int] | None = None,
+        size: int = Input(default=512, choices=[256, 512]),
+        ratio: str = Input(default="16:9", regex="^[0-9]+:[0-9]+$"),
+        code: str = Input(default="abc", min_length=2, max_length=4),
+        share: float = Input(default=0.5, ge=0, le=1),
+        max_tokens: int = Input(default=256, ge=16, le=1024),
+    ) -> Any:
+        assert all(is_a(b"\\x89PNG", path) for path in photos)
+        assert photo is None or is_a((b"\\x89PNG", b"\\xff\\xd8"), photo)
+        assert voice is None or wave.open(str(voice)).getnframes()
+        assert thing is None or thing.stat().st_size
+        assert notes is None or notes.read_text()
+        assert key is None or isinstance(key, Secret)
+        assert [message["role"] for message in messages or []] == []
+        assert isinstance(options, dict) and sum(sizes or []) is not None
+        assert size in (256, 512) and re.fullmatch("[0-9]+:[0-9]+", ratio) and 2 <= len(code) <= 4
+        return {"photos": len(photos), "share": share} if photos else "nothing"
+"""
 Fuzz = Callable[..., probe.Report]
 
 
@@ -68,9 +107,9 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with ExitStack() as stack:
 
         def serve(
-            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True
+            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True, source: str = PREDICTOR
         ) -> tuple[str, dict[str, Any]]:
-            (tmp_path / "predict.py").write_text(PREDICTOR.format(bug=bug, returns=returns))
+            (tmp_path / "predict.py").write_text(source.replace("{bug}", bug).replace("{returns}", returns))
             document = schema.generate("Planted", tmp_path / "predict.py")
             if has_schema:
                 (tmp_path / ".cog").mkdir()
@@ -109,6 +148,16 @@ def test_a_correct_predictor_passes(fuzzed: Fuzz):
     assert report.outcomes["succeeded"] > 50
 
 
+def test_every_form_of_input_is_filled_with_what_it_means(planted: Any):
+    address, document = planted("", slots=1, source=FORMS)
+    example = {"photos": [next(files.data_uris(None))[1]]}
+    cases = fuzz.cases(document, [example])
+    report = probe.run(address, cases, document, slots=1)
+    assert report.failures == []
+    assert {case.name for case in cases if case.is_guess} >= {"thing: image/png", "messages: a list of nested"}
+    assert {case.input["max_tokens"] for case in cases if case.expect == "valid" and not case.is_long} == {16}
+
+
 @pytest.mark.parametrize(
     ("bug", "case", "reason"),
     [
@@ -120,7 +169,7 @@ def test_a_correct_predictor_passes(fuzzed: Fuzz):
         ("[text.split(part) for part in stop or []]", "stop: a list with an empty text", "ValueError: empty separator"),
         ("range(count)", "count: a whole number as a fraction", "TypeError"),
         ("if style == 'bold': raise ValueError('no bold')", "style: the choice 'bold'", "ValueError: no bold"),
-        ("if scale == 2: raise InputError('too large')", "scale: the maximum 2", "InputError: too large"),
+        ("if text == 'hi': raise InputError('no hi')", "example 1", "InputError: no hi"),
         ("if len(text) > 50000: raise InputError('a' + chr(10) + 'b')", "text: 100,000 characters", "InputError: a"),
         ("if scale == 0: return 5", "scale: the minimum 0", "an output that is no string: 5"),
         ("if scale == 0: return None", "scale: the minimum 0", "an output that is no string: null"),
@@ -229,6 +278,7 @@ def test_the_default_model_passes(default_report: probe.Report):
     assert default_report.failures == []
     assert default_report.outcomes["succeeded"] > 100
     assert default_report.outcomes["refused"] < 20
+    assert "failed" not in default_report.outcomes
 
 
 def test_the_command_prints_a_summary_and_each_failure(fuzzed: Fuzz, capsys: pytest.CaptureFixture[str]):
