@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from models.errors import WeightsError
 from models.manifest import PROJECT as PROJECT
 from models.manifest import EngineChoice, Manifest
-from models.weights import files, sources
+from models.weights import files, sources, whole
 from models.weights.download import Progress
 from models.weights.files import File
 from models.weights.lock import Lock, lock_of
@@ -45,12 +45,12 @@ def folder(slug: str, part: str) -> Path:
 
 
 def gguf_file(manifest: Manifest) -> Path:
-    """The downloaded GGUF, which an engine makes its files from.
+    """The downloaded GGUF, which an engine makes its files from; the first part of a split one.
 
     Raises:
         WeightsError: there is none, or there are several.
     """
-    names = [name for name in lock_of(manifest).files if name.endswith(".gguf")]
+    names = whole.ggufs(lock_of(manifest).files)
     if len(names) != 1:
         found = ", ".join(names) or "none"
         raise WeightsError(f"an engine's files are made from one GGUF, and {manifest.slug} has {found}: weights.files")
@@ -66,6 +66,7 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
     place, locked = folder(manifest.slug, part), lock_of(manifest).files
     if part == SOURCE:
         files.verify(place, locked, "make weights", full)
+        whole.check(list(locked), place)
         return
     remedy = f"make weights ENGINE={part}"
     record = _record(place)
@@ -106,6 +107,7 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
         sources.module(lock.source).fetch(lock, place, progress)
         _leave_only(place, set(lock.files))
         files.verify(place, lock.files, "make weights", full=False)
+        whole.check(list(lock.files), place)
 
 
 def make_lock(manifest: Manifest, progress: Progress) -> Lock:

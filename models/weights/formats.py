@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from models.errors import WeightsError
+from models.weights import gguf_format
 
 WEIGHTS = (".safetensors", ".gguf")
 BESIDE = (".json", ".txt", ".model", ".jinja")
@@ -106,7 +107,10 @@ def check_header(path: Path) -> None:
 
 def tensors(path: Path) -> list[Tensor]:
     """The tensors of a file of weights, from its header alone."""
-    return safetensors(path) if path.suffix == ".safetensors" else _gguf(path)
+    if path.suffix == ".safetensors":
+        return safetensors(path)
+    held = gguf_format.read_part(path)[1]
+    return [Tensor(one.name, one.kind.name, one.shape) for one in held.values()]
 
 
 def safetensors(path: Path) -> list[Tensor]:
@@ -136,17 +140,6 @@ def safetensors(path: Path) -> list[Tensor]:
     if not fits or [begin for begin, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
         raise WeightsError(f"{path} is damaged: its tensors do not fill it; take the weights from another source")
     return found
-
-
-def _gguf(path: Path) -> list[Tensor]:
-    import gguf
-
-    check_header(path)
-    try:
-        read = gguf.GGUFReader(path).tensors
-    except (ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} is damaged ({error}): take the weights from another source") from error
-    return [Tensor(one.name, one.tensor_type.name, tuple(int(size) for size in one.shape)) for one in read]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -21,10 +21,11 @@ from models.manifest import EngineChoice, Manifest, Weights
 from models.weights import lock
 from models.weights.files import File
 from models.weights.progress import PlainLines
+from tests.models.weights.project import gguf
 
 SLUG = "tiny"
 SOURCE = "pypi:tiny-weights==1.0#tiny_weights/model.gguf"
-CONTENT = b"GGUF" + os.urandom(99_996)
+CONTENT = gguf(99_936)
 CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.25)
 CONVERTER = {"gguf": "1.0"}
 KILLED = """

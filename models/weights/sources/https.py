@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import archive, download, formats, transfer
+from models.weights import archive, download, formats, transfer, whole
 from models.weights.download import Progress, Remote
 from models.weights.files import described, verify
 from models.weights.lock import Lock
@@ -30,9 +30,10 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     packed = files[name] if is_tar else None
     if is_tar:
         names = archive.unpack(place / name, place, weights.files or formats.DEFAULT_PATTERNS)
-        files = {name: described(place / name) for name in names}
+        files = {name: described(place / name) for name in whole.only_once(names, place)}
     for name in files:
         formats.check_header(place / name)
+    whole.check(list(files), place)
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, archive=packed, files=files)
 
 

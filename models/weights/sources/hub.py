@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import download, formats
+from models.weights import download, formats, whole
 from models.weights.download import Progress, Remote
 from models.weights.files import File
 from models.weights.lock import Lock
@@ -41,13 +41,13 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     files = {name: File(sha256=sha256, size=size) for name, (sha256, size) in listed.items() if sha256}
     locate(next(iter(files), names[0]))()  # whoever may not download hears so before anything is
     small = [
-        Remote(name, size, None, locate(name), version=str(siblings[name].blob_id))
+        Remote(name, size, sha256 or None, locate(name), version=str(siblings[name].blob_id))
         for name, (sha256, size) in listed.items()
-        if not sha256
+        if not sha256 or name.endswith(".json")  # which say whether the model is whole, and may be large themselves
     ]
     files |= download.fetch(small, place, progress)
-    resolved = f"hf://{repository}@{commit}"
-    return Lock(source=weights.source, patterns=weights.files, resolved=resolved, files=dict(sorted(files.items())))
+    files = {name: files[name] for name in whole.only_once(names, place)}
+    return Lock(source=weights.source, patterns=weights.files, resolved=f"hf://{repository}@{commit}", files=files)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import PROJECT, Weights
-from models.weights import formats
+from models.weights import formats, gguf_format, whole
 from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
@@ -18,10 +18,12 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         WeightsError: there are none, or one of them can run code.
     """
     root, names = _found(weights.source)
-    patterns = [names[0]] if root.joinpath(names[0]) == _path(weights.source) else weights.files
-    files = {name: described(root / name) for name in formats.selected(names, patterns or formats.DEFAULT_PATTERNS)}
-    for name in files:
+    patterns = names if _path(weights.source).is_file() else weights.files or formats.DEFAULT_PATTERNS
+    taken = whole.only_once(formats.selected(names, patterns), root)
+    for name in taken:
         formats.check_header(root / name)
+    whole.check(taken, root)
+    files = {name: described(root / name) for name in taken}
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
 
 
@@ -54,10 +56,10 @@ def _path(source: str) -> Path:
 
 
 def _found(source: str) -> tuple[Path, list[str]]:
-    """The folder, and the files in it by their path from there; of a single file its own folder."""
+    """The folder, and the files in it by their path from there; of a file its own folder and its other parts."""
     path = _path(source)
     if path.is_file():
-        return path.parent, [path.name]
+        return path.parent, [part.name for part in gguf_format.parts(path) if part.is_file()]
     names = [str(file.relative_to(path)) for file in sorted(path.rglob("*")) if file.is_file()]
     if not names:
         raise WeightsError(f"there is no {path}, or nothing in it: correct weights.source in the manifest")

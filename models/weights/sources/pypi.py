@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import formats
+from models.weights import formats, whole
 from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
@@ -24,6 +24,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     """
     name = _bring(weights.source, place)
     formats.check_header(place / name)
+    whole.check([name], place)
     files = {name: described(place / name)}
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
 

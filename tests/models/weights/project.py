@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +110,10 @@ def safetensors(size: int, header: dict[str, Any] | None = None) -> bytes:
     described = header or {"weight": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
     text = json.dumps(described).encode()
     return len(text).to_bytes(8, "little") + text + os.urandom(size)
+
+
+def gguf(size: int) -> bytes:
+    """A GGUF of one tensor of `size` random bytes."""
+    name = b"weight"
+    described = b"GGUF" + struct.pack("<IQQQ", 3, 1, 0, len(name)) + name + struct.pack("<IQIQ", 1, size, 24, 0)
+    return described.ljust(-(-len(described) // 32) * 32, b"\0") + os.urandom(size)

@@ -1,7 +1,6 @@
 """Weights of a plain https server, through commands: a file, tars, and servers that lack something or change."""
 
 import json
-import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -9,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.weights.project import Project, safetensors
+from tests.models.weights.project import Project, gguf, safetensors
 from tests.services.files import FileServer
 from tests.services.http import Fault
 from tests.services.http_messages import Request, Response
 
 WEIGHTS = safetensors(2_500_000)
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
-GGUF = b"GGUF" + os.urandom(300_000)
+GGUF = gguf(300_000)
 
 
 @pytest.fixture
