@@ -11,7 +11,8 @@ export $(1)
 endef
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval $(call as_typed,$(name)))))
 
-# Settings of a shell that would lead .venv's Python and its pip elsewhere.
+# Text is UTF-8 in every locale. Settings of a shell that would lead .venv's Python and its pip elsewhere do not count.
+export PYTHONUTF8 := 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONINSPECT PYTHONWARNINGS
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALENV PIP_NO_DEPS PIP_DRY_RUN
 

@@ -105,7 +105,7 @@ def _show(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen
         screen.text_up_to(outputs.joined(output))
         screen.end_line()
     elif output is not None and not _is_files(output, saver):
-        print(json.dumps(output, indent=2, ensure_ascii=False))
+        print(_as_json(output, indent=2))
     for saved in saver.saved:
         if as_json or not _is_files(output, saver):
             screen.say(saved.preview())
@@ -121,7 +121,13 @@ def _is_files(output: Any, saver: Saver) -> bool:
 
 def _print_json(prediction: dict[str, Any], output: Any) -> None:
     said = {name: prediction.get(name) for name in ("id", "status", "error", "metrics", "logs")}
-    print(json.dumps(said | {"output": output}, ensure_ascii=False))
+    print(_as_json(said | {"output": output}))
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    """With JSON's escapes for what standard output cannot show."""
+    is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
 
 
 def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen) -> None:

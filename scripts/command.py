@@ -1,21 +1,37 @@
-"""What every command does at its edge: run a typer app and turn people's mistakes into one line and an exit code."""
+"""What every command does at its edge: run a typer app and turn whatever goes wrong into one line and an exit code."""
 
+import errno
 import functools
+import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import typer
 
 from models.errors import TemplateError
+from models.weights import PROJECT
 from scripts.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MOST_CHARACTERS = 500
+_TRACE = ": DEBUG=1 shows the trace"
+_FREE_ROOM = ": free some room there, or choose another place (TMPDIR for what is temporary)"
+_REMEDIES = {
+    errno.ENOSPC: _FREE_ROOM,
+    errno.EDQUOT: _FREE_ROOM,
+    errno.EACCES: ": see whose it is, and that you may write there",
+    errno.EPERM: ": see whose it is, and that you may write there",
+    errno.EROFS: ": that place can only be read; choose another (TMPDIR for what is temporary)",
+}
 
 
 class UsageError(TemplateError):
@@ -25,11 +41,13 @@ class UsageError(TemplateError):
 def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled.
 
+    No exception is shown as a traceback, unless the variable DEBUG is set; one that nobody expected is 1 as well.
     In `argv`, `--inputs TEXT` stands for the words of TEXT, split as a shell splits them; the Makefile gives INPUTS so.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
     spare_this_machine()
+    _show_what_cannot_be_shown_as_escapes()
     with signals_to(_interrupt):
         try:
             return int(
@@ -39,7 +57,7 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
                 or 0
             )
         except TemplateError as error:
-            print(error, file=sys.stderr)
+            _print_error(str(error))
             return WRONG_USAGE if isinstance(error, UsageError) else REFUSED
         except typer.TyperException as error:
             message = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
@@ -48,6 +66,49 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
         except typer.Abort:
             print("\ncancelled", file=sys.stderr)
             return CANCELLED
+        except Exception as error:
+            _print_error(unexpected(error))
+            return REFUSED
+
+
+def unexpected(error: Exception) -> str:
+    """One line for an exception that no code expected: what it is, where, and what to do.
+
+    An OSError is the machine's, and names the file; anything else may be a mistake of this project.
+    """
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is not installed here: make setup"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror.lower()}{_REMEDIES.get(error.errno or 0, _TRACE)}"
+    said = " ".join(str(error).split())[:_MOST_CHARACTERS]
+    return f"{name}: {said or 'it says no more'} ({_place(error)}){_TRACE}"
+
+
+def _print_error(line: str) -> None:
+    """Print it, with DEBUG=1 after the traceback of the exception that is handled."""
+    if os.environ.get("DEBUG"):
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+
+
+def _place(error: Exception) -> str:
+    """The last line of this project that the exception passed."""
+    ours = [
+        f"{Path(frame.filename).relative_to(PROJECT)}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(PROJECT) and ".venv" not in Path(frame.filename).parts
+    ]
+    return ours[-1] if ours else "outside this project"
+
+
+def _show_what_cannot_be_shown_as_escapes() -> None:
+    """Such as an emoji on a terminal that knows ASCII alone: Python's own way would be an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _with_inputs(argv: Sequence[str]) -> list[str]:

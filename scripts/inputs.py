@@ -4,6 +4,7 @@ import base64
 import difflib
 import json
 import mimetypes
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,14 +105,20 @@ class _Given:
             raise self.wrong(f"cannot read the file: {error}") from error
 
     def text(self) -> str:
+        content = self.content()
+        if content is None:
+            return self._typed_text()
         try:
-            content = self.content()
-            if content is None:
-                return self.typed.encode().decode()
             return content.decode().removesuffix("\n") if self.typed == "-" else content.decode()
         except UnicodeDecodeError as error:
             raise self.wrong(f"cannot read the file: {error}") from error
-        except UnicodeEncodeError:
+
+    def _typed_text(self) -> str:
+        """What Python could not read by the locale's encoding, it keeps as half characters."""
+        try:
+            has_all = not re.search("[\ud800-\udfff]", self.typed)
+            return self.typed if has_all else os.fsencode(self.typed).decode()
+        except UnicodeError:
             raise UsageError(f"{self.reading.option}{self.name}: the value is not UTF-8 text") from None
 
     def uri(self) -> str:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from models.weights import PROJECT
 from scripts import connection, schema
 
 HOST = "127.0.0.1"
+_PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty: as if not set
 _STOP_SECONDS = 5
 _WORD_SECONDS = 30
 _FINAL = ("UNHEALTHY", "DEFUNCT")
@@ -69,6 +71,8 @@ def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] |
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PORT": str(port),
         "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
+        "TMPDIR": tempfile.gettempdir(),  # that of the environment, where it can be used
+        **_PYTHON,
     }
     command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
     output = log or subprocess.DEVNULL

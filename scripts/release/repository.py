@@ -80,12 +80,12 @@ def _printed(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run git here; `surrogateescape`: names of files may be any bytes."""
+    """Run git here; names of files may be any bytes."""
     command = ["git", "--no-optional-locks", *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     try:
         return subprocess.run(
-            command, cwd=PROJECT, env=environment, capture_output=True, encoding="utf-8", errors="surrogateescape"
+            command, cwd=PROJECT, env=environment, capture_output=True, encoding="utf-8", errors="backslashreplace"
         )
     except OSError as error:
         raise GitRefused(f"{PROJECT} is in a repository, and git cannot be run ({error}): install it") from error

@@ -1,5 +1,9 @@
 """What every command does at its edge: exit codes, one line for a mistake, and the variable PROMPT."""
 
+import errno
+import importlib
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -135,9 +139,86 @@ def test_what_signals_did_before_they_do_again() -> None:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_a_mistake_of_the_programmer_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        command.run(raising(ZeroDivisionError()), [], "scripts.broken")
+def divide() -> None:
+    1 / 0  # noqa: B018
+
+
+def read_directory() -> None:
+    Path("/tmp").read_text(encoding="utf-8")
+
+
+def read_json() -> None:
+    json.loads("{")
+
+
+def import_missing() -> None:
+    importlib.import_module("surely_missing")
+
+
+UNEXPECTED = [
+    (divide, "ZeroDivisionError: division by zero (tests/scripts/test_command.py:{line}): DEBUG=1 shows the trace"),
+    (read_directory, "/tmp: is a directory: DEBUG=1 shows the trace"),
+    (
+        read_json,
+        "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+        "(tests/scripts/test_command.py:{line}): DEBUG=1 shows the trace",
+    ),
+    (import_missing, "the package surely_missing is not installed here: make setup"),
+    (
+        raising(OSError(errno.ENOSPC, "No space left on device", "/weights/x")),
+        "/weights/x: no space left on device: free some room there, or choose another place (TMPDIR for what is "
+        "temporary)",
+    ),
+    (raising(PermissionError(errno.EACCES, "Permission denied", "/x")), "/x: permission denied: see whose it is"),
+    (raising(RuntimeError()), "RuntimeError: it says no more (tests/scripts/test_command.py:"),
+    (raising(ValueError("two\nlines " + "x" * 1000)), "ValueError: two lines xxxx"),
+]
+
+
+@pytest.mark.parametrize(("act", "said"), UNEXPECTED)
+def test_what_nobody_expected_is_one_line_and_debug_shows_the_trace(
+    act: Callable[[], None], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = said.format(line=act.__code__.co_firstlineno + 1)
+    monkeypatch.delenv("DEBUG", raising=False)
+    assert command.run(act, [], "scripts.broken") == 1
+    output, errors = capsys.readouterr()
+    assert (output, len(errors.splitlines())) == ("", 1)
+    assert errors.startswith(line)
+    assert len(errors) < 700
+    monkeypatch.setenv("DEBUG", "1")
+    assert command.run(act, [], "scripts.broken") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("Traceback (most recent call last):")
+    assert errors.splitlines()[-1].startswith(line)
+
+
+def test_debug_shows_what_caused_a_refusal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        try:
+            divide()
+        except ZeroDivisionError as error:
+            raise TemplateError("x is 0: make it 1") from error
+
+    monkeypatch.setenv("DEBUG", "1")
+    assert command.run(refuse, [], "scripts.refuse") == 1
+    errors = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in errors
+    assert errors.endswith("x is 0: make it 1\n")
+
+
+def test_what_the_terminal_cannot_show_is_escaped() -> None:
+    code = """
+import sys
+from scripts import command
+def say() -> None:
+    print("caf\\u00e9 \\U0001f600")
+    print("\\u6f22", file=sys.stderr)
+sys.exit(command.run(say, [], "scripts.say"))
+"""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"caf\\xe9 \\U0001f600\n", b"\\u6f22\n")
 
 
 @pytest.mark.parametrize(

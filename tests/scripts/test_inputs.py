@@ -19,6 +19,7 @@ PROPERTIES = REAL | {"counts": {"type": "array", "items": {"type": "integer"}}, 
         (["prompt=Why is the sea salty?"], {"prompt": "Why is the sea salty?"}),
         (["prompt=a=b=c"], {"prompt": "a=b=c"}),
         (["prompt="], {"prompt": ""}),
+        (["prompt=caf\udcc3\udca9"], {"prompt": "café"}),  # as Python reads é in a locale of ASCII alone
         (["prompt=42"], {"prompt": "42"}),
         (["prompt=first", "prompt=second"], {"prompt": "second"}),
         (["max_tokens=5", "temperature=0"], {"max_tokens": 5, "temperature": 0}),
