@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
-from scripts import inputs
+from scripts import connection, inputs
 from scripts.replicate import hardware
 from scripts.replicate.client import ReplicateRefusal, connect, explained, patiently
 from scripts.replicate.outputs import joined
@@ -180,7 +180,7 @@ class Remote:
     def _stream(self, url: str | None, screen: Screen) -> None:
         """Show output and logs as they come; a stream that breaks ends early. Events: output, logs, error, done.
 
-        https://replicate.com/docs/topics/predictions/streaming
+        Its URL is on another host and needs no token. https://replicate.com/docs/topics/predictions/streaming
         """
         import httpx
         from httpx_sse import EventSource, SSEError
@@ -189,7 +189,7 @@ class Remote:
             return
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         try:
-            with self._client._client.stream("GET", url, headers=headers) as response:
+            with connection.stream("GET", url, headers=headers, timeout=self._client._client.timeout) as response:
                 for event in EventSource(response).iter_sse():
                     if event.event == "output":
                         screen.text(event.data)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.services.replicate import Replicate
-from tests.services.replicate_http import Answer, Call, Router, now
+from tests.services.replicate_http import now
 from tests.services.replicate_prediction import Prediction
 from tests.services.replicate_registry import Version
 from tests.services.replicate_routes import Model
@@ -24,18 +24,11 @@ class Shelf:
 
 
 class ScriptedReplicate(Replicate):
-    """`script` runs each new prediction, on a thread of its own. `uploads`: the bodies that /v1/files was sent."""
+    """`script` runs each new prediction, on a thread of its own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.script: Script = lambda prediction: prediction.end("succeeded")
-        self.uploads: list[bytes] = []
-
-    def __enter__(self) -> "ScriptedReplicate":
-        super().__enter__()
-        patterns = self._server.router.routes
-        self._server.router = Router({**patterns, ("POST", "/v1/files"): self._upload})
-        return self
 
     def run(self, prediction: Prediction) -> None:
         self.predictions[prediction.id] = prediction
@@ -53,10 +46,3 @@ class ScriptedReplicate(Replicate):
         fields |= {"paper_url": None, "license_url": None, "cover_image_url": None}
         self.models[name] = Model(owner, fields, Shelf(name, versions))  # type: ignore[arg-type]
         return versions
-
-    def _upload(self, replicate: Replicate, call: Call) -> Answer:
-        """https://replicate.com/docs/reference/http#files.create"""
-        self.uploads.append(call.content)
-        file = {"id": "f1", "name": "file", "content_type": "image/png", "size": len(call.content), "etag": "e"}
-        file |= {"checksums": {}, "metadata": {}, "created_at": now(), "expires_at": None}
-        return Answer(201, file | {"urls": {"get": f"{self.address}/v1/files/f1"}})

@@ -149,7 +149,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.server.host, self.command, self.path, headers)
+        content = self.rfile.read(int(headers.get("content-length", 0)))
+        request = Request(self.server.host, self.command, self.path, headers, content)
         response = in_part(request, self.server.respond(request))
         fault = self.server.service.record(request, response)
         if fault and fault.kind in ("status", "expired"):
@@ -157,7 +158,6 @@ class Handler(BaseHTTPRequestHandler):
         elif fault and fault.kind == "gzip":
             response = compressed(response)
         request.status = response.status
-        self.close_connection = self.command not in ("GET", "HEAD") or self.close_connection
         self._send_head(response)
         if self.command != "HEAD":
             self._send_body(request, response, fault)

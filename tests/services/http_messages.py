@@ -13,14 +13,16 @@ Content = bytes | Path
 class Request:
     """One request as it came, and what was answered.
 
-    `headers` has lower-case names. `bytes_sent`: bytes of the body that the socket took; while a body is being written
-    it runs ahead by one piece at most, so that it is right for whoever has read the whole body.
+    `headers` has lower-case names; `content`: its body. `bytes_sent`: bytes of the answer's body that the socket took;
+    while a body is being written it runs ahead by one piece at most, so that it is right for whoever has read the whole
+    body.
     """
 
     host: str
     method: str
     path: str
     headers: dict[str, str]
+    content: bytes = b""
     status: int = 0
     bytes_sent: int = 0
 

@@ -18,7 +18,17 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from tests.services.http import Service, expired
 from tests.services.http_messages import Content, Request, Response
-from tests.services.hub_repository import Blob, Refused, Repo, blob_of, commit_of, entry, sibling, tree_entries
+from tests.services.hub_answers import as_json, asked_paths, query_of, redirect, small
+from tests.services.hub_repository import (
+    Refused,
+    Repo,
+    blob_of,
+    commit_of,
+    entry,
+    pointer_of,
+    sibling,
+    tree_entries,
+)
 
 CREATED = "2026-01-01T00:00:00.000Z"
 
@@ -104,8 +114,9 @@ class Hub(Service):
         path = urlsplit(request.path).path
         for pattern, route in ROUTES.items():
             if found := re.fullmatch(pattern, path):
-                if request.method not in ("GET", "HEAD"):
-                    raise Refused(405, None, "Method not allowed", Allow="GET, HEAD")
+                allowed = ("POST",) if route is Hub._paths_info else ("GET", "HEAD")
+                if request.method not in allowed:
+                    raise Refused(405, None, "Method not allowed", Allow=", ".join(allowed))
                 return route(self, request, **{name: unquote(value) for name, value in found.groupdict().items()})
         raise Refused(404, None, "Sorry, we can't find the page you are looking for.")
 
@@ -148,26 +159,34 @@ class Hub(Service):
         return as_json({})
 
     def _info(self, request: Request, repo: str, revision: str = "main") -> Response:
-        """GET /api/models/{repo}[/revision/{revision}][?blobs=true]: `HfApi.model_info(files_metadata=...)`."""
+        """GET /api/models/{repo}[/revision/{revision}][?blobs=true]: `HfApi.model_info(files_metadata=...)`.
+
+        With `expand=sha&expand=likes`, as the JavaScript client's `modelInfo` asks, only these.
+        """
         found = self._repo(request, repo, content=False)
         commit = commit_of(found, revision)
         blobs = query_of(request).get("blobs") == "true"
         siblings = [sibling(path, blob, blobs) for path, blob in found.commits[commit].items()]
-        return as_json(
-            {
-                "id": repo,
-                "modelId": repo,
-                "author": repo.partition("/")[0],
-                "sha": commit,
-                "lastModified": CREATED,
-                "createdAt": CREATED,
-                "private": found.private,
-                "gated": "manual" if found.gated else False,
-                "disabled": False,
-                "tags": [],
-                "siblings": siblings,
-            }
-        )
+        told = {
+            "modelId": repo,
+            "author": repo.partition("/")[0],
+            "sha": commit,
+            "lastModified": CREATED,
+            "createdAt": CREATED,
+            "private": found.private,
+            "gated": "manual" if found.gated else False,
+            "disabled": False,
+            "downloads": 0,
+            "likes": 0,
+            "pipeline_tag": "text-generation",
+            "tags": [],
+            "siblings": siblings,
+        }
+        wanted = parse_qs(urlsplit(request.path).query).get("expand", list(told))
+        if unknown := [name for name in wanted if name not in told]:
+            raise Refused(400, None, f'"expand" must not hold {", ".join(unknown)}')
+        identity = {"_id": hashlib.sha1(repo.encode()).hexdigest()[:24], "id": repo}
+        return as_json(identity | {name: told[name] for name in wanted})
 
     def _tree(self, request: Request, repo: str, revision: str, folder: str = "") -> Response:
         """GET /api/models/{repo}/tree/{revision}[/{folder}][?recursive=true]: `HfApi.list_repo_tree`.
@@ -186,6 +205,27 @@ class Hub(Service):
             following = urlencode(query | {"cursor": start + self.page_size})
             response.headers["Link"] = f'<{self.endpoint}{urlsplit(request.path).path}?{following}>; rel="next"'
         return response
+
+    def _paths_info(self, request: Request, repo: str, revision: str) -> Response:
+        """POST /api/models/{repo}/paths-info/{revision}: `HfApi.get_paths_info`, the JavaScript client's `pathsInfo`.
+
+        `paths` and `expand` come as JSON or as a form; paths that do not exist are left out.
+        """
+        found = self._repo(request, repo, content=False)
+        commit = commit_of(found, revision)
+        paths, expand = asked_paths(request)
+        more = {"lastCommit": {"id": commit, "title": "Upload", "date": CREATED}} if expand else {}
+        entries = tree_entries(found.commits[commit], "", recursive=True)
+        return as_json([one | more for one in entries if one["path"] in paths])
+
+    def _raw(self, request: Request, repo: str, revision: str, path: str) -> Response:
+        """GET and HEAD /{repo}/raw/{revision}/{path}: as git has it (of an LFS file the pointer); `fileExists`."""
+        found = self._repo(request, repo, content=True)
+        commit = commit_of(found, revision)
+        blob = entry(found, commit, path)
+        content = pointer_of(blob.sha256, blob.size) if blob.sha256 else blob.content
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{blob.oid}"', "Content-Type": "text/plain; charset=utf-8"}
+        return Response(200, headers, content)
 
     def _resolve(self, request: Request, repo: str, revision: str, path: str) -> Response:
         """GET and HEAD /{repo}/resolve/{revision}/{path}: `hf_hub_download`, `get_hf_file_metadata`.
@@ -260,26 +300,8 @@ ROUTES: dict[str, Callable[..., Response]] = {
     rf"/api/models/{NAME}/revision/(?P<revision>[^/]+)": Hub._info,
     rf"/api/models/{NAME}/tree/(?P<revision>[^/]+)": Hub._tree,
     rf"/api/models/{NAME}/tree/(?P<revision>[^/]+)/(?P<folder>.+)": Hub._tree,
+    rf"/api/models/{NAME}/paths-info/(?P<revision>[^/]+)": Hub._paths_info,
     rf"/api/resolve-cache/models/{NAME}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)": Hub._resolve_cache,
     rf"/{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": Hub._resolve,
+    rf"/{NAME}/raw/(?P<revision>[^/]+)/(?P<path>.+)": Hub._raw,
 }
-
-
-def small(blob: Blob, commit: str, path: str) -> Response:
-    """A file that the Hub itself sends; its ETag is its git blob id."""
-    name = path.rpartition("/")[2]
-    headers = {"ETag": f'"{blob.oid}"', "X-Repo-Commit": commit, "Content-Type": "application/octet-stream"}
-    headers["Content-Disposition"] = f'inline; filename="{name}";'
-    return Response(200, headers, blob.content, ranges=True)
-
-
-def redirect(status: int, location: str, headers: dict[str, str]) -> Response:
-    return Response(status, headers | {"Location": location}, f"Redirecting to {location}".encode())
-
-
-def as_json(value: object) -> Response:
-    return Response(200, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(value).encode())
-
-
-def query_of(request: Request) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}

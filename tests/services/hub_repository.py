@@ -56,8 +56,13 @@ def blob_of(path: str, content: Content) -> Blob:
         while chunk := file.read(LFS_SIZE):
             digest.update(chunk)
     sha256 = digest.hexdigest()
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    pointer = pointer_of(sha256, size)
     return Blob(content, size, git_oid(pointer), sha256, len(pointer))
+
+
+def pointer_of(sha256: str, size: int) -> bytes:
+    """What git holds in an LFS file's place."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
 def git_oid(content: bytes) -> str:
@@ -65,7 +70,8 @@ def git_oid(content: bytes) -> str:
 
 
 def commit_of(repo: Repo, revision: str) -> str:
-    """The commit that a branch, a tag, or a commit's first seven digits or more name."""
+    """The commit that a branch, a tag, or a commit's first seven digits or more name; HEAD is the main branch's."""
+    revision = "main" if revision == "HEAD" else revision
     if revision in repo.refs:
         return repo.refs[revision]
     found = [commit for commit in repo.commits if len(revision) >= 7 and commit.startswith(revision)]

@@ -12,11 +12,12 @@ import secrets
 import threading
 from types import TracebackType
 
-from . import replicate_deployment_routes, replicate_prediction_routes, replicate_routes
+from . import replicate_deployment_routes, replicate_files, replicate_prediction_routes, replicate_routes
 from .replicate_deployment_routes import Deployment
+from .replicate_files import File
 from .replicate_http import Fault, FaultKind, Request, Router, Server
 from .replicate_prediction import Prediction
-from .replicate_routes import Model
+from .replicate_routes import Collection, Model
 from .replicate_runs import LABEL, Machines
 from .replicate_webhooks import new_secret
 
@@ -36,6 +37,8 @@ class Replicate:
     For tests, to set and to read:
         faults: what goes wrong next, in order; see Fault.
         requests: every request so far.
+        files: what was uploaded, by id; `files_secret` signs the URLs of downloads.
+        collections: by slug.
         official: the OWNER/NAMEs that POST /models/OWNER/NAME/predictions runs; by default none, as for anyone's model.
         page_size: of every list, 100 as documented.
         is_out_of_credit: predictions are answered with 402.
@@ -46,7 +49,7 @@ class Replicate:
         self.account, self.registry = account, registry
         self.token = f"r8_{secrets.token_hex(18)}"
         self.tokens = {self.token: account}
-        self.webhook_secret = new_secret()
+        self.webhook_secret, self.files_secret = new_secret(), secrets.token_hex(16)
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
         self.official: set[str] = set()
@@ -56,12 +59,14 @@ class Replicate:
         self.models: dict[str, Model] = {}
         self.deployments: dict[str, Deployment] = {}
         self.predictions: dict[str, Prediction] = {}
+        self.files: dict[str, File] = {}
+        self.collections: dict[str, Collection] = {}
         self._broken: dict[tuple[str, str | None], str] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Replicate":
         self._machines = Machines(owner=secrets.token_hex(8))
-        tables = (replicate_routes, replicate_prediction_routes, replicate_deployment_routes)
+        tables = (replicate_routes, replicate_prediction_routes, replicate_deployment_routes, replicate_files)
         self._server = Server(self, Router({key: route for table in tables for key, route in table.ROUTES.items()}))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FaultKind = Literal[429, 500, 503, "cut", "after"]
 Body = TypeVar("Body", bound=BaseModel)
+NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
+"""Paths whose URL itself is the secret, so that browsers can be given it."""
 
 
 @dataclass
@@ -44,16 +46,20 @@ class Fault:
 
 @dataclass
 class Request:
-    """One line of the request log; `status` is None until an answer begins, and where a fault cuts it."""
+    """One line of the request log; `status` is None until an answer begins, and where a fault cuts it.
+
+    `has_token`: it had an Authorization header.
+    """
 
     method: str
     path: str
+    has_token: bool
     status: int | None = None
 
 
 @dataclass
 class Call:
-    """A request as a route sees it. `account`: whose token it carries."""
+    """A request as a route sees it. `account`: whose token it carries; empty where none is needed."""
 
     method: str
     path: str
@@ -78,11 +84,12 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a route says: JSON by default, `text`, or the `events` of a stream; an empty body where all are None."""
+    """What a route says: JSON by default, `data` of a `kind`, or the `events` of a stream; else an empty body."""
 
     status: int
     body: Any = None
-    text: str | None = None
+    data: bytes | None = None
+    kind: str = "application/octet-stream"
     events: Iterator[bytes] | None = None
 
 
@@ -181,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         path = urlsplit(self.path).path
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._logged = Request(self.command, path)
+        self._logged = Request(self.command, path, "Authorization" in self.headers)
         self.server.replicate.requests.append(self._logged)
         self._answer_with(self.server.replicate.take_fault(self.command, path), path, content)
 
@@ -206,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, path: str, content: bytes) -> Answer:
         replicate = self.server.replicate
-        account = self._account()
+        account = "" if NEEDS_NO_TOKEN.fullmatch(path) else self._account()
         route, named = self.server.router.find(self.command, path)
         query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
         return route(replicate, Call(self.command, path, query, self.headers, content, account), **named)
@@ -219,8 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
         return account
 
     def _send(self, answer: Answer) -> None:
-        if answer.text is not None:
-            return self._send_bytes(answer.status, "text/plain; charset=utf-8", answer.text.encode())
+        if answer.data is not None:
+            return self._send_bytes(answer.status, answer.kind, answer.data)
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
         self._send_bytes(answer.status, "application/json", content)
 

@@ -27,6 +27,7 @@ class Prediction:
     def __init__(self, account: str, version: Version, place: str, inputs: dict[str, Any], address: str) -> None:
         self.account, self.version, self.place = account, version, place
         self.id = secrets.token_hex(13)
+        self.stream_key = secrets.token_urlsafe(24)
         self.listener: Callable[[str, dict[str, Any]], None] = lambda event, prediction: None
         self.canceling = threading.Event()
         self._created = time.monotonic()
@@ -52,7 +53,7 @@ class Prediction:
         urls = {"web": f"https://replicate.com/p/{self.id}", "get": get, "cancel": f"{get}/cancel"}
         output = self.version.openapi_schema.get("components", {}).get("schemas", {}).get("Output", {})
         if output.get("x-cog-array-type") == "iterator":
-            urls["stream"] = f"{address}/streaming/v1/predictions/{self.id}"
+            urls["stream"] = f"{address}/streaming/v1/streams/{self.stream_key}"
         return urls
 
     def describe(self, **more: Any) -> None:

@@ -148,12 +148,15 @@ def cancel_prediction(replicate: "Replicate", call: Call, id: str) -> Answer:
     return Answer(200, shown(replicate, prediction))
 
 
-def stream_prediction(replicate: "Replicate", call: Call, id: str) -> Answer:
-    """https://replicate.com/docs/topics/predictions/streaming; on Replicate at streaming.api.replicate.com."""
-    prediction = own_prediction(replicate, call, id)
-    if "stream" not in prediction.as_json()["urls"]:
-        raise not_found("The requested stream")
-    return Answer(200, events=prediction.stream())
+def stream_prediction(replicate: "Replicate", call: Call, key: str) -> Answer:
+    """https://replicate.com/docs/topics/predictions/streaming; on Replicate another host, https://stream.replicate.com.
+
+    Whoever knows the URL may read it: the official clients send no token there, and browsers have none.
+    """
+    for prediction in list(replicate.predictions.values()):
+        if prediction.stream_key == key and "stream" in prediction.as_json()["urls"]:
+            return Answer(200, events=prediction.stream())
+    raise not_found("The requested stream")
 
 
 def own_prediction(replicate: "Replicate", call: Call, id: str) -> Prediction:
@@ -173,7 +176,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/predictions"): list_predictions,
     ("GET", "/v1/predictions/{id}"): get_prediction,
     ("POST", "/v1/predictions/{id}/cancel"): cancel_prediction,
-    ("GET", "/streaming/v1/predictions/{id}"): stream_prediction,
+    ("GET", "/streaming/v1/streams/{key}"): stream_prediction,
     ("POST", "/v1/models/{owner}/{name}/predictions"): create_official_prediction,
     ("GET", "/v1/webhooks/default/secret"): webhook_secret,
 }

@@ -74,6 +74,19 @@ class Scale(Strict):
 
 
 @dataclass
+class Collection:
+    """Models that belong together, by their OWNER/NAMEs."""
+
+    slug: str
+    name: str
+    description: str
+    models: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"slug": self.slug, "name": self.name, "description": self.description}
+
+
+@dataclass
 class Model:
     """A model: what its owner said of it, and what the registry holds under its name."""
 
@@ -136,10 +149,40 @@ def create_model(replicate: "Replicate", call: Call) -> Answer:
 
 def list_models(replicate: "Replicate", call: Call) -> Answer:
     """https://replicate.com/docs/reference/http#models.list: the public ones, the newest first."""
-    public = [model for model in list(replicate.models.values()) if model.fields["visibility"] == "public"]
-    found = sorted(public, key=lambda model: model.created_at, reverse=True)
-    items = [model.as_json(replicate.official) for model in found]
+    items = [model.as_json(replicate.official) for model in _public_models(replicate)]
     return Answer(200, page(call, replicate.address, items, "url", replicate.page_size))
+
+
+def search_models(replicate: "Replicate", call: Call) -> Answer:
+    """https://replicate.com/docs/reference/http#models.search: QUERY, the words as plain text; public models."""
+    if call.headers.get_content_type() != "text/plain":
+        raise Problem(415, "Unsupported media type", "Send the words as text/plain.")
+    words = call.content.decode().strip(' "').lower().split()  # the JavaScript client sends them as a JSON string
+    found = []
+    for model in _public_models(replicate):
+        text = f"{model.full_name} {model.fields['description'] or ''}".lower()
+        found += [model.as_json(replicate.official)] if all(word in text for word in words) else []
+    return Answer(200, page(call, replicate.address, found, "url", replicate.page_size))
+
+
+def _public_models(replicate: "Replicate") -> list[Model]:
+    public = [model for model in list(replicate.models.values()) if model.fields["visibility"] == "public"]
+    return sorted(public, key=lambda model: model.created_at, reverse=True)
+
+
+def list_collections(replicate: "Replicate", call: Call) -> Answer:
+    """https://replicate.com/docs/reference/http#collections.list"""
+    items = [collection.as_json() for collection in replicate.collections.values()]
+    return Answer(200, page(call, replicate.address, items, "slug", replicate.page_size))
+
+
+def get_collection(replicate: "Replicate", call: Call, slug: str) -> Answer:
+    """https://replicate.com/docs/reference/http#collections.get: with its models."""
+    if slug not in replicate.collections:
+        raise not_found("The requested collection")
+    collection = replicate.collections[slug]
+    models = [model for model in _public_models(replicate) if model.full_name in collection.models]
+    return Answer(200, collection.as_json() | {"models": [model.as_json(replicate.official) for model in models]})
 
 
 def get_model(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
@@ -172,7 +215,7 @@ def get_readme(replicate: "Replicate", call: Call, owner: str, name: str) -> Ans
     model = visible_model(replicate, call, owner, name)
     if not model.readme:
         raise not_found("The README")
-    return Answer(200, text=model.readme)
+    return Answer(200, data=model.readme.encode(), kind="text/plain; charset=utf-8")
 
 
 def list_versions(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
@@ -241,6 +284,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/hardware"): hardware,
     ("POST", "/v1/models"): create_model,
     ("GET", "/v1/models"): list_models,
+    ("QUERY", "/v1/models"): search_models,
     ("GET", "/v1/models/{owner}/{name}"): get_model,
     ("PATCH", "/v1/models/{owner}/{name}"): update_model,
     ("DELETE", "/v1/models/{owner}/{name}"): delete_model,
@@ -248,4 +292,6 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/models/{owner}/{name}/versions"): list_versions,
     ("GET", "/v1/models/{owner}/{name}/versions/{id}"): get_version,
     ("DELETE", "/v1/models/{owner}/{name}/versions/{id}"): delete_version,
+    ("GET", "/v1/collections"): list_collections,
+    ("GET", "/v1/collections/{slug}"): get_collection,
 }

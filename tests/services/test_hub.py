@@ -268,3 +268,24 @@ def test_a_file_on_the_disk_is_served_from_there(hub: Hub, tmp_path: Path) -> No
     weights.write_bytes(WEIGHTS * 10)
     hub.add(NAME, {"model.gguf": weights})
     assert download(hub, tmp_path, "model.gguf").read_bytes() == WEIGHTS * 10
+
+
+def test_the_paths_of_a_commit_are_told_one_by_one(hub: Hub, commit: str) -> None:
+    file, folder = api(hub).get_paths_info(NAME, ["model.safetensors", "onnx", "none"], expand=True)
+    assert (file.path, file.size, file.lfs.sha256) == ("model.safetensors", len(WEIGHTS), SHA256)
+    assert (folder.path, file.last_commit.oid) == ("onnx", commit)
+    assert httpx.get(f"{hub.endpoint}/api/models/{NAME}/paths-info/main").status_code == 405
+
+
+def test_the_information_is_as_much_as_was_asked_for(hub: Hub, commit: str) -> None:
+    info = api(hub).model_info(NAME, revision="HEAD", expand=["sha", "likes"])
+    assert (info.sha, info.likes, info.siblings, info.private) == (commit, 0, None, None)
+    with pytest.raises(HfHubHTTPError, match='"expand" must not hold surprise'):
+        api(hub).model_info(NAME, expand=["surprise"])
+
+
+def test_a_file_as_git_has_it(hub: Hub, commit: str) -> None:
+    raw = f"{hub.endpoint}/{NAME}/raw/main"
+    assert httpx.get(f"{raw}/config.json").content == CONFIG
+    assert f"oid sha256:{SHA256}\n" in httpx.get(f"{raw}/model.safetensors").text
+    assert httpx.head(f"{raw}/none.json").status_code == 404

@@ -1,0 +1,36 @@
+"""What the Hub of the tests reads from a request, and the forms that its answers have."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+from tests.services.http_messages import Request, Response
+from tests.services.hub_repository import Blob
+
+
+def small(blob: Blob, commit: str, path: str) -> Response:
+    """A file that the Hub itself sends; its ETag is its git blob id."""
+    name = path.rpartition("/")[2]
+    headers = {"ETag": f'"{blob.oid}"', "X-Repo-Commit": commit, "Content-Type": "application/octet-stream"}
+    headers["Content-Disposition"] = f'inline; filename="{name}";'
+    return Response(200, headers, blob.content, ranges=True)
+
+
+def asked_paths(request: Request) -> tuple[list[str], bool]:
+    """`paths` and `expand` of a body."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        body = json.loads(request.content)
+        return body["paths"], bool(body.get("expand"))
+    form = parse_qs(request.content.decode())
+    return form.get("paths", []), form.get("expand", ["false"])[0].lower() == "true"
+
+
+def redirect(status: int, location: str, headers: dict[str, str]) -> Response:
+    return Response(status, headers | {"Location": location}, f"Redirecting to {location}".encode())
+
+
+def as_json(value: object) -> Response:
+    return Response(200, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(value).encode())
+
+
+def query_of(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
