@@ -1,5 +1,7 @@
 """The few errors that people meet. Each message names what is wrong, where, and the command or edit that mends it."""
 
+_MOST_CHARACTERS = 500
+
 
 class TemplateError(Exception):
     """A mistake or a lack that a person can mend; printed as one line, without a traceback."""
@@ -19,3 +21,11 @@ class EngineError(TemplateError):
 
 class InputError(TemplateError):
     """A prediction's input that the model cannot take."""
+
+
+def in_words(error: BaseException) -> str:
+    """Another library's exception in one line, for a message of ours: KeyError: 'added_tokens'."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    said = " ".join(str(error).split())[:_MOST_CHARACTERS]
+    return f"{name}: {said}" if said else name

@@ -16,13 +16,12 @@ from typing import Any
 
 import typer
 
-from models.errors import TemplateError
+from models.errors import TemplateError, in_words
 from models.weights import PROJECT
 from scripts.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_MOST_CHARACTERS = 500
 _TRACE = ": DEBUG=1 shows the trace"
 _FREE_ROOM = ": free some room there, or choose another place (TMPDIR for what is temporary)"
 _REMEDIES = {
@@ -76,15 +75,12 @@ def unexpected(error: Exception) -> str:
 
     An OSError is the machine's, and names the file; anything else may be a mistake of this project.
     """
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is not installed here: make setup"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror.lower()}{_REMEDIES.get(error.errno or 0, _TRACE)}"
-    said = " ".join(str(error).split())[:_MOST_CHARACTERS]
-    return f"{name}: {said or 'it says no more'} ({_place(error)}){_TRACE}"
+    return f"{in_words(error)} ({_place(error)}){_TRACE}"
 
 
 def _print_error(line: str) -> None:

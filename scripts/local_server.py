@@ -205,4 +205,9 @@ def _reason(logs: str) -> str:
     """The line of the setup log that says what went wrong, without Cog's and Python's prefixes."""
     lines = [line.strip() for line in logs.splitlines() if line.strip()]
     errors = [line for line in lines if "Error: " in line] or lines or ["setup failed without a message"]
-    return errors[-1].rpartition("Error: ")[2]
+    return without_prefix(errors[-1])
+
+
+def without_prefix(error: str) -> str:
+    """An exception's message, without what Cog puts before it: its own words and the exception's name."""
+    return error.partition("Error: ")[2] or error

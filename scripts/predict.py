@@ -108,7 +108,7 @@ def _follow(events: Any) -> int:
             sys.stdout.write("\n")
             sys.stdout.flush()
             if data["status"] == "failed":
-                print(_without_prefix(data["error"]), file=sys.stderr)
+                print(local_server.without_prefix(data["error"]), file=sys.stderr)
                 return 1
             print(_closing_line(data["metrics"]), file=sys.stderr)
             return command.CANCELLED if data["status"] == "canceled" else 0
@@ -134,11 +134,6 @@ def _refusal(body: dict[str, Any]) -> str:
     if isinstance(detail, list):
         return "\n".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in detail)
     return str(detail)
-
-
-def _without_prefix(error: str) -> str:
-    """Cog puts the exception's name and its own words before the message."""
-    return error.rpartition("Error: ")[2]
 
 
 if __name__ == "__main__":

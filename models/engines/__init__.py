@@ -21,7 +21,7 @@ from types import ModuleType
 
 from models import weights
 from models.engines.interface import Engine, Generation, Sampling
-from models.errors import EngineError
+from models.errors import EngineError, TemplateError, in_words
 from models.manifest import EngineChoice, Manifest
 from models.weights.download import Progress
 from models.weights.lock import lock_of
@@ -90,6 +90,12 @@ def start(manifest: Manifest) -> Engine:
     try:
         place = weights.folder(manifest.slug, part_of(manifest, choice))
         engine: Engine = module(choice.engine).start(manifest, choice, place)
+    except TemplateError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"{choice.engine} cannot load {place} ({in_words(error)}): make weights-verify says whether it is damaged"
+        ) from error
     finally:
         verified.wait()  # where the weights are damaged, that is what to tell, not how their loading failed
     read = time.monotonic()

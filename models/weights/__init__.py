@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from models.errors import WeightsError
+from models.errors import TemplateError, WeightsError, in_words
 from models.manifest import PROJECT as PROJECT
 from models.manifest import EngineChoice, Manifest
 from models.weights import files, sources, whole
@@ -137,12 +137,30 @@ def derive(
     """
     verify(manifest, SOURCE, full=True)
     with files.new_folder(folder(manifest.slug, choice.engine)) as place:
-        convert(gguf_file(manifest), place, choice.dtype)
+        _converted(gguf_file(manifest), convert, place, choice)
         for path in place.iterdir():
             path.chmod(0o644)
         made = {path.name: files.described(path) for path in sorted(place.iterdir())}
         record = Derived(made_from=lock_of(manifest).files, dtype=choice.dtype, converter=converter, files=made)
         (place / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _converted(source: Path, convert: Callable[[Path, Path, str], None], place: Path, choice: EngineChoice) -> None:
+    """Convert, with whatever the libraries say of a file that they cannot read in one line.
+
+    Raises:
+        WeightsError: they cannot; names the file.
+        OSError: `place` cannot be written.
+    """
+    try:
+        convert(source, place, choice.dtype)
+    except (TemplateError, OSError):
+        raise
+    except Exception as error:
+        raise WeightsError(
+            f"{source} cannot be made into {choice.engine}'s files ({in_words(error)}): "
+            "take the weights from another source, or another ENGINE"
+        ) from error
 
 
 @contextmanager
