@@ -15,7 +15,7 @@ import typer
 from models import engines, manifest
 from models.errors import TemplateError
 from models.manifest import Device, Manifest
-from models.weights import PROJECT
+from models.weights import PROJECT, places
 from scripts import command, schema
 from scripts.benchmark import report
 from scripts.openapi_frame import COG_VERSION
@@ -65,8 +65,7 @@ def rendered(model: Manifest) -> dict[str, str]:
 def cog_config(model: Manifest, device: Device) -> str:
     """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
     requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
-    root = "baked" if model.weights.delivery == "baked" else "/weights"
-    variables = engines.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": root}
+    variables = engines.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:

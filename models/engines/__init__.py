@@ -22,7 +22,8 @@ from types import ModuleType
 from models import weights
 from models.engines.interface import Engine, Generation, Sampling
 from models.errors import EngineError, TemplateError, in_words
-from models.manifest import EngineChoice, Manifest
+from models.manifest import PROJECT, EngineChoice, Manifest
+from models.weights import places
 from models.weights.download import Progress
 from models.weights.lock import lock_of
 from models.weights.progress import PlainLines
@@ -77,11 +78,46 @@ def start(manifest: Manifest) -> Engine:
         EngineError: no engine can run here.
         WeightsError: its weights are missing or not what they should be.
     """
-    choice = choose(manifest)
-    why = "as ENGINE asks" if os.environ.get("ENGINE") else "the first of the manifest that can run"
-    print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, {why}")
-    if manifest.weights.delivery == "fetched":
+    try:
+        choice = choose(manifest)
+        why = "as ENGINE asks" if os.environ.get("ENGINE") else "the first of the manifest that can run"
+        print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, {why}")
+        _find(manifest, choice)
+        return _load(manifest, choice)
+    except TemplateError as error:
+        if (PROJECT / "Makefile").is_file():
+            raise
+        where = "make is for the project that this image was built from; make image builds it again"
+        raise type(error)(f"{error} ({where})") from error
+
+
+def _find(manifest: Manifest, choice: EngineChoice) -> None:
+    """Settle which folder has the weights. Where none has what the engine loads, fetch and make it."""
+    roots, to_fill, in_image = places.roots(), places.to_fill(), places.are_baked()
+    for root in roots:
+        places.settle(root)
+        if _has(manifest, choice):
+            print(f"weights from {root}")
+            return
+    places.settle(to_fill)
+    looked, is_in_project = ", ".join(map(str, roots)), to_fill.is_relative_to(PROJECT)
+    hint = " (make image would have put them into the image)" if in_image and not is_in_project else ""
+    print(f"no weights for {choice.engine} in {looked}: fetching them into {to_fill}{hint}")
+    try:
         ensure(manifest, choice, PlainLines())
+    finally:
+        places.give_to_owner(to_fill, manifest.slug)
+
+
+def _has(manifest: Manifest, choice: EngineChoice) -> bool:
+    """Whether what the engine loads is there, by whatever version of its converter."""
+    if part_of(manifest, choice) == weights.SOURCE:
+        return weights.is_fetched(manifest)
+    return weights.is_made(manifest, choice)
+
+
+def _load(manifest: Manifest, choice: EngineChoice) -> Engine:
+    """Verify and load the engine's weights, and warm up."""
     begun = time.monotonic()
     verified = _Verification(manifest, choice)
     for package in module(choice.engine).PACKAGES:

@@ -3,11 +3,10 @@
     weights/<slug>/source/      what was downloaded, pinned by models/catalog/<slug>/weights.lock
     weights/<slug>/<engine>/    what was made from it, once, in the engine's own format; derived.json says from what
 
-The variable WEIGHTS_ROOT names another folder than weights/: in an image baked/, or a volume that setup fills.
+The variable WEIGHTS_ROOT names another folder than weights/, or several (models/weights/places.py).
 """
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from models.errors import TemplateError, WeightsError, in_words
 from models.manifest import PROJECT as PROJECT
 from models.manifest import EngineChoice, Manifest
-from models.weights import files, sources, whole
+from models.weights import files, places, sources, whole
 from models.weights.download import Progress
 from models.weights.files import File
 from models.weights.lock import Lock, lock_of
@@ -41,7 +40,7 @@ class Derived(BaseModel):
 
 def folder(slug: str, part: str) -> Path:
     """The folder of `part`: "source" or an engine's name."""
-    return PROJECT / os.environ.get("WEIGHTS_ROOT", "weights") / slug / part
+    return places.roots()[0] / slug / part
 
 
 def gguf_file(manifest: Manifest) -> Path:
@@ -64,14 +63,15 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
         WeightsError: names the file, what was expected and found, and the remedy.
     """
     place, locked = folder(manifest.slug, part), lock_of(manifest).files
+    own = "" if part == SOURCE else f" ENGINE={part}"
+    remedy = "make image" if places.are_baked() else f"make weights{own}"
     if part == SOURCE:
-        files.verify(place, locked, "make weights", full)
+        files.verify(place, locked, remedy, full)
         whole.check(list(locked), place)
         return
-    remedy = f"make weights ENGINE={part}"
     record = _record(place)
     if record is None:
-        raise WeightsError(f"{place / RECORD} is missing: {remedy}, and build the image again if this is one")
+        raise WeightsError(f"{place / RECORD} is missing: {remedy}")
     if record.made_from != locked:
         raise WeightsError(f"{place} was made from other weights than weights.lock names: {remedy}")
     files.verify(place, record.files, remedy, full)
@@ -84,13 +84,18 @@ def is_fetched(manifest: Manifest) -> bool:
 
 def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, str]) -> bool:
     """Whether the engine's files are there, made from the locked source by these versions of `converter`."""
+    record = _record(folder(manifest.slug, choice.engine))
+    return record is not None and record.converter == converter and is_made(manifest, choice)
+
+
+def is_made(manifest: Manifest, choice: EngineChoice) -> bool:
+    """Whether the engine's files are there with their right sizes, made from the locked source by any converter."""
     place = folder(manifest.slug, choice.engine)
     record = _record(place)
     return (
         record is not None
         and record.made_from == lock_of(manifest).files
         and record.dtype == choice.dtype
-        and record.converter == converter
         and files.sizes_match(place, record.files)
     )
 

