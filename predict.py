@@ -35,7 +35,7 @@ class TextGeneration(BasePredictor):
             min_length=1,
         ),
         messages: list[dict] | None = Input(
-            description='A whole chat instead of `prompt`: [{"role": "user", "content": "Hi"}]; or system, assistant.',
+            description='A whole chat instead of `prompt`: [{"role": "user", "content": "Hi"}], with any role it has.',
             default=None,
         ),
         system_prompt: str | None = Input(
@@ -48,27 +48,27 @@ class TextGeneration(BasePredictor):
             ge=1,
             le=131072,
         ),
-        temperature: float = Input(
-            description="How varied the text is: 0 always takes the most likely token, higher values surprise more.",
-            default=0.7,
+        temperature: float | None = Input(
+            description="How varied the text is: 0 takes the most likely token. By default the model's own, or 0.7.",
+            default=None,
             ge=0.0,
             le=5.0,
         ),
-        top_p: float = Input(
-            description="Choose only among the most likely tokens that together have this probability; 1 is all.",
-            default=0.95,
+        top_p: float | None = Input(
+            description="Choose among the tokens of this total probability. By default the model's own, or 0.95.",
+            default=None,
             ge=0.01,
             le=1.0,
         ),
-        top_k: int = Input(
-            description="Choose only among this many of the most likely tokens; 0 is all.",
-            default=50,
+        top_k: int | None = Input(
+            description="Choose among so many of the likeliest tokens; 0 is all. By default the model's own, or 50.",
+            default=None,
             ge=0,
             le=1000,
         ),
-        repetition_penalty: float = Input(
-            description="Above 1 makes tokens less likely that the text already has; 1 changes nothing.",
-            default=1.0,
+        repetition_penalty: float | None = Input(
+            description="Above 1 makes tokens that the text already has less likely. By default the model's own, or 1.",
+            default=None,
             ge=0.1,
             le=10.0,
         ),
@@ -86,9 +86,24 @@ class TextGeneration(BasePredictor):
             description="Continue `prompt` as plain text, without the model's chat template.",
             default=False,
         ),
+        template_variables: dict | None = Input(
+            description="Values for the chat template's variables, where it has some: enable_thinking, tools.",
+            default=None,
+        ),
     ) -> AsyncConcatenateIterator[str]:
         """Generate text."""
         request = text_generation.Request(
-            prompt, messages, system_prompt, max_tokens, temperature, top_p, top_k, repetition_penalty, stop, seed, raw
+            prompt,
+            messages,
+            system_prompt,
+            max_tokens,
+            temperature,
+            top_p,
+            top_k,
+            repetition_penalty,
+            stop,
+            seed,
+            raw,
+            template_variables,
         )
         return self.model.generate(request, cancellation.current(), current_scope().record_metric)

@@ -83,6 +83,15 @@ class EngineChoice(Strict):
     cache_gb: float = Field(gt=0)
 
 
+class SamplingChoice(Strict):
+    """How tokens are chosen where a prediction does not say; what is left out is as generation_config.json has it."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_p: float | None = Field(default=None, ge=0.01, le=1)
+    top_k: int | None = Field(default=None, ge=0, le=1000)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
+
+
 class Hardware(Strict):
     """`replicate`: a hardware SKU of Replicate's API; `memory_gb`: what a server of this model needs."""
 
@@ -123,7 +132,8 @@ class Manifest(Strict):
     """A model of the catalog.
 
     `parameters`: count; `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told
-    when the caller says nothing, instead of its chat template's own.
+    when the caller says nothing, instead of its chat template's own; `template_variables`: values for the variables of
+    its chat template, like enable_thinking; `sampling`: instead of what its generation_config.json says.
     `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
     """
 
@@ -140,6 +150,8 @@ class Manifest(Strict):
     architecture: Architecture
     context_length: int = Field(gt=0)
     system_prompt: str | None = None
+    template_variables: dict[str, Any] = {}
+    sampling: SamplingChoice = SamplingChoice()
     intended_use: str
     limitations: str
     training_data: str

@@ -214,8 +214,8 @@ def _said(begins: str, done: str) -> Iterator[None]:
 
 def _warm_up(engine: Engine) -> None:
     """Generate as one and as many do, so that the first prediction is as fast as the tenth."""
-    prompt = engine.encode("The sea is salty because")
-    sampling = Sampling(max_tokens=2, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0, ignore_end=True)
+    prompt = range(5)
+    sampling = Sampling(max_tokens=2, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
     for streams in (1, _WARM_STREAMS):
         generations = [Generation(prompt, sampling) for _ in range(streams)]
         for generation in generations:

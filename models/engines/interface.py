@@ -3,20 +3,21 @@
 import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from models.errors import EngineError
 
 FinishReason = Literal["stop", "length", "cancelled"]
-Message = dict[str, str]
-"""{"role": "system" | "user" | "assistant", "content": text}"""
+Message = dict[str, Any]
+"""{"role": "system" | "user" | "assistant" | ..., "content": text, ...}"""
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen. `temperature` 0: the most likely one; `top_k` 0: from all.
 
-    `ignore_end`: go on to max_tokens past the end of the text, for measurements.
+    `end_ids`: the tokens that end the text; without any it goes on to max_tokens.
     """
 
     max_tokens: int
@@ -25,7 +26,7 @@ class Sampling:
     top_k: int
     repetition_penalty: float
     seed: int
-    ignore_end: bool = False
+    end_ids: frozenset[int] = frozenset()
 
 
 class Generation:
@@ -40,7 +41,7 @@ class Generation:
         self._events: queue.SimpleQueue[list[int] | FinishReason | Exception] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[list[int]]:
-        """New token ids, without the end-of-text token, until `finish_reason` is set.
+        """New token ids, without the end token, until `finish_reason` is set.
 
         Raises:
             EngineError: the engine failed while this ran.
@@ -82,17 +83,10 @@ class Engine(Protocol):
     dtype: str
     attention: str
     """The implementation of attention, for the log."""
+    folder: Path
+    """Where its files are, and with them the model's tokenizer and chat templates."""
     cache_tokens: int
     """Tokens that fit in the key-value cache, of all running generations together."""
-
-    def encode(self, text: str) -> list[int]:
-        """The token ids of `text`; special tokens written in it are read as such."""
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of `token_ids`, special tokens left out; an unfinished UTF-8 character is left out or U+FFFD."""
-
-    def chat_text(self, messages: Sequence[Message]) -> str:
-        """The conversation as the model's chat template writes it, ready for the assistant's answer."""
 
     def announce(self) -> None:
         """A prediction has begun and will soon be submitted, unless its input is refused."""

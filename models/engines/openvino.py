@@ -5,7 +5,6 @@ https://openvinotoolkit.github.io/openvino.genai/ (ContinuousBatchingPipeline, G
 
 import contextlib
 import queue
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.engines import memory, openvino_graph
-from models.engines.interface import Generation, Message, Sampling
+from models.engines.interface import Generation, Sampling
 from models.engines.openvino_prefixes import SharedPrefixes
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
@@ -48,7 +47,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     """
     import gguf
 
-    from models.engines import gguf_float16
+    from models.engines import gguf_float16, gguf_text
 
     if dtype != "float16":
         raise EngineError(
@@ -62,6 +61,9 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 
     sample = openvino_graph.text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
     plain.unlink()
+    for unused in folder.glob("openvino_*tokenizer.*"):  # the text is the task's: tokenizer.json
+        unused.unlink()
+    gguf_text.write(reader, folder)
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     openvino_graph.rewrite(folder / "openvino_model.xml", tensors, sample)
 
@@ -81,11 +83,7 @@ class OpenVino:
         self.attention = "paged attention"
         free = memory.free_bytes() - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
-        self._genai, self._folder = openvino_genai, str(folder)
-        self._tokenizer_limit = manifest.context_length
-        self._tokenizer = openvino_genai.Tokenizer(self._folder)
-        self._end_of_text: int = self._tokenizer.get_eos_token_id()
-        self._token_bytes = _byte_vocabulary(self._tokenizer)
+        self._genai, self.folder = openvino_genai, folder
         self._pipeline = self._new_pipeline()
         self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._waiting: list[Generation] = []
@@ -95,24 +93,6 @@ class OpenVino:
         self._handed_over = 0.0
         self._healthy = True
         threading.Thread(target=self._run, name="openvino", daemon=True).start()
-
-    def encode(self, text: str) -> list[int]:
-        token_ids = self._encode(text)
-        if len(token_ids) < self._tokenizer_limit:
-            return token_ids
-        # OpenVINO's tokenizer cuts at the context length: count a longer text piece by piece, cut before spaces.
-        pieces = re.findall(r".{1,2000}(?= |$)|.{1,2000}", text, re.DOTALL)
-        return [token_id for piece in pieces for token_id in self._encode(piece)]
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        if self._token_bytes:
-            return b"".join([self._token_bytes[token_id] for token_id in token_ids]).decode("utf-8", "replace")
-        text: str = self._tokenizer.decode(list(token_ids))
-        return text
-
-    def chat_text(self, messages: Sequence[Message]) -> str:
-        text: str = self._tokenizer.apply_chat_template(list(messages), add_generation_prompt=True)
-        return text
 
     def announce(self) -> None:
         self._submitted.put(None)
@@ -128,11 +108,7 @@ class OpenVino:
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
         scheduler.enable_prefix_caching = True  # with the care that openvino_prefixes.py and `_forward` take
-        return self._genai.ContinuousBatchingPipeline(self._folder, self._tokenizer, scheduler, "CPU", **_properties())
-
-    def _encode(self, text: str) -> list[int]:
-        token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.flatten().tolist()
-        return token_ids
+        return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", _properties())
 
     def _run(self) -> None:
         while True:
@@ -221,8 +197,9 @@ class OpenVino:
         config = self._genai.GenerationConfig()
         config.max_new_tokens = sampling.max_tokens
         config.repetition_penalty = sampling.repetition_penalty
-        config.eos_token_id = self._end_of_text
-        config.ignore_eos = sampling.ignore_end
+        config.stop_token_ids = sampling.end_ids or {0}  # the library wants one, also where it is not to stop at it
+        config.eos_token_id = min(config.stop_token_ids)
+        config.ignore_eos = not sampling.end_ids
         if sampling.temperature > 0:
             config.do_sample = True
             config.temperature = sampling.temperature
@@ -263,8 +240,8 @@ class OpenVino:
             for output in handle.read().values():
                 token_ids += output.generated_ids
                 reason = output.finish_reason
-        if reason == reasons.STOP and token_ids[-1:] == [self._end_of_text]:
-            token_ids.pop()
+        if reason == reasons.STOP:
+            del token_ids[-1:]  # the end token
         if token_ids:
             generation.put(token_ids)
         if reason != reasons.NONE:
@@ -296,18 +273,3 @@ def _precision() -> str:
 
     precision: str = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
     return precision
-
-
-def _byte_vocabulary(tokenizer: Any) -> list[bytes] | None:
-    """The bytes of each token, special ones empty; None where a token's text depends on its neighbours.
-
-    OpenVINO's detokenizer is a model of its own, and takes the processor from the one that generates.
-    """
-    sample = "One word, two  spaces.\n\tÜber 🌊 naïve 漢字"
-    vocabulary: dict[bytes, int] = tokenizer.get_vocab()
-    token_bytes = [b""] * (max(vocabulary.values()) + 1)
-    for text, token_id in vocabulary.items():
-        is_special = text.startswith(b"<") and text.endswith(b">") and not tokenizer.decode([token_id])
-        token_bytes[token_id] = b"" if is_special else text
-    token_ids = tokenizer.encode(sample, add_special_tokens=False).input_ids.data.flatten().tolist()
-    return token_bytes if b"".join(token_bytes[token_id] for token_id in token_ids) == sample.encode() else None

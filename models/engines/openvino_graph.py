@@ -12,7 +12,7 @@ Tensors = Mapping[str, Any]
 """A GGUF's gguf.ReaderTensor, by name."""
 
 # Raised when `rewrite` makes another graph: files of another edition are made again.
-EDITION = "4"
+EDITION = "5"
 
 _SAMPLE_TOKENS = 128
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from models.engines import memory
-from models.engines.interface import Generation, Message
+from models.engines.interface import Generation
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
 
 PACKAGES = ("torch", "transformers", "accelerate", "safetensors")
 CONVERTER = ("transformers", "safetensors", "gguf")
-EDITION = "1"
+EDITION = "2"
 
 _MAX_REQUESTS = 64
 _PAGE_TOKENS = 256
@@ -34,18 +34,19 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
 
     transformers cannot save a model that it read from a GGUF, so the weights move into a clean one.
     """
+    import gguf
     import torch
     import transformers
 
+    from models.engines import gguf_text
+
     model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    tokenizer.model_max_length = model.config.max_position_embeddings
     del model.config.quantization_config
     clean = transformers.AutoModelForCausalLM.from_config(model.config, dtype=getattr(torch, dtype))
     clean.load_state_dict(model.state_dict())
     clean.generation_config = model.generation_config
     clean.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    gguf_text.write(gguf.GGUFReader(source), folder)
 
 
 def load_whole(folder: Path, **options: Any) -> Any:
@@ -91,12 +92,11 @@ class Transformers:
         self.name, self.device = choice.engine, choice.device
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.folder = folder
         self._model = load_whole(folder, dtype=dtype, device_map=choice.device)
         free = torch.cuda.mem_get_info()[0] if choice.device == "cuda" else memory.free_bytes()
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
         self._vocabulary: int = self._model.config.vocab_size
-        self._end_of_text: int = self._tokenizer.eos_token_id
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._count = 0
@@ -105,18 +105,6 @@ class Transformers:
         self._manager = self._batching(transformers)
         self._manager.warmup()  # allocates the cache; on CUDA captures the graphs
         self.attention: str = self._model.config._attn_implementation
-
-    def encode(self, text: str) -> list[int]:
-        token_ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, verbose=False)
-        return token_ids
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
-
-    def chat_text(self, messages: Sequence[Message]) -> str:
-        text: str = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return text
 
     def announce(self) -> None:
         """Nothing to prepare: PyTorch gives Python's lock away while it computes."""
@@ -136,7 +124,7 @@ class Transformers:
             generation.prompt_ids,
             request_id,
             max_new_tokens=generation.sampling.max_tokens,
-            eos_token_id=-1 if generation.sampling.ignore_end else self._end_of_text,
+            eos_token_id=list(generation.sampling.end_ids),
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
@@ -163,7 +151,7 @@ class Transformers:
             max_requests_per_batch=_MAX_REQUESTS,
             use_async_batching=False,
         )
-        defaults = transformers.GenerationConfig(do_sample=False, eos_token_id=self._end_of_text)
+        defaults = transformers.GenerationConfig(do_sample=False, eos_token_id=-1)  # each request brings its own
         manager = self._model.init_continuous_batching(defaults, config)
         manager.logit_processor = request_sampling.processors(_MAX_REQUESTS, self._vocabulary, self._model.device)
         self._penalty = manager.logit_processor.logits_processor[0]
@@ -192,7 +180,7 @@ class Transformers:
         token_ids = output.generated_tokens[running.sent :]
         running.sent += len(token_ids)
         self._failures = 0 if token_ids else self._failures
-        ended = token_ids[-1:] == [self._end_of_text] and not generation.sampling.ignore_end
+        ended = not generation.sampling.end_ids.isdisjoint(token_ids[-1:])
         if output.error is not None:
             self._count_failure()
             generation.fail(RuntimeError(output.error))

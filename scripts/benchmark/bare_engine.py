@@ -14,22 +14,25 @@ from functools import partial
 
 from models import engines, manifest
 from models.engines.interface import Engine, Generation, Sampling
+from models.tasks.text_generation.model_text import ModelText
 from scripts.benchmark import load
 
 
 def main(argv: list[str]) -> int:
     """Answer until standard input ends."""
     with redirect_stdout(sys.stderr):
-        engine = engines.start(manifest.selected())
+        model = manifest.selected()
+        engine = engines.start(model)
+        text = ModelText(engine.folder, model)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
-        print(json.dumps(asdict(_run(engine, json.loads(line)))), flush=True)
+        print(json.dumps(asdict(_run(engine, text, json.loads(line)))), flush=True)
     return 0
 
 
-def _run(engine: Engine, prompts: Sequence[str]) -> load.Sample:
-    sampling = Sampling(load.OUTPUT_TOKENS, 0, 1, 0, 1, 0)
-    generations = [Generation(engine.encode(prompt), sampling) for prompt in prompts]
+def _run(engine: Engine, text: ModelText, prompts: Sequence[str]) -> load.Sample:
+    sampling = Sampling(load.OUTPUT_TOKENS, 0, 1, 0, 1, 0, text.end_ids)
+    generations = [Generation(text.raw_ids(prompt), sampling) for prompt in prompts]
     started = time.perf_counter()
     for generation in generations:
         engine.submit(generation)

@@ -95,7 +95,7 @@ def test_an_unknown_input_is_dropped_silently(server: LiveServer):
         ({"messages": []}, "messages is empty"),
         ({"messages": [{}]}, "message 1 must be an object with role and content"),
         ({"messages": [{"role": "user"}]}, "message 1 must be an object with role and content"),
-        ({"messages": [USER | {"name": "Ada"}]}, "message 1 must be an object with role and content, and nothing else"),
+        ({"messages": [USER | {"name": "Ada"}]}, "message 1 has 'name', which the model's chat template does not use"),
         ({"messages": [USER, {"role": "robot", "content": "x"}, USER]}, "message 2 has the role 'robot'"),
         ({"messages": [{"role": "user", "content": ""}]}, "message 1 needs a text"),
         ({"messages": [{"role": "user", "content": 5}]}, "message 1 needs a text"),
@@ -106,6 +106,10 @@ def test_an_unknown_input_is_dropped_silently(server: LiveServer):
         ({"messages": [SYSTEM, USER], "system_prompt": "x"}, "system_prompt and a message with the role system"),
         ({"messages": [USER], "raw": True}, "raw continues prompt as it is"),
         ({"prompt": "Hi", "system_prompt": "x", "raw": True}, "raw continues prompt as it is"),
+        (
+            {"prompt": "Hi", "template_variables": {"enable_thinking": False}},
+            "template_variables: the model's chat template has no variable 'enable_thinking'",
+        ),
         ({"prompt": "Hi", "stop": ["a", ""]}, "stop holds an empty string"),
     ],
 )

@@ -20,7 +20,7 @@ from scripts import local_server
 from scripts.weights import ensure
 
 MODEL = manifest.selected()
-NAME = "openvino_tokenizer.bin"
+NAME = "tokenizer.json"
 
 
 def missing(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Both engines, small enough to be tested in seconds."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from models.engines.interface import Engine
 from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation import model_files
+from models.tasks.text_generation.tokenizer import Tokenizer
 from scripts.weights import ensure
 from tests.models.engines.helpers import MODEL, choice_of
 
@@ -38,18 +41,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoi
     """A randomly initialised Llama of two layers with the real tokenizer, for the transformers engine."""
     folder = tmp_path_factory.mktemp("tiny")
     ensure(MODEL, choice_of(MODEL, "transformers"))
-    tokenizer = library.AutoTokenizer.from_pretrained(weights.folder(MODEL.slug, "transformers"))
-    tokenizer.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(weights.folder(MODEL.slug, "transformers") / name, folder)
+    tokenizer = Tokenizer(model_files.read(folder))
     torch.manual_seed(0)
     config = library.LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=tokenizer.count,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         initializer_range=0.3,
-        eos_token_id=tokenizer.eos_token_id,
     )
     library.LlamaForCausalLM(config).save_pretrained(folder)
     shape = manifest.Architecture(layers=2, kv_heads=2, head_dim=16)

@@ -16,7 +16,7 @@ from models.engines.openvino import OpenVino
 from models.engines.transformers import Transformers
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
-from tests.models.engines.helpers import MODEL, TEXT, choice_of, sampling, started, submitted, tokens
+from tests.models.engines.helpers import MODEL, TEXT, choice_of, encoded, sampling, started, submitted, tokens
 from tests.server.live_server import eventually
 
 
@@ -73,7 +73,7 @@ def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
 
 
 def test_the_penalty_is_the_one_of_transformers_generate(transformers: Transformers) -> None:
-    prompt = transformers.encode("one two one two one two")
+    prompt = encoded(transformers, "one two one two one two")
     model = transformers._model
     model.set_attn_implementation("sdpa")
     expected = model.generate(
@@ -159,7 +159,7 @@ def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
 
 
 def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: OpenVino | Transformers) -> None:
-    generation, begun = Generation(engine.encode(TEXT), sampling()), engine._count
+    generation, begun = Generation(encoded(engine, TEXT), sampling()), engine._count
     generation.cancel()
     engine.submit(generation)
     assert tokens(generation) == []
@@ -171,7 +171,7 @@ def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: OpenVi
 def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(transformers: Transformers) -> None:
     beside = submitted(transformers, "A long story:", max_tokens=1500)
     next(iter(beside))
-    cancelled = started(transformers, transformers.encode(TEXT) * 4)  # four steps
+    cancelled = started(transformers, encoded(transformers, TEXT) * 4)  # four steps
     cancelled.cancel()
     eventually(lambda: _running(transformers) == 1, "the cancelled one to leave the batch")
     assert not cancelled.has_begun
@@ -313,10 +313,11 @@ def test_a_generation_that_comes_while_a_batch_fails_is_told(
     eventually(lambda: not manager.batch_processor.has_pending_requests(), "the lost one to leave the batch", 2)
 
 
-def test_the_end_of_the_text_is_told_from_the_length(openvino: OpenVino) -> None:
-    prompt = openvino.encode(openvino.chat_text([{"role": "user", "content": "What is the capital of France?"}]))
-    generation = started(openvino, prompt, max_tokens=100, ignore_end=False)
-    assert "Paris" in openvino.decode(tokens(generation))
+def test_any_of_several_tokens_ends_the_text_and_is_no_part_of_it(engine: Engine) -> None:
+    endless = tokens(submitted(engine, "The sea is", max_tokens=12))
+    second = next(token_id for token_id in endless if token_id != endless[0])
+    generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))
+    assert tokens(generation) == endless[: endless.index(second)]
     assert generation.finish_reason == "stop"
 
 

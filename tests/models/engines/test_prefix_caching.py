@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from models.engines.interface import Engine, Generation
 from models.engines.openvino import OpenVino
-from tests.models.engines.helpers import TEXT, started, tokens
+from tests.models.engines.helpers import TEXT, encoded, started, tokens
 
 SURELY_WRONG = 1.0
 """Of a logit: rounding moves one by at most 0.5, and tokens chosen from another's cache were seen to lack up to 17."""
@@ -31,7 +31,7 @@ def lack(right: PreTrainedModel, generation: Generation) -> float:
 
 
 def test_branches_of_one_conversation_at_once_get_their_own_tokens(engine: Engine, right: PreTrainedModel) -> None:
-    token_ids = engine.encode(TEXT)
+    token_ids = encoded(engine, TEXT)
     for end in (76, 301):  # the last block of 32 is partly filled
         begun = token_ids[:end]
         said = tokens(started(engine, begun, max_tokens=3))
@@ -41,7 +41,7 @@ def test_branches_of_one_conversation_at_once_get_their_own_tokens(engine: Engin
 
 
 def test_many_of_the_same_prompt_at_once_get_its_tokens(engine: Engine, right: PreTrainedModel) -> None:
-    prompt = engine.encode(TEXT)[200:275]
+    prompt = encoded(engine, TEXT)[200:275]
     for _ in range(2):
         running = [started(engine, prompt, max_tokens=8) for _ in range(8)]
         assert max(lack(right, generation) for generation in running) < SURELY_WRONG
@@ -50,7 +50,7 @@ def test_many_of_the_same_prompt_at_once_get_its_tokens(engine: Engine, right: P
 def test_a_prompt_cancelled_in_its_prefill_leaves_no_half_computed_block(
     engine: Engine, right: PreTrainedModel
 ) -> None:
-    token_ids = engine.encode(TEXT)
+    token_ids = encoded(engine, TEXT)
     for first in range(1000, 1005):
         beside = [started(engine, token_ids[100 * number :][:40], max_tokens=200) for number in range(3)]
         for generation in beside:
@@ -72,7 +72,7 @@ def test_a_shared_system_prompt_is_computed_once(openvino: OpenVino) -> None:
         tokens(started(openvino, prompt_ids, max_tokens=1))
         return time.monotonic() - asked_at
 
-    token_ids = openvino.encode(TEXT)
+    token_ids = encoded(openvino, TEXT)
     system = token_ids[900:1900]
     first = seconds_to_the_first_token(system + token_ids[:20])
     later = [seconds_to_the_first_token(system + token_ids[start : start + 20]) for start in (50, 100, 150)]

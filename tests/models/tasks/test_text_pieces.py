@@ -1,119 +1,125 @@
 """Text that comes in pieces: no half characters, nothing of a stop string, nothing lost, in whatever split it comes."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from models import manifest, weights
-from models.tasks.text_pieces import StopStrings, TextPieces
-from scripts.weights import ensure
+from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
+from models.tasks.text_generation.tokenizer import Tokenizer
+from tests.models.tasks.texts import real_text
+from tests.tiny_tokenizers import KINDS
 
-TEXTS = [
-    "The sea is salty because rivers carry salts from the rocks. " * 4,
-    "日本語の文章を、少しずつ書き足していきます。" * 5,
-    "👩‍👩‍👧‍👦 🏳️‍🌈 🇫🇷 e\u0301 ñ 𝄞 𐍈 𠜎 " * 5,
-    "مرحبا بالعالم، كيف حالك؟ " * 5,
-    "  two  spaces\n\n\ttabs and def f(x):\n    return {x: [1, 2]}\n" * 3,
-    "a real \ufffd, and two \ufffd\ufffd, then more",
-]
-
-
-def utf8(token_ids: Sequence[int]) -> str:
-    """A vocabulary whose tokens are bytes; an unfinished character ends in U+FFFD, as transformers decodes it."""
-    return bytes(token_ids).decode("utf-8", "replace")
-
-
-def split(items: Sequence[int] | str, rng: random.Random, longest: int = 5) -> Iterator[Sequence[int] | str]:
-    """`items` in pieces of random length."""
-    at = 0
-    while at < len(items):
-        end = at + rng.randint(1, longest)
-        yield items[at:end]
-        at = end
-
-
-def pieces_of(decode: Callable[[Sequence[int]], str], steps: Iterator[Sequence[int]]) -> list[str]:
-    pieces = TextPieces(decode)
-    return [*(pieces.push(step) for step in steps), pieces.rest()]
+WORDS = ["The", " capital", "is", " ", "  ", "\n", "漢字", "हिन्दी", "👩\u200d👧", "e\u0301", "é", "مرحبا"]
+WORDS += ["\ufffd", "▁", "##s", "</s>", "."]
+SOME_TEXT = st.one_of(st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=20).map("".join))
+SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=10)
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> tuple[Callable[[str], list[int]], Callable[[Sequence[int]], str]]:
-    """Encode and decode of the default model's real tokenizer."""
-    model = manifest.selected()
-    ensure(model, model.engine_on("cpu"))
-    import openvino_genai
-
-    real = openvino_genai.Tokenizer(str(weights.folder(model.slug, model.engine_on("cpu").engine)))
-    return (
-        lambda text: real.encode(text, add_special_tokens=False).input_ids.data.flatten().tolist(),
-        lambda token_ids: real.decode(list(token_ids)),
-    )
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
+    return {kind: real_text(tmp_path_factory.mktemp(kind), kind).tokenizer for kind in KINDS}
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_real_tokens_in_any_split_give_the_whole_text(tokenizer, text: str) -> None:
-    encode, decode = tokenizer
-    token_ids, rng = encode(text), random.Random(text)
-    assert decode(token_ids) == text
-    for _ in range(30):
-        assert "".join(pieces_of(decode, split(token_ids, rng))) == text
+def in_steps(token_ids: Sequence[int], sizes: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`token_ids` in steps of `sizes`, again and again."""
+    at = number = 0
+    while at < len(token_ids):
+        yield token_ids[at : at + sizes[number % len(sizes)]]
+        at, number = at + sizes[number % len(sizes)], number + 1
 
 
-def test_any_real_tokens_give_what_decoding_them_at_once_gives(tokenizer) -> None:
-    _, decode = tokenizer
-    rng = random.Random(0)
-    for _ in range(60):
-        token_ids = [rng.randrange(49152) for _ in range(50)]
-        assert "".join(pieces_of(decode, split(token_ids, rng))) == decode(token_ids)
+def pieces_of(pieces: TextPieces, steps: Iterator[Sequence[int]]) -> list[str]:
+    return [*(pieces.push(step) for step in steps), pieces.rest()]
 
 
-def test_a_real_character_of_several_tokens_comes_in_one_piece(tokenizer) -> None:
-    encode, decode = tokenizer
-    token_ids = encode("👩")
-    assert len(token_ids) > 1
-    pieces = pieces_of(decode, iter([[token_id] for token_id in token_ids]))
-    assert [piece for piece in pieces if piece] == ["👩"]
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=SOME_TEXT, sizes=SIZES)
+@example(text=" 漢字 and more", sizes=[1])
+@example(text="好" * 40, sizes=[3])
+@settings(deadline=None, max_examples=150, database=None, derandomize=True)
+def test_any_text_in_any_split_is_what_decoding_it_at_once_gives(
+    tokenizers: dict[str, Tokenizer], kind: str, text: str, sizes: list[int]
+) -> None:
+    tokenizer = tokenizers[kind]
+    token_ids = tokenizer.encode(text)
+    assert "".join(pieces_of(TextPieces(tokenizer), in_steps(token_ids, sizes))) == tokenizer.decode(token_ids)
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_bytes_in_any_split_give_the_whole_text_and_no_half_character(text: str) -> None:
-    rng = random.Random(text)
-    for _ in range(30):
-        pieces = pieces_of(utf8, split(text.encode(), rng))
-        assert "".join(pieces) == text
-        assert sum(piece.count("\ufffd") for piece in pieces) == text.count("\ufffd")
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=SOME_TEXT)
+@settings(deadline=None, max_examples=150, database=None, derandomize=True)
+def test_each_piece_comes_as_early_as_it_can(tokenizers: dict[str, Tokenizer], kind: str, text: str) -> None:
+    """After every token all has come whose characters are whole: at most the last three tokens are held back."""
+    tokenizer = tokenizers[kind]
+    token_ids, pieces, sent = tokenizer.encode(text), TextPieces(tokenizer), ""
+    whole = tokenizer.decode(token_ids)
+    for number, token_id in enumerate(token_ids, start=1):
+        sent += pieces.push([token_id])
+        ends = [tokenizer.decode(token_ids[: max(0, number - held)]) for held in range(4)]
+        assert whole.startswith(sent)
+        assert len(sent) >= len(next(text for text in [*ends, ""] if not text.endswith("\ufffd")))
 
 
-def test_random_bytes_in_any_split_give_what_decoding_them_at_once_gives() -> None:
-    rng = random.Random(0)
-    for _ in range(200):
-        content = rng.randbytes(60)
-        assert "".join(pieces_of(utf8, split(content, rng))) == utf8(content)
+@given(content=st.binary(max_size=60), sizes=SIZES)
+@settings(deadline=None, max_examples=150, database=None, derandomize=True)
+def test_bytes_that_are_no_text_are_what_decoding_them_at_once_gives(
+    tokenizers: dict[str, Tokenizer], content: bytes, sizes: list[int]
+) -> None:
+    tokenizer = tokenizers["byte-level"]
+    spelled = {tokenizer.bytes_of(token_id): token_id for token_id in range(4, 260)}
+    token_ids = [spelled[bytes([byte])] for byte in content]
+    pieces = pieces_of(TextPieces(tokenizer), in_steps(token_ids, sizes))
+    assert "".join(pieces) == tokenizer.decode(token_ids) == content.decode("utf-8", "replace")
 
 
-def test_an_unfinished_character_is_held_back_and_released_at_the_end() -> None:
-    pieces = TextPieces(utf8)
-    assert [pieces.push("é".encode()), pieces.push(b"\xf0\x9f"), pieces.push(b"\x98")] == ["é", "", ""]
-    assert pieces.rest() == "\ufffd"
+@pytest.mark.parametrize("kind", ["byte-level", "byte-fallback"])
+def test_a_character_of_several_tokens_comes_in_one_piece(tokenizers: dict[str, Tokenizer], kind: str) -> None:
+    token_ids = tokenizers[kind].encode("a漢👩")
+    pieces = pieces_of(TextPieces(tokenizers[kind]), iter([[token_id] for token_id in token_ids]))
+    assert [piece for piece in pieces if piece] == ["a", "漢", "👩"]
 
 
-def test_nothing_comes_of_nothing() -> None:
-    assert TextPieces(utf8).rest() == ""
+@pytest.mark.parametrize(("kind", "rest"), [("byte-level", "\ufffd"), ("byte-fallback", "\ufffd\ufffd\ufffd")])
+def test_an_unfinished_character_is_held_back_and_released_at_the_end(
+    tokenizers: dict[str, Tokenizer], kind: str, rest: str
+) -> None:
+    """Byte-level BPE writes U+FFFD once for what is left of a character, sentencepiece for each byte of it."""
+    *begun, _ = tokenizers[kind].encode("👩")
+    pieces = TextPieces(tokenizers[kind])
+    assert [pieces.push(begun), pieces.rest()] == ["", rest]
+
+
+@pytest.mark.parametrize("kind", ["byte-fallback", "unigram"])
+def test_what_continues_a_text_keeps_its_first_space_and_an_answer_has_none(
+    tokenizers: dict[str, Tokenizer], kind: str
+) -> None:
+    tokenizer = tokenizers[kind]
+    prompt, whole = tokenizer.encode("The capital of"), tokenizer.encode("The capital of France")
+    assert TextPieces(tokenizer, after=prompt).push(whole[len(prompt) :]) == " France"
+    assert TextPieces(tokenizer).push(whole[len(prompt) :]) == "France"
+
+
+def test_special_tokens_and_unknown_ids_are_no_text(tokenizers: dict[str, Tokenizer]) -> None:
+    tokenizer = tokenizers["byte-fallback"]
+    token_ids = tokenizer.encode("one</s> two")
+    assert TextPieces(tokenizer).push([*token_ids, tokenizer.count + 7]) == tokenizer.decode(token_ids)
+
+
+def test_nothing_comes_of_nothing(tokenizers: dict[str, Tokenizer]) -> None:
+    assert TextPieces(tokenizers["byte-level"]).rest() == ""
     assert StopStrings([]).rest() == ""
 
 
-def test_only_the_last_tokens_are_decoded_anew() -> None:
-    longest = 0
-
-    def decode(token_ids: Sequence[int]) -> str:
-        nonlocal longest
-        longest = max(longest, len(token_ids))
-        return utf8(token_ids)
-
-    pieces_of(decode, iter([[byte] for byte in b"salt water " * 200]))
-    assert longest <= 20
+def split(text: str, rng: random.Random) -> Iterator[str]:
+    """`text` in pieces of random length."""
+    at = 0
+    while at < len(text):
+        end = at + rng.randint(1, 5)
+        yield text[at:end]
+        at = end
 
 
 def cut(stops: list[str], pieces: Sequence[str]) -> tuple[str, bool]:

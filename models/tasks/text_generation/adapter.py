@@ -1,4 +1,4 @@
-"""Text generation: a request becomes token ids, an engine continues them, and text comes out piece by piece."""
+"""The task's verb: a request becomes token ids, an engine continues them, and text comes out piece by piece."""
 
 import asyncio
 import secrets
@@ -11,9 +11,10 @@ from models import engines, manifest
 from models.cancellation import Cancellation
 from models.engines.interface import Engine, Generation, Message, Sampling
 from models.errors import InputError
-from models.tasks.text_pieces import StopStrings, TextPieces
+from models.tasks.text_generation.model_text import ModelText
+from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
 
-ROLES = ("system", "user", "assistant")
+_EXAMPLE = '{"role": "user", "content": "Hi"}'
 COLDEST = 1e-3  # a temperature below makes the same choices as 0, and engines divide by it
 RecordMetric = Callable[[str, Any], None]
 
@@ -26,13 +27,14 @@ class Request:
     messages: list[Any] | None = None
     system_prompt: str | None = None
     max_tokens: int = 512
-    temperature: float = 0.7
-    top_p: float = 0.95
-    top_k: int = 50
-    repetition_penalty: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
     stop: list[str] | None = None
     seed: int | None = None
     raw: bool = False
+    template_variables: dict[str, Any] | None = None
 
 
 def load() -> "TextGeneration":
@@ -43,20 +45,21 @@ def load() -> "TextGeneration":
     """
     model = manifest.selected()
     engine = engines.start(model)
-    return TextGeneration(engine, min(model.context_length, engine.cache_tokens), model.system_prompt)
+    text = ModelText(engine.folder, model)
+    text.describe()
+    return TextGeneration(engine, text, min(model.context_length, engine.cache_tokens))
 
 
 class TextGeneration:
     """A loaded model.
 
-    `context_length`: tokens that fit, prompt and output together, in the model's context and in the engine's cache;
-    `system_prompt`: for conversations that have none.
+    `context_length`: tokens that fit, prompt and output together, in the model's context and in the engine's cache.
     """
 
-    def __init__(self, engine: Engine, context_length: int, system_prompt: str | None = None) -> None:
+    def __init__(self, engine: Engine, text: ModelText, context_length: int) -> None:
         self.engine = engine
+        self.text = text
         self.context_length = context_length
-        self.system_prompt = system_prompt
 
     def is_healthy(self) -> bool:
         """Whether the engine can still answer."""
@@ -75,7 +78,7 @@ class TextGeneration:
         """
         started = time.monotonic()
         stop_strings = _checked_stop(request)
-        prompt_ids = self.engine.encode(self._prompt_text(request))
+        prompt_ids = self._prompt_ids(request)
         generation = Generation(prompt_ids, self._sampling(request, len(prompt_ids)))
         record_metric("input_token_count", len(prompt_ids))
         record_metric("seed", generation.sampling.seed)
@@ -85,7 +88,7 @@ class TextGeneration:
         cancellation.listen(generation.cancel)
         self.engine.submit(generation)
         try:
-            yield from self._pieces(generation, stop_strings, measures)
+            yield from self._pieces(generation, request.raw, stop_strings, measures)
         except GeneratorExit:
             generation.finish_reason = "cancelled"
             raise
@@ -97,8 +100,11 @@ class TextGeneration:
         if generation.finish_reason == "cancelled":
             raise asyncio.CancelledError
 
-    def _pieces(self, generation: Generation, stop_strings: list[str], measures: "_Measures") -> Iterator[str]:
-        pieces, stops = TextPieces(self.engine.decode), StopStrings(stop_strings)
+    def _pieces(
+        self, generation: Generation, is_raw: bool, stop_strings: list[str], measures: "_Measures"
+    ) -> Iterator[str]:
+        pieces = TextPieces(self.text.tokenizer, after=generation.prompt_ids if is_raw else ())
+        stops = StopStrings(stop_strings)
         for token_ids in generation:
             measures.count(len(token_ids))
             piece = stops.push(pieces.push(token_ids))
@@ -114,30 +120,21 @@ class TextGeneration:
             if rest:
                 yield rest
 
-    def _prompt_text(self, request: Request) -> str:
+    def _prompt_ids(self, request: Request) -> list[int]:
         if request.messages is not None and request.prompt is not None:
             raise InputError("prompt and messages exclude each other: send one of them")
-        if request.raw and (request.messages is not None or request.system_prompt is not None):
-            raise InputError("raw continues prompt as it is: leave out messages and system_prompt, or set raw to false")
+        if request.raw:
+            return self.text.raw_ids(_checked_raw(request))
         if request.messages is not None:
-            messages = _checked_messages(request.messages)
-        elif not request.prompt:
+            return self._chat_ids(_checked_messages(request.messages), request, "messages")
+        if not request.prompt:
             raise InputError("prompt is empty: send a prompt, or messages")
-        elif request.raw:
-            return request.prompt
-        else:
-            messages = [{"role": "user", "content": request.prompt}]
-        return self.engine.chat_text(self._with_system_prompt(messages, request.system_prompt))
+        return self._chat_ids([{"role": "user", "content": request.prompt}], request, "prompt")
 
-    def _with_system_prompt(self, messages: list[Message], system_prompt: str | None) -> list[Message]:
-        if messages[0]["role"] == "system":
-            if system_prompt is not None:
-                raise InputError(
-                    "system_prompt and a message with the role system exclude each other: send one of them"
-                )
-            return messages
-        content = self.system_prompt if system_prompt is None else system_prompt
-        return messages if content is None else [{"role": "system", "content": content}, *messages]
+    def _chat_ids(self, messages: list[Message], request: Request, input_name: str) -> list[int]:
+        if messages[0]["role"] == "system" and request.system_prompt is not None:
+            raise InputError("system_prompt and a message with the role system exclude each other: send one of them")
+        return self.text.chat_ids(messages, request.system_prompt, request.template_variables or {}, input_name)
 
     def _sampling(self, request: Request, prompt_tokens: int) -> Sampling:
         room = self.context_length - prompt_tokens
@@ -146,13 +143,16 @@ class TextGeneration:
                 f"the prompt has {prompt_tokens} tokens and {self.context_length} fit, "
                 f"answer included: shorten it to at most {self.context_length - 1}"
             )
+        asked = {name: getattr(request, name) for name in self.text.sampling}
+        chosen = {name: default if asked[name] is None else asked[name] for name, default in self.text.sampling.items()}
         return Sampling(  # Cog hands on a whole number that was sent as 3.0 as it came
             max_tokens=int(min(request.max_tokens, room)),
-            temperature=request.temperature if request.temperature >= COLDEST else 0,
-            top_p=request.top_p,
-            top_k=int(request.top_k),
-            repetition_penalty=request.repetition_penalty,
+            temperature=chosen["temperature"] if chosen["temperature"] >= COLDEST else 0,
+            top_p=chosen["top_p"],
+            top_k=int(chosen["top_k"]),
+            repetition_penalty=chosen["repetition_penalty"],
             seed=secrets.randbelow(2**32) if request.seed is None else int(request.seed),
+            end_ids=self.text.end_ids,
         )
 
 
@@ -189,8 +189,19 @@ def _checked_stop(request: Request) -> list[str]:
     return stop
 
 
+def _checked_raw(request: Request) -> str:
+    if request.messages is not None or request.system_prompt is not None or request.template_variables:
+        raise InputError(
+            "raw continues prompt as it is: leave out messages, system_prompt and template_variables, "
+            "or set raw to false"
+        )
+    if not request.prompt:
+        raise InputError("prompt is empty: send a prompt, or messages")
+    return request.prompt
+
+
 def _checked_messages(messages: list[Any]) -> list[Message]:
-    """The conversation as it was sent; whether user and assistant take turns is left to the model's chat template.
+    """The conversation as it was sent; which roles there are, and in which turns, is left to the chat template.
 
     Raises:
         InputError: there is no message, or one is malformed or has a role that cannot stand there; says which.
@@ -198,14 +209,15 @@ def _checked_messages(messages: list[Any]) -> list[Message]:
     if not messages:
         raise InputError("messages is empty: send at least one message with the role user")
     for number, message in enumerate(messages, start=1):
-        if not isinstance(message, dict) or set(message) != {"role", "content"}:
-            raise InputError(f"message {number} must be an object with role and content, and nothing else")
-        if message["role"] not in ROLES:
-            raise InputError(f"message {number} has the role {message['role']!r}: use one of {', '.join(ROLES)}")
-        if not isinstance(message["content"], str) or not message["content"]:
+        if not isinstance(message, dict) or "role" not in message or len(message) < 2:
+            raise InputError(f"message {number} must be an object with role and content, like {_EXAMPLE}")
+        if not isinstance(message["role"], str):
+            raise InputError(f"message {number} has the role {message['role']!r}: it must be a text, like user")
+        is_empty = message.get("content") is None and message.keys() - {"role", "content"}  # it calls a tool, say
+        if not is_empty and (not isinstance(message.get("content"), str) or not message["content"]):
             raise InputError(f"message {number} needs a text as its content")
         if message["role"] == "system" and number > 1:
             raise InputError(f"message {number} has the role system: only the first may")
-    if messages[-1]["role"] != "user":
-        raise InputError("the last message must have the role user: it is what the model answers")
+    if messages[-1]["role"] in ("assistant", "system"):
+        raise InputError("the last message must have the role user, or another that the model answers")
     return messages
