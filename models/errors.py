@@ -25,6 +25,11 @@ class InputError(TemplateError):
 
 def in_words(error: BaseException) -> str:
     """Another library's exception in one line, for a message of ours: KeyError: 'added_tokens'."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     said = " ".join(str(error).split())[:_MOST_CHARACTERS]

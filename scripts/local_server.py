@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -112,6 +112,8 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
                 if process is None:
                     raise ServerError(f"the server at {address} answers no more ({error})") from error
                 health = {"status": "STARTING"}
+            except ValueError:
+                health = None
             check_alive(address, health)
             if health.get("status") != "STARTING":
                 return
@@ -138,15 +140,17 @@ def check_answers(address: str) -> dict[str, Any]:
     return health
 
 
-def check_alive(address: str, health: Mapping[str, Any]) -> None:
-    """Return unless `health`, of /health-check, says that the server will never answer a prediction.
+def check_alive(address: str, health: Any) -> None:
+    """Return unless `health`, what /health-check answers, says that the server will never answer a prediction.
 
     Raises:
         ServerError: with the reason.
     """
-    status = health.get("status")
+    if not isinstance(health, dict) or "status" not in health:
+        raise ServerError(f"{address}/health-check answers otherwise than Cog: it is no Cog server")
+    status = health["status"]
     if status == "SETUP_FAILED":
-        raise ServerError(_reason(health["setup"]["logs"]))
+        raise ServerError(_reason((health.get("setup") or {}).get("logs") or ""))
     if status in _FINAL:
         said = health.get("user_healthcheck_error") or "it says no more"
         raise ServerError(

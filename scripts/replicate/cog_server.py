@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from models.errors import TemplateError
+from pydantic import BaseModel, ConfigDict
+
+from models.errors import TemplateError, in_words
 from scripts import connection, inputs, local_server
 from scripts.release import document
 from scripts.replicate.places import Order
@@ -17,6 +19,17 @@ from scripts.replicate.screen import Screen
 
 _SECONDS_BETWEEN_TRIES = 0.2
 _SECONDS_OF_CANCELLING = 2
+
+
+class _Prediction(BaseModel):
+    """A prediction that has ended, as far as it is read here. https://cog.run/http"""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: str
+    logs: str | None = None
+    error: str | None = None
+    metrics: dict[str, Any] | None = None
 
 
 class CogServer:
@@ -88,6 +101,10 @@ class CogServer:
                 return _followed(response, screen) if self._streams else _whole(response.read(), screen)
         except httpx.TransportError as error:
             raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise TemplateError(
+                f"{self.address} answers a prediction otherwise than Cog ({in_words(error)}): see what serves there"
+            ) from error
 
     def _leave(self, id: str, order: Order) -> dict[str, Any]:
         """Start it and go; only a webhook can tell how it ends."""
@@ -162,12 +179,11 @@ def _followed(response: Any, screen: Screen) -> dict[str, Any]:
             logs += data["data"]
             screen.logs(data["data"])
         elif event.event == "completed":
-            prediction: dict[str, Any] = {"output": output, "logs": logs} | data
-            return prediction
+            return _Prediction.model_validate({"output": output, "logs": logs} | data).model_dump(exclude_unset=True)
     raise TemplateError(f"{urlsplit(str(response.url)).netloc} ended the stream before the prediction was complete")
 
 
 def _whole(body: bytes, screen: Screen) -> dict[str, Any]:
-    prediction: dict[str, Any] = json.loads(body)
-    screen.logs_up_to(prediction.get("logs") or "")
-    return prediction
+    prediction = _Prediction.model_validate_json(body)
+    screen.logs_up_to(prediction.logs or "")
+    return prediction.model_dump(exclude_unset=True)

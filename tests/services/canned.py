@@ -1,31 +1,36 @@
 """A server on this machine that answers every request alike, for tests of what clients make of it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def answering(status: int, body: bytes, kind: str = "text/plain", promised: int = 0) -> Iterator[str]:
-    """Its address. `kind`: the content type; `promised`: bytes that it says to send beside the body."""
+def answering(
+    status: int, body: bytes, kind: str = "text/plain", promised: int = 0, paths: Mapping[str, bytes] | None = None
+) -> Iterator[str]:
+    """Its address. `kind`: the content type; `promised`: bytes that it says to send beside the body;
+    `paths`: those that are answered well, with JSON.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body) + promised))
+            known = (paths or {}).get(self.path)
+            self.send_response(status if known is None else 200)
+            self.send_header("Content-Type", kind if known is None else "application/json")
+            self.send_header("Content-Length", str(len(body) + promised if known is None else len(known)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body if known is None else known)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, *arguments: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
