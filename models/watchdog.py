@@ -7,8 +7,8 @@ container whose process has ended, and this one never ends (crates/coglet/src/or
 
 `install` starts a small process that waits until the worker has ended, and a second later kills the server if it is
 still there. In that second callers get the answers of the predictions that failed, and a server that is shutting down
-is gone. The container's exit code is then 137. Only where an own entrypoint makes the server process 1 of its
-container, which no process inside can kill, it is asked to shut down instead, and exits with 0.
+is gone. The container's exit code is then 137. Where an own entrypoint makes the server process 1 of its container,
+which no process inside can kill, it is interrupted instead, and the exit code is 130.
 
 tests/server/test_watchdog.py fails on the day the runtime ends by itself: then this file can go.
 """
