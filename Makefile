@@ -92,10 +92,25 @@ bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmark
 soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES=10)
 	@$(PY) scripts.soak $${MINUTES:+--minutes "$$MINUTES"}
 
-clean: ## remove .venv, weights and everything else that was made here
-	rm -rf .venv weights baked .cog .pytest_cache .mypy_cache .ruff_cache
+prices: .venv/.$(RUNS) ## prices and limits of hardware, with their age, source and confidence
+	@$(PY) scripts.prices
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak clean
+cost: .venv/.economics ## what a prediction costs, by hardware and billing (LOAD=100000 a month LATENCY= ONLY=replicate,own URL=)
+	@$(PY) scripts.cost --url "$$URL" --only "$$ONLY" --hardware "$$HARDWARE" \
+	  $${LOAD:+--load "$$LOAD"} $${LATENCY:+--latency "$$LATENCY"}
+
+price: .venv/.economics ## what to charge (MARGIN=0.5 PRICE= LOAD= HARDWARE= BILLING=, or PLAN= for each of its channels)
+	@$(PY) scripts.price --plan "$$PLAN" --hardware "$$HARDWARE" --billing "$$BILLING" \
+	  $${LOAD:+--load "$$LOAD"} $${LATENCY:+--latency "$$LATENCY"} $${MARGIN:+--margin "$$MARGIN"} $${PRICE:+--price "$$PRICE"}
+
+revenue: .venv/.economics ## what a plan earns: PLAN=examples/plans/sketch.yaml (CURRENCY= RATE= RATE_SOURCE= LOCALE=)
+	@$(PY) scripts.revenue "$$PLAN" --rate-source "$$RATE_SOURCE" \
+	  $${CURRENCY:+--currency "$$CURRENCY"} $${RATE:+--rate "$$RATE"} $${LOCALE:+--locale "$$LOCALE"}
+
+clean: ## remove .venv, weights and everything else that was made here
+	rm -rf .venv weights baked reports .cog .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue clean
 
 ifeq ($(wildcard .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python
@@ -112,5 +127,8 @@ endif
 	@echo "installing torch and the rest into .venv, once (some gigabytes)" >&2
 	@sh scripts/install.sh requirements/text_generation.txt requirements/scripts.txt >&2 && touch $@
 
-.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt
-	@sh scripts/install.sh requirements/dev.txt >&2 && touch $@
+.venv/.economics: .venv/.$(RUNS) requirements/economics.txt
+	@sh scripts/install.sh requirements/economics.txt >&2 && touch $@
+
+.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt
+	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt >&2 && touch $@

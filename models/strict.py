@@ -17,7 +17,7 @@ from models.errors import TemplateError
 class Strict(BaseModel):
     """A section of such a file: every key is known, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Section = TypeVar("Section", bound=Strict)

@@ -7,18 +7,14 @@ does what Cog's streaming example does; writes benchmarks/<model>/<machine>.json
 import datetime
 import importlib.metadata
 import json
-import os
 import platform
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +27,7 @@ from models.errors import TemplateError
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import command, image, weights
-from scripts.benchmark import load, loading, report, subjects
+from scripts.benchmark import load, loading, machine, report, subjects
 from scripts.release import repository
 
 LABELS = {
@@ -177,7 +173,7 @@ def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: 
         "model": model.title,
         "date": datetime.date.today().isoformat(),
         "commit": repository.commit(),
-        "machine": _machine(choice),
+        "machine": machine.described(choice),
         "versions": {"python": platform.python_version()} | installed,
         "settings": {
             "engine": choice.model_dump(),
@@ -187,24 +183,6 @@ def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: 
         },
         "labels": LABELS,
     }
-
-
-def _machine(choice: EngineChoice) -> dict[str, Any]:
-    if choice.device == "cuda":
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        name = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()[0]
-    else:
-        name = _cpu_name()
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {os.cpu_count()} cores".lower()).strip("-")
-    return {"name": name, "slug": slug, "cores": os.cpu_count(), "system": platform.platform()}
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:

@@ -48,12 +48,12 @@ def prompts() -> list[str]:
     return texts
 
 
-def inputs_of(prompt: str) -> dict[str, Any]:
+def inputs_of(prompt: str, output_tokens: int = OUTPUT_TOKENS) -> dict[str, Any]:
     """The same work for every subject: greedy, to the full length."""
-    return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": OUTPUT_TOKENS}
+    return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": output_tokens}
 
 
-def run(address: str, prompts: Sequence[str]) -> Sample:
+def run(address: str, prompts: Sequence[str], output_tokens: int = OUTPUT_TOKENS) -> Sample:
     """One stream a prompt, all at once; a full server is asked again as soon as one of the others has ended.
 
     Raises:
@@ -61,7 +61,8 @@ def run(address: str, prompts: Sequence[str]) -> Sample:
     """
     barrier, freed = threading.Barrier(len(prompts) + 1), threading.Condition()
     with ThreadPoolExecutor(len(prompts)) as pool:
-        running = [pool.submit(_stream, address, prompt, barrier, freed) for prompt in prompts]
+        bodies = [json.dumps({"input": inputs_of(prompt, output_tokens)}) for prompt in prompts]
+        running = [pool.submit(_stream, address, body, barrier, freed) for body in bodies]
         barrier.wait()
         started = time.perf_counter()
     seconds = time.perf_counter() - started
@@ -86,10 +87,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
-def _stream(address: str, prompt: str, barrier: threading.Barrier, freed: threading.Condition) -> Stream:
+def _stream(address: str, body: str, barrier: threading.Barrier, freed: threading.Condition) -> Stream:
     is_secure = urlsplit(address).scheme == "https"
     kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
-    body = json.dumps({"input": inputs_of(prompt)})
     barrier.wait()
     try:
         with closing(kind(urlsplit(address).netloc, timeout=600)) as connection:

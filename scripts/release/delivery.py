@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from models.errors import TemplateError
 from models.manifest import Example
@@ -14,9 +15,8 @@ from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
-from scripts.replicate import hardware
 from scripts.replicate.client import ask, patiently
-from scripts.replicate.remote import ENDED, get
+from scripts.replicate.remote import ENDED, dollars, get
 
 Done = TypeVar("Done")
 _ATTEMPTS = 3
@@ -90,11 +90,17 @@ def staging(ship: Ship) -> str:
     client = replicate_api.connect()
     version = f"the version {ship.digest[7:19]} of {ship.target.staging_model}"
     ask(version, lambda: client.models.get(ship.target.staging_model).versions.get(version_of(ship.digest)))
-    seconds = [run_example(client, example, version_of(ship.digest)) for example in ship.model.examples]
-    price = {one.sku: one.dollars_a_second for one in hardware.HARDWARE}
+    runs = [run_example(client, example, version_of(ship.digest)) for example in ship.model.examples]
+    seconds = [run.seconds for run in runs]
     sku = ship.model.hardware.replicate if ship.device == "cuda" else "cpu"
-    cost = sum(seconds) * price.get(sku, 0)
-    ship.details = {"predict_seconds": [round(one, 3) for one in seconds], "dollars": round(cost, 6), "hardware": sku}
+    cost = dollars(sum(seconds), sku) or 0
+    ship.details = {
+        "predict_seconds": [round(one, 3) for one in seconds],
+        "sizes": [run.sizes for run in runs],
+        "cold_start_seconds": round(runs[0].waited, 1),
+        "dollars": round(cost, 6),
+        "hardware": sku,
+    }
     return f"{len(seconds)} examples hold, {sum(seconds):.1f} s of predictions, ${cost:.6f} on {sku}"
 
 
@@ -131,8 +137,16 @@ def _is_there(name: str, digest: str) -> bool:
         return False
 
 
-def run_example(client: Any, example: Example, version: str = "", deployment: str = "") -> float:
-    """Run an example of the manifest on a version or a deployment; returns the seconds that Replicate measured.
+class Run(NamedTuple):
+    """A prediction that went well: seconds that Replicate measured, seconds until it started, and its tokens."""
+
+    seconds: float
+    waited: float
+    sizes: dict[str, float]
+
+
+def run_example(client: Any, example: Example, version: str = "", deployment: str = "") -> Run:
+    """Run an example of the manifest on a version or a deployment.
 
     Raises:
         Refused: it failed, or its output is not what the manifest expects.
@@ -150,7 +164,15 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     broken = example.expect.failures(output, metrics)
     if broken:
         raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {output[:200]!r}")
-    return float(metrics.get("predict_time") or 0)
+    tokens = {name: metrics.get(f"{name.removesuffix('s')}_count") for name in ("input_tokens", "output_tokens")}
+    waited = _time(prediction["started_at"]) - _time(prediction["created_at"])
+    sizes = {name: float(count) for name, count in tokens.items() if count is not None}
+    return Run(float(metrics.get("predict_time") or 0), waited, sizes)
+
+
+def _time(told: str) -> float:
+    """A time of Replicate's API, such as 2024-02-15T16:32:57.018467Z, in seconds."""
+    return datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
 
 
 def _ended(client: Any, created: Any) -> dict[str, Any]:

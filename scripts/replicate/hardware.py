@@ -1,30 +1,35 @@
-"""Replicate's hardware. Its API lists SKUs without memory or prices; these are of its pricing page as of March 2026.
+"""Replicate's hardware by its API's SKUs, with memory and prices, which that API does not list: from the price list."""
 
-https://replicate.com/pricing
-"""
-
+from functools import cache
 from typing import NamedTuple
+
+from scripts.economics import price_list
 
 
 class Hardware(NamedTuple):
     """`sku` as in the API; `memory_gb`: of the GPU (0: none); `dollars_a_second`: while it is billed."""
 
     sku: str
-    memory_gb: int
+    memory_gb: float
     dollars_a_second: float
 
 
-HARDWARE = (
-    Hardware("cpu", 0, 0.000100),
-    Hardware("gpu-t4", 16, 0.000225),
-    Hardware("gpu-l40s", 48, 0.000975),
-    Hardware("gpu-a100-large", 80, 0.001400),
-    Hardware("gpu-h100", 80, 0.001525),
-)
-_SHARE_FOR_WEIGHTS = 0.9  # the rest is CUDA's own and what a step computes
+_PROVIDER = "replicate/"
+SHARE_FOR_WEIGHTS = 0.9  # the rest is CUDA's own and what a step computes
+
+
+@cache
+def known() -> dict[str, Hardware]:
+    """Every hardware of Replicate, by its SKU."""
+    listed = [one for one in price_list.hardware_of(price_list.shipped()) if one.name.startswith(_PROVIDER)]
+    made = [
+        Hardware(one.name.removeprefix(_PROVIDER), one.memory_gb if one.gpu else 0, one.dollars_a_second)
+        for one in listed
+    ]
+    return {one.sku: one for one in made}
 
 
 def that_fit(gigabytes: float) -> list[Hardware]:
     """The GPUs whose memory holds so much, the cheapest first."""
-    fitting = [one for one in HARDWARE if gigabytes <= one.memory_gb * _SHARE_FOR_WEIGHTS]
+    fitting = [one for one in known().values() if gigabytes <= one.memory_gb * SHARE_FOR_WEIGHTS]
     return sorted(fitting, key=lambda one: one.dollars_a_second)

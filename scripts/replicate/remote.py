@@ -80,7 +80,7 @@ def get(client: Any, path: str, what: str) -> dict[str, Any]:
 
 def dollars(seconds: float, sku: str) -> float | None:
     """What a prediction of so many seconds costs on a SKU; None where its price is unknown. gpu-l40s-2x is two."""
-    prices = {one.sku: one.dollars_a_second for one in hardware.HARDWARE}
+    prices = {one.sku: one.dollars_a_second for one in hardware.known().values()}
     base, _, times = sku.rpartition("-")
     if times[:-1].isdigit() and times.endswith("x") and base in prices:
         return seconds * prices[base] * int(times[:-1])

@@ -1,0 +1,61 @@
+"""python -m scripts.cost [--load 100000] [--latency 5] [--input-tokens 200] [--url http://127.0.0.1:5001] [--json]
+
+What a prediction of the selected model costs, by hardware and billing, from what was measured: the receipts in
+benchmarks/, the staging runs in releases/, and with --url a measurement of a running Cog server by input and output
+length, which becomes a receipt. Hardware that was not measured is estimated, and called an estimate.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from models import manifest
+from scripts import command, schema
+from scripts.economics import cost_report, figures, live, price_list
+from scripts.economics.money import money_in
+from scripts.economics.options import Currency, Load, Locale, Only, Rate, RateSource, sizes_of
+
+
+def main(argv: list[str]) -> int:
+    """Say what it costs; 0 done, 1 refused, 2 wrong usage."""
+    return command.run(cost, argv, "scripts.cost")
+
+
+def cost(
+    load: Load = 100_000,
+    latency: Annotated[float | None, typer.Option(min=0, help="seconds that a prediction may take at most")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="predictions at once; as in predict.py")] = None,
+    input_tokens: Annotated[float | None, typer.Option(min=0)] = None,
+    output_tokens: Annotated[float | None, typer.Option(min=0)] = None,
+    images: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    audio_seconds: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    url: Annotated[str, typer.Option(help="a Cog server of this model: measure it first")] = "",
+    hardware: Annotated[str, typer.Option(help="where that server runs, as PROVIDER/HARDWARE")] = "",
+    only: Only = "",
+    currency: Currency = "USD",
+    rate: Rate = None,
+    rate_source: RateSource = "",
+    locale: Locale = "en_US",
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Say what a prediction costs."""
+    model, prices = manifest.selected(), price_list.shipped()
+    money = money_in(currency, rate, rate_source, locale)
+    if hardware:
+        price_list.find(prices, hardware)
+    if url:
+        slots = concurrency or schema.max_concurrency(model.predictor_class)
+        path = live.measure(url, model, sorted({1, min(4, slots), slots}), hardware)
+        print(f"wrote {path}", file=sys.stderr)
+    sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
+    named = price_list.providers(prices, only)
+    section = cost_report.section(cost_report.costs(model, prices, load, sizes, latency, concurrency, named))
+    if as_json:
+        print(figures.as_json([section], money))
+    else:
+        figures.show([section], money)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,191 @@
+"""What predictions cost a month: by hardware, by how it is billed, by load.
+
+Predictions are taken to come independently of each other (a Poisson process).
+
+- public: the seconds of each prediction alone. Replicate bills them to whoever runs the model.
+- always-on: as many instances as the load needs, all month.
+- scale-to-zero: an instance runs from a prediction's start until nobody asked for `idle_seconds`. With s seconds a
+  prediction and r predictions a second it is up for the share 1 - exp(-r (s + idle)) of the month, and is started
+  r exp(-r (s + idle)) times a second, each time for `start_seconds`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models.errors import TemplateError
+from models.manifest import Manifest
+from scripts.economics.price_list import Billing, Conventions, Hardware, PriceList, Range
+from scripts.economics.receipts import Measurement
+from scripts.economics.speed import Speed, speed_on
+
+LEAST_RUNS, MOST_RUNS = 10, 10**9
+_STEPS_A_DECADE = 20
+
+
+class CostError(TemplateError):
+    """Nothing can be said of what a prediction costs."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`sizes` of a prediction; `runs` a month; `latency`: seconds that a prediction may take at most, None for any.
+
+    `concurrency`: the most predictions at once in an instance.
+    """
+
+    sizes: Mapping[str, float]
+    runs: float
+    concurrency: int
+    latency: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A hardware billed in a certain way. `streams`: predictions at once in an instance that is fully used."""
+
+    hardware: Hardware
+    billing: Billing
+    speed: Speed
+    streams: int
+    alone: Range
+    together: Range
+
+    @property
+    def name(self) -> str:
+        return f"{self.hardware.name}, {self.billing}"
+
+    @property
+    def source(self) -> str:
+        """Where its price and its seconds come from."""
+        one = self.hardware
+        return f"price: {one.source}, {one.date}, confidence {one.confidence}; seconds: {self.speed.source}"
+
+
+def choices(
+    model: Manifest,
+    found: Sequence[Measurement],
+    prices: PriceList,
+    workload: Workload,
+    rentable: Sequence[Hardware],
+) -> tuple[list[Choice], dict[str, str]]:
+    """Every choice that is fast enough, and why each other hardware is none."""
+    possible, excluded = [], {}
+    for hardware in rentable:
+        speed = speed_on(hardware, model, found, prices)
+        if isinstance(speed, str):
+            excluded[hardware.name] = speed
+            continue
+        streams = best_streams(speed, workload)
+        if not streams:
+            alone = speed.seconds(workload.sizes, 1)
+            excluded[hardware.name] = f"up to {alone.high:.3g} s a prediction, over {workload.latency:g} s"
+            continue
+        alone, together = speed.seconds(workload.sizes, 1), speed.seconds(workload.sizes, streams)
+        for billing in hardware.provider.billing:
+            if billing == "scale-to-zero" and speed.start_seconds is None:
+                excluded[f"{hardware.name}, {billing}"] = "nobody measured a cold start: make bench"
+                continue
+            possible.append(Choice(hardware, billing, speed, streams, alone, together))
+    return possible, excluded
+
+
+def best_streams(speed: Speed, workload: Workload) -> int:
+    """The number of streams with the most predictions a second among those that are surely fast enough; 0: none is."""
+    allowed = [count for count in {1, *speed.streams} if count <= workload.concurrency]
+    if workload.latency is not None:
+        allowed = [count for count in allowed if speed.seconds(workload.sizes, count).high <= workload.latency]
+    return max(allowed, key=lambda count: count / speed.seconds(workload.sizes, count).middle, default=0)
+
+
+def monthly(choice: Choice, runs: float, conventions: Conventions) -> Range | None:
+    """US$ a month, from the fast end of its range to the slow one; None where its instances are too few."""
+    ends = [
+        dollars_a_month(choice, runs, alone, together, conventions)
+        for alone, together in (
+            (choice.alone.low, choice.together.low),
+            (choice.alone.middle, choice.together.middle),
+            (choice.alone.high, choice.together.high),
+        )
+    ]
+    low, likely, high = ends
+    return None if low is None or likely is None or high is None else Range(low=low, likely=likely, high=high)
+
+
+def dollars_a_month(
+    choice: Choice, runs: float, alone: float, together: float, conventions: Conventions
+) -> float | None:
+    """US$ a month where a prediction takes `alone` seconds by itself, and `together` in a fully used instance."""
+    hardware, month = choice.hardware, conventions.hours_a_month.value * 3600
+    if choice.billing == "public":
+        return runs * alone * hardware.dollars_a_second
+    load = runs * together / (choice.streams * conventions.utilisation.value * month)
+    instances = max(math.ceil(round(load, 9)), 1)
+    if hardware.provider.max_instances and instances > hardware.provider.max_instances:
+        return None
+    seconds = instances * month
+    if choice.billing == "scale-to-zero" and instances == 1:
+        seconds = seconds_up(runs / month, alone + hardware.idle_seconds) * month
+        if hardware.provider.bills_setup:
+            starts = runs - seconds / month * runs
+            seconds += starts * (choice.speed.start_seconds or 0)
+    return seconds * hardware.dollars_a_second
+
+
+def seconds_up(rate: float, after: float) -> float:
+    """The share of the time in which an instance is up that ends `after` seconds after its last prediction."""
+    return -math.expm1(-rate * after)
+
+
+def cheapest(possible: Sequence[Choice], runs: float, conventions: Conventions) -> Choice:
+    """The choice that likely costs least at this load.
+
+    Raises:
+        CostError: none can carry it.
+    """
+    priced = [(monthly(one, runs, conventions), one) for one in possible]
+    affordable = [(cost.middle, number) for number, (cost, _) in enumerate(priced) if cost is not None]
+    if not affordable:
+        raise CostError(f"no hardware of the price list carries {runs:,.0f} runs a month: ask for fewer (--runs)")
+    return priced[min(affordable)[1]][1]
+
+
+def flips(possible: Sequence[Choice], conventions: Conventions) -> list[tuple[int, Choice]]:
+    """From which load a month on which choice is the cheapest, from the lowest load to the highest; exact to a run."""
+    steps = int(math.log10(MOST_RUNS / LEAST_RUNS) * _STEPS_A_DECADE)
+    loads = [round(LEAST_RUNS * 10 ** (step / _STEPS_A_DECADE)) for step in range(steps + 1)]
+    found: list[tuple[int, Choice]] = []
+    for below, load in zip([loads[0], *loads], loads, strict=False):
+        try:
+            best = cheapest(possible, load, conventions)
+        except CostError:
+            break
+        if not found:
+            found.append((load, best))
+        while found[-1][1] != best:
+            first = _first(possible, found[-1][1], max(below, found[-1][0]), load, conventions)
+            found.append((first, cheapest(possible, first, conventions)))
+    return found
+
+
+def _first(possible: Sequence[Choice], before: Choice, low: int, high: int, conventions: Conventions) -> int:
+    """The first load between `low` and `high` at which another choice than `before` is the cheapest."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if cheapest(possible, middle, conventions) == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def per_units(dollars: float, sizes: Mapping[str, float]) -> dict[str, float]:
+    """US$ a run, in the units in which it is sold; only those that its sizes say something about."""
+    units = {"run": dollars, "1,000 runs": dollars * 1000}
+    if tokens := sizes.get("input_tokens", 0) + sizes.get("output_tokens", 0):
+        units["million tokens"] = dollars / tokens * 1e6
+    if images := sizes.get("images"):
+        units["image"] = dollars / images
+    if seconds := sizes.get("audio_seconds"):
+        units["audio hour"] = dollars / seconds * 3600
+    return units

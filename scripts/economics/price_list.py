@@ -1,0 +1,207 @@
+"""The price list: prices.yaml, read strictly. Every price has a source, a date and a confidence."""
+
+import datetime
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from models import strict
+from models.errors import TemplateError
+from models.strict import Strict
+
+PATH = Path(__file__).with_name("prices.yaml")
+STALE_DAYS = 90
+Billing = Literal["public", "scale-to-zero", "always-on"]
+BILLINGS: tuple[Billing, ...] = ("public", "scale-to-zero", "always-on")
+Confidence = Literal["high", "medium", "low"]
+
+
+class PriceError(TemplateError):
+    """A price list that says something it should not, or a hardware that it does not have."""
+
+
+class Range(Strict):
+    """From `low` to `high`; where `likely` is left out, it is their geometric mean, or the middle from 0 on."""
+
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+    likely: float | None = None
+
+    @property
+    def middle(self) -> float:
+        """The likely value."""
+        if self.likely is not None:
+            return self.likely
+        return float((self.low * self.high) ** 0.5) if self.low else self.high / 2
+
+
+class Sold(Strict):
+    """A hardware of a provider. `dollars`: for a second or an hour, as its provider says; memory in GB."""
+
+    dollars: float = Field(ge=0)
+    cores: int = Field(default=0, ge=0)
+    memory_gb: float = Field(default=0, ge=0)
+    gpu: str = ""
+    gpu_memory_gb: float = 0
+    source: str = ""
+    date: datetime.date | None = None
+    confidence: Confidence | None = None
+
+
+class Provider(Strict):
+    """Who sells hardware, and how it is billed. `idle_seconds`: how long an instance waits before it is stopped."""
+
+    title: str
+    source: str = Field(min_length=1)
+    date: datetime.date
+    confidence: Confidence
+    per: Literal["second", "hour"]
+    billing: list[Billing] = Field(min_length=1)
+    bills_setup: bool
+    idle_seconds: Range
+    max_instances: int | None = None
+    hardware: dict[str, Sold] = Field(min_length=1)
+
+
+class Gpu(Strict):
+    """A GPU as its data sheet describes it."""
+
+    memory_gb: float = Field(gt=0)
+    bandwidth_gb_s: float = Field(gt=0)
+    tflops: float = Field(gt=0)
+    source: str = Field(min_length=1)
+    date: datetime.date
+
+
+class Estimates(Strict):
+    """How much of a data sheet a real engine reaches, and what a step costs beside it (ms)."""
+
+    share_of_bandwidth: Range
+    share_of_tflops: Range
+    overhead_ms: Range
+    source: str = Field(min_length=1)
+    date: datetime.date
+
+
+class Convention(Strict):
+    """A number that the providers' own pages reckon with."""
+
+    value: float = Field(gt=0)
+    source: str = Field(min_length=1)
+    date: datetime.date
+
+
+class Conventions(Strict):
+    """`utilisation`: of an instance, from which another one is started."""
+
+    hours_a_month: Convention
+    utilisation: Convention
+
+
+class PriceList(Strict):
+    """The whole file."""
+
+    providers: dict[str, Provider] = Field(min_length=1)
+    gpus: dict[str, Gpu]
+    estimates: Estimates
+    conventions: Conventions
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A hardware that can be rented. `name`: PROVIDER/HARDWARE; `memory_gb`: where the model must fit."""
+
+    name: str
+    provider: Provider
+    dollars_a_second: float
+    cores: int
+    memory_gb: float
+    gpu: Gpu | None
+    source: str
+    date: datetime.date
+    confidence: Confidence
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long an instance likely waits for another prediction before it is stopped."""
+        return self.provider.idle_seconds.middle
+
+    def age(self, today: datetime.date) -> int:
+        """Days since the price was seen."""
+        return (today - self.date).days
+
+
+def read(path: Path = PATH) -> PriceList:
+    """The price list.
+
+    Raises:
+        PriceError: the file is missing or wrong: file, key and remedy.
+    """
+    if not path.is_file():
+        raise PriceError(f"{path} is missing: git checkout {path}")
+    prices = strict.read(path, PriceList, PriceError)
+    for provider, offer in prices.providers.items():
+        for name, sold in offer.hardware.items():
+            if sold.gpu and sold.gpu not in prices.gpus:
+                key = f"providers.{provider}.hardware.{name}.gpu"
+                raise PriceError(
+                    f"{path}: {key}: no GPU {sold.gpu!r} under gpus{strict.suggestion(sold.gpu, [*prices.gpus])}"
+                )
+    return prices
+
+
+@cache
+def shipped() -> PriceList:
+    """The price list of this project."""
+    return read()
+
+
+def hardware_of(prices: PriceList) -> list[Hardware]:
+    """Everything that can be rented, as the list orders it."""
+    found = []
+    for provider, offer in prices.providers.items():
+        for name, sold in offer.hardware.items():
+            gpu = prices.gpus[sold.gpu] if sold.gpu else None
+            found.append(
+                Hardware(
+                    name=f"{provider}/{name}",
+                    provider=offer,
+                    dollars_a_second=sold.dollars / (3600 if offer.per == "hour" else 1),
+                    cores=sold.cores,
+                    memory_gb=(sold.gpu_memory_gb or gpu.memory_gb) if gpu else sold.memory_gb,
+                    gpu=gpu,
+                    source=sold.source or offer.source,
+                    date=sold.date or offer.date,
+                    confidence=sold.confidence or offer.confidence,
+                )
+            )
+    return found
+
+
+def providers(prices: PriceList, named: str) -> list[str]:
+    """The providers in a list by commas.
+
+    Raises:
+        PriceError: one is not in the price list.
+    """
+    names = [name for name in named.split(",") if name]
+    for name in names:
+        if name not in prices.providers:
+            near = strict.suggestion(name, [*prices.providers])
+            raise PriceError(f"--only: no provider {name!r} in the price list{near}")
+    return names
+
+
+def find(prices: PriceList, name: str, where: str = "--hardware") -> Hardware:
+    """The hardware `name`; `where` says who named it.
+
+    Raises:
+        PriceError: there is none; names the nearest.
+    """
+    known = {one.name: one for one in hardware_of(prices)}
+    if name not in known:
+        raise PriceError(f"{where}: no hardware {name!r} in the price list{strict.suggestion(name, [*known])}")
+    return known[name]

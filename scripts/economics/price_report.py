@@ -1,0 +1,123 @@
+"""What to charge, as a report: for a hardware at a load, and for each channel of a plan by itself."""
+
+from collections.abc import Sequence
+
+from scripts.economics import cost, simulation
+from scripts.economics.cost import Choice, CostError
+from scripts.economics.cost_report import Costs
+from scripts.economics.figures import Figure, Note, Section, Table
+from scripts.economics.plan import UNITS, Plan
+from scripts.economics.price_list import Range
+from scripts.economics.pricing import break_even, break_even_volume, left, price_for
+
+MARGINS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
+_LOADS = (0.1, 1, 10)
+Rows = list[tuple[str, Sequence[Figure | str]]]
+
+
+def chosen(told: Costs, hardware: str, billing: str) -> Choice:
+    """The choice that is named, or the cheapest among those that the names leave.
+
+    Raises:
+        CostError: it cannot be used; says why.
+    """
+    fitting = [one for one in told.possible if hardware in ("", one.hardware.name) and billing in ("", one.billing)]
+    if not fitting:
+        why = told.excluded.get(hardware, f"it is not billed {billing}")
+        raise CostError(f"--hardware {hardware or 'any'} --billing {billing or 'any'}: {why}")
+    return cost.cheapest(fitting, told.workload.runs, told.conventions)
+
+
+def of_predictions(told: Costs, choice: Choice, margin: float, share: float, price: float | None) -> Section:
+    """The price of a prediction on `choice`; `price`: one that is asked about."""
+    spent = cost.monthly(choice, told.workload.runs, told.conventions)
+    if spent is None:
+        raise CostError(f"{choice.name} cannot carry {told.workload.runs:,.0f} predictions a month")
+    asked = price if price is not None else price_for(margin, spent.middle, told.workload.runs, share)
+    return Section(
+        "What to charge for a prediction",
+        [
+            Note(
+                f"{told.model.title} on {choice.name}, {told.workload.runs:,.0f} predictions a month, of whose price "
+                f"{share:.0%} is yours.",
+                choice.source,
+            )
+        ],
+        tables=[
+            _for_margins(told, choice, spent, sorted({*MARGINS, margin}), share),
+            _earned(told, choice, asked, share),
+        ],
+    )
+
+
+def _for_margins(told: Costs, choice: Choice, spent: Range, margins: Sequence[float], share: float) -> Table:
+    rows: Rows = []
+    for margin in margins:
+        likely, low, high = (price_for(margin, one, told.workload.runs, share) for one in _three(spent))
+        price = Figure(likely, "money", choice.source, low, high, choice.speed.is_estimate)
+        even = break_even(likely, share, lambda units: _likely(told, choice, units))
+        rows.append((f"{margin:.0%}", [price, _load(even, choice)]))
+    return Table("The price for a margin", ["margin", "a prediction", "covers its costs from a month"], rows)
+
+
+def _earned(told: Costs, choice: Choice, price: float, share: float) -> Table:
+    rows: Rows = []
+    for times in _LOADS:
+        runs = told.workload.runs * times
+        spent = cost.monthly(choice, runs, told.conventions)
+        if spent is None:
+            continue
+        likely, worst, best = (left(price, share, runs, one) for one in (spent.middle, spent.high, spent.low))
+        rows.append(
+            (
+                f"{runs:,.0f} predictions",
+                [
+                    Figure(price * runs, "money", f"price times predictions; {choice.source}"),
+                    Figure(likely, "money", choice.source, worst, best, choice.speed.is_estimate),
+                ],
+            )
+        )
+    return Table(f"What US$ {price:.6g} a prediction earns a month", ["load", "paid", "left for you"], rows)
+
+
+def _three(found: Range) -> tuple[float, float, float]:
+    return found.middle, found.low, found.high
+
+
+def _likely(told: Costs, choice: Choice, units: float) -> float | None:
+    found = cost.monthly(choice, units, told.conventions)
+    return found.middle if found else None
+
+
+def _load(even: float | None, choice: Choice) -> Figure | str:
+    return "never" if even is None else Figure(even, "count", choice.source, is_estimate=choice.speed.is_estimate)
+
+
+def of_channels(plan: Plan, margin: float) -> Section:
+    """The same questions of each channel by itself, with its likely numbers of the first month."""
+    values = simulation.fixed(plan)
+    rows: Rows = []
+    for channel in plan.channels:
+        ledger = simulation.of_channel(channel, values, months=1)
+        income, spent = float(ledger.income[0, 0]), float(ledger.costs[0, 0])
+        price, share = (float(values[f"{channel.name}: {key}"][0]) for key in ("price", "share"))
+        source = f"{channel.source}; its first month at the likely values of its ranges"
+        if not income:
+            rows.append((channel.name, ["nothing is sold"] * 3))
+            continue
+        units = income / (price * share)
+        fixed, each = float(values[f"{channel.name}: fixed"][0]), float(values[f"{channel.name}: cost"][0])
+        free = spent - fixed - units * each
+        even, guess = break_even_volume(price, share, each, fixed + free), channel.costs_are_estimates
+        rows.append(
+            (
+                f"{channel.name}, a {UNITS[channel.kind].removesuffix('s')}",
+                [
+                    Figure(price_for(margin, spent, units, share), "money", source, is_estimate=guess),
+                    "never" if even is None else Figure(even, "factor", source, is_estimate=guess),
+                    Figure(income - spent, "money", source, is_estimate=guess),
+                ],
+            )
+        )
+    columns = ["channel", f"price for {margin:.0%} margin", "units that cover its costs", "left at the plan's price"]
+    return Section("What to charge in each channel", tables=[Table("Each channel by itself, a month", columns, rows)])

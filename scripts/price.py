@@ -1,0 +1,64 @@
+"""python -m scripts.price [--margin 0.5] [--price 0.005] [--load 100000] [--hardware replicate/cpu] [--plan PLAN]
+
+What to charge for a prediction of the selected model: the price for a margin, the load from which a price covers its
+costs, and what it earns. With --plan the same of each channel of a plan by itself.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models import manifest
+from scripts import command
+from scripts.economics import cost_report, figures, measured_costs, plan, price_list, price_report
+from scripts.economics.money import money_in
+from scripts.economics.options import Currency, Load, Locale, Rate, RateSource, sizes_of
+
+
+def main(argv: list[str]) -> int:
+    """Say what to charge; 0 done, 1 refused, 2 wrong usage."""
+    return command.run(price, argv, "scripts.price")
+
+
+def price(
+    margin: Annotated[float, typer.Option(help="the share of the income that is to remain, 0 to 0.99")] = 0.5,
+    asked: Annotated[float | None, typer.Option("--price", min=0, help="US$ a prediction: what does it earn?")] = None,
+    share: Annotated[float, typer.Option(help="the share of the price that is yours")] = 1.0,
+    load: Load = 100_000,
+    hardware: Annotated[str, typer.Option(help="PROVIDER/HARDWARE; the cheapest where it is left out")] = "",
+    billing: Annotated[str, typer.Option(help=", ".join(price_list.BILLINGS))] = "",
+    latency: Annotated[float | None, typer.Option(min=0, help="seconds that a prediction may take at most")] = None,
+    input_tokens: Annotated[float | None, typer.Option(min=0)] = None,
+    output_tokens: Annotated[float | None, typer.Option(min=0)] = None,
+    images: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    audio_seconds: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    plan_path: Annotated[str, typer.Option("--plan", help="a plan: ask of each of its channels")] = "",
+    currency: Currency = "USD",
+    rate: Rate = None,
+    rate_source: RateSource = "",
+    locale: Locale = "en_US",
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Say what to charge."""
+    prices, money = price_list.shipped(), money_in(currency, rate, rate_source, locale)
+    if billing and billing not in price_list.BILLINGS:
+        raise command.UsageError(f"--billing: {billing!r} is none of {', '.join(price_list.BILLINGS)}")
+    if hardware:
+        price_list.find(prices, hardware)
+    if plan_path:
+        section = price_report.of_channels(measured_costs.resolved(plan.read(Path(plan_path)), prices), margin)
+    else:
+        sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
+        told = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
+        choice = price_report.chosen(told, hardware, billing)
+        section = price_report.of_predictions(told, choice, margin, share, asked)
+    if as_json:
+        print(figures.as_json([section], money))
+    else:
+        figures.show([section], money)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
