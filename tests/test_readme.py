@@ -12,7 +12,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
-    first, inputs, serve, ask, of_weights, call, fork = plain
+    first, inputs, serve, ask, of_weights, call, earn, fork = plain
 
     done = newcomer.types(first)
     assert done.returncode == 0, done.stderr
@@ -39,6 +39,11 @@ def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     done = newcomer.types(call)
     assert done.returncode == 0, done.stderr
     assert "Paris" in done.stdout
+
+    done = newcomer.types(earn)
+    assert done.returncode == 0, done.stderr
+    assert "$5,200.00" in done.stdout
+    assert (newcomer.clone / "reports" / "sketch" / "report.html").is_file()
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr

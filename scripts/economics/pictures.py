@@ -9,8 +9,22 @@ from scripts.economics.figures import Picture
 from scripts.economics.money import Money
 from scripts.economics.simulation import Swing
 
-LIGHT = {"ink": "#1f2328", "faint": "#d0d7de", "main": "#0b6bcb", "other": "#c2570c", "soft": "#9cc7f0"}
-DARK = {"ink": "#e6edf3", "faint": "#3d444d", "main": "#58a6ff", "other": "#f0883e", "soft": "#1f4d80"}
+LIGHT = {
+    "paper": "#ffffff",
+    "ink": "#1f2328",
+    "faint": "#d0d7de",
+    "main": "#0b6bcb",
+    "other": "#c2570c",
+    "soft": "#9cc7f0",
+}
+DARK = {
+    "paper": "#0d1117",
+    "ink": "#e6edf3",
+    "faint": "#3d444d",
+    "main": "#58a6ff",
+    "other": "#f0883e",
+    "soft": "#1f4d80",
+}
 _STANDS_FOR = {"ink": "#010203", "faint": "#010204", "main": "#010205", "other": "#010206", "soft": "#010207"}
 _WIDTH = 6.4  # inches; narrow, so that the words stay readable on a phone
 
@@ -22,7 +36,8 @@ def variables(colours: dict[str, str]) -> str:
 
 def alone(svg: str) -> str:
     """An SVG that is a file of its own, with both themes in it."""
-    style = f":root{{{variables(LIGHT)}}}@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
+    dark = f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
+    style = f":root{{{variables(LIGHT)}}}{dark}svg{{background:var(--paper)}}"
     return re.sub(r"(<svg[^>]*>)", rf"\1<style>{style}</style>", svg, count=1)
 
 
