@@ -24,6 +24,7 @@ from models import engines, manifest, weights
 from models.errors import TemplateError
 from models.weights import PROJECT
 from scripts import command
+from scripts.docker_engine import NoEngine, connected
 from scripts.openapi_frame import COG_VERSION
 
 State = Literal["ok", "optional", "problem"]
@@ -32,7 +33,6 @@ TOKENS = {
     "REPLICATE_API_TOKEN": "https://replicate.com/account/api-tokens",
     "HF_TOKEN": "https://huggingface.co/settings/tokens",
 }
-START_DOCKER = "open -a Docker" if sys.platform == "darwin" else "sudo systemctl start docker"
 WEIGHTS_GB, IMAGE_GB = 1, 20
 
 
@@ -131,14 +131,11 @@ def gpu() -> Row:
 
 
 def docker_engine() -> Row:
-    import docker
-
     try:
-        return Row("Docker engine", docker.from_env(timeout=3).version()["Version"])
-    except docker.errors.DockerException as error:
-        denied = "Permission denied" in str(error)
-        mend = "sudo usermod -aG docker $USER, and log in anew" if denied else START_DOCKER
-        return Row("Docker engine", "permission denied" if denied else "does not answer", "optional", mend)
+        with connected(seconds=3) as client:
+            return Row("Docker engine", client.version()["Version"])
+    except NoEngine as error:
+        return Row("Docker engine", error.found, "optional", error.mend)
 
 
 def docker_client() -> Row:
