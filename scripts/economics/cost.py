@@ -17,7 +17,7 @@ from models.errors import TemplateError
 from models.manifest import Manifest
 from scripts.economics.price_list import Billing, Conventions, Hardware, PriceList, Range
 from scripts.economics.receipts import Measurement
-from scripts.economics.speed import Speed, speed_on
+from scripts.economics.speed import FromDataSheet, Speed, speed_on
 
 LEAST_RUNS, MOST_RUNS = 10, 10**9
 _STEPS_A_DECADE = 20
@@ -75,6 +75,9 @@ def choices(
         speed = speed_on(hardware, model, found, prices)
         if isinstance(speed, str):
             excluded[hardware.name] = speed
+            continue
+        if isinstance(speed, FromDataSheet) and "output_tokens" not in workload.sizes:
+            excluded[hardware.name] = "not measured, and only tokens can be estimated: make cost URL=... on it"
             continue
         streams = best_streams(speed, workload)
         if not streams:

@@ -59,6 +59,11 @@ def costs(
         CostError: nothing was measured, or nothing is fast enough.
     """
     found = receipts.measurements(model)
+    if not found and not sizes:
+        raise CostError(
+            f"nothing was measured of {model.slug}: make bench, or make cost URL=...; or say the sizes of a "
+            "prediction, such as --input-tokens 200 --output-tokens 100, for an estimate"
+        )
     most = concurrency or schema.max_concurrency(model.predictor_class)
     workload = Workload({**usual_sizes(found), **sizes}, load, most, latency)
     rentable = [one for one in hardware_of(prices) if not only or one.name.split("/")[0] in only]
@@ -109,16 +114,18 @@ def _by_hardware(told: Costs) -> Table:
             grouped.setdefault(choice.hardware.name, []).append(choice)
     rows: list[tuple[str, Sequence[Figure | str]]] = []
     for name, choices in grouped.items():
-        first, guess = choices[0], choices[0].speed.is_estimate
+        first, guess, start = choices[0], choices[0].speed.is_estimate, choices[0].speed.start_seconds
         cells: list[Figure | str] = [
             of_range(first.alone, "seconds", first.source, guess),
             Figure(first.streams, "count", first.source),
+            "unknown" if start is None else Figure(start, "seconds", first.source, is_estimate=guess),
+            Figure(first.hardware.idle_seconds, "seconds", first.source),
         ]
         for billing in BILLINGS:
             so = next((one for one in choices if one.billing == billing), None)
             cells.append(_thousand(told, so) if so else "-")
         rows.append((name, cells))
-    columns = ["hardware", "a prediction alone", "at once", *BILLINGS]
+    columns = ["hardware", "a prediction alone", "at once", "cold start", "idle", *BILLINGS]
     return Table("What 1,000 predictions cost at this load, the cheapest first", columns, rows)
 
 

@@ -13,7 +13,7 @@ from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts import local_server
 from scripts.benchmark import load, machine
-from scripts.economics.receipts import LENGTHS, folder_of
+from scripts.economics import receipts
 from scripts.progress import counted
 
 INPUT_WORDS = (12, 100, 300)
@@ -52,7 +52,7 @@ def measure(url: str, model: Manifest, streams: Sequence[int], hardware: str) ->
         "points": points,
     }
     name = hardware.replace("/", "-") or described["slug"]
-    path = folder_of(model) / LENGTHS / f"{name}.json"
+    path = receipts.folder_of(model) / receipts.LENGTHS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
     return path

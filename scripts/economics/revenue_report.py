@@ -150,7 +150,8 @@ def _pricing(earned: Earnings, margin: float, money: Money) -> Section:
         if costs and units:
             prices = [price_for(one, costs, units, share) for one in _MARGINS]
             asked, source = float(values[f"{channel.name}: price"][0]), f"{channel.source}; {earned.source}"
-            picture = pictures.price_against_margin(channel.name, _MARGINS, prices, asked, money, source)
+            name = f"{channel.name} (estimate)" if channel.costs_are_estimates else channel.name
+            picture = pictures.price_against_margin(name, _MARGINS, prices, asked, money, source)
             return Section(section.title, pictures=[picture], tables=section.tables)
     return section
 

@@ -11,14 +11,15 @@ import pytest
 
 from models import manifest
 from scripts import cost as command
-from scripts.economics import cost, cost_report, fit, price_list, receipts
-from scripts.economics.cost import Choice, Workload
+from scripts.economics import cost, cost_report, fit, live, price_list, receipts
+from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.fit import Fit
 from scripts.economics.money import rounded
 from scripts.economics.price_list import Billing, Hardware, Range
 from scripts.economics.receipts import Measurement, Point, ReceiptError
 from scripts.economics.speed import FromDataSheet, Measured, speed_on
 from scripts.release import ledger
+from tests.server.live_server import LiveServer
 
 LIST = price_list.shipped()
 MODEL = manifest.load("smollm2-135m-instruct")
@@ -280,6 +281,35 @@ def test_staging_runs_are_measurements_on_replicates_own_hardware(folder: Path) 
     assert (found.hardware, found.device, found.start_seconds) == ("replicate/gpu-t4", "cuda", 9.5)
     # 1 s for 10 tokens and 3 s for 110: 0.02 s a token, 0.8 s beside.
     assert fit.fit(found.points).seconds({"output_tokens": 60}).middle == pytest.approx(2.0)
+
+
+def test_where_nothing_was_measured_only_tokens_are_estimated(folder: Path) -> None:
+    with pytest.raises(CostError, match=r"nothing was measured of smollm2-135m-instruct: make bench.*--input-tokens"):
+        cost_report.costs(MODEL, LIST, 1000, {})
+    told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
+    assert {one.speed.is_estimate for one in told.possible} == {True}
+    assert {one.billing for one in told.possible} == {"public", "always-on"}  # nobody measured a cold start
+    with pytest.raises(CostError, match=r"no hardware of the price list can run this: .*only tokens can be estimated"):
+        cost_report.costs(MODEL, LIST, 1000, {"images": 1})
+
+
+def test_a_running_server_is_measured_by_input_and_output_length(
+    server: LiveServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL", MODEL.slug)
+    monkeypatch.setattr(live, "INPUT_WORDS", (5, 40))
+    monkeypatch.setattr(live, "OUTPUT_TOKENS", (2, 12))
+    options = ["--url", server.address, "--hardware", "replicate/cpu", "--concurrency", "2", "--only", "replicate"]
+    assert command.main([*options, "--json"]) == 0
+    output, errors = capsys.readouterr()
+    path = folder / receipts.LENGTHS / "replicate-cpu.json"
+    assert f"wrote {path}" in errors
+    points = json.loads(path.read_text(encoding="utf-8"))["points"]
+    assert [one["streams"] for one in points] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert {one["output_tokens"] for one in points} == {2, 12}
+    assert len({one["input_tokens"] for one in points}) >= 2
+    told = [one for one in json.loads(output) if one["row"] == "replicate/cpu" and one["column"] == "public"]
+    assert [one["estimate"] for one in told] == [False]
 
 
 def test_the_benchmarks_of_this_project_can_be_reckoned_with() -> None:
