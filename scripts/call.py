@@ -9,7 +9,6 @@ Replicate's token is in REPLICATE_API_TOKEN.
 python -m scripts.call --verify-webhook BODYFILE HEADERSFILE says whether a webhook that you kept is from Replicate.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -68,7 +67,10 @@ def call(
             print(prediction["id"])
             return 0
         saver = Saver(out, prediction["id"], place.authorized)
-        _show(prediction, output, saver, screen, as_json)
+        if as_json:
+            _print_json(prediction, output, saver, screen)
+        else:
+            outputs.show(prediction, output, saver, screen)
         _close(prediction, place.hardware, time.monotonic() - began, screen)
     return 0 if prediction["status"] == "succeeded" else REFUSED
 
@@ -94,40 +96,12 @@ def _events(said: list[str]) -> tuple[str, ...]:
     return events
 
 
-def _show(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen, as_json: bool) -> None:
-    """Print the output: text, files by a line each, anything else as JSON."""
-    output, is_text = prediction.get("output"), outputs.is_text(schema)
-    if not is_text and output is not None:
-        output = saver.in_place(output, schema)
-    if as_json:
-        _print_json(prediction, outputs.joined(output) if is_text and output is not None else output)
-    elif is_text:
-        screen.text_up_to(outputs.joined(output))
-        screen.end_line()
-    elif output is not None and not _is_files(output, saver):
-        print(_as_json(output, indent=2))
-    for saved in saver.saved:
-        if as_json or not _is_files(output, saver):
-            screen.say(saved.preview())
-        else:
-            print(saved.preview())
-
-
-def _is_files(output: Any, saver: Saver) -> bool:
-    """Whether the output is nothing but files."""
-    paths = [str(saved.path) for saved in saver.saved]
-    return bool(paths) and output in (paths, paths[0])
-
-
-def _print_json(prediction: dict[str, Any], output: Any) -> None:
+def _print_json(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen) -> None:
+    output = outputs.as_shown(prediction.get("output"), schema, saver)
     said = {name: prediction.get(name) for name in ("id", "status", "error", "metrics", "logs")}
-    print(_as_json(said | {"output": output}))
-
-
-def _as_json(value: Any, indent: int | None = None) -> str:
-    """With JSON's escapes for what standard output cannot show."""
-    is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
-    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
+    print(outputs.as_json(said | {"output": output}))
+    for saved in saver.saved:
+        screen.say(saved.preview())
 
 
 def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen) -> None:

@@ -1,8 +1,10 @@
 """A prediction's output as people want it: text as text, files in a folder, everything else as JSON."""
 
+import json
 import mimetypes
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 from models.errors import TemplateError
 from scripts import connection
 from scripts.release.document import Node
+from scripts.replicate.screen import Screen
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}
 _HEADER_BYTES = 1_000_000  # a JPEG's size comes after its metadata
@@ -86,6 +89,36 @@ class Saver:
             except FileExistsError:
                 continue
         raise AssertionError("count ends never")
+
+
+def show(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen) -> None:
+    """Print a prediction's output: text, files by a line each, anything else as JSON."""
+    output = as_shown(prediction.get("output"), schema, saver)
+    paths = [str(saved.path) for saved in saver.saved]
+    is_files = bool(paths) and output in (paths, paths[0])
+    if is_text(schema):
+        screen.text_up_to(joined(output))
+        screen.end_line()
+    elif output is not None and not is_files:
+        print(as_json(output, indent=2))
+    for saved in saver.saved:
+        if is_files:
+            print(saved.preview())
+        else:
+            screen.say(saved.preview())
+
+
+def as_shown(output: Any, schema: Node, saver: Saver) -> Any:
+    """A text in one piece; anything else with its files saved, and their paths in their places."""
+    if output is None:
+        return None
+    return joined(output) if is_text(schema) else saver.in_place(output, schema)
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """With JSON's escapes for what standard output cannot show."""
+    is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
 
 
 def is_text(node: Node) -> bool:

@@ -26,6 +26,13 @@ FIELDS = document.parse(
             "seed": {"type": "integer", "nullable": True},
             "strength": {"anyOf": [{"type": "number"}, {"type": "null"}]},
             "width": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+            "source": {"anyOf": [URI, {"type": "string"}]},
+            "pages": {"anyOf": [URI, {"type": "array", "items": URI}]},
+            "stops": {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "string"}}]},
+            "points": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+            "messages": {"type": "array", "items": {"type": "object"}},
+            "key": {"type": "string", "format": "password", "nullable": True},
+            "mode": {"allOf": [{"$ref": "#/components/schemas/scheduler"}], "nullable": True},
         },
         required=("prompt", "images"),
         size={"enum": [512, 768], "type": "integer"},
@@ -47,6 +54,21 @@ def parse(*pairs: str, typed: bytes = b"") -> dict[str, Any]:
         ("strength=0.5", 0.5),
         ("width=8", 8),
         ("width=full", "full"),
+        ('width="8"', "8"),
+        ("strength=null", None),
+        ("mask=null", None),
+        ("mode=null", None),
+        ("key=null", "null"),
+        ("key=r8_secret", "r8_secret"),
+        ("source=a.png", "a.png"),
+        ("source=https://example.com/a.png", "https://example.com/a.png"),
+        ("pages=https://example.com/a.png", "https://example.com/a.png"),
+        ('pages=["https://example.com/a.png"]', ["https://example.com/a.png"]),
+        ("stops=3", 3),
+        ("stops=end", ["end"]),
+        ("points=[[0.5, 1], [2, 3]]", [[0.5, 1], [2, 3]]),
+        ('messages={"role": "user"}', [{"role": "user"}]),
+        ('messages=[{"role": "user"}]', [{"role": "user"}]),
         ("mask=https://example.com/a.png", "https://example.com/a.png"),
         ("mask=data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
         ("images=https://example.com/a.png", ["https://example.com/a.png"]),
@@ -65,6 +87,12 @@ def test_files_become_uris_and_a_repeated_name_a_list(tmp_path: Path) -> None:
         "images": ["data:image/png;base64,AP8=", "data:application/octet-stream;base64,Yg=="],
         "mask": "data:image/png;base64,AP8=",
     }
+    assert parse(f'images=["@{tmp_path}/b", "https://a.example/b"]', f"source=@{tmp_path}/b") == {
+        "images": ["data:application/octet-stream;base64,Yg==", "https://a.example/b"],
+        "source": "data:application/octet-stream;base64,Yg==",
+    }
+    (tmp_path / "messages.json").write_text('[{"role": "user"}]')
+    assert parse(f"messages=@{tmp_path}/messages.json") == {"messages": [{"role": "user"}]}
 
 
 def test_standard_input_is_a_text_or_a_file() -> None:
@@ -82,6 +110,10 @@ def test_standard_input_is_a_text_or_a_file() -> None:
         ("scheduler=K_EULR", "scheduler=K_EULR: is none of the choices: did you mean K_EULER?"),
         ("negativ_prompt=x", "there is no input 'negativ_prompt': did you mean negative_prompt?"),
         ("strength=high", "strength=high: must be a number"),
+        ("mode=fast", "mode=fast: is none of the choices: there are DDIM, K_EULER"),
+        ("points=[[1, true]]", "points=[[1, true]]: must be a list of arrays"),
+        ("messages=hello", "messages=hello: must be a list of objects"),
+        ('images=["a.png"]', "images=a.png: must be a file, as images=@PATH, or a URL"),
         ("images=a.png", "images=a.png: must be a file, as images=@PATH, or a URL"),
     ],
 )

@@ -8,9 +8,12 @@ import pytest
 
 from scripts import inputs, schema
 from scripts.command import UsageError
+from scripts.release import document
+from scripts.release.document import Node
 
-REAL = schema.generate("TextGeneration")["components"]["schemas"]["Input"]["properties"]
-PROPERTIES = REAL | {"counts": {"type": "array", "items": {"type": "integer"}}, "options": {"type": "object"}}
+REAL = document.parse(schema.generate("TextGeneration"))[0].properties
+COUNTS = Node.model_validate({"type": "array", "items": {"type": "integer"}})
+PROPERTIES = REAL | {"counts": COUNTS, "options": Node(type="object")}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,9 @@ def test_an_at_sign_reads_a_file(tmp_path: Path) -> None:
         ('options={"a": "\\ud83d"}', '-i options={"a": "\\ud83d"}: must be an object'),
         ("raw=1", "-i raw=1: must be a boolean"),
         ("options=[1]", "-i options=[1]: must be an object"),
+        ("counts=many", "-i counts=many: must be a list of integers"),
+        ('counts=[1, "2"]', '-i counts=[1, "2"]: must be a list of integers'),
+        ("stop=[1]", "-i stop=[1]: must be a list of strings"),
         ("prompt=@/nowhere", "-i prompt=@/nowhere: cannot read the file: "),
         ("prompt=\udce9", "-i prompt: the value is not UTF-8 text"),
     ],
