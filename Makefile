@@ -5,6 +5,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 # What is typed reaches the programs by the environment, as it was typed: quotes, dollar signs, newlines.
+# A recipe that needs a shell for that says `exec`: a signal to make then reaches the program, not a shell around it.
 define as_typed
 override $(1) := $$(value $(1))
 export $(1)
@@ -31,10 +32,10 @@ help: ## list the verbs
 setup: .venv/.$(RUNS) ## make .venv with what this machine needs (ENGINE=transformers for torch)
 
 predict: .venv/.$(RUNS) ## one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
-	@$(PY) scripts.predict --inputs "$$INPUTS"
+	@exec $(PY) scripts.predict --inputs "$$INPUTS"
 
 serve: .venv/.$(RUNS) ## serve the model on 127.0.0.1 (PORT=5001), no Docker
-	@$(PY) scripts.serve $${PORT:+--port "$$PORT"}
+	@exec $(PY) scripts.serve $${PORT:+--port "$$PORT"}
 
 weights: .venv/.$(RUNS) ## download, verify and convert the weights
 	@$(PY) scripts.weights
@@ -59,52 +60,52 @@ render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schema
 	@$(PY) scripts.render
 
 image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
-	@$(PY) scripts.image --device "$$DEVICE"
+	@exec $(PY) scripts.image --device "$$DEVICE"
 
 container-predict: .venv/.$(RUNS) ## one prediction in the container: cog predict with PROMPT="..."
-	@$(PY) scripts.container_predict --device "$$DEVICE" --inputs "$$INPUTS"
+	@exec $(PY) scripts.container_predict --device "$$DEVICE" --inputs "$$INPUTS"
 
 push: .venv/.$(RUNS) ## ship: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why")
-	@$(PY) scripts.push --device "$$DEVICE" --until "$$UNTIL" --only "$$STAGE" --create "$$CREATE" \
+	@exec $(PY) scripts.push --device "$$DEVICE" --until "$$UNTIL" --only "$$STAGE" --create "$$CREATE" \
 	  $${DIRTY:+--dirty} $${DRY_RUN:+--dry-run} "$$TO"
 
 promote: .venv/.$(RUNS) ## make live what passed staging, without a rebuild (DIGEST= REASON=)
-	@$(PY) scripts.promote --digest "$$DIGEST" $${DRY_RUN:+--dry-run} "$$TO"
+	@exec $(PY) scripts.promote --digest "$$DIGEST" $${DRY_RUN:+--dry-run} "$$TO"
 
 rollback: .venv/.$(RUNS) ## make live again what was live before (DIGEST= REASON=)
-	@$(PY) scripts.rollback --digest "$$DIGEST" $${DRY_RUN:+--dry-run} "$$TO"
+	@exec $(PY) scripts.rollback --digest "$$DIGEST" $${DRY_RUN:+--dry-run} "$$TO"
 
 call: .venv/.$(RUNS) ## run anything: WHAT=OWNER/MODEL, deployment:OWNER/NAME, local, image:NAME or a URL, INPUTS="name=value ..."
-	@$(PY) scripts.call "$$WHAT" --inputs "$$INPUTS"
+	@exec $(PY) scripts.call "$$WHAT" --inputs "$$INPUTS"
 
 releases: .venv/.$(RUNS) ## what was shipped, what became of it, what is live
 	@$(PY) scripts.releases
 
 status: .venv/.$(RUNS) ## what is live where on Replicate, and how its last predictions went
-	@$(PY) scripts.status "$$TO"
+	@exec $(PY) scripts.status "$$TO"
 
 doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
 	@$(PY) scripts.doctor
 
 bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
-	@$(PY) scripts.bench --url "$$URL"
+	@exec $(PY) scripts.bench --url "$$URL"
 
 soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES=10)
-	@$(PY) scripts.soak $${MINUTES:+--minutes "$$MINUTES"}
+	@exec $(PY) scripts.soak $${MINUTES:+--minutes "$$MINUTES"}
 
 prices: .venv/.$(RUNS) ## prices and limits of hardware, with their age, source and confidence
 	@$(PY) scripts.prices
 
 cost: .venv/.economics ## what a prediction costs, by hardware and billing (LOAD=100000 a month LATENCY= ONLY=replicate,own URL=)
-	@$(PY) scripts.cost --url "$$URL" --only "$$ONLY" --hardware "$$HARDWARE" \
+	@exec $(PY) scripts.cost --url "$$URL" --only "$$ONLY" --hardware "$$HARDWARE" \
 	  $${LOAD:+--load "$$LOAD"} $${LATENCY:+--latency "$$LATENCY"}
 
 price: .venv/.economics ## what to charge (MARGIN=0.5 PRICE= LOAD= HARDWARE= BILLING=, or PLAN= for each of its channels)
-	@$(PY) scripts.price --plan "$$PLAN" --hardware "$$HARDWARE" --billing "$$BILLING" \
+	@exec $(PY) scripts.price --plan "$$PLAN" --hardware "$$HARDWARE" --billing "$$BILLING" \
 	  $${LOAD:+--load "$$LOAD"} $${LATENCY:+--latency "$$LATENCY"} $${MARGIN:+--margin "$$MARGIN"} $${PRICE:+--price "$$PRICE"}
 
 revenue: .venv/.economics ## what a plan earns: PLAN=examples/plans/sketch.yaml (CURRENCY= RATE= RATE_SOURCE= LOCALE=)
-	@$(PY) scripts.revenue "$$PLAN" --rate-source "$$RATE_SOURCE" \
+	@exec $(PY) scripts.revenue "$$PLAN" --rate-source "$$RATE_SOURCE" \
 	  $${CURRENCY:+--currency "$$CURRENCY"} $${RATE:+--rate "$$RATE"} $${LOCALE:+--locale "$$LOCALE"}
 
 clean: ## remove .venv, weights and everything else that was made here
