@@ -37,7 +37,7 @@ def fuzz(
 ) -> int:
     """Send every kind of input to a Cog server."""
     model = manifest.selected()
-    document = schema.generate(model.predictor_class)
+    document = schema.generate(schema.served_class(model))
     examples = [example.input for example in model.examples]
     made = fuzzing.cases(document, examples, seed, cases)
     with _served(model, url) as address, counted(f"fuzzing {address}", len(made)) as progress:
@@ -45,7 +45,7 @@ def fuzz(
             address,
             made,
             document,
-            slots=schema.max_concurrency(model.predictor_class),
+            slots=schema.max_concurrency(schema.served_class(model)),
             occupy=fuzzing.longest(document, examples[-1]),
             timeout=timeout,
             progress=progress,

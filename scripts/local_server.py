@@ -56,11 +56,11 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
         raise ServerError(
             f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
         )
-    schema.write_for_server(manifest.predictor_class)
+    schema.write_for_server(schema.served_class(manifest))
     environment = engines.ENVIRONMENT | {
         "MODEL": manifest.slug,
-        "COG_PREDICT_TYPE_STUB": f"predict.py:{manifest.predictor_class}",
-        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(manifest.predictor_class)),
+        "COG_PREDICT_TYPE_STUB": f"predict.py:{schema.served_class(manifest)}",
+        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(schema.served_class(manifest))),
     }
     return start_in(PROJECT, port, environment, log)
 

@@ -32,7 +32,7 @@ def predict(
 
 
 def _run(pairs: list[str]) -> int:
-    described, output, _ = document.parse(schema.generate(manifest.selected().predictor_class))
+    described, output, _ = document.parse(schema.generate(schema.served_class(manifest.selected())))
     given = inputs.parse(pairs, described.properties)
     screen = Screen(shows_text=outputs.is_text(output), is_quiet=True)
     with places.opened("local", screen) as place:

@@ -57,7 +57,7 @@ def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -
         before = _speed(address)
         watch = _Memory(psutil.Process(process.pid))
         outcomes = _all_clients(address, minutes * 60, seed, watch)
-        _wait_until_idle(address, schema.max_concurrency(model.predictor_class))
+        _wait_until_idle(address, schema.max_concurrency(schema.served_class(model)))
         after = _speed(address)
     _judge(outcomes, watch, before, after)
 

@@ -46,7 +46,7 @@ def compare(ship: Ship) -> str:
     Raises:
         Refused: it breaks callers; lists every difference and what to do instead.
     """
-    new = schema.generate(ship.model.predictor_class)
+    new = schema.generate(schema.served_class(ship.model))
     found = {where: contract.compare(old, new) for where, old in _live_schemas(ship).items()}
     if not found:
         return f"nothing is live at {ship.target.production} yet, so nobody can break"
@@ -125,7 +125,7 @@ def _live_schemas(ship: Ship) -> dict[str, dict[str, Any]]:
         return _live_on_replicate(ship, live.digest.removeprefix("sha256:") if live else "")
     if live:
         return {f"{live.digest[:19]} of {live.time}": ledger.schema(live.schema_id)}
-    return _committed_schema(f"schemas/{ship.model.predictor_class}.json")
+    return _committed_schema(f"schemas/{schema.served_class(ship.model)}.json")
 
 
 def _committed_schema(path: str) -> dict[str, dict[str, Any]]:

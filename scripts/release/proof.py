@@ -168,7 +168,7 @@ def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report
             address,
             made,
             document,
-            slots=schema.max_concurrency(ship.model.predictor_class),
+            slots=schema.max_concurrency(schema.served_class(ship.model)),
             occupy=fuzz.longest(document, examples[-1]),
             progress=progress,
         )
