@@ -14,7 +14,7 @@ from models import manifest
 from scripts import command, schema
 from scripts.economics import cost_report, figures, live, price_list
 from scripts.economics.money import money_in
-from scripts.economics.options import Currency, Load, Locale, Only, Rate, RateSource, sizes_of
+from scripts.economics.options import Currency, Latency, Load, Locale, Only, Rate, RateSource, Size, sizes_of
 
 
 def main(argv: list[str]) -> int:
@@ -24,12 +24,12 @@ def main(argv: list[str]) -> int:
 
 def cost(
     load: Load = 100_000,
-    latency: Annotated[float | None, typer.Option(min=0, help="seconds that a prediction may take at most")] = None,
+    latency: Latency = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="predictions at once; as in predict.py")] = None,
-    input_tokens: Annotated[float | None, typer.Option(min=0)] = None,
-    output_tokens: Annotated[float | None, typer.Option(min=0)] = None,
-    images: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
-    audio_seconds: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    input_tokens: Size = None,
+    output_tokens: Size = None,
+    images: Size = None,
+    audio_seconds: Size = None,
     url: Annotated[str, typer.Option(help="a Cog server of this model: measure it first")] = "",
     hardware: Annotated[str, typer.Option(help="where that server runs, as PROVIDER/HARDWARE")] = "",
     only: Only = "",

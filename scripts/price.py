@@ -14,7 +14,7 @@ from models import manifest
 from scripts import command
 from scripts.economics import cost_report, figures, measured_costs, plan, price_list, price_report
 from scripts.economics.money import money_in
-from scripts.economics.options import Currency, Load, Locale, Rate, RateSource, sizes_of
+from scripts.economics.options import Currency, Latency, Load, Locale, Rate, RateSource, Size, sizes_of
 
 
 def main(argv: list[str]) -> int:
@@ -29,11 +29,11 @@ def price(
     load: Load = 100_000,
     hardware: Annotated[str, typer.Option(help="PROVIDER/HARDWARE; the cheapest where it is left out")] = "",
     billing: Annotated[str, typer.Option(help=", ".join(price_list.BILLINGS))] = "",
-    latency: Annotated[float | None, typer.Option(min=0, help="seconds that a prediction may take at most")] = None,
-    input_tokens: Annotated[float | None, typer.Option(min=0)] = None,
-    output_tokens: Annotated[float | None, typer.Option(min=0)] = None,
-    images: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
-    audio_seconds: Annotated[float | None, typer.Option(min=0, help="of one prediction")] = None,
+    latency: Latency = None,
+    input_tokens: Size = None,
+    output_tokens: Size = None,
+    images: Size = None,
+    audio_seconds: Size = None,
     plan_path: Annotated[str, typer.Option("--plan", help="a plan: ask of each of its channels")] = "",
     currency: Currency = "USD",
     rate: Rate = None,

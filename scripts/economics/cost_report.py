@@ -1,5 +1,6 @@
 """The cost of a model's predictions as a report: by hardware, the cheapest, where that changes, how sure it is."""
 
+import datetime
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from scripts.economics import cost, fit, pictures, receipts
 from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.figures import Figure, Note, Picture, Section, Table, of_range
 from scripts.economics.money import Money
-from scripts.economics.price_list import BILLINGS, Conventions, PriceList, Range, hardware_of
+from scripts.economics.price_list import BILLINGS, STALE_DAYS, Conventions, PriceList, Range, hardware_of
 from scripts.economics.receipts import Measurement
 
 _SHOWN = 14
@@ -100,6 +101,10 @@ def _notes(told: Costs) -> list[Note]:
     notes.append(Note(f"The cheapest: {best.name}{', an estimate' if best.speed.is_estimate else ''}.", best.source))
     gaps = dict.fromkeys(gap for one in told.possible for gap in one.speed.gaps(workload.sizes))
     notes += [Note(f"Not known: {gap}. make cost URL=... measures it.", gap) for gap in gaps]
+    today, rented = datetime.date.today(), {one.hardware.name: one.hardware for one in told.possible}
+    if old := [one for one in rented.values() if one.age(today) > STALE_DAYS]:
+        text = f"{len(old)} of these {len(rented)} prices were last seen over {STALE_DAYS} days ago: make prices."
+        notes.append(Note(text, "; ".join(dict.fromkeys(f"{one.source}, {one.date}" for one in old))))
     if all(one.speed.is_estimate for one in told.possible):
         text = "No hardware of the price list was measured itself: all that follows are estimates."
         notes.append(Note(text, "; ".join(one.source for one in told.found) or manifest.path_of(told.model.slug).name))

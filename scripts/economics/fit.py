@@ -8,6 +8,9 @@ from typing import Any
 from scripts.economics.price_list import Range
 from scripts.economics.receipts import SIZES, Point
 
+NOISY = 0.25
+"""The residual as a share of the mean from which a fit says little."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -15,7 +18,7 @@ class Fit:
 
     `residual`: the root mean square of what the points lie off it (seconds); None where there are no more points than
     coefficients, so that nobody knows. `fixed`: sizes that were the same in every point, so that what they cost is in
-    `base`; a size in neither was never measured.
+    `base`; a size in neither was never measured. `mean`: of the seconds.
     """
 
     base: float
@@ -23,6 +26,12 @@ class Fit:
     residual: float | None
     points: int
     fixed: Mapping[str, float]
+    mean: float = 0.0
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the points lie so far off that something else must have run beside them."""
+        return self.residual is not None and self.residual > NOISY * self.mean
 
     def seconds(self, sizes: Mapping[str, float]) -> Range:
         """What a prediction of these sizes takes, give or take the residual."""
@@ -53,6 +62,7 @@ def fit(points: Sequence[Point]) -> Fit:
         residual=float(numpy.sqrt((off**2).sum() / free)) if free > 0 else None,
         points=len(points),
         fixed={name: measured[name][0] for name in present if name not in varied},
+        mean=float(seconds.mean()),
     )
 
 

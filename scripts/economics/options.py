@@ -4,7 +4,11 @@ from typing import Annotated
 
 import typer
 
-Load = Annotated[float, typer.Option(min=1, help="predictions a month")]
+_MOST = 1e12  # keeps infinity out, with which nothing can be reckoned
+
+Load = Annotated[float, typer.Option(min=1, max=_MOST, help="predictions a month")]
+Latency = Annotated[float | None, typer.Option(min=0, max=_MOST, help="seconds that a prediction may take at most")]
+Size = Annotated[float | None, typer.Option(min=0, max=_MOST, help="of one prediction")]
 Only = Annotated[str, typer.Option(help="providers of the price list, by commas: replicate,own")]
 Currency = Annotated[str, typer.Option(help="in which money is shown, like EUR")]
 Rate = Annotated[float | None, typer.Option(help="units of that currency for one US$")]

@@ -51,7 +51,9 @@ def cost_by_hardware(found: Sequence[tuple[str, float, float, float, bool]], mon
     for number, (_, likely, low, high, guess) in enumerate(shown):
         axes.barh(number, likely, color=_STANDS_FOR["soft" if guess else "main"], height=0.6)
         axes.plot([low, high], [number, number], color=_STANDS_FOR["ink"], linewidth=1.2)
-    axes.set_yticks(range(len(shown)), [f"{name} (estimate)" if guess else name for name, _, _, _, guess in shown])
+    axes.set_yticks(
+        range(len(shown)), _plain([f"{name} (estimate)" if guess else name for name, _, _, _, guess in shown])
+    )
     axes.set_xlabel(f"{money.currency} for 1,000 predictions")
     return Picture("cost-by-hardware", "Cost by hardware; a line is the range", _svg(figure, "cost"), source)
 
@@ -68,7 +70,8 @@ def price_against_margin(
         color=_STANDS_FOR["main"],
         label="price for a margin",
     )
-    axes.axhline(wanted, color=_STANDS_FOR["other"], linestyle="--", label=f"the plan's price, {money.shown(asked)}")
+    (label,) = _plain([f"the plan's price, {money.shown(asked)}"])
+    axes.axhline(wanted, color=_STANDS_FOR["other"], linestyle="--", label=label)
     axes.set(xlabel="margin, % of what you get", ylabel=f"price of a unit, {money.currency}")
     axes.legend(frameon=False, labelcolor=_STANDS_FOR["ink"])
     return Picture("price-against-margin", f"Price against margin: {name}", _svg(figure, "price"), source)
@@ -97,23 +100,28 @@ def tornado(swings: Sequence[Swing], middle: float, money: Money, source: str) -
             length = money.converted(value) - centre
             axes.barh(number, length, left=centre, color=_STANDS_FOR[colour], height=0.6, label=label)
     axes.axvline(centre, color=_STANDS_FOR["ink"], linewidth=0.8)
-    axes.set_yticks(range(len(swings)), [swing.name for swing in reversed(swings)])
+    axes.set_yticks(range(len(swings)), _plain([swing.name for swing in reversed(swings)]))
     axes.set_xlabel(f"left of a year, {money.currency}")
     figure.legend(frameon=False, labelcolor=_STANDS_FOR["ink"], loc="outside upper right", ncols=2)
     return Picture("tornado", "What matters most", _svg(figure, "tornado"), source)
 
 
-def funnel(steps: Sequence[tuple[str, float]], title: str, money: Money, source: str) -> Picture:
-    """`steps`: who is left after each, the first one all who come."""
+def funnel(steps: Sequence[tuple[str, float]], title: str, money: Money, source: str, name: str) -> Picture:
+    """`steps`: who is left after each, the first one all who come; `name`: of the picture."""
     figure, axes = _axes(len(steps) * 0.5 + 0.8)
     most = steps[0][1] or 1
     for number, (_, count) in enumerate(reversed(steps)):
         axes.barh(number, count, left=(most - count) / 2, color=_STANDS_FOR["main"], height=0.62)
-    names = [f"{name}: {money.number(count, 0 if count >= 10 else 1)}" for name, count in reversed(steps)]
-    axes.set_yticks(range(len(steps)), names)
+    names = [f"{step}: {money.number(count, 0 if count >= 10 else 1)}" for step, count in reversed(steps)]
+    axes.set_yticks(range(len(steps)), _plain(names))
     axes.set_xticks([])
     axes.grid(visible=False)
-    return Picture("funnel", title, _svg(figure, "funnel"), source)
+    return Picture(name, title, _svg(figure, name), source)
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    """Words as they are: matplotlib would read what stands between two dollar signs as a formula."""
+    return [name.replace("$", r"\$") for name in names]
 
 
 def _axes(height: float) -> tuple[Any, Any]:

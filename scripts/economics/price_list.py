@@ -23,6 +23,13 @@ class PriceError(TemplateError):
     """A price list that says something it should not, or a hardware that it does not have."""
 
 
+class Sourced(Strict):
+    """What says where it was read, and when it stood there."""
+
+    source: str = Field(min_length=1)
+    date: datetime.date
+
+
 class Range(Strict):
     """From `low` to `high`; where `likely` is left out, it is their geometric mean, or the middle from 0 on."""
 
@@ -51,12 +58,10 @@ class Sold(Strict):
     confidence: Confidence | None = None
 
 
-class Provider(Strict):
+class Provider(Sourced):
     """Who sells hardware, and how it is billed. `idle_seconds`: how long an instance waits before it is stopped."""
 
     title: str
-    source: str = Field(min_length=1)
-    date: datetime.date
     confidence: Confidence
     per: Literal["second", "hour"]
     billing: list[Billing] = Field(min_length=1)
@@ -66,32 +71,26 @@ class Provider(Strict):
     hardware: dict[str, Sold] = Field(min_length=1)
 
 
-class Gpu(Strict):
+class Gpu(Sourced):
     """A GPU as its data sheet describes it."""
 
     memory_gb: float = Field(gt=0)
     bandwidth_gb_s: float = Field(gt=0)
     tflops: float = Field(gt=0)
-    source: str = Field(min_length=1)
-    date: datetime.date
 
 
-class Estimates(Strict):
+class Estimates(Sourced):
     """How much of a data sheet a real engine reaches, and what a step costs beside it (ms)."""
 
     share_of_bandwidth: Range
     share_of_tflops: Range
     overhead_ms: Range
-    source: str = Field(min_length=1)
-    date: datetime.date
 
 
-class Convention(Strict):
+class Convention(Sourced):
     """A number that the providers' own pages reckon with."""
 
     value: float = Field(gt=0)
-    source: str = Field(min_length=1)
-    date: datetime.date
 
 
 class Conventions(Strict):

@@ -1,12 +1,13 @@
 """What to charge, as a report: for a hardware at a load, and for each channel of a plan by itself."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scripts.economics import cost, simulation
 from scripts.economics.cost import Choice, CostError
 from scripts.economics.cost_report import Costs
 from scripts.economics.figures import Figure, Note, Section, Table
-from scripts.economics.plan import UNITS, Plan
+from scripts.economics.plan import UNITS, Channel, Plan
 from scripts.economics.price_list import Range
 from scripts.economics.pricing import break_even, break_even_volume, left, price_for
 
@@ -93,31 +94,45 @@ def _load(even: float | None, choice: Choice) -> Figure | str:
     return "never" if even is None else Figure(even, "count", choice.source, is_estimate=choice.speed.is_estimate)
 
 
+@dataclass(frozen=True)
+class Sold:
+    """What a channel sells in its first month: US$, and `units`. `each`: the cost of a unit; `spent`: of all."""
+
+    price: float
+    share: float
+    units: float
+    each: float
+    spent: float
+    left: float
+
+
+def first_month(channel: Channel, values: simulation.Values) -> Sold:
+    """A channel's first month at one set of values."""
+    ledger = simulation.of_channel(channel, values, months=1)
+    income, spent = float(ledger.income[0, 0]), float(ledger.costs[0, 0])
+    price, share, each = (float(values[f"{channel.name}: {key}"][0]) for key in ("price", "share", "cost"))
+    units = income / (price * share) if income else 0.0
+    return Sold(price, share, units, each, spent, income - spent)
+
+
 def of_channels(plan: Plan, margin: float) -> Section:
     """The same questions of each channel by itself, with its likely numbers of the first month."""
     values = simulation.fixed(plan)
     rows: Rows = []
     for channel in plan.channels:
-        ledger = simulation.of_channel(channel, values, months=1)
-        income, spent = float(ledger.income[0, 0]), float(ledger.costs[0, 0])
-        price, share = (float(values[f"{channel.name}: {key}"][0]) for key in ("price", "share"))
+        sold, guess = first_month(channel, values), channel.costs_are_estimates
         source = f"{channel.source}; its first month at the likely values of its ranges"
-        if not income:
-            rows.append((channel.name, ["nothing is sold"] * 3))
+        name = f"{channel.name}, a {UNITS[channel.kind].removesuffix('s')}"
+        if not sold.units:
+            rows.append((name, ["nothing is sold"] * 3))
             continue
-        units = income / (price * share)
-        fixed, each = float(values[f"{channel.name}: fixed"][0]), float(values[f"{channel.name}: cost"][0])
-        free = spent - fixed - units * each
-        even, guess = break_even_volume(price, share, each, fixed + free), channel.costs_are_estimates
-        rows.append(
-            (
-                f"{channel.name}, a {UNITS[channel.kind].removesuffix('s')}",
-                [
-                    Figure(price_for(margin, spent, units, share), "money", source, is_estimate=guess),
-                    "never" if even is None else Figure(even, "factor", source, is_estimate=guess),
-                    Figure(income - spent, "money", source, is_estimate=guess),
-                ],
-            )
-        )
+        even = break_even_volume(sold.price, sold.share, sold.each, sold.spent - sold.units * sold.each)
+        asked = price_for(margin, sold.spent, sold.units, sold.share)
+        cells = [
+            Figure(asked, "money", source, is_estimate=guess),
+            "never" if even is None else Figure(even, "factor", source, is_estimate=guess),
+            Figure(sold.left, "money", source, is_estimate=guess),
+        ]
+        rows.append((name, cells))
     columns = ["channel", f"price for {margin:.0%} margin", "units that cover its costs", "left at the plan's price"]
     return Section("What to charge in each channel", tables=[Table("Each channel by itself, a month", columns, rows)])

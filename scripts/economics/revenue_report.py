@@ -8,7 +8,7 @@ from scripts.economics import cost_report, pictures, price_report, simulation
 from scripts.economics.cost_report import Costs
 from scripts.economics.figures import Figure, Kind, Note, Section, Table
 from scripts.economics.money import Money
-from scripts.economics.plan import Channel, Plan, Quantity
+from scripts.economics.plan import Plan, Quantity
 from scripts.economics.price_report import Rows
 from scripts.economics.pricing import price_for
 
@@ -130,13 +130,14 @@ def _matters(earned: Earnings, money: Money) -> Section:
 
 
 def _funnels(earned: Earnings, money: Money) -> list[Section]:
-    found = []
+    found: list[Section] = []
     for channel in earned.plan.channels:
         if channel.conversion:
+            name = f"funnel-{len(found) + 1}" if found else "funnel"
             source = f"{channel.source}; {earned.source}"
             steps = simulation.funnel(channel, simulation.fixed(earned.plan))
-            picture = pictures.funnel(steps, f"{channel.name}: from free to paid, first month", money, source)
-            rows: Rows = [(name, [Figure(count, "factor", source)]) for name, count in steps]
+            picture = pictures.funnel(steps, f"{channel.name}: from free to paid, first month", money, source, name)
+            rows: Rows = [(step, [Figure(count, "factor", source)]) for step, count in steps]
             table = Table("At the likely values", ["step", "people"], rows)
             found.append(Section(f"From free to paid: {channel.name}", pictures=[picture], tables=[table]))
     return found
@@ -146,22 +147,13 @@ def _pricing(earned: Earnings, margin: float, money: Money) -> Section:
     """The picture is of the first channel that costs something."""
     section, values = price_report.of_channels(earned.plan, margin), simulation.fixed(earned.plan)
     for channel in earned.plan.channels:
-        costs, units, share = _first_month(channel, values)
-        if costs and units:
-            prices = [price_for(one, costs, units, share) for one in _MARGINS]
-            asked, source = float(values[f"{channel.name}: price"][0]), f"{channel.source}; {earned.source}"
+        sold, source = price_report.first_month(channel, values), f"{channel.source}; {earned.source}"
+        if sold.spent and sold.units:
+            prices = [price_for(one, sold.spent, sold.units, sold.share) for one in _MARGINS]
             name = f"{channel.name} (estimate)" if channel.costs_are_estimates else channel.name
-            picture = pictures.price_against_margin(name, _MARGINS, prices, asked, money, source)
+            picture = pictures.price_against_margin(name, _MARGINS, prices, sold.price, money, source)
             return Section(section.title, pictures=[picture], tables=section.tables)
     return section
-
-
-def _first_month(channel: Channel, values: simulation.Values) -> tuple[float, float, float]:
-    """US$ that a channel costs, units that it sells, and the share of their price that is ours."""
-    ledger = simulation.of_channel(channel, values, months=1)
-    price, share = (float(values[f"{channel.name}: {key}"][0]) for key in ("price", "share"))
-    gained = price * share
-    return float(ledger.costs[0, 0]), float(ledger.income[0, 0]) / gained if gained else 0.0, share
 
 
 def _costs(costs: Costs, money: Money) -> Section:

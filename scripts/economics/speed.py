@@ -47,6 +47,8 @@ class Measured:
         if few:
             streams = ", ".join(map(str, few))
             told.append(f"too few points for a residual at {streams} at once: {self.source}")
+        if any(one.is_noisy for one in self.fits.values()):
+            told.append(f"something else ran beside the measurement, whose points lie far off any fit: {self.source}")
         return told
 
 

@@ -134,6 +134,12 @@ def test_a_fit_finds_the_seconds_of_each_length_and_says_how_far_off_it_is(noise
     assert not found.unknown({"input_tokens": 77, "output_tokens": 5})
 
 
+def test_a_measurement_beside_which_something_else_ran_is_said() -> None:
+    points = [Point({"output_tokens": o}, 1, seconds) for o, seconds in ((10, 1.0), (20, 9.0), (30, 0.5), (40, 8.0))]
+    speed = Measured(fit.by_streams(points), "a receipt", None)
+    assert speed.gaps({"output_tokens": 25})[0].startswith("something else ran beside the measurement")
+
+
 def test_a_fit_has_no_negative_seconds() -> None:
     points = [Point({"input_tokens": i}, 1, 2.0 - 0.01 * i) for i in (0, 10, 20)]
     found = fit.fit(points)

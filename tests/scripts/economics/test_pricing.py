@@ -71,6 +71,8 @@ def test_the_command_prices_a_hardware_at_a_load(
         (["--billing", "monthly"], 2, "--billing: 'monthly' is none of public, scale-to-zero, always-on"),
         (["--margin", "1"], 1, "a margin of 1 has no price"),
         (["--load", "0"], 2, "--load"),
+        (["--load", "nan"], 2, "--load"),
+        (["--load", "inf"], 2, "--load"),
         (["--currency", "EUR"], 1, "--currency EUR needs --rate"),
         (["--locale", "xx_YY"], 1, "--locale: there is no locale 'xx_YY'"),
         (["--plan", "nowhere.yaml"], 1, "there is no plan nowhere.yaml"),

@@ -148,6 +148,21 @@ def test_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_path: Path) ->
     assert "Nothing: no number of the plan has a range." in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_names_are_words_whatever_signs_they_have(tmp_path: Path) -> None:
+    plan, name = tmp_path / "plan.yaml", "Pro $9 to $19 <script>&"
+    numbers = "volume: {low: 1, high: 2}, price: 9, conversion: 0.5, source: me}"
+    told = [f"- {{name: '{name}{more}', kind: subscriptions, {numbers}\n" for more in ("", " 2")]
+    plan.write_text(f"title: Signs\ndate: 2026-11-01\nchannels:\n{''.join(told)}")
+    assert revenue.main([str(plan), "--out", str(tmp_path / "out"), "--draws", "100"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script>" not in page
+    drawn = "".join(ElementTree.fromstring((tmp_path / "out" / "tornado.svg").read_text(encoding="utf-8")).itertext())
+    assert f"{name}: volume" in drawn
+    assert {path.stem for path in (tmp_path / "out").glob("funnel*")} == {"funnel", "funnel-2"}
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
 def test_a_wrong_plan_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("title: [")
