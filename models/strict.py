@@ -48,7 +48,8 @@ def _explain(path: Path, kind: type[Strict], problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         known = _known_keys(kind, problem["loc"][:-1])
         return f"{path}: unknown key {where}{suggestion(str(problem['loc'][-1]), known)}"
-    return f"{path}: {where or 'the file'}: {problem['msg']}"
+    what = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{path}: {where or 'the file'}: {what}"
 
 
 def _known_keys(kind: type[Strict], location: tuple[Any, ...]) -> list[str]:

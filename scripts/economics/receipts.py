@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
+from scripts.economics import price_list
 from scripts.release import ledger
 
 SIZES = ("input_tokens", "output_tokens", "images", "audio_seconds")
@@ -117,6 +118,8 @@ def _lengths(path: Path, model: Manifest) -> Measurement:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
         raise ReceiptError(f"{path}: {key}: {problem['msg']}: measure again with make cost URL=...") from error
+    if receipt.hardware:
+        price_list.find(price_list.shipped(), receipt.hardware, f"{path}: hardware")
     points = []
     for row in receipt.points:
         sizes = {name: getattr(row, name) for name in SIZES if getattr(row, name) is not None}

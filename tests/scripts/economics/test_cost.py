@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from models import manifest
+from models.errors import TemplateError
 from scripts import cost as command
 from scripts.economics import cost, cost_report, fit, live, price_list, receipts
 from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.fit import Fit
 from scripts.economics.money import rounded
 from scripts.economics.price_list import Billing, Hardware, Range
-from scripts.economics.receipts import Measurement, Point, ReceiptError
+from scripts.economics.receipts import Measurement, Point
 from scripts.economics.speed import FromDataSheet, Measured, speed_on
 from scripts.release import ledger
 from tests.server.live_server import LiveServer
@@ -246,13 +247,14 @@ def test_hardware_that_was_measured_is_no_estimate(folder: Path) -> None:
         ({"points": []}, "points: "),
         ({"points": [{"streams": 1, "seconds": -1}]}, "points.0.seconds: .*measure again"),
         ({"device": "tpu"}, "device: "),
+        ({"hardware": "replicate/cpus"}, r"hardware: no hardware 'replicate/cpus'.*did you mean replicate/cpu\?"),
     ],
 )
 def test_a_wrong_receipt_is_named_with_its_key_and_remedy(
     folder: Path, changed: dict[str, object], message: str
 ) -> None:
     path = written(folder, receipt(**changed))
-    with pytest.raises(ReceiptError, match=message) as caught:
+    with pytest.raises(TemplateError, match=message) as caught:
         receipts.measurements(MODEL)
     assert str(caught.value).startswith(f"{path}: ")
 

@@ -187,7 +187,7 @@ def test_a_measured_cost_is_that_of_the_measurements_and_called_an_estimate_wher
 WRONG = [
     ({"volume": -5}, "channels.0.volume: .*-5 is no amount: write 0 or more"),
     ({"volume": None}, "channels.0.volume: .*None is no number"),
-    ({"volume": "many"}, "channels.0.volume: .*'many' is no number: write 100000"),
+    ({"volume": "many"}, "channels.0.volume: .*'many' is no number: write 0.05 or 100000"),
     ({"volume": True}, "channels.0.volume: .*True is no number"),
     ({"volume": {"low": 5, "high": 1}}, "channels.0.volume: .*not in order: write the lowest first"),
     ({"volume": {"low": 1}}, "channels.0.volume: .*must be a value, or low and high"),
