@@ -49,7 +49,7 @@ class Quantity(Strict):
     @classmethod
     def _plain(cls, given: Any) -> Any:
         if isinstance(given, bool) or not isinstance(given, int | float | dict | Quantity):
-            raise ValueError(f"{given!r} is no number: write 0.05 or 100000, or a range as {{low: 1, likely: 2, high: 3}}")
+            raise ValueError(f"{given!r} is no number: write 0.05 or 100000, or {{low: 1, likely: 2, high: 3}}")
         return given if isinstance(given, dict | Quantity) else {"value": given}
 
     @model_validator(mode="after")
