@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from models.weights import PROJECT
-from scripts import call, local_server, schema
+from scripts import call, local_server, predict, schema
+from scripts.replicate import places
 from tests.services.canned import answering
 from tests.services.replicate_client import Receiver
 
@@ -34,7 +36,7 @@ class Painter(BasePredictor):
         negative_prompt: str = Input(default=""),
         width: int = Input(default=64, ge=8, le=2048),
         height: int = 64,
-        num_outputs: int = 1,
+        num_outputs: int = Input(choices=[1, 2], default=1),
         style: str = Input(choices=["photo", "anime"], default="photo"),
         image: Path | None = None,
         fail: bool = False,
@@ -106,6 +108,23 @@ def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, caps
     assert "succeeded · " in errors
 
 
+def test_make_predict_shows_files_as_make_call_does(
+    painter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The selected model's class and server are the painter's here; the rest is as it is."""
+    document = httpx.get(f"{painter}/openapi.json").json()
+    monkeypatch.setattr(schema, "generate", lambda class_name: document)
+    monkeypatch.setattr(places, "_project", lambda screen: nullcontext(painter))
+    monkeypatch.chdir(tmp_path)
+    assert predict.main(["-i", "prompt=a cat", "-i", "num_outputs=2", "-i", "width=32"]) == 0
+    output, errors = capsys.readouterr()
+    saved = [path.relative_to(tmp_path) for path in sorted((tmp_path / "outputs").iterdir())]
+    assert output.splitlines() == [f"{path} · {path.stat().st_size} bytes · image/png · 32 x 64" for path in saved]
+    assert errors.startswith("succeeded · ")
+    assert predict.main(["-i", "prompt=a", "-i", "fail=true"]) == 1
+    assert capsys.readouterr().err == "out of paint\n"
+
+
 def test_json_is_one_object_with_the_paths_and_quiet_says_nothing(
     painter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +153,7 @@ def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_p
     [
         (["prompt=a", "style=phot"], "style=phot: is none of the choices: did you mean photo?"),
         (["prompt=a", "style=oil"], "style=oil: is none of the choices: there are photo, anime"),
+        (["prompt=a", "num_outputs=3"], "num_outputs=3: is none of the choices: there are 1, 2"),
         (["prompt=a", "promt=b"], "there is no input 'promt': did you mean prompt?"),
         (["width=9"], "prompt is missing: write prompt=..."),
         (["prompt=a", "width=wide"], "width=wide: must be an integer"),

@@ -73,6 +73,42 @@ def test_only_what_the_schema_calls_a_file_is_one(tmp_path: Path) -> None:
     ]
 
 
+FILE = uri(b"x", "text/plain")
+SAVED = "p-{}.txt · 1 bytes · text/plain\n"
+TEXTS = {"type": "array", "items": {"type": "string"}}
+PIECES = TEXTS | {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
+MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "number"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "output", "printed", "said"),
+    [
+        ({"type": "string"}, "two\nlines", "two\nlines\n", ""),
+        (PIECES, ["two", "\nlines\n"], "two\nlines\n", ""),
+        (TEXTS, ["é"], '[\n  "é"\n]\n', ""),
+        ({"type": "integer"}, 0, "0\n", ""),
+        ({"type": "object"}, {"a": [None]}, '{\n  "a": [\n    null\n  ]\n}\n', ""),
+        (URI, FILE, SAVED.format(0), ""),
+        (TEXTS | {"items": URI}, [FILE, FILE], SAVED.format(0) + SAVED.format(1), ""),
+        (MIXED, {"image": FILE, "score": 1}, '{\n  "image": "p-0.txt",\n  "score": 1\n}\n', SAVED.format(0)),
+        ({"type": "object"}, None, "", ""),
+    ],
+)
+def test_every_form_of_output_is_shown(
+    schema: dict[str, Any],
+    output: Any,
+    printed: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    node = Node.model_validate(schema)
+    monkeypatch.chdir(tmp_path)
+    outputs.show({"output": output}, node, Saver(Path(), "p"), Screen(shows_text=outputs.is_text(node)))
+    assert capsys.readouterr() == (printed, said)
+
+
 class _Files(BaseHTTPRequestHandler):
     """Serves an image under every path but /none, its media type as the path asks; notes who asked with a token."""
 
