@@ -1,6 +1,7 @@
 """The price list: prices.yaml, read strictly. Every price has a source, a date and a confidence."""
 
 import datetime
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,17 +112,26 @@ class PriceList(Strict):
 
 @dataclass(frozen=True)
 class Hardware:
-    """A hardware that can be rented. `name`: PROVIDER/HARDWARE; `memory_gb`: where the model must fit."""
+    """A hardware that can be rented. `name`: PROVIDER/HARDWARE; `memory_gb`: where the model must fit.
+
+    `gpu_name`: as in the price list, "" where there is none.
+    """
 
     name: str
     provider: Provider
     dollars_a_second: float
     cores: int
     memory_gb: float
+    gpu_name: str
     gpu: Gpu | None
     source: str
     date: datetime.date
     confidence: Confidence
+
+    def is_in(self, machine: str) -> bool:
+        """Whether a machine has this GPU, whole, by the name that its driver tells: NVIDIA A100-SXM4-80GB."""
+        words = set(re.split(r"[^A-Za-z0-9]+", machine))
+        return self.gpu is not None and words.issuperset(self.gpu_name.split("-")) and "MIG" not in words
 
     @property
     def idle_seconds(self) -> float:
@@ -171,6 +181,7 @@ def hardware_of(prices: PriceList) -> list[Hardware]:
                     dollars_a_second=sold.dollars / (3600 if offer.per == "hour" else 1),
                     cores=sold.cores,
                     memory_gb=(sold.gpu_memory_gb or gpu.memory_gb) if gpu else sold.memory_gb,
+                    gpu_name=sold.gpu,
                     gpu=gpu,
                     source=sold.source or offer.source,
                     date=sold.date or offer.date,

@@ -21,7 +21,7 @@ _STREAMS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Measured:
-    """As measured on this very hardware."""
+    """As measured on this very hardware, or on the same GPU in another machine."""
 
     fits: Mapping[int, Fit]
     source: str
@@ -117,6 +117,7 @@ Speed: TypeAlias = Measured | FromDataSheet | FromOtherCpus
 def speed_on(hardware: Hardware, model: Manifest, found: Sequence[Measurement], prices: PriceList) -> Speed | str:
     """How fast `model` is on `hardware`, or why nobody can say."""
     on_it = next((one for one in found if one.hardware == hardware.name), None)
+    on_it = on_it or next((one for one in found if one.device == "cuda" and hardware.is_in(one.machine)), None)
     if on_it:
         return Measured(by_streams(on_it.points), on_it.source, on_it.start_seconds)
     start = next((one.start_seconds for one in found if one.start_seconds), None)

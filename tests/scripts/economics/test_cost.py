@@ -29,7 +29,7 @@ MONTH = 730 * 3600  # seconds, as the price list reckons
 
 def hardware(dollars: float, provider: str = "replicate", **changed: Any) -> Hardware:
     offer = LIST.providers[provider].model_copy(update=changed)
-    return Hardware("here/it", offer, dollars, 4, 8, None, "a page", datetime.date(2026, 11, 1), "high")
+    return Hardware("here/it", offer, dollars, 4, 8, "", None, "a page", datetime.date(2026, 11, 1), "high")
 
 
 def choice(
@@ -180,6 +180,26 @@ def test_what_was_measured_on_an_h100_lies_in_the_range_of_its_estimate() -> Non
     speed = FromDataSheet(LIST.gpus["H100"], LIST.estimates, 8_030_000_000, 2, 131_072, (1,), None, "sheet")
     found = speed.seconds({"input_tokens": 32, "output_tokens": 128}, 1)
     assert found.low < 128 / 84 < 128 / 18.8 < found.high
+
+
+@pytest.mark.parametrize(
+    ("machine", "hardware"),
+    [
+        ("NVIDIA H100 80GB HBM3", {"gpu-h100"}),
+        ("NVIDIA A100-SXM4-80GB", {"gpu-a100-large"}),
+        ("NVIDIA A100-SXM4-40GB", set()),
+        ("Tesla T4", {"gpu-t4"}),
+        ("NVIDIA L40S", {"gpu-l40s"}),
+        ("NVIDIA L4", set()),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", set()),
+    ],
+)
+def test_a_benchmark_on_a_gpu_is_a_measurement_of_all_that_have_it(machine: str, hardware: set[str]) -> None:
+    date = datetime.date(2026, 11, 1)
+    found = [Measurement(machine, "", "cuda", 8, [Point({"output_tokens": 1}, 1, 0.5)], 3.0, machine, date)]
+    replicate = [one for one in price_list.hardware_of(LIST) if one.name.startswith("replicate/gpu")]
+    speeds = {one.name.removeprefix("replicate/"): speed_on(one, MODEL, found, LIST) for one in replicate}
+    assert {name for name, speed in speeds.items() if not isinstance(speed, str) and not speed.is_estimate} == hardware
 
 
 def test_another_cpu_is_between_the_fastest_by_its_cores_and_the_slowest() -> None:
