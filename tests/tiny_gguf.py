@@ -21,17 +21,15 @@ _SPACE = "▁"
 
 
 def write(file: Path, model: transformers.PreTrainedModel, tokenizer: str, metadata: dict[str, Any]) -> Path:
-    """`metadata`: values of `tokenizer.ggml.` keys, or `chat_template`; None leaves a key out."""
+    """`metadata`: values of `tokenizer.ggml.` keys, of others in full, or `chat_template`; None leaves one out."""
     config = model.config
     architecture = _ARCHITECTURES.get(config.model_type, config.model_type)
     writer = gguf.GGUFWriter(file, architecture)
     writer.add_name(f"tiny {config.model_type}")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     _write_shape(writer, config)
-    for key, value in (
-        _tokenizer_keys(tokenizer) | {f"tokenizer.ggml.{key}": metadata[key] for key in metadata}
-    ).items():
-        _write_key(writer, key.replace(".ggml.chat_template", ".chat_template"), value)
+    for key, value in (_tokenizer_keys(tokenizer) | {_full(key): metadata[key] for key in metadata}).items():
+        _write_key(writer, key, value)
     for name, tensor in _tensors(model, architecture).items():
         writer.add_tensor(name, tensor.astype(numpy.float16 if tensor.ndim > 1 else numpy.float32))
     writer.write_header_to_file()
@@ -39,6 +37,12 @@ def write(file: Path, model: transformers.PreTrainedModel, tokenizer: str, metad
     writer.write_tensors_to_file()
     writer.close()
     return file
+
+
+def _full(key: str) -> str:
+    if key == "chat_template":
+        return f"tokenizer.{key}"
+    return key if "." in key else f"tokenizer.ggml.{key}"
 
 
 def _write_shape(writer: gguf.GGUFWriter, config: transformers.PretrainedConfig) -> None:
@@ -115,6 +119,8 @@ def _write_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
         writer.add_bool(key, value)
     elif isinstance(value, int):
         writer.add_uint32(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
     elif isinstance(value, str):
         writer.add_string(key, value)
     else:

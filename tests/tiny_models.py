@@ -54,7 +54,8 @@ def safetensors(folder: Path, architecture: str, tokenizer: str = "byte-level", 
 def gguf(file: Path, architecture: str, tokenizer: str = "byte-level", **metadata: Any) -> Path:
     """Save the same model as a GGUF in float16.
 
-    `metadata`: values of `tokenizer.ggml.` keys (`eot_token_id=3`) or `chat_template`; None leaves a key out.
+    `metadata`: values of `tokenizer.ggml.` keys (`eot_token_id=3`), of other keys in full, or `chat_template`; None
+    leaves a key out.
     """
     return tiny_gguf.write(file, model(architecture, tokenizer), tokenizer, metadata)
 

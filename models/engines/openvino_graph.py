@@ -53,9 +53,10 @@ def text_of_its_own(pipeline: Any) -> list[int]:
 
     tokenizer = pipeline.get_tokenizer()
     beginning = tokenizer.get_bos_token_id()
-    if beginning < 0:  # not every model has one
-        beginning = tokenizer.get_eos_token_id()
+    if beginning < 0:  # not every model has one, nor an end token
+        beginning = max(0, tokenizer.get_eos_token_id())
     config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
+    config.set_eos_token_id(beginning)  # the library wants one, though it is ignored
     written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
     return [beginning, *written]
 
