@@ -63,23 +63,25 @@ SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
 FORMS = """
 import re, wave
 from typing import Any
-from cog import BasePredictor, Input, Path, Secret
+from cog import BaseRunner, File, Input, Path, Secret
 
 def is_a(kind, path):
     return isinstance(path, Path) and path.read_bytes().startswith(kind)
 
-class Planted(BasePredictor):
-    def predict(
+class Planted(BaseRunner):
+    def run(
         self,
         photos: list[Path],
         photo: Path | None = Input(default=None, accept="image/png,.jpg"),
         voice: Path | None = Input(default=None, accept="audio/*"),
         thing: Path | None = None,
-        notes: Path | None = Input(default=None, accept=".txt"),
+        notes: File | None = Input(default=None, accept=".txt"),
         key: Secret | None = None,
         messages: list[dict] | None = None,
         options: dict = Input(default={"a": 1}),
         sizes: list[int] | None = None,
+        width: int | str = "full",
+        stops: str | list[str] | None = None,
         size: int = Input(default=512, choices=[256, 512]),
         ratio: str = Input(default="16:9", regex="^[0-9]+:[0-9]+$"),
         code: str = Input(default="abc", min_length=2, max_length=4),
@@ -90,10 +92,11 @@ class Planted(BasePredictor):
         assert photo is None or is_a((b"\\x89PNG", b"\\xff\\xd8"), photo)
         assert voice is None or wave.open(str(voice)).getnframes()
         assert thing is None or thing.stat().st_size
-        assert notes is None or notes.read_text()
+        assert notes is None or notes.read().decode()
         assert key is None or isinstance(key, Secret)
         assert [message["role"] for message in messages or []] == []
         assert isinstance(options, dict) and sum(sizes or []) is not None
+        assert isinstance(width, int | float | str) and isinstance(stops, str | list | None)
         assert size in (256, 512) and re.fullmatch("[0-9]+:[0-9]+", ratio) and 2 <= len(code) <= 4
         return {"photos": len(photos), "share": share} if photos else "nothing"
 """
