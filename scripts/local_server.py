@@ -19,6 +19,8 @@ from models.weights import PROJECT
 from scripts import connection, schema
 
 HOST = "127.0.0.1"
+PREDICTIONS = Path("/tmp/coglet/predictions")
+"""Where Cog 0.22 makes a folder a prediction, whatever TMPDIR says. Source: its crates/coglet/src/service.rs"""
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty: as if not set
 _STOP_SECONDS = 5
 _WORD_SECONDS = 30
@@ -66,9 +68,14 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
 
 
 def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start Cog's server in the folder `place`; `variables` name the class that it serves."""
+    """Start Cog's server in the folder `place`; `variables` name the class that it serves.
+
+    Raises:
+        ServerError: another user of this machine keeps Cog's folder for predictions.
+    """
+    _share_predictions_folder()
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PORT": str(port),
         "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
         "TMPDIR": tempfile.gettempdir(),  # that of the environment, where it can be used
@@ -193,6 +200,23 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _share_predictions_folder() -> None:
+    """Let every user of this machine write there, as in /tmp; Cog alone would keep it for the first one.
+
+    Raises:
+        ServerError: it is another user's already.
+    """
+    for folder in (PREDICTIONS.parent, PREDICTIONS):
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o1777)
+    if not os.access(PREDICTIONS, os.W_OK | os.X_OK):
+        raise ServerError(
+            f"Cog keeps predictions in {PREDICTIONS}, and this user may not write there: "
+            f"sudo chmod 1777 {PREDICTIONS.parent} {PREDICTIONS}"
+        )
 
 
 def _is_free(port: int) -> bool:
