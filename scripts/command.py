@@ -18,6 +18,7 @@ import typer
 
 from models.errors import TemplateError, in_words
 from models.weights import PROJECT
+from scripts import missing
 from scripts.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
@@ -76,7 +77,7 @@ def unexpected(error: Exception) -> str:
     An OSError is the machine's, and names the file; anything else may be a mistake of this project.
     """
     if isinstance(error, ModuleNotFoundError):
-        return f"the package {error.name} is not installed here: make setup"
+        return missing(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror.lower()}{_REMEDIES.get(error.errno or 0, _TRACE)}"

@@ -163,7 +163,10 @@ UNEXPECTED = [
         "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
         "(tests/scripts/test_command.py:{line}): DEBUG=1 shows the trace",
     ),
-    (import_missing, "the package surely_missing is not installed here: make setup"),
+    (
+        import_missing,
+        f"the package surely_missing is not installed for {sys.executable}: make setup",
+    ),
     (
         raising(OSError(errno.ENOSPC, "No space left on device", "/weights/x")),
         "/weights/x: no space left on device: free some room there, or choose another place (TMPDIR for what is "
@@ -191,6 +194,13 @@ def test_what_nobody_expected_is_one_line_and_debug_shows_the_trace(
     errors = capsys.readouterr().err
     assert errors.startswith("Traceback (most recent call last):")
     assert errors.splitlines()[-1].startswith(line)
+
+
+def test_a_python_without_the_packages_is_told_so_in_one_line() -> None:
+    code = "import sys; sys.modules['typer'] = None; import runpy; runpy.run_module('scripts.doctor')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    said = f"the package typer is not installed for {sys.executable}: make setup, then .venv/bin/python -m ...\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_debug_shows_what_caused_a_refusal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
