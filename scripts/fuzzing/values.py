@@ -68,15 +68,14 @@ def fits(value: Any, allowed: Value, is_output: bool = False) -> bool:
 
 
 def is_guess(value: Any, allowed: Value) -> bool:
-    """Whether the schema leaves open what a valid `value` means: an object without members, a file of any kind.
+    """Whether the schema leaves open what a valid `value` means: an object's members, what is in a file, a secret.
 
     A model that wants a particular one may fail on it.
     """
     for form in allowed.forms:
-        if _fits(value, form, False):
-            is_any_file = form.format == "uri" and not form.rules.get("x-cog-accept")
+        if _fits(value, form, is_output=False):
             is_list_of_guesses = form.items is not None and any(is_guess(item, form.items) for item in value)
-            if is_any_file or _is_opaque(form) or is_list_of_guesses:
+            if form.format in ("uri", "password") or _is_opaque(form) or is_list_of_guesses:
                 return True
     return False
 
@@ -109,7 +108,8 @@ def sample_at_random(choices: random.Random, allowed: Value, value: Any, limit: 
         made = choices.sample(texts, choices.randint(0, 4))
     elif form.type == "string" and form.format != "uri":
         made = "".join(choices.sample(texts, 3))
-    return made if made is not None and expectation(made, allowed) == "valid" else value
+    is_certain = made is not None and expectation(made, allowed) == "valid" and not is_guess(made, allowed)
+    return made if is_certain else value
 
 
 def is_free(allowed: Value) -> bool:

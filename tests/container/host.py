@@ -19,9 +19,9 @@ from models import manifest
 from models.weights import PROJECT
 
 
-def lacks(what: str) -> NoReturn:
+def lacks(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:
     """Skip the test for want of `what`; with CONTAINER_TESTS=required fail it."""
-    reason = f"this machine lacks {what}; make doctor says how to get what the container needs"
+    reason = f"this machine lacks {what}; {remedy}"
     if os.environ.get("CONTAINER_TESTS") == "required":
         pytest.fail(f"CONTAINER_TESTS=required, but {reason}", pytrace=False)
     pytest.skip(reason)

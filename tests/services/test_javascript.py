@@ -35,12 +35,12 @@ Node = Callable[..., dict[str, Any]]
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Runs a script of the folder javascript/ with the clients installed; what it printed."""
     if not (shutil.which("node") and shutil.which("npm")):
-        lacks("the commands node and npm")
+        lacks("the commands node and npm", "https://nodejs.org has them")
     folder = shutil.copytree(SCRIPTS, tmp_path_factory.mktemp("javascript"), dirs_exist_ok=True)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     installed = run("npm", "install", *options, cwd=folder)
     if installed.returncode:
-        lacks(f"what npm installs ({installed.stderr.strip()[-300:]})")
+        lacks("what npm installs", installed.stderr.strip()[-300:])
 
     def script(name: str, *arguments: str) -> dict[str, Any]:
         done = run("node", name, *arguments, cwd=folder, seconds=60)
