@@ -42,11 +42,10 @@ def cost(
     """Say what a prediction costs."""
     model, prices = manifest.selected(), price_list.shipped()
     money = money_in(currency, rate, rate_source, locale)
-    if hardware:
-        price_list.find(prices, hardware)
+    where = price_list.find(prices, hardware) if hardware else None
     if url:
         slots = concurrency or schema.max_concurrency(model.predictor_class)
-        path = live.measure(url, model, sorted({1, min(4, slots), slots}), hardware)
+        path = live.measure(url, model, sorted({1, min(4, slots), slots}), where)
         print(f"wrote {path}", file=sys.stderr)
     sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
     named = price_list.providers(prices, only)

@@ -48,12 +48,13 @@ def price(
     if hardware:
         price_list.find(prices, hardware)
     if plan_path:
-        section = price_report.of_channels(measured_costs.resolved(plan.read(Path(plan_path)), prices), margin)
+        path = Path(plan_path)
+        section = price_report.of_channels(measured_costs.resolved(plan.read(path), path, prices), margin)
     else:
         sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
         told = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
-        choice = price_report.chosen(told, hardware, billing)
-        section = price_report.of_predictions(told, choice, margin, share, asked)
+        choice, spent = price_report.chosen(told, hardware, billing)
+        section = price_report.of_predictions(told, choice, spent, margin, share, asked)
     if as_json:
         print(figures.as_json([section], money))
     else:

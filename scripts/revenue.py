@@ -38,9 +38,9 @@ def revenue(
     if not plan_path:
         raise command.UsageError("which plan? make revenue PLAN=examples/plans/sketch.yaml")
     path = Path(plan_path)
-    planned = measured_costs.resolved(plan.read(path), prices)
+    planned = measured_costs.resolved(plan.read(path), path, prices)
     earned = revenue_report.earnings(planned, path.name, draws, seed)
-    sections = revenue_report.sections(earned, measured_costs.costs_of(planned, prices), margin, money)
+    sections = revenue_report.sections(earned, measured_costs.costs_of(planned, path, prices), margin, money)
     figures.show(sections[:2], money)
     written = page.write(planned.title, sections, money, Path(out) if out else PROJECT / "reports" / path.stem)
     print(f"wrote {written}, figures.csv, figures.json and the pictures beside it", file=sys.stderr)

@@ -149,7 +149,7 @@ def cheapest(possible: Sequence[Choice], runs: float, conventions: Conventions) 
     priced = [(monthly(one, runs, conventions), one) for one in possible]
     affordable = [(cost.middle, number) for number, (cost, _) in enumerate(priced) if cost is not None]
     if not affordable:
-        raise CostError(f"no hardware of the price list carries {runs:,.0f} runs a month: ask for fewer (--runs)")
+        raise CostError(f"{runs:,.0f} predictions a month are more than it carries: name another, or ask for fewer")
     return priced[min(affordable)[1]][1]
 
 

@@ -79,7 +79,7 @@ def usual_sizes(found: Sequence[Measurement]) -> dict[str, float]:
     """The median sizes of what was measured first of all."""
     points = [point for one in found[:1] for point in one.points]
     names = [name for name in receipts.SIZES if any(name in point.sizes for point in points)]
-    return {name: statistics.median([point.sizes.get(name, 0.0) for point in points]) for name in names}
+    return {name: statistics.median_high([point.sizes.get(name, 0.0) for point in points]) for name in names}
 
 
 def section(told: Costs) -> Section:

@@ -14,23 +14,23 @@ from models.weights import PROJECT
 from scripts import local_server
 from scripts.benchmark import load, machine
 from scripts.economics import receipts
+from scripts.economics.price_list import Hardware
 from scripts.progress import counted
 
 INPUT_WORDS = (12, 100, 300)
 OUTPUT_TOKENS = (8, 64, 192)
 
 
-def measure(url: str, model: Manifest, streams: Sequence[int], hardware: str) -> Path:
+def measure(url: str, model: Manifest, streams: Sequence[int], hardware: Hardware | None) -> Path:
     """Measure every pair of lengths at every number of streams, and write the receipt; returns its path.
 
-    `hardware`: where the server runs, as PROVIDER/HARDWARE; "" for this machine, which the price list does not have.
+    `hardware`: where the server runs; None for this machine, which the price list does not have.
 
     Raises:
         ServerError: no Cog server is ready at `url`.
         TemplateError: it refused a prediction.
     """
     local_server.check_served(url)
-    choice = engines.choose(model)
     runs = list(itertools.product(streams, INPUT_WORDS, OUTPUT_TOKENS))
     texts, points = _texts(), []
     load.run(url, [next(texts)(INPUT_WORDS[0])], OUTPUT_TOKENS[0])  # to warm up
@@ -42,20 +42,27 @@ def measure(url: str, model: Manifest, streams: Sequence[int], hardware: str) ->
             seconds = time.perf_counter() - begun
             points.append(_row(count, sample, seconds))
             progress(done)
-    described = machine.described(choice)
-    receipt = {
+    where = _here(model) if hardware is None else _rented(hardware)
+    receipt: dict[str, Any] = {
         "model": model.title,
         "date": datetime.date.today().isoformat(),
-        "machine": described,
-        "device": choice.device,
-        "hardware": hardware,
+        **where,
         "points": points,
     }
-    name = hardware.replace("/", "-") or described["slug"]
-    path = receipts.folder_of(model) / receipts.LENGTHS / f"{name}.json"
+    path = receipts.folder_of(model) / receipts.LENGTHS / f"{receipt['machine']['slug']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _here(model: Manifest) -> dict[str, Any]:
+    choice = engines.choose(model)
+    return {"machine": machine.described(choice), "device": choice.device, "hardware": ""}
+
+
+def _rented(hardware: Hardware) -> dict[str, Any]:
+    described = {"name": hardware.name, "slug": hardware.name.replace("/", "-"), "cores": hardware.cores}
+    return {"machine": described, "device": "cuda" if hardware.gpu else "cpu", "hardware": hardware.name}
 
 
 def _row(streams: int, sample: load.Sample, seconds: float) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from models import manifest
+from models.errors import ManifestError
 from models.manifest import Manifest
-from scripts.economics import cost, cost_report, price_list
+from scripts.economics import cost_report, price_list
 from scripts.economics.cost_report import Costs
 from scripts.economics.options import sizes_of
 from scripts.economics.plan import Channel, MeasuredCost, Plan, PlanError, Quantity
@@ -14,43 +16,53 @@ from scripts.economics.price_list import PriceList
 from scripts.economics.price_report import chosen
 
 
-def model_of(plan: Plan) -> Manifest | None:
-    """The model that the plan names, or that MODEL names where the plan names none."""
-    slug = plan.model or os.environ.get("MODEL", "")
-    return manifest.load(slug) if slug else None
+def model_of(plan: Plan, path: Path) -> Manifest | None:
+    """The model that the plan at `path` names, or that MODEL names where the plan names none.
+
+    Raises:
+        PlanError: there is no such model.
+    """
+    if not plan.model:
+        return manifest.load(os.environ["MODEL"]) if os.environ.get("MODEL") else None
+    try:
+        return manifest.load(plan.model)
+    except ManifestError as error:
+        raise PlanError(f"{path}: model: {error}") from error
 
 
-def resolved(plan: Plan, prices: PriceList) -> Plan:
-    """The plan with numbers in the place of its measured_costs; their sources say what is an estimate."""
-    model = model_of(plan)
-    if model is None:
-        return plan
-    channels = [
-        one if one.measured_cost is None else _with_cost(one, one.measured_cost, model, prices) for one in plan.channels
-    ]
+def resolved(plan: Plan, path: Path, prices: PriceList) -> Plan:
+    """The plan with numbers in the place of its measured_costs; their sources say what is an estimate.
+
+    Raises:
+        TemplateError: one cannot be said; names the key in the plan at `path`.
+    """
+    model, channels = model_of(plan, path), []
+    for number, channel in enumerate(plan.channels):
+        if channel.measured_cost and model:
+            where = f"{path}: channels.{number}.measured_cost.hardware"
+            channels.append(_with_cost(channel, channel.measured_cost, model, prices, where))
+        else:
+            channels.append(channel)
     return plan.model_copy(update={"channels": channels})
 
 
-def costs_of(plan: Plan, prices: PriceList) -> Costs | None:
+def costs_of(plan: Plan, path: Path, prices: PriceList) -> Costs | None:
     """All hardware for the first channel that has a measured cost, else for 100,000 predictions as measured."""
-    model = model_of(plan)
+    model = model_of(plan, path)
     if model is None:
         return None
-    channel = next((one for one in plan.channels if one.measured_cost), None)
-    if channel is None or channel.measured_cost is None:
-        return cost_report.costs(model, prices, 100_000, {})
-    return cost_report.costs(model, prices, max(channel.volume.percentile(0.5), 1), _sizes(channel.measured_cost))
+    for channel in plan.channels:
+        if channel.measured_cost:
+            load = max(channel.volume.percentile(0.5), 1)
+            return cost_report.costs(model, prices, load, _sizes(channel.measured_cost))
+    return cost_report.costs(model, prices, 100_000, {})
 
 
-def _with_cost(channel: Channel, wanted: MeasuredCost, model: Manifest, prices: PriceList) -> Channel:
-    where = f"channel {channel.name!r}: measured_cost.hardware"
+def _with_cost(channel: Channel, wanted: MeasuredCost, model: Manifest, prices: PriceList, where: str) -> Channel:
     price_list.find(prices, wanted.hardware, where)
     most = max(channel.volume.ends()[1], 1)
     told = cost_report.costs(model, prices, most, _sizes(wanted))
-    choice = chosen(told, wanted.hardware, wanted.billing)
-    spent = cost.monthly(choice, most, told.conventions)
-    if spent is None:
-        raise PlanError(f"{where}: {choice.name} cannot carry {most:,.0f} predictions a month: name another hardware")
+    choice, spent = chosen(told, wanted.hardware, wanted.billing, where)
     share = 1 / most if wanted.billing == "public" else 1.0
     ends = _ends(spent.low * share, spent.middle * share, spent.high * share)
     quantity = Quantity(**ends, source=choice.source, estimate=choice.speed.is_estimate)

@@ -57,6 +57,8 @@ class Quantity(Strict):
         forms = [self.value is not None, self.low is not None or self.high is not None, self.p10 is not None]
         if sum(forms) != 1 or (self.low is None) != (self.high is None) or (self.p10 is None) != (self.p90 is None):
             raise ValueError("must be a value, or low and high (and likely), or p10 and p90")
+        if self.likely is not None and self.low is None:
+            raise ValueError("likely needs low and high beside it")
         ordered = [one for one in (self.low, self.likely, self.high, self.p10, self.p90) if one is not None]
         if ordered != sorted(ordered):
             raise ValueError("its limits are not in order: write the lowest first")

@@ -16,24 +16,31 @@ _LOADS = (0.1, 1, 10)
 Rows = list[tuple[str, Sequence[Figure | str]]]
 
 
-def chosen(told: Costs, hardware: str, billing: str) -> Choice:
-    """The choice that is named, or the cheapest among those that the names leave.
+def chosen(told: Costs, hardware: str, billing: str, where: str = "--hardware") -> tuple[Choice, Range]:
+    """The choice that is named, or the cheapest among those that the names leave, and its US$ a month.
+
+    `where`: it was named.
 
     Raises:
         CostError: it cannot be used; says why.
     """
     fitting = [one for one in told.possible if hardware in ("", one.hardware.name) and billing in ("", one.billing)]
     if not fitting:
-        why = told.excluded.get(hardware, f"it is not billed {billing}")
-        raise CostError(f"--hardware {hardware or 'any'} --billing {billing or 'any'}: {why}")
-    return cost.cheapest(fitting, told.workload.runs, told.conventions)
-
-
-def of_predictions(told: Costs, choice: Choice, margin: float, share: float, price: float | None) -> Section:
-    """The price of a prediction on `choice`; `price`: one that is asked about."""
+        why = told.excluded.get(f"{hardware}, {billing}") or told.excluded.get(hardware) or "it is not billed so"
+        raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {why}: name another")
+    try:
+        choice = cost.cheapest(fitting, told.workload.runs, told.conventions)
+    except CostError as error:
+        raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {error}") from error
     spent = cost.monthly(choice, told.workload.runs, told.conventions)
-    if spent is None:
-        raise CostError(f"{choice.name} cannot carry {told.workload.runs:,.0f} predictions a month")
+    assert spent is not None  # the cheapest carries the load
+    return choice, spent
+
+
+def of_predictions(
+    told: Costs, choice: Choice, spent: Range, margin: float, share: float, price: float | None
+) -> Section:
+    """The price of a prediction on `choice`, which costs `spent` a month; `price`: one that is asked about."""
     asked = price if price is not None else price_for(margin, spent.middle, told.workload.runs, share)
     return Section(
         "What to charge for a prediction",

@@ -8,7 +8,7 @@ from scripts.economics import cost_report, pictures, price_report, simulation
 from scripts.economics.cost_report import Costs
 from scripts.economics.figures import Figure, Kind, Note, Section, Table
 from scripts.economics.money import Money
-from scripts.economics.plan import Plan, Quantity
+from scripts.economics.plan import ALL, NONE, Plan, Quantity
 from scripts.economics.price_report import Rows
 from scripts.economics.pricing import price_for
 
@@ -83,6 +83,11 @@ def _summary(earned: Earnings, money: Money) -> Section:
     )
 
 
+def _guessed(plan: Plan) -> list[str]:
+    """Where the plan's estimates stand."""
+    return [where for where, quantity, _ in plan.quantities() if quantity.estimate]
+
+
 def _three(plan: Plan) -> list[dict[str, Any]]:
     return [simulation.at_ends(plan, best=False), simulation.fixed(plan), simulation.at_ends(plan, best=True)]
 
@@ -114,13 +119,12 @@ def _matters(earned: Earnings, money: Money) -> Section:
     if not swings:
         return Section("What matters most", [Note("Nothing: no number of the plan has a range.", earned.source)])
     middle = simulation.of_plan(earned.plan, simulation.fixed(earned.plan, 0.5)).profit.sum()
-    rows: Rows = [
-        (
-            swing.name,
-            [Figure(one, "money", f"{swing.source}; {earned.source}") for one in (swing.at_low, swing.at_high)],
+    guessed, rows = _guessed(earned.plan), []
+    for swing in swings:
+        source, guess = f"{swing.source}; {earned.source}", swing.name in guessed
+        rows.append(
+            (swing.name, [Figure(one, "money", source, is_estimate=guess) for one in (swing.at_low, swing.at_high)])
         )
-        for swing in swings
-    ]
     text = "What is left of a year with one number at its 10th or 90th percentile, all others at their median."
     columns = ["number", "at its 10th percentile", "at its 90th percentile"]
     picture = pictures.tornado(swings[:_MOST_SWINGS], float(middle), money, earned.source)
@@ -162,7 +166,9 @@ def _costs(costs: Costs, money: Money) -> Section:
 
 
 def _numbers(earned: Earnings, notes: Sequence[Note]) -> Section:
-    rows: Rows = [(where, [_figure(where, quantity, source)]) for where, quantity, source in earned.plan.quantities()]
+    """What was left out is no number of the plan."""
+    said = [one for one in earned.plan.quantities() if one[1] is not NONE and one[1] is not ALL]
+    rows: Rows = [(where, [_figure(where, quantity, source)]) for where, quantity, source in said]
     return Section("What the plan says", notes, tables=[Table("Every number of the plan", ["number", "value"], rows)])
 
 

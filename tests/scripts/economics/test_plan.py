@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from models import manifest
+from models.errors import TemplateError
 from scripts.economics import measured_costs, plan, price_list, price_report, simulation
 from scripts.economics.money import rounded
 from scripts.economics.plan import Channel, Plan, PlanError, Quantity
@@ -99,7 +100,7 @@ def test_the_funnel_by_hand() -> None:
 
 def test_with_all_ranges_collapsed_the_monte_carlo_is_the_plain_sum() -> None:
     told = plan.read(PLANS / "with-costs.yaml")
-    told = measured_costs.resolved(told, price_list.shipped())
+    told = measured_costs.resolved(told, PLANS, price_list.shipped())
     ends = simulation.fixed(told)
 
     def collapsed(quantity: Quantity, where: str) -> Quantity:
@@ -126,7 +127,7 @@ def test_with_all_ranges_collapsed_the_monte_carlo_is_the_plain_sum() -> None:
 
 
 def test_100_000_draws_are_repeated_by_their_seed_and_fast() -> None:
-    told = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), price_list.shipped())
+    told = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), PLANS, price_list.shipped())
     begun = time.process_time()
     first = simulation.of_plan(told, simulation.drawn(told, 100_000, seed=3)).profit
     assert time.process_time() - begun < 2  # of the processor, so that a busy machine changes nothing
@@ -173,12 +174,13 @@ def test_each_channel_by_itself_by_hand() -> None:
 def test_a_measured_cost_is_that_of_the_measurements_and_called_an_estimate_where_it_is_one() -> None:
     wanted = {"hardware": "replicate/cpu", "billing": "always-on", "input_tokens": 32, "output_tokens": 128}
     told = planned(channel(measured_cost=wanted), model="smollm2-135m-instruct")
-    (found,) = measured_costs.resolved(told, price_list.shipped()).channels
+    (found,) = measured_costs.resolved(told, PLANS, price_list.shipped()).channels
     assert rounded(found.fixed.ends()[0]) == rounded(262.80)  # 0.0001 * 2,628,000 s
     assert found.fixed.estimate
     assert "https://replicate.com/pricing" in found.fixed.source
     (per_run,) = measured_costs.resolved(
         planned(channel(measured_cost={**wanted, "billing": "public"}), model="smollm2-135m-instruct"),
+        PLANS,
         price_list.shipped(),
     ).channels
     assert 0 < per_run.cost.ends()[0] < per_run.cost.ends()[1] < 0.01
@@ -192,6 +194,7 @@ WRONG = [
     ({"volume": {"low": 5, "high": 1}}, "channels.0.volume: .*not in order: write the lowest first"),
     ({"volume": {"low": 1}}, "channels.0.volume: .*must be a value, or low and high"),
     ({"volume": {"lo": 1, "high": 2}}, r"unknown key channels.0.volume.lo \(did you mean low\?\)"),
+    ({"volume": {"p10": 1, "p90": 2, "likely": 1.5}}, "channels.0.volume: .*likely needs low and high"),
     ({"volume": {"p10": 0, "p90": 2}}, "channels.0.volume.p10: "),
     ({"volume": float("nan")}, "channels.0.volume.value: .*finite number"),
     ({"share": 1.2}, "channels.0.share: .*1.2 is no share: write 0 to 1, where 0.25 is 25 %"),
@@ -240,11 +243,39 @@ def test_prices_without_a_date_and_two_channels_of_one_name_are_refused(tmp_path
         plan.read(path)
 
 
-def test_unknown_hardware_in_a_plan_is_named_with_the_nearest() -> None:
-    told = planned(channel(measured_cost={"hardware": "replicate/cpus"}), model="smollm2-135m-instruct")
-    expected = r"channel 'It': measured_cost.hardware: no hardware 'replicate/cpus'.*did you mean replicate/cpu\?"
-    with pytest.raises(price_list.PriceError, match=expected):
-        measured_costs.resolved(told, price_list.shipped())
+@pytest.mark.parametrize(
+    ("wanted", "model", "message"),
+    [
+        (
+            {"hardware": "replicate/cpus"},
+            "smollm2-135m-instruct",
+            "no hardware 'replicate/cpus'.*did you mean replicate/cpu",
+        ),
+        (
+            {"hardware": "own/t3.large"},
+            "smollm2-135m-instruct",
+            "own/t3.large, public: it is not billed so: name another",
+        ),
+        (
+            {"hardware": "spaces/cpu-basic", "billing": "always-on"},
+            "smollm2-135m-instruct",
+            "10,000,000,000 predictions a month are more than it carries: name another",
+        ),
+    ],
+)
+def test_hardware_that_a_plan_cannot_have_is_named_with_file_key_and_remedy(
+    wanted: dict[str, Any], model: str, message: str
+) -> None:
+    told = planned(channel(volume=10**10, measured_cost=wanted), model=model)
+    path = Path("plan.yaml")
+    with pytest.raises(TemplateError, match=f"^plan.yaml: channels.0.measured_cost.hardware: .*{message}"):
+        measured_costs.resolved(told, path, price_list.shipped())
+
+
+def test_a_model_that_a_plan_names_wrongly_is_named_with_the_file() -> None:
+    told = planned(channel(), model="smollm2")
+    with pytest.raises(PlanError, match=r"^plan.yaml: model: there is no model 'smollm2' .*smollm2-135m-instruct"):
+        measured_costs.resolved(told, Path("plan.yaml"), price_list.shipped())
 
 
 def test_every_kind_of_channel_has_a_unit() -> None:

@@ -67,7 +67,11 @@ def test_the_command_prices_a_hardware_at_a_load(
     ("options", "code", "message"),
     [
         (["--hardware", "replicate/gpu-t5"], 1, "--hardware: no hardware 'replicate/gpu-t5'"),
-        (["--hardware", "own/t3.large", "--billing", "public"], 1, "it is not billed public"),
+        (
+            ["--hardware", "own/t3.large", "--billing", "public"],
+            1,
+            "own/t3.large, public: it is not billed so: name another",
+        ),
         (["--billing", "monthly"], 2, "--billing: 'monthly' is none of public, scale-to-zero, always-on"),
         (["--margin", "1"], 1, "a margin of 1 has no price"),
         (["--load", "0"], 2, "--load"),
