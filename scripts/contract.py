@@ -31,7 +31,7 @@ def compare(
     """Tell what changes for callers between two schemas."""
     before, now = _read(old), _read(new) if new else schema.generate(_class_of(old))
     differences = contract.compare(before, now)
-    print(contract.report(differences))
+    print(contract.report(differences, contract.undescribed(now)))
     return REFUSED if any(difference.kind == "breaking" for difference in differences) else 0
 
 

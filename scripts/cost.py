@@ -44,7 +44,7 @@ def cost(
     money = money_in(currency, rate, rate_source, locale)
     where = price_list.find(prices, hardware) if hardware else None
     if url:
-        slots = concurrency or schema.max_concurrency(model.predictor_class)
+        slots = concurrency or schema.max_concurrency(schema.served_class(model))
         path = live.measure(url, model, sorted({1, min(4, slots), slots}), where)
         print(f"wrote {path}", file=sys.stderr)
     sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)

@@ -21,7 +21,8 @@ from models.errors import TemplateError
 from models.manifest import Device, EngineChoice, Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
-from scripts import command
+from scripts import command, docker_engine, schema
+from scripts.release import label
 from scripts.render import CONFIGS
 from scripts.weights import ensure
 
@@ -43,12 +44,14 @@ def build(model: Manifest, device: Device, tag: str = "") -> str:
     """Bake and build; returns the image's name.
 
     Raises:
-        TemplateError: the weights cannot be had, or cog is missing or refused.
+        TemplateError: the weights cannot be had, cog is missing or refused, or its contract is not predict.py's.
     """
     tag = tag or f"{model.slug}:{device}"
     bake(model, model.engine_on(device))
     with build_folder(model) as place:
         run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=place)
+    with docker_engine.connected() as client:
+        label.check(client.images.get(tag).attrs, schema.served_class(model))
     return tag
 
 

@@ -18,7 +18,7 @@ from models.weights import PROJECT
 from scripts.cog_reader import file, inputs, models, output_types, target
 from scripts.cog_reader.annotation import parse_annotation
 from scripts.cog_reader.file import File
-from scripts.cog_reader.syntax import SchemaError, Unsupported
+from scripts.cog_reader.syntax import SchemaError, Unsupported, line_of
 from scripts.cog_reader.syntax import field as part
 from scripts.openapi_frame import document
 
@@ -91,6 +91,13 @@ def remarks(class_name: str) -> list[str]:
     return [
         str(method.file.error(one.node, f"the description of {one.name}: {one.remark}")) for one in found if one.remark
     ]
+
+
+def place_of(class_name: str, input_name: str) -> str:
+    """The file and the line of an input, or of the method where it has no such input."""
+    method = target.find(class_name, _file(), PROJECT)
+    nodes = {one.name: one.node for one in _inputs(method, models.collect(PROJECT, method.file))}
+    return f"{method.file.path}, line {line_of(nodes.get(input_name, method.node))}"
 
 
 def _file(path: Path | None = None) -> File:

@@ -65,7 +65,7 @@ def costs(
             f"nothing was measured of {model.slug}: make bench, or make cost URL=...; or say the sizes of a "
             "prediction, such as --input-tokens 200 --output-tokens 100, for an estimate"
         )
-    most = concurrency or schema.max_concurrency(model.predictor_class)
+    most = concurrency or schema.max_concurrency(schema.served_class(model))
     workload = Workload({**usual_sizes(found), **sizes}, load, most, latency)
     rentable = [one for one in hardware_of(prices) if not only or one.name.split("/")[0] in only]
     possible, excluded = cost.choices(model, found, prices, workload, rentable)

@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from scripts import docker_engine, image
-from scripts.release import ledger
+from scripts import docker_engine, image, schema
+from scripts.release import label, ledger
 from scripts.release.ship import Refused, Ship
 
 PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
@@ -33,11 +33,11 @@ def adopt(ship: Ship) -> dict[str, Any]:
     """What the engine knows of the image that is pushed to staging; the ship takes its content and its contract.
 
     Raises:
-        Refused: there is no such image.
+        TemplateError: there is no such image, or its contract is not that of predict.py.
     """
     found = inspect(ship.target.staging)
     ship.content = content_of(found)
-    ship.schema_id = ledger.keep_schema(contract_of(found))
+    ship.schema_id = ledger.keep_schema(label.check(found, schema.served_class(ship.model)))
     return found
 
 
@@ -55,12 +55,6 @@ def inspect(name: str) -> dict[str, Any]:
     except docker.errors.ImageNotFound as error:
         raise Refused(f"there is no image {name}: the stage image builds it") from error
     return found
-
-
-def contract_of(found: dict[str, Any]) -> dict[str, Any]:
-    """The schema that cog wrote into an image."""
-    contract: dict[str, Any] = json.loads(found["Config"]["Labels"]["run.cog.openapi_schema"])
-    return contract
 
 
 def content_of(found: dict[str, Any]) -> str:

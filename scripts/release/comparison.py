@@ -5,7 +5,7 @@ other way around: a wider one gives readers something that they have never met.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -64,18 +64,18 @@ class Comparison:
 
     def value(self, path: str, old: Value, new: Value) -> None:
         """Compare all that a value may be."""
-        lost = [form for form in old.forms if not any(_takes(now, form) for now in new.forms)]
-        gained = [form for form in new.forms if not any(_takes(before, form) for before in old.forms)]
+        pairs = _pairs(old.forms, new.forms)
+        kept = [form for pair in pairs if pair[0].type == pair[1].type for form in pair]
+        lost = [form for form in old.forms if _is_alone(form, kept, new.forms)]
+        gained = [form for form in new.forms if _is_alone(form, kept, old.forms)]
         if lost or gained:
             effect: Effect = "other" if lost and gained else "narrower" if lost else "wider"
             self.note(f"{path}.type", "type", effect, was("the type", type_name(old), type_name(new)))
         if old.nullable != new.nullable:
             what = "may now be null" if new.nullable else "may no longer be null"
             self.note(f"{path}.nullable", "nullable", "wider" if new.nullable else "narrower", what)
-        for form in old.forms:
-            counterpart = _counterpart(form, new.forms)
-            if counterpart:
-                self._form(path, form, counterpart)
+        for before, now in pairs:
+            self._form(path, before, now)
 
     def _lost(self) -> str:
         """What becomes of the old name. Source: Cog 0.22, crates/coglet/src/input_validation.rs, strip_unknown."""
@@ -185,15 +185,29 @@ class Comparison:
         self.note(f"{path}.{keyword}", "limit", effect, what)
 
 
-def _takes(form: Form, other: Form) -> bool:
-    """Whether a value of the type of `other` is one of the type of `form`."""
-    return other.type == form.type or (other.type, form.type) == ("integer", "number")
+def _pairs(old: list[Form], new: list[Form]) -> list[tuple[Form, Form]]:
+    """The forms to compare with each other: equal ones first, then those that are most alike."""
+    pairs: list[tuple[Form, Form]] = []
+    alike: list[Callable[[Form, Form], bool]] = [
+        lambda before, now: before == now,
+        lambda before, now: (before.type, before.format) == (now.type, now.format),
+        lambda before, now: before.type == now.type,
+        lambda before, now: {before.type, now.type} == {"integer", "number"},
+    ]
+    for are_alike in alike:
+        for before in old:
+            rest = [now for now in new if all(now is not taken for _, taken in pairs)]
+            now = next((each for each in rest if are_alike(before, each)), None)
+            if now and all(before is not taken for taken, _ in pairs):
+                pairs.append((before, now))
+    return pairs
 
 
-def _counterpart(form: Form, forms: list[Form]) -> Form | None:
-    """The form among `forms` to compare with: one of the same type, rather of the same format too."""
-    alike = [other for other in forms if _takes(other, form) or _takes(form, other)]
-    return min(alike, key=lambda other: (other.type != form.type, other.format != form.format), default=None)
+def _is_alone(form: Form, kept: list[Form], others: list[Form]) -> bool:
+    """Whether none of the others is, or takes, this form; `kept`: those that have one of their type."""
+    if any(form is each for each in kept):
+        return False
+    return not any(form == other or (form.type, other.type) == ("integer", "number") for other in others)
 
 
 def _renamed(old: dict[str, Member], new: dict[str, Member]) -> dict[str, str]:

@@ -4,13 +4,14 @@ The contract is Cog's OpenAPI schema of a class: its inputs, its output, and whe
 (its Cog version, its slots) is no part of it.
 """
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from scripts.release.comparison import Comparison, Difference, Kind
 from scripts.release.document import ContractError
 from scripts.release.meaning import read
 
-__all__ = ["ContractError", "Difference", "compare", "report", "summary"]
+__all__ = ["ContractError", "Difference", "compare", "report", "summary", "undescribed"]
 
 _VERSION_PARTS: dict[Kind, str] = {"breaking": "major", "compatible": "minor", "cosmetic": "patch"}
 _HEADINGS: dict[Kind, str] = {
@@ -45,8 +46,16 @@ def summary(differences: list[Difference]) -> str:
     return f"{part}: {', '.join(counts)}" if part else "no change"
 
 
-def report(differences: list[Difference]) -> str:
-    """What a person reads: breaking differences first, each with where, what and what to do instead."""
+def undescribed(document: dict[str, Any]) -> list[str]:
+    """The inputs that have no description, by name."""
+    return [name for name, member in read(document).inputs.items() if not member.description.strip()]
+
+
+def report(differences: list[Difference], undescribed: Sequence[str] = ()) -> str:
+    """What a person reads: breaking differences first, each with where, what and what to do instead.
+
+    `undescribed`: the inputs of the new version without a description.
+    """
     lines = [summary(differences)]
     for kind, heading in _HEADINGS.items():
         those = [difference for difference in differences if difference.kind == kind]
@@ -54,6 +63,8 @@ def report(differences: list[Difference]) -> str:
         for difference in those:
             lines.append(f"  {difference.path}: {difference.what}")
             lines += [f"    instead: {difference.remedy}"] if difference.remedy else []
+    if undescribed:
+        lines += ["", f"Without a description, which is what a caller reads: {', '.join(undescribed)}"]
     if lines[0].startswith("major"):
         lines += ["", 'To ship it anyway, as a new major version: make push TO=... BREAKING="why"']
     return "\n".join(lines)

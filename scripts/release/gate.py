@@ -48,17 +48,19 @@ def compare(ship: Ship) -> str:
     """
     new = schema.generate(schema.served_class(ship.model))
     found = {where: contract.compare(old, new) for where, old in _live_schemas(ship).items()}
+    silent = contract.undescribed(new)
+    told = f"; without a description, which is what a caller reads: {', '.join(silent)}" if silent else ""
     if not found:
-        return f"nothing is live at {ship.target.production} yet, so nobody can break"
+        return f"nothing is live at {ship.target.production} yet, so nobody can break{told}"
     ship.details = {
         where: [f"{one.kind} {one.path}: {one.what}" for one in differences] for where, differences in found.items()
     }
     broken = [differences for differences in found.values() if any(one.kind == "breaking" for one in differences)]
     if broken and not ship.breaking:
-        raise Refused(contract.report(broken[0]).replace("TO=...", f"TO={ship.target.production}"))
+        raise Refused(contract.report(broken[0], silent).replace("TO=...", f"TO={ship.target.production}"))
     ship.why = ship.breaking if broken else ""
     said = "; ".join(f"against {where}: {contract.summary(differences)}" for where, differences in found.items())
-    return said + (f" (allowed: {ship.breaking})" if broken else "")
+    return said + (f" (allowed: {ship.breaking})" if broken else "") + told
 
 
 def _present(name: str) -> str:

@@ -13,7 +13,8 @@ from scripts import connection, local_container, local_server, schema
 from scripts.local_server import ServerError
 from scripts.progress import counted
 from scripts.release import fuzz, ledger, probe
-from scripts.release.build import adopt, contract_of
+from scripts.release.build import adopt
+from scripts.release.label import contract_of
 from scripts.release.ship import Refused, Ship, say
 
 _PATIENCE_SECONDS = 5

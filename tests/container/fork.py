@@ -23,21 +23,23 @@ from . import host
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 QUICK_PREDICT = '''"""A model that is quick to start and to try; only what it says is no language model's."""
 
-from cog import BasePredictor, ConcatenateIterator, Input, streaming
+from cog import BaseRunner, ConcatenateIterator, Input, Secret, streaming
 
 
-class TextGeneration(BasePredictor):
+class TextGeneration(BaseRunner):
     """Answers with the capital of France."""
 
     def setup(self) -> None:
         self.words = ["It is ", "Paris", "."]
 
     @streaming
-    def predict(
+    def run(
         self,
         prompt: str = Input(description="What to say to the model.", default="And?"),
         count: int = Input(description="How many words to say.", default=3, ge=1, le=3),
+        *,
         loud: bool = Input(description="Accepted, and changes nothing.", default=False),
+        key: Secret = Input(description="Accepted, and never looked at.", default=None),
     ) -> ConcatenateIterator[str]:
         yield from self.words[: int(count)]
 '''

@@ -3,11 +3,13 @@
 Every push goes without credentials. How a model ships to Replicate is in test_release*.py.
 """
 
+import json
 import os
 import shutil
 import uuid
 from pathlib import Path
 
+import docker
 import httpx
 import pytest
 
@@ -62,6 +64,29 @@ def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_as_latest(
     assert [fork.last(step)["digest"] for step in ("staging", "promote")] == [fork.held()] * 2
     assert fork.push("--only", "promote").returncode == 0
     assert fork.last("promote")["schema_id"] == fork.last("push")["schema_id"] != ""
+
+
+def test_what_is_live_has_the_contract_of_the_label_and_a_comment_changes_nothing(
+    fork: Fork, engine: docker.DockerClient
+) -> None:
+    fork.succeed()
+    live = json.loads((fork.folder / "releases/schemas" / f"{fork.last('promote')['schema_id']}.json").read_text())
+    assert live == json.loads(engine.images.get(f"{fork.to}:staging").labels["run.cog.openapi_schema"])
+    inputs = live["components"]["schemas"]["Input"]
+    assert set(inputs["properties"]) == {"prompt", "count", "loud", "key"}
+    assert inputs["properties"]["key"]["nullable"]
+    assert "required" not in inputs
+
+    fork.change("predict.py", "class TextGeneration", "# Paris is the capital of France.\nclass TextGeneration")
+    assert ": no change" in fork.push("--until", "contract").stderr
+
+    text = (
+        (fork.folder / "predict.py").read_text().replace("le=3", "le=MOST").replace("class", "MOST = 3\n\n\nclass", 1)
+    )
+    (fork.folder / "predict.py").write_text(text)
+    refused = fork.push("--dirty")
+    assert refused.returncode == 1
+    assert "the input count: le=MOST is nothing that Cog can read: Cog would leave it out" in refused.stderr
 
 
 def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:

@@ -40,6 +40,8 @@ def found(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
 TEXT = 'x: str, t: float = Input(description="How varied the text is", default=0.7, ge=0, le=5)'
 SIZE = 'x: str = Input(choices=["small", "large"], default="small")'
 
+UNIONS = ["int | str", "str | list[str]", "list[int] | list[str]", "dict | list[dict]", "bool | int | None"]
+
 # What was, what is, the kind and the path. One change each.
 INPUTS = {
     "removed": ("x: str, y: int = 1", "x: str", "breaking", "input.y"),
@@ -55,6 +57,14 @@ INPUTS = {
     "float to int": ("x: float", "x: int", "breaking", "input.x.type"),
     "one to a list": ("x: str", "x: list[str]", "breaking", "input.x.type"),
     "a list to one": ("x: list[str]", "x: str", "breaking", "input.x.type"),
+    "one of a union": ("x: int | str", "x: str", "breaking", "input.x.type"),
+    "one of two lists": ("x: list[int] | list[str]", "x: list[str]", "breaking", "input.x.type"),
+    "another one of two lists": (
+        "x: list[int] | list[str]",
+        "x: list[str] | list[bool]",
+        "breaking",
+        "input.x.items.type",
+    ),
     "items": ("x: list[int]", "x: list[str]", "breaking", "input.x.items.type"),
     "wider items": ("x: list[int]", "x: list[float]", "compatible", "input.x.items.type"),
     "items' format": ("x: list[str]", "x: list[Path]", "breaking", "input.x.items.format"),

@@ -13,8 +13,8 @@ import pytest
 from models.weights import PROJECT
 from scripts import contract as command
 from scripts import schema
-from scripts.release.contract import compare, report, summary
-from tests.scripts.contracts import ANSWER, INPUTS, OUTPUTS, SIZE, TEXT, cog, edited, found, write
+from scripts.release.contract import compare, report, summary, undescribed
+from tests.scripts.contracts import ANSWER, INPUTS, OUTPUTS, SIZE, TEXT, UNIONS, cog, edited, found, write
 
 Write = Callable[..., dict[str, Any]]
 
@@ -72,6 +72,7 @@ def test_a_field_that_is_always_there_now_breaks_nobody_and_the_reverse_does() -
 @pytest.mark.parametrize(
     ("parameters", "output"),
     [
+        *((f"x: {kind}", "str") for kind in UNIONS),
         *((text, "str") for change in INPUTS.values() for text in change[:2]),
         *(("x: int", text) for change in OUTPUTS.values() for text in change[:2]),
     ],
@@ -93,7 +94,15 @@ def test_the_servers_version_and_slots_are_no_part_of_the_contract(written: Writ
     assert compare(old, new) == []
 
 
+def test_an_input_without_a_description_is_told(written: Write) -> None:
+    new = written('x: int, y: int = Input(description="How many"), z: str = Input(description="  ")')
+    assert undescribed(new) == ["x", "z"]
+    assert report([], undescribed(new)) == ("no change\n\nWithout a description, which is what a caller reads: x, z")
+
+
 HARMLESS = [
+    *((f"x: {kind}", f"x: {kind} | float") for kind in UNIONS),
+    ("x: list[int]", "x: list[int] | list[str]"),
     ("x: int", "x: int, y: float = 0.5"),
     ("x: int", "y: str | None = None, x: int = 1"),
     ("x: int = Input(ge=1, le=5)", "x: float = Input(ge=0, le=5.5)"),
