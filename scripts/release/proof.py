@@ -12,7 +12,7 @@ from models import engines
 from scripts import connection, local_container, local_server, schema
 from scripts.local_server import ServerError
 from scripts.progress import counted
-from scripts.release import fuzz, ledger, probe
+from scripts.release import fuzz, ledger, meaning, probe
 from scripts.release.build import adopt
 from scripts.release.label import contract_of
 from scripts.release.ship import Refused, Ship, say
@@ -45,12 +45,13 @@ def prove(ship: Ship) -> str:
         problems.append(f"then it answered no more ({error or type(error).__name__})")
     if problems:
         raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
-    setup, cases = ship.details["setup_seconds"], ship.details["cases"]
+    setup = ship.details["setup_seconds"]
+    cases = f"{ship.details['cases']} fuzzed inputs, of which the model itself refuses {ship.details['refused']},"
     memory = f"; {ship.details['peak_memory'] / 1e6:.0f} MB at most" if ship.details["peak_memory"] else ""
     where = "; WITHOUT a GPU, which this machine lacks" if ship.device == "cuda" and not _has_gpu(ship) else ""
     return (
         f"setup in {setup:.1f} s, {len(ship.model.examples)} examples, streaming, cancellation, full slots and "
-        f"{cases} fuzzed inputs as they should be{memory}{where}"
+        f"{cases} as they should be{memory}{where}"
     )
 
 
@@ -73,15 +74,17 @@ def _try(ship: Ship, name: str, document: Mapping[str, Any], problems: list[str]
         setup = time.monotonic() - begun
         say(f"  ready after {setup:.1f} s; examples, streaming, cancellation ...")
         _examples(ship, address, problems)
-        problems += _streams(ship, address, document) + _cancels(ship, address, document)
+        example = ship.model.examples[-1].input
+        problems += streams(example, address, document) + _cancels(example, address, document)
         report = _fuzz(ship, address, document)
         peak = local_container.memory_peak(container)
     problems += [
         f"{failure.case}: {failure.reason}\n    {failure.curl}".replace(address, _ADDRESS)
         for failure in report.failures
     ]
-    measured = {"gpu": _has_gpu(ship), "setup_seconds": round(setup, 1), "peak_memory": peak, "cases": report.sent}
-    ship.details = {**measured, "problems": problems[:20]}
+    measured = {"gpu": _has_gpu(ship), "setup_seconds": round(setup, 1), "peak_memory": peak}
+    fuzzed = {"cases": report.sent, "refused": report.outcomes.get("refused", 0)}
+    ship.details = measured | fuzzed | {"problems": problems[:20]}
 
 
 def _examples(ship: Ship, address: str, problems: list[str]) -> None:
@@ -109,11 +112,11 @@ def _prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
     return prediction
 
 
-def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]:
-    """Whether output comes while the prediction runs, where the schema promises that."""
-    if document["components"]["schemas"]["Output"].get("x-cog-array-type") != "iterator":
+def streams(example: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the events of a prediction, where the schema promises some: its class has @cog.streaming."""
+    if not meaning.read(document).streams:
         return []
-    body = {"input": fuzz.longest(document, ship.model.examples[-1].input) or ship.model.examples[-1].input}
+    body = {"input": fuzz.longest(document, example) or example}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
     _wait_until_ready(address)
@@ -123,17 +126,17 @@ def _streams(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
                 events.append(event.event)
-                if event.event == "completed" or events.count("output") == 2:
+                if event.event in ("output", "completed"):
                     break
-    if events.count("output") == 2:
+    if "output" in events:
         return []
     shown = f"{_curl(body)} -H 'Accept: text/event-stream'"
     return [f"no stream: HTTP {answer.status_code}, events {events[:5]}\n    {shown}"]
 
 
-def _cancels(ship: Ship, address: str, document: Mapping[str, Any]) -> list[str]:
+def _cancels(example: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
     """Whether a long prediction ends soon after it was cancelled."""
-    long = fuzz.longest(document, ship.model.examples[-1].input)
+    long = fuzz.longest(document, example)
     if long is None:
         return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"

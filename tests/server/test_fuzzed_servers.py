@@ -18,7 +18,7 @@ from models import manifest
 from scripts import fuzz as script
 from scripts import local_server, schema
 from scripts.fuzzing import files
-from scripts.release import fuzz, probe
+from scripts.release import fuzz, probe, proof
 from tests.server.live_server import LiveServer
 
 PROJECT = Path(__file__).parents[2]
@@ -100,6 +100,16 @@ class Planted(BaseRunner):
         assert size in (256, 512) and re.fullmatch("[0-9]+:[0-9]+", ratio) and 2 <= len(code) <= 4
         return {"photos": len(photos), "share": share} if photos else "nothing"
 """
+ITERATOR = """
+from typing import Iterator
+from cog import BasePredictor, streaming
+
+class Planted(BasePredictor):
+    {decorator}
+    def predict(self, text: str) -> Iterator[str]:
+        {bug}
+        yield text
+"""
 Fuzz = Callable[..., probe.Report]
 
 
@@ -161,6 +171,23 @@ def test_every_form_of_input_is_filled_with_what_it_means(planted: Any):
     assert {"voice: audio/wav", "key: emoji", "messages: a list of nested"} <= {*guesses}
     assert report.outcomes["failed"] == len([name for name in guesses if name.startswith("messages: ")])
     assert {case.input["max_tokens"] for case in cases if case.expect == "valid" and not case.is_long} == {16}
+
+
+@pytest.mark.parametrize(
+    ("decorator", "body", "problem"),
+    [
+        ("", "yield 'a'", None),
+        ("@streaming", "yield 'a'", None),
+        ("@streaming", "raise ValueError", "no stream: HTTP 200, events ['start', 'completed']"),
+    ],
+)
+def test_the_proof_asks_for_events_where_the_class_promises_them(
+    planted: Any, decorator: str, body: str, problem: str | None
+):
+    source = ITERATOR.replace("{decorator}", decorator)
+    address, document = planted(body, slots=1, source=source)
+    problems = proof.streams({"text": "a"}, address, document)
+    assert problems == [] if problem is None else problems[0].startswith(problem)
 
 
 @pytest.mark.parametrize(
