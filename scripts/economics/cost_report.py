@@ -70,8 +70,11 @@ def costs(
     rentable = [one for one in hardware_of(prices) if not only or one.name.split("/")[0] in only]
     possible, excluded = cost.choices(model, found, prices, workload, rentable)
     if not possible:
-        reasons = "; ".join(f"{name}: {why}" for name, why in excluded.items())
-        raise CostError(f"no hardware of the price list can run this: {reasons}")
+        reasons = [f"{name}: {why}" for name, why in excluded.items()]
+        told = "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3} more" if len(reasons) > 3 else "")
+        raise CostError(
+            f"no hardware can run this ({told}): allow more (--latency, --only), or measure: make cost URL=..."
+        )
     return Costs(model, workload, found, possible, excluded, prices.conventions)
 
 
