@@ -5,24 +5,26 @@ leaves open is done as llama.cpp does: https://github.com/ggml-org/llama.cpp/blo
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from models.engines.gguf_splits import Split, split_of
 from models.errors import EngineError
+from models.weights.gguf_format import Gguf
 
 _CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6  # tokenizer.ggml.token_type
 _SPACE = "▁"
 _SAMPLING = {"temp": "temperature", "penalty_repeat": "repetition_penalty"}
 
 
-def write(reader: Any, folder: Path) -> None:
-    """Write tokenizer.json, tokenizer_config.json and generation_config.json from what a gguf.GGUFReader reads.
+def write(gguf: Gguf, folder: Path) -> None:
+    """Write tokenizer.json, tokenizer_config.json and generation_config.json from the metadata of a GGUF.
 
     Raises:
         EngineError: the file has no tokenizer, or one that is not known here.
     """
-    metadata = _Metadata(reader)
+    metadata = _Metadata(gguf)
     tokenizer = _TOKENIZERS.get(metadata.kind, _unknown)(metadata)
     _add_special_tokens(tokenizer, metadata)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -33,27 +35,17 @@ def write(reader: Any, folder: Path) -> None:
 class _Metadata:
     """What a GGUF says of its text. `tokens`: texts by id, each of them once."""
 
-    def __init__(self, reader: Any) -> None:
-        self._fields = reader.fields
-        self.architecture: str = self.get("general.architecture", "")
+    def __init__(self, gguf: Gguf) -> None:
+        self._gguf, self.get = gguf, gguf.get
+        self.architecture = gguf.architecture
         self.kind: str = self.get("tokenizer.ggml.model", "")
         self.types: list[int] = self.get("tokenizer.ggml.token_type", [])
         self.scores: list[float] = self.get("tokenizer.ggml.scores", [])
         self.tokens = _distinct(self.get("tokenizer.ggml.tokens", []))
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """A value; texts that are not UTF-8 have U+FFFD in the place of what is wrong."""
-        field = self._fields.get(key)
-        if field is None:
-            return default
-        if field.types[-1].name != "STRING":
-            return field.contents()
-        texts = [bytes(field.parts[part]).decode("utf-8", "replace") for part in field.data]
-        return texts if field.types[0].name == "ARRAY" else texts[0]
-
     def named(self, prefix: str) -> dict[str, Any]:
         """The values whose keys begin with `prefix`, by what follows it."""
-        return {key[len(prefix) :]: self.get(key) for key in self._fields if key.startswith(prefix)}
+        return {key[len(prefix) :]: self.get(key) for key in self._gguf.values if key.startswith(prefix)}
 
     def token_id(self, name: str) -> int | None:
         """The id of a special token: bos, eos, eot and others; None where the file names none that it has."""
@@ -86,7 +78,7 @@ def _byte_level(metadata: _Metadata) -> Any:
     for token_id, token in enumerate(metadata.tokens):
         is_spelled = token_id in whole or alphabet.issuperset(token)
         vocabulary[token if is_spelled else spell(token)[0][0]] = token_id
-    merges = [_pair(merge) for merge in metadata.get("tokenizer.ggml.merges", [])]
+    merges = _pairs(metadata, vocabulary)
     split = metadata.split()
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=split.takes_whole_words))
     if split.is_composed:
@@ -132,8 +124,8 @@ def _merges(
 
     Gemma's scores do not follow the order of its merges: there the order of the tokens does.
     """
-    if merges := metadata.get("tokenizer.ggml.merges"):
-        return [_pair(merge) for merge in merges]
+    if merges := _pairs(metadata, vocabulary):
+        return merges
     ranks = range(len(tokens)) if is_gemma else [-score for score in metadata.scores]
     pairs = [
         (ranks[token_id], vocabulary[left], vocabulary[right], left, right)
@@ -227,13 +219,15 @@ def _generation_config(metadata: _Metadata) -> dict[str, Any]:
     return config | {"bos_token_id": metadata.token_id("bos"), "eos_token_id": sorted(ends) or None}
 
 
-def _pair(merge: str) -> tuple[str, str]:
-    left, _, right = merge.partition(" ")
-    return left, right
+def _pairs(metadata: _Metadata, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
+    """The file's merges, but those of a token whose text is damaged, which nothing can be encoded to."""
+    split = [merge.partition(" ") for merge in metadata.get("tokenizer.ggml.merges", [])]
+    return [(left, right) for left, _, right in split if {left, right, left + right} <= vocabulary.keys()]
 
 
 def _distinct(tokens: list[str]) -> list[str]:
     """The tokens' texts; one that is empty or comes again, which nothing can be encoded to, gets a name of its own."""
+    tokens = list(tokens)
     seen: set[str] = set()
     for token_id, token in enumerate(tokens):
         if not token or token in seen:

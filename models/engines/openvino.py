@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.engines import memory, openvino_graph
+from models.engines import gguf_comparison, gguf_decoder, gguf_float16, gguf_text, memory, openvino_graph
+from models.engines.gguf_decoder import Decoder
 from models.engines.interface import Generation, Sampling
 from models.engines.openvino_prefixes import SharedPrefixes
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
+from models.weights import gguf_format
 
 PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
@@ -40,32 +42,43 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     """Make OpenVINO's own files from a GGUF, once.
 
     GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are written out in float16 first.
-    The graph that it makes of them is then rewritten: models/engines/openvino_graph.py says how and why.
+    The graph that it makes of them is then rewritten: models/engines/openvino_graph.py says how and why. What both
+    compute is compared with what the source computes.
 
     Raises:
-        EngineError: `dtype` is another than float16.
+        EngineError: `dtype` is another than float16, the file has what GenAI does not read, or the results differ.
     """
-    import gguf
-
-    from models.engines import gguf_float16, gguf_text
-
     if dtype != "float16":
         raise EngineError(
             f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest"
         )
-    plain = folder / "model-f16.gguf"
-    reader = gguf.GGUFReader(source)  # once: it takes seconds over the vocabulary
-    gguf_float16.write(reader, plain)
+    gguf = gguf_format.read(source)
+    if found := gguf_decoder.unread(gguf):
+        raise EngineError(
+            f"{source.name} has {found}, which OpenVINO GenAI does not read: use the engine transformers, "
+            "or the model's safetensors as weights.source"
+        )
+    decoder = Decoder(gguf)
+    gguf_float16.write(decoder, folder / "model-f16.gguf")
 
+    import openvino
     import openvino_genai
 
-    sample = openvino_graph.text_of_its_own(openvino_genai.LLMPipeline(str(plain), "CPU", enable_save_ov_model=True))
-    plain.unlink()
+    made = folder / "openvino_model.xml"
+    pipeline = openvino_genai.LLMPipeline(str(folder / "model-f16.gguf"), "CPU", enable_save_ov_model=True)
+    sample = openvino_graph.text_of_its_own(pipeline, decoder.first_token)
+    (folder / "model-f16.gguf").unlink()
+    prompt = gguf_comparison.prompt(sample, decoder.vocabulary, gguf.own("context_length", 2048))
+    expected = decoder.logits(prompt)
+    model = openvino.Core().read_model(made)
+    openvino_graph.set_frequencies(model, decoder)
+    gguf_comparison.check(openvino_graph.logits(model, prompt), expected, gguf_comparison.READ, source)
+    openvino_graph.rewrite(made, decoder, sample)
+    model = openvino.Core().read_model(made)
+    gguf_comparison.check(openvino_graph.logits(model, prompt), expected, gguf_comparison.ROUNDED, source)
     for unused in folder.glob("openvino_*tokenizer.*"):  # the text is the task's: tokenizer.json
         unused.unlink()
-    gguf_text.write(reader, folder)
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
-    openvino_graph.rewrite(folder / "openvino_model.xml", tensors, sample)
+    gguf_text.write(gguf, folder)
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":

@@ -8,17 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-Tensors = Mapping[str, Any]
-"""A GGUF's gguf.ReaderTensor, by name."""
+from models.engines.gguf_decoder import Decoder
+from models.errors import EngineError
+from models.weights.gguf_format import Tensor
+
+Tensors = Mapping[str, Tensor]
+"""A GGUF's tensors, by name."""
 
 # Raised when `rewrite` makes another graph: files of another edition are made again.
-EDITION = "5"
+EDITION = "6"
 
 _SAMPLE_TOKENS = 128
 
 
-def rewrite(path: Path, tensors: Tensors, sample: list[int]) -> None:
-    """Rewrite the model at `path` (an .xml with its .bin beside it), made of a GGUF with these `tensors`.
+def rewrite(path: Path, decoder: Decoder, sample: list[int]) -> None:
+    """Rewrite the model at `path` (an .xml with its .bin beside it), made of the GGUF that `decoder` describes.
 
     `sample` is a text of the model's own, as tokens: on it the size of its hidden values is measured.
     It computes the same but for rounding, which tests/models/engines/test_quality.py bounds.
@@ -37,28 +41,76 @@ def rewrite(path: Path, tensors: Tensors, sample: list[int]) -> None:
     compressed, final = path.with_stem("compressed"), path.with_stem("final")
     openvino.save_model(model, compressed, compress_to_fp16=True)
     model = core.read_model(compressed)
-    _replace_last_matrix(model, tensors)
-    _round_feed_forward(model, tensors, sample)
+    set_frequencies(model, decoder)
+    _replace_last_matrix(model, decoder.gguf.tensors)
+    _round_feed_forward(model, decoder.gguf.tensors, sample)
     openvino.save_model(model, final, compress_to_fp16=False)
     for suffix in (".xml", ".bin"):
         final.with_suffix(suffix).replace(path.with_suffix(suffix))
         compressed.with_suffix(suffix).unlink()
 
 
-def text_of_its_own(pipeline: Any) -> list[int]:
-    """Tokens that a model writes when it is given nothing: its own language and manner, whichever model it is."""
+def text_of_its_own(pipeline: Any, beginning: int) -> list[int]:
+    """Tokens that a model writes after its first: its own language and manner, whichever model it is."""
     import numpy
     import openvino
     import openvino_genai
 
-    tokenizer = pipeline.get_tokenizer()
-    beginning = tokenizer.get_bos_token_id()
-    if beginning < 0:  # not every model has one, nor an end token
-        beginning = max(0, tokenizer.get_eos_token_id())
     config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
     config.set_eos_token_id(beginning)  # the library wants one, though it is ignored
     written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
     return [beginning, *written]
+
+
+def set_frequencies(model: Any, decoder: Decoder) -> None:
+    """Give the graph the file's own rotary frequencies, exactly.
+
+    GenAI knows neither their factors nor their scaling, and saves them in float16: an angle at position 8,000 is then
+    wrong by up to a turn.
+
+    Raises:
+        EngineError: the graph has no such constant.
+    """
+    import numpy
+    from openvino import opset13 as operations
+
+    wanted = decoder.plain_frequencies
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Constant" or list(node.get_output_shape(0)) != [1, wanted.size, 1]:
+            continue
+        if not numpy.allclose(node.data.ravel(), wanted, rtol=0.01, atol=1e-7):
+            continue
+        readers = list(node.output(0).get_target_inputs())
+        if len(readers) == 1 and readers[0].get_node().get_type_name() == "Convert":
+            readers = list(readers[0].get_node().output(0).get_target_inputs())
+        exact = operations.constant(decoder.frequencies.reshape(1, -1, 1))
+        for reader in readers:
+            reader.replace_source_output(exact.output(0))
+        return
+    raise EngineError("GenAI's graph has no rotary frequencies where they are known to be: use the engine transformers")
+
+
+def logits(model: Any, token_ids: list[int]) -> Any:
+    """The logits after each token, computed in float32: float32[tokens, vocabulary]."""
+    import openvino
+
+    exactly = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+    compiled = openvino.Core().compile_model(model, "CPU", exactly)
+    return compiled(_inputs(compiled, token_ids))["logits"][0]
+
+
+def _inputs(model: Any, token_ids: list[int]) -> dict[str, Any]:
+    """A prompt as those inputs that a model has."""
+    import numpy
+
+    inputs = {
+        "input_ids": numpy.array([token_ids]),
+        "attention_mask": numpy.ones((1, len(token_ids)), dtype=numpy.int64),
+        "position_ids": numpy.arange(len(token_ids))[None],
+        "beam_idx": numpy.zeros(1, dtype=numpy.int32),
+    }
+    names = [each.get_any_name() for each in model.inputs]
+    return {name: inputs[name] for name in names}
 
 
 def _join_projections(model: Any) -> None:
@@ -112,8 +164,8 @@ def _is_rounded(tensors: Tensors) -> bool:
     import gguf
 
     floats = {gguf.GGMLQuantizationType[name] for name in ("F32", "F16", "BF16")}
-    matrices = [tensor for name, tensor in tensors.items() if ".ffn_" in name and tensor.data.ndim > 1]
-    return bool(matrices) and not any(tensor.tensor_type in floats for tensor in matrices)
+    matrices = [tensor for name, tensor in tensors.items() if ".ffn_" in name and len(tensor.shape) > 1]
+    return bool(matrices) and not any(tensor.kind in floats for tensor in matrices)
 
 
 def _fits_int8(pair: list[Any]) -> bool:
@@ -142,14 +194,7 @@ def _channel_sizes(model: Any, pairs: list[list[Any]], sample: list[int]) -> lis
     watched = model.clone()
     outputs = [gate.input_value(0) for gate, _ in pairs]
     watched.add_outputs([(output.get_node().get_friendly_name(), output.get_index()) for output in outputs])
-    inputs = {
-        "input_ids": numpy.array([sample]),
-        "attention_mask": numpy.ones((1, len(sample)), dtype=numpy.int64),
-        "position_ids": numpy.arange(len(sample))[None],
-        "beam_idx": numpy.zeros(1, dtype=numpy.int32),
-    }
-    names = [each.get_any_name() for each in watched.inputs]
-    results = openvino.Core().compile_model(watched, "CPU")({name: inputs[name] for name in names})
+    results = openvino.Core().compile_model(watched, "CPU")(_inputs(watched, sample))
     return [
         numpy.sqrt(numpy.square(results[index][0, 1:]).mean(axis=0))
         for index in range(len(model.outputs), len(watched.outputs))
@@ -209,8 +254,8 @@ def _replace_last_matrix(model: Any, tensors: Tensors) -> None:
     product = model.output("logits").get_node().input_value(0).get_node()
     weights = product.input_value(1)
     tensor = tensors.get("output.weight", tensors["token_embd.weight"])
-    if tensor.tensor_type == gguf.GGMLQuantizationType.Q8_0:
-        replacement = _from_q8_0(tensor.data, list(weights.get_shape()))
+    if tensor.kind == gguf.GGMLQuantizationType.Q8_0:
+        replacement = _from_q8_0(tensor.blocks(), list(weights.get_shape()))
     else:
         rounded = weights.get_node().input_value(0).get_node().data.astype("float32")
         replacement = operations.convert(operations.constant(rounded, dtype=openvino.Type.bf16), "f32")

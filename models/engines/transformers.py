@@ -13,10 +13,11 @@ from models.engines import memory
 from models.engines.interface import Generation
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
+from models.weights import gguf_format
 
 PACKAGES = ("torch", "transformers", "accelerate", "safetensors")
 CONVERTER = ("transformers", "safetensors", "gguf")
-EDITION = "2"
+EDITION = "3"
 
 _MAX_REQUESTS = 64
 _PAGE_TOKENS = 256
@@ -30,23 +31,16 @@ def reads(names: Sequence[str]) -> bool:
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
-    """Make safetensors, configuration and tokenizer from a GGUF, once.
+    """Make safetensors, configuration and tokenizer from a GGUF, once; what they compute is compared with it.
 
-    transformers cannot save a model that it read from a GGUF, so the weights move into a clean one.
+    Raises:
+        EngineError, WeightsError: the GGUF has what is not read, or the results differ.
     """
-    import gguf
-    import torch
-    import transformers
+    from models.engines import gguf_safetensors, gguf_text
 
-    from models.engines import gguf_text
-
-    model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    del model.config.quantization_config
-    clean = transformers.AutoModelForCausalLM.from_config(model.config, dtype=getattr(torch, dtype))
-    clean.load_state_dict(model.state_dict())
-    clean.generation_config = model.generation_config
-    clean.save_pretrained(folder)
-    gguf_text.write(gguf.GGUFReader(source), folder)
+    gguf = gguf_format.read(source)
+    gguf_safetensors.write(gguf, folder, dtype)
+    gguf_text.write(gguf, folder)
 
 
 def load_whole(folder: Path, **options: Any) -> Any:

@@ -52,14 +52,26 @@ class Tensor:
         shape = (*self.shape[:-1], width)
         return numpy.memmap(self.path, numpy.uint8, "r", self.begin, shape) if self.size else numpy.zeros(shape, "u1")
 
-    def values(self) -> Any:
-        """The dequantised values: float32[shape]."""
+    def values(self, rows: list[int] | None = None) -> Any:
+        """The dequantised values, of some `rows` or of all: float32[shape].
+
+        Raises:
+            WeightsError: the package gguf cannot dequantise this type, or a value is no number.
+        """
         import numpy
         from gguf.quants import dequantize
 
-        blocks, plain = self.blocks(), {"F32": "<f4", "F16": "<f2", "F64": "<f8"}.get(self.kind.name)
-        read = blocks.view(plain) if plain else dequantize(numpy.asarray(blocks), self.kind)
-        values = read.astype(numpy.float32).reshape(self.shape)
+        blocks = self.blocks() if rows is None else self.blocks()[rows]
+        plain = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}.get(self.kind.name)
+        try:
+            read = blocks.view(plain) if plain else dequantize(numpy.asarray(blocks), self.kind)
+        except NotImplementedError as error:
+            raise WeightsError(
+                f"{self.path.name} holds {self.name} as {self.kind.name}, which the package gguf cannot dequantise: "
+                "take another quantisation of the model"
+            ) from error
+        shape = self.shape if rows is None else (len(rows), *self.shape[1:])
+        values = read.astype(numpy.float32).reshape(shape)
         if not numpy.isfinite(values).all():
             raise WeightsError(f"{self.path.name} holds values in {self.name} that are no numbers: it is damaged")
         return values
@@ -116,6 +128,12 @@ def read(path: Path) -> Gguf:
         tensors |= held
     whole = Gguf(parts(path)[0], values, tensors)
     expected = whole.get("split.tensors.count")
+    count = whole.get("split.count", 1)
+    if count not in (0, len(parts(path))):
+        raise WeightsError(
+            f"{path} says that it is one of {count} parts: lock them all, "
+            f"beside each other as NAME-00001-of-{count:05}.gguf"
+        )
     if len(parts(path)) > 1 and expected not in (None, len(tensors)):
         raise WeightsError(
             f"{whole.path} and its parts hold {len(tensors)} tensors, and say {expected}: lock them anew"

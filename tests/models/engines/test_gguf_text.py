@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gguf
 import pytest
 import transformers
 from tokenizers import Regex, pre_tokenizers
@@ -14,6 +13,7 @@ from models.engines import gguf_splits, gguf_text
 from models.errors import EngineError
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.tokenizer import Tokenizer
+from models.weights import gguf_format
 from tests import tiny_models, tiny_tokenizers
 from tests.models.engines.helpers import MODEL, TEXT
 
@@ -32,7 +32,7 @@ TEXTS = [
 def written(folder: Path, tokenizer: str = "byte-level", **metadata: Any) -> Path:
     """The text files of a tiny GGUF."""
     file = tiny_models.gguf(folder / "model.gguf", "llama", tokenizer, **metadata)
-    gguf_text.write(gguf.GGUFReader(file), folder)
+    gguf_text.write(gguf_format.read(file), folder)
     return folder
 
 

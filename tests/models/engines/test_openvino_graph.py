@@ -9,11 +9,11 @@ import gguf
 import numpy
 import openvino as runtime
 import pytest
-from gguf.quants import dequantize
 from openvino import opset13 as operations
 
 from models import weights
 from models.engines import openvino_graph
+from models.weights import gguf_format
 from scripts.weights import ensure
 from tests.models.engines.helpers import MODEL, choice_of
 
@@ -100,7 +100,7 @@ def first_layer(model: Any) -> tuple[Any, Any]:
 
 
 def tensors_of(path: Path) -> dict[str, Any]:
-    return {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    return dict(gguf_format.read(path).tensors)
 
 
 def rounded_tokens(values: Any) -> Any:
@@ -159,12 +159,12 @@ def test_a_norm_that_something_else_reads_too_is_left_alone(tmp_path: Path) -> N
 
 def test_the_last_matrix_and_the_embedding_are_the_source_s_own_bytes(graph: Any) -> None:
     embedding = tensors_of(weights.gguf_file(MODEL))["token_embd.weight"]
-    assert embedding.tensor_type == gguf.GGMLQuantizationType.Q8_0
+    assert embedding.kind == gguf.GGMLQuantizationType.Q8_0
     matrix = last_matrix(graph)
     scaled = matrix.input_value(0).get_node().input_value(0).get_node()
     values, scales = (side.get_node() for side in scaled.input_values())
     kept = values.input_value(0).get_node().data.astype(numpy.float32) * scales.data.astype(numpy.float32)
-    assert numpy.array_equal(kept.reshape(len(kept), -1), dequantize(embedding.data, embedding.tensor_type))
+    assert numpy.array_equal(kept.reshape(len(kept), -1), embedding.values())
     users = sorted(user.get_node().get_type_name() for user in matrix.output(0).get_target_inputs())
     assert users == ["Gather", "MatMul"]
 
