@@ -113,7 +113,7 @@ clean: ## remove .venv, weights and everything else that was made here
 
 .PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue clean
 
-ifeq ($(wildcard .venv/bin/python),) # there is none yet, or its Python was uninstalled
+ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python
 endif
 
