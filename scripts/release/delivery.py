@@ -165,7 +165,8 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     if broken:
         raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {output[:200]!r}")
     tokens = {name: metrics.get(f"{name.removesuffix('s')}_count") for name in ("input_tokens", "output_tokens")}
-    waited = _time(prediction["started_at"]) - _time(prediction["created_at"])
+    created = prediction["created_at"]
+    waited = _time(prediction.get("started_at") or created) - _time(created)
     sizes = {name: float(count) for name, count in tokens.items() if count is not None}
     return Run(float(metrics.get("predict_time") or 0), waited, sizes)
 

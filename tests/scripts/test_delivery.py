@@ -1,10 +1,12 @@
 """The push to staging: what the registry must then hold."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from models import manifest
+from models.manifest import Expectation
 from scripts import schema
 from scripts.release import delivery, ledger
 from scripts.release.ledger import Entry
@@ -58,3 +60,23 @@ def test_an_example_that_replicate_ends_is_refused(status: str, monkeypatch: pyt
         service.script = script
         with pytest.raises(Refused, match=rf"example '{MODEL.examples[0].name}' {status} in staging: no reason given"):
             delivery.run_example(replicate_api.connect(), MODEL.examples[0], version.id)
+
+
+def test_a_staging_run_is_kept_with_its_seconds_its_wait_and_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedReplicate() as service:
+        monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)
+        (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
+        example = MODEL.examples[0].model_copy(update={"expect": Expectation(contains=["Paris"])})
+
+        def script(prediction: Prediction) -> None:
+            time.sleep(0.3)
+            prediction.start()
+            prediction.add_output("Paris")
+            metrics = {"predict_time": 1.25, "input_token_count": 31, "output_token_count": 7}
+            prediction.end("succeeded", metrics=metrics)
+
+        service.script = script
+        run = delivery.run_example(replicate_api.connect(), example, version.id)
+        assert (run.seconds, run.sizes) == (1.25, {"input_tokens": 31, "output_tokens": 7})
+        assert run.waited >= 0.3
