@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
 def render(
     check: Annotated[bool, typer.Option("--check", help="write nothing; fail where a file differs")] = False,
 ) -> None:
-    """Write what is rendered from the manifest and predict.py."""
+    """Write what is rendered from the manifest and predict.py; say which descriptions Cog cannot read."""
     drifted = []
     for name, text in rendered(manifest.selected()).items():
         path = PROJECT / name
@@ -48,6 +48,8 @@ def render(
         drifted.append(name)
         difference = difflib.unified_diff(present.splitlines(), text.splitlines(), name, "rendered", lineterm="", n=1)
         print("\n".join(list(difference)[:20]), file=sys.stderr)
+    for remark in [remark for name in schema.class_names() for remark in schema.remarks(name)]:
+        print(remark, file=sys.stderr)
     if drifted:
         raise TemplateError(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
 

@@ -1,5 +1,6 @@
 """Rendered files: current in this repository, and in a copy of it found out and written anew when they drift."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_a_drifted_file_fails_the_check_which_names_and_keeps_it(copy: Path, nam
     assert ran.stderr.endswith(f"{name}: not as rendered: make render, and commit the result\n")
     assert "-# by hand" in ran.stderr
     assert (copy / name).read_text() == drifted
+
+
+def test_what_cog_garbles_in_a_description_is_told_and_fails_nothing(copy: Path) -> None:
+    path = copy / "predict.py"
+    path.write_text(path.read_text().replace('description="', 'description="A" "', 1))
+    told = r"predict\.py, line \d+: the description of \w+: Cog does not join adjacent strings: write one\n"
+    assert re.search(told, run(copy).stderr)
+    ran = run(copy, "--check")
+    assert ran.returncode == 0
+    assert re.fullmatch(told, ran.stderr)
 
 
 def test_rendering_writes_only_what_drifted_or_is_missing(copy: Path) -> None:
