@@ -58,6 +58,13 @@ def spare_this_machine() -> None:
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{spared},{_THIS_MACHINE}" if spared else _THIS_MACHINE
 
 
+def proxies_elsewhere() -> dict[str, str]:
+    """The variables that name proxies, for a container: it reaches those that are not on this machine."""
+    found = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES and value}
+    found = {name: value for name, value in found.items() if not _is_here(_proxy(value).url.host)}
+    return found | {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if found and name in os.environ}
+
+
 def _uses_proxies(url: str) -> bool:
     """Whether the environment's proxies matter for this; then each of them is one that can be used.
 

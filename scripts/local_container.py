@@ -11,11 +11,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from models import engines
-from scripts import docker_engine
+from scripts import connection, docker_engine
 from scripts.local_server import HOST, ServerError, wait_until_ready
 
 PORT = 5000
 LABEL = "cog-template.started-by"  # HOST/PID
+_OF_PIP = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "CERT", "PROXY", "DEFAULT_TIMEOUT", "RETRIES")
+_OF_DOWNLOADS = ("HF_ENDPOINT", *(f"PIP_{name}" for name in _OF_PIP))
 
 
 @contextmanager
@@ -59,17 +61,16 @@ def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tu
 
 
 def for_fetching() -> dict[str, Any]:
-    """Options with which a container may fetch what this machine may: the Hub's token, and pip's settings."""
+    """Options with which a container may fetch what this machine may: token, proxies, and where pip looks."""
     import docker
     from huggingface_hub import get_token
 
-    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_FIND_LINKS"}
-    hub = {name: os.environ[name] for name in ("HF_ENDPOINT",) if name in os.environ}
+    given = {name: os.environ[name] for name in _OF_DOWNLOADS if name in os.environ} | connection.proxies_elsewhere()
     if token := get_token():
-        hub["HF_TOKEN"] = token
-    certificates = pip.get("PIP_CERT")
+        given["HF_TOKEN"] = token
+    certificates = given.get("PIP_CERT")
     mounts = [docker.types.Mount(certificates, certificates, "bind", read_only=True)] if certificates else []
-    return {"environment": {**hub, **pip}, "mounts": mounts}
+    return {"environment": given, "mounts": mounts}
 
 
 def memory_peak(container: Any) -> int:

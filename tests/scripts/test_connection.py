@@ -75,6 +75,15 @@ def test_without_a_proxy_in_the_environment_nothing_is_spared() -> None:
     assert "NO_PROXY" not in os.environ
 
 
+def test_a_container_gets_the_proxies_that_it_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "a.example")
+    monkeypatch.setenv("HTTP_PROXY", "localhost:3128")
+    assert connection.proxies_elsewhere() == {}
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
+    proxies = {"https_proxy": "http://me:secret@proxy.example:3128", "NO_PROXY": "a.example"}
+    assert connection.proxies_elsewhere() == proxies
+
+
 def test_a_server_elsewhere_is_asked_through_the_http_proxy_and_spared_where_no_proxy_names_it(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
