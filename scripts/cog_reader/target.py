@@ -183,7 +183,16 @@ def _decorators(target: Target) -> list[tuple[Node, Node | None]]:
 
 
 def _cogs_name(node: Node, file: File) -> str:
-    """The name that Cog has for a decorator; nothing where it is not Cog's."""
+    """The name that Cog has for a decorator; nothing where it is not Cog's.
+
+    Raises:
+        SchemaError: Cog would pass over its own decorator, because it does not see where the name comes from.
+    """
+    is_unknown = text(node) not in file.imports and _function(text(node), file) is None
+    if is_unknown and text(node) in ("streaming", "concurrent"):
+        raise file.error(
+            node, f"Cog would pass over @{text(node)}: write `from cog import {text(node)}` at the top level"
+        )
     if node.type == "attribute":
         module, _, rest = text(node).partition(".")
         return rest if file.imports.get(module) == Import("cog", "cog") else ""

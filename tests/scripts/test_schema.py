@@ -157,6 +157,14 @@ def test_streaming_and_slots_are_read_from_the_decorators(predict: Callable[...,
     assert (schema.max_concurrency("Painter"), schema.max_concurrency("Plain")) == (4, 1)
 
 
+def test_a_decorator_that_cog_does_not_see_as_its_own_is_refused(predict: Callable[..., None]) -> None:
+    predict(
+        text="from cog import *\nclass Painter(BaseRunner):\n    @streaming\n    def run(self) -> Iterator[str]: ...\n"
+    )
+    with pytest.raises(SchemaError, match="line 3: Cog would pass over @streaming: write `from cog import streaming`"):
+        schema.generate("Painter")
+
+
 def test_predict_py_is_never_run(predict: Callable[..., None]) -> None:
     predict(text="raise SystemExit('it ran')\n" + FILE.format(parameters="x: int", output="str"))
     assert schema.generate("Painter")["components"]["schemas"]["Input"]["required"] == ["x"]
