@@ -17,6 +17,7 @@ from scripts.release.meaning import Form, Limit, Value
 Expect = Literal["valid", "invalid", "either"]
 
 HUGE = 100_000
+LARGEST = 2**63 - 1  # Cog hands larger whole numbers on as fractions
 JSON_STEP = 1e-9  # Cog's JSON reader (serde_json) may be off by a float's last bit
 TEXTS = {
     "empty": "",
@@ -36,7 +37,7 @@ TEXTS = {
 }
 KINDS: dict[str, Any] = {"a boolean": True, "a whole number": 1, "a fraction": 1.5, "an object": {"a": 1}}
 KINDS |= {"a number as text": "1", "a list": ["a"], "null": None}
-WHOLE_NUMBERS = {"zero": 0, "minus one": -1, "2 to the 31": 2**31, "2 to the 53 and one": 2**53 + 1, "int64": 2**63 - 1}
+WHOLE_NUMBERS = {"zero": 0, "minus one": -1, "2 to the 31": 2**31, "2 to the 53 and one": 2**53 + 1, "int64": LARGEST}
 FRACTIONS = {"minus zero": -0.0, "smallest": 5e-324, "1e308": 1e308, "minus 1e308": -1e308}
 OBJECTS: dict[str, Any] = {
     "empty": {},
@@ -226,7 +227,7 @@ def _choices(choices: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 def _numbers(form: Form) -> Iterator[tuple[str, float]]:
     is_whole = form.type == "integer"
     for key, outwards in (("minimum", -1), ("maximum", 1)):
-        if key in form.limits:
+        if key in form.limits and not (is_whole and abs(form.limits[key].value) > LARGEST):
             bound = _plain_number(form.limits[key].value)
             yield f"the {key} {bound}", bound
             yield f"one past the {key}", bound + outwards
@@ -282,7 +283,7 @@ def _number_at_random(choices: random.Random, form: Form, limit: float) -> float
     low = low if low is not None else min(0 if high is None else high, 0) - 1000
     high = min(high if high is not None else max(low, 0) + 1000, limit)
     if form.type == "integer":
-        return choices.randint(math.ceil(low), math.floor(high))
+        return choices.randint(max(math.ceil(low), -LARGEST), min(math.floor(high), LARGEST))
     return choices.uniform(low, high)
 
 

@@ -29,6 +29,7 @@ EVERY = 50
 """Cases between two measurements of the first case's time."""
 _STARTED_SECONDS = 0.5  # after which a started prediction hears a cancel (models/cancellation.py says why)
 _SLOWER, _SLOWER_SECONDS = 5, 0.5
+_LONGEST_EXAMPLE = 600  # seconds, as the proof gives to each
 _HANGS = 3
 _FULL = "no slot became free, though nothing else runs"
 _CURL_CHARACTERS = 2000
@@ -72,9 +73,9 @@ def run(
     """Send every case, and look after each whether the server is still ready and the same process.
 
     `slots`: predictions at once; `occupy`: an input that holds a slot for some seconds, without which nobody knows
-    whether one prediction too many is refused; `timeout`: seconds for an answer; `patience`: seconds after which a
-    long case is cancelled; `settle`: seconds for a slot to be free again once nothing runs. Stops early where the
-    server has become useless; a failure says so.
+    whether one prediction too many is refused; `timeout`: seconds for an answer, more where the first case takes long;
+    `patience`: seconds after which a long case is cancelled; `settle`: seconds for a slot to be free again once nothing
+    runs. Stops early where the server has become useless; a failure says so.
 
     Raises:
         httpx.TransportError: there is no server at `address`.
@@ -85,6 +86,7 @@ def run(
         probe.setup = probe.health()["setup"]["started_at"]
         try:
             usual = probe.seconds_of(cases[0])
+            probe.client.timeout = max(timeout, usual * _SLOWER)
             for sent, case in enumerate(cases, start=1):
                 probe.check(case)
                 progress(sent)
@@ -136,7 +138,7 @@ class _Probe:
     ) -> None:
         self.address, self.slots, self.occupy = address.rstrip("/"), slots, occupy
         self.patience, self.settle = patience, settle
-        self.client = connection.client(self.address, timeout=timeout)
+        self.client = connection.client(self.address, timeout=max(timeout, _LONGEST_EXAMPLE))
         self.output = meaning.read(schema).output
         self.outcomes: Counter[str] = Counter()
         self.failures: list[Failure] = []

@@ -225,6 +225,11 @@ def test_an_exclusive_bound_is_itself_refused():
     assert (found["x: the minimum 0"], found["x: just inside the minimum"]) == ("invalid", "valid")
 
 
+def test_no_whole_number_is_larger_than_what_reaches_the_model_as_one():
+    made = made_for({"type": "integer", "minimum": 0, "maximum": 2**64 - 1}, 1)
+    assert max(value for value in values_of(made, "valid") if isinstance(value, int)) == 2**63 - 1
+
+
 def test_a_union_allows_what_one_of_its_types_does():
     made = made_for({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "string"}}]}, 1)
     assert {"1", '["a"]'} <= {json.dumps(value) for value in values_of(made, "valid")}
