@@ -69,11 +69,10 @@ def _option(keyword: str, value: Node, file: File, options: Options) -> None:
         read = _read(keyword, value, file)
     except NoLiteral:
         if keyword == "choices":
-            raise Unsupported(
-                f"choices={shown(value)} is nothing that Cog can read: write a list of literals"
-            ) from None
+            raise Unsupported(f"choices={shown(value)} is no list of literals to Cog: write one") from None
         if value.type != "none":
-            options.lost[keyword] = f"{keyword}={shown(value)} is nothing that Cog can read: {_remedy(keyword, value)}"
+            what = f"{keyword}={shown(value)} is no literal to Cog, which would leave it out of the schema"
+            options.lost[keyword] = f"{what}: {_remedy(keyword, value)}"
         if keyword == "default":
             options.given[keyword] = None
         return
@@ -111,8 +110,8 @@ def _remedy(keyword: str, value: Node) -> str:
     if value.type in ("list", "tuple", "set") and any(child.type == "comment" for child in value.named_children):
         return "take the comment out of it"
     if keyword in ("default", "description"):
-        return "Cog would leave it out of the schema: write the value, or a constant of the same file"
-    return "Cog would leave it out of the schema: write the value itself"
+        return "write the value, or a constant of the same file"
+    return "write the value itself"
 
 
 def lost(keyword: str, value: Node, file: File) -> dict[str, str]:
@@ -124,6 +123,7 @@ def lost(keyword: str, value: Node, file: File) -> dict[str, str]:
 
 
 def is_input(node: Node, file: File) -> bool:
+    """Whether an expression is an Input(...)."""
     called = part(node, "function") if node.type == "call" else None
     if called is None:
         return False

@@ -79,7 +79,7 @@ def test_each_error_names_the_line_of_its_input(predict: Callable[..., None]) ->
     with pytest.raises(SchemaError) as refused:
         schema.generate("Painter")
     assert str(refused.value) == (
-        "predict.py, line 9: the input y: le=LIMIT is nothing that Cog can read: Cog would leave it out of the schema: "
+        "predict.py, line 9: the input y: le=LIMIT is no literal to Cog, which would leave it out of the schema: "
         "write the value itself"
     )
 
@@ -121,7 +121,7 @@ def test_what_cog_garbles_in_a_description_is_remarked_on(predict: Callable[...,
     predict('x: int = Input(description="one"\n        "two"), y: int = Input(description=max("a")), z: int = 1')
     adjacent, computed = schema.remarks("Painter")
     assert adjacent == "predict.py, line 8: the description of x: Cog does not join adjacent strings: write one"
-    assert computed.startswith('predict.py, line 9: the description of y: description=max("a") is nothing that Cog')
+    assert computed.startswith('predict.py, line 9: the description of y: description=max("a") is no literal to Cog')
 
 
 def test_an_output_without_a_type_is_an_error(predict: Callable[..., None]) -> None:
