@@ -62,7 +62,7 @@ render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schema
 image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
 	@exec $(PY) scripts.image --device "$$DEVICE"
 
-container-predict: .venv/.$(RUNS) ## one prediction in the container: cog predict with PROMPT="..."
+container-predict: .venv/.$(RUNS) ## one prediction in the container: cog run with PROMPT="..."
 	@exec $(PY) scripts.container_predict --device "$$DEVICE" --inputs "$$INPUTS"
 
 push: .venv/.$(RUNS) ## ship: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why")
