@@ -98,7 +98,7 @@ def best_streams(speed: Speed, workload: Workload) -> int:
     allowed = [count for count in {1, *speed.streams} if count <= workload.concurrency]
     if workload.latency is not None:
         allowed = [count for count in allowed if speed.seconds(workload.sizes, count).high <= workload.latency]
-    return max(allowed, key=lambda count: count / speed.seconds(workload.sizes, count).middle, default=0)
+    return min(allowed, key=lambda count: speed.seconds(workload.sizes, count).middle / count, default=0)
 
 
 def monthly(choice: Choice, runs: float, conventions: Conventions) -> Range | None:

@@ -15,6 +15,8 @@ from models.strict import Strict
 
 PATH = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 90
+SHARE_FOR_WEIGHTS = 0.9
+"""Of a GPU's memory for weights and cache: the rest is CUDA's own and what a step computes."""
 Billing = Literal["public", "scale-to-zero", "always-on"]
 BILLINGS: tuple[Billing, ...] = ("public", "scale-to-zero", "always-on")
 Confidence = Literal["high", "medium", "low"]

@@ -70,8 +70,7 @@ def _for_margins(told: Costs, choice: Choice, spent: Range, margins: Sequence[fl
 
 def _earned(told: Costs, choice: Choice, price: float, share: float) -> Table:
     rows: Rows = []
-    for times in _LOADS:
-        runs = told.workload.runs * times
+    for runs in dict.fromkeys(max(round(told.workload.runs * times), 1) for times in _LOADS):
         spent = cost.monthly(choice, runs, told.conventions)
         if spent is None:
             continue

@@ -11,9 +11,8 @@ from typing import TypeAlias
 
 from models.manifest import Manifest
 from scripts.economics.fit import Fit, by_streams
-from scripts.economics.price_list import Estimates, Gpu, Hardware, PriceList, Range
+from scripts.economics.price_list import SHARE_FOR_WEIGHTS, Estimates, Gpu, Hardware, PriceList, Range
 from scripts.economics.receipts import Measurement
-from scripts.replicate import hardware as replicate
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _STREAMS = (1, 2, 4, 8, 16, 32, 64)
@@ -130,7 +129,7 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
         return "the manifest names no engine for CUDA"
     weights = model.parameters * BYTES[choice.dtype]
     needed = (weights + choice.cache_gb * 2**30) / 1e9
-    if needed > hardware.memory_gb * replicate.SHARE_FOR_WEIGHTS:
+    if needed > hardware.memory_gb * SHARE_FOR_WEIGHTS:
         return f"{needed:.1f} GB of weights and cache do not fit into {hardware.memory_gb:g} GB"
     estimates = prices.estimates
     return FromDataSheet(

@@ -15,7 +15,6 @@ class Hardware(NamedTuple):
 
 
 _PROVIDER = "replicate/"
-SHARE_FOR_WEIGHTS = 0.9  # the rest is CUDA's own and what a step computes
 
 
 @cache
@@ -31,5 +30,5 @@ def known() -> dict[str, Hardware]:
 
 def that_fit(gigabytes: float) -> list[Hardware]:
     """The GPUs whose memory holds so much, the cheapest first."""
-    fitting = [one for one in known().values() if gigabytes <= one.memory_gb * SHARE_FOR_WEIGHTS]
+    fitting = [one for one in known().values() if gigabytes <= one.memory_gb * price_list.SHARE_FOR_WEIGHTS]
     return sorted(fitting, key=lambda one: one.dollars_a_second)
