@@ -15,7 +15,7 @@ import transformers
 
 from tests import tiny_tokenizers
 
-_ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3", "qwen3_moe": "qwen3moe"}
+_ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3", "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe"}
 _TOKENIZERS = {"byte-level": "gpt2", "byte-fallback": "llama", "unigram": "t5", "wordpiece": "bert"}
 _SPACE = "▁"
 
@@ -60,15 +60,23 @@ def _write_shape(writer: gguf.GGUFWriter, config: transformers.PretrainedConfig)
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
     writer.add_rope_dimension_count(head_dim)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    if config.model_type == "starcoder2":
+        writer.add_layer_norm_eps(config.norm_epsilon)
+    else:
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     rope = config.rope_parameters
     writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
     if getattr(config, "sliding_window", None):
         writer.add_sliding_window(config.sliding_window)
+    if config.model_type == "gemma2":
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
     if config.model_type == "gemma3_text":
         writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
-    if config.model_type == "qwen3_moe":
+    if config.model_type == "qwen2_moe":
+        writer.add_expert_shared_feed_forward_length(config.shared_expert_intermediate_size)
+    if config.model_type in ("qwen2_moe", "qwen3_moe"):
         writer.add_expert_count(config.num_experts)
         writer.add_expert_used_count(config.num_experts_per_tok)
         writer.add_expert_feed_forward_length(config.moe_intermediate_size)
@@ -165,7 +173,9 @@ def _laid_out(name: str, tensor: torch.Tensor, config: transformers.PretrainedCo
         return _interleaved(tensor, config.num_attention_heads)
     if kind in ("llama", "mistral") and ".attn_k" in name:
         return _interleaved(tensor, config.num_key_value_heads)
-    if kind == "gemma3_text" and name.endswith("norm"):
+    if name.endswith("ffn_gate_inp_shexp"):
+        return tensor.flatten()
+    if kind in ("gemma2", "gemma3_text") and name.endswith("norm"):
         return tensor + 1
     if kind == "gpt2" and tensor.ndim == 2 and name.startswith("blk."):
         return tensor.T.contiguous()
