@@ -61,7 +61,8 @@ def expectation(value: Any, allowed: Value) -> Expect:
 def fits(value: Any, allowed: Value, is_output: bool = False) -> bool:
     """Whether the schema allows `value`; 3.0 is an integer, true is none.
 
-    `is_output`: an object that says nothing about its members stands for anything, as Cog writes it for Any.
+    `is_output`: an object that says nothing about its members stands for anything, as Cog writes it for Any; so does a
+    secret, which Cog's schema calls a text and its server sends as an object.
     """
     if value is None and allowed.nullable:
         return True
@@ -131,7 +132,7 @@ def highest(allowed: Value) -> float | None:
 
 
 def _fits(value: Any, form: Form, is_output: bool) -> bool:
-    if is_output and _is_opaque(form):
+    if is_output and (_is_opaque(form) or form.format == "password"):
         return True
     if form.choices is not None and value not in form.choices:
         return False

@@ -280,6 +280,8 @@ def test_an_output_of_any_type_may_be_anything(output: Any):
     assert values.fits(output, meaning.read(cog({}, {"type": "object"})).output, is_output=True)
     typed = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}, "required": ["a"]}
     assert values.fits(output, meaning.read(cog({}, typed)).output, is_output=True) == (output == {"a": [1]})
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    assert values.fits({"secret_value": "x"}, meaning.read(cog({}, secret)).output, is_output=True)
 
 
 DUMP = """
