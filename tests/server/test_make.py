@@ -145,6 +145,25 @@ def test_the_text_goes_to_stdout_and_the_rest_to_stderr_and_the_second_time_noth
         )
 
 
+def test_an_environment_that_is_against_it_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Proxies where nobody is, a terminal of ASCII alone, a TMPDIR that cannot be written, Python led astray."""
+    hostile = {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "socks5://127.0.0.1:9",
+        "NO_PROXY": "",
+        "TMPDIR": "/proc",
+    }
+    hostile |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONSAFEPATH": "1"}
+    for name, value in {**hostile, "PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere"}.items():
+        monkeypatch.setenv(name, value)
+    done = make(project, "predict", "PROMPT=The capital of France 🇫🇷 is", GREEDY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert re.fullmatch(r"\d+ tokens \\xb7 first after \d+ ms .*\n", done.stderr)
+    called = make(project, "call", "WHAT=local", "INPUTS=prompt='The capital of France is' temperature=0 max_tokens=24")
+    assert (called.returncode, called.stdout) == (0, "The capital of France is Paris.\n"), called.stderr
+
+
 def state_of(project: Path) -> dict[Path, int]:
     """When each file of the weights and each stamp in .venv was last written."""
     files = [*(project / "weights").rglob("*"), *(project / ".venv").glob(".*")]
