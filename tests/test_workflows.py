@@ -157,6 +157,7 @@ def test_production_is_reached_only_through_its_environment() -> None:
 
 def test_every_verb_and_variable_of_make_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "scripts").rglob("*.py"))
     verbs = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert make_commands()
     for name, (verb, *rest) in make_commands():
@@ -164,8 +165,9 @@ def test_every_verb_and_variable_of_make_exists() -> None:
         given = [word.partition("=")[0] for word in rest]
         given += ["DIGEST", "REASON"] if verb in ("promote", "rollback") else []
         for variable in given:
-            used = rf"\$\((value )?{variable}\)|^export .*\b{variable}\b"
-            assert re.search(used, makefile, re.MULTILINE), f"{name}: make {verb} {variable}="
+            in_recipe = re.search(rf"\$\$\{{?{variable}\b|\$\({variable}\)", makefile)
+            in_script = re.search(rf"""environ(\.get\(|\[)["']{variable}["']|envvar="{variable}\"""", scripts)
+            assert in_recipe or in_script, f"{name}: make {verb} {variable}="
 
 
 @pytest.fixture

@@ -63,8 +63,8 @@ def test_locking_says_what_changed(hub: Hub, project: Project) -> None:
     again = project.does("weights_lock")
     assert (again.stdout, again.stderr) == (f"{commit}: 3 files, 2.0 MB\n", f"resolving hf://{NAME}@main\n")
 
-    name = next(iter(SHARDS))
-    hub.add(NAME, {"config.json": b"[]", "tokenizer.json": b"{}", name: FILES[name]})
+    whole = safetensors(2_000_000, {"layer.1": SHAPE, "layer.2": {**SHAPE, "data_offsets": [1_000_000, 2_000_000]}})
+    hub.add(NAME, {"config.json": b'{"a": 1}', "tokenizer.json": b"{}", "model.safetensors": whole})
     before = project.lock.read_text()
     dry = project.does("weights_lock", "--dry-run")
     assert dry.stderr.splitlines()[-1] == f"would write {project.lock}"
@@ -74,7 +74,8 @@ def test_locking_says_what_changed(hub: Hub, project: Project) -> None:
     assert changed.stdout.splitlines()[:-1] == [
         f"resolved  {commit} -> {project.locked()['resolved']}",
         "changed   config.json",
-        f"gone      {list(SHARDS)[1]}",
+        *(f"gone      {name}" for name in SHARDS),
+        "new       model.safetensors",
         "new       tokenizer.json",
     ]
 
