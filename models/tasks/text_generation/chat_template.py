@@ -6,7 +6,8 @@ https://huggingface.co/docs/transformers/chat_templating_writing
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import jinja2
 from jinja2 import meta, nodes
@@ -33,8 +34,8 @@ class ChatTemplate:
         self, templates: Mapping[str, str], special_tokens: Mapping[str, str], defaults: Mapping[str, Any]
     ) -> None:
         self._sources, self._special_tokens, self._defaults = dict(templates), special_tokens, defaults
-        self._environment = _environment()
-        self.has_system_role = self._writes("system", [{"role": "system", "content": _MARK}, _user("Hi")])
+        self._compiled = cache(partial(_compiled, _environment()))
+        self.has_system_role = self._writes([{"role": "system", "content": _MARK}, _user("Hi")])
 
     def text(self, messages: Sequence[Message], variables: Mapping[str, Any], input_name: str, sent: int) -> str:
         """The conversation, ready for the assistant's answer. `sent`: how many messages, at the end, the caller sent.
@@ -101,8 +102,7 @@ class ChatTemplate:
         return name, self._sources[name]
 
     def _check_variables(self, source: str, variables: Mapping[str, Any]) -> None:
-        known = meta.find_undeclared_variables(self._environment.parse(source))
-        known -= {*self._environment.globals, *_GIVEN, *self._special_tokens}
+        known = self._compiled(source).variables - {*_GIVEN, *self._special_tokens}
         for name in variables:
             if name not in known:
                 raise InputError(
@@ -115,7 +115,7 @@ class ChatTemplate:
     ) -> None:
         """Refuse a key or a role that the template would leave out, or write without knowing what it is."""
         message = messages[index]
-        words, role = self._words(source), message["role"]
+        words, role = self._compiled(source).words, message["role"]
         if unused := sorted(message.keys() - {"role", "content"} - words):
             raise InputError(f"{name} has {unused[0]!r}, which the model's chat template does not use")
         if role in COMMON_ROLES:
@@ -124,13 +124,7 @@ class ChatTemplate:
         if role not in words | _OTHER_ROLES or _MARK not in self._render(source, marked, values):
             raise InputError(f"{name} has the role {role!r}, which the model's chat template does not have")
 
-    def _words(self, source: str) -> set[str]:
-        """The names of attributes and the texts that a template compares and writes."""
-        parsed = self._environment.parse(source)
-        constants = {node.value for node in parsed.find_all(nodes.Const) if isinstance(node.value, str)}
-        return constants | {node.attr for node in parsed.find_all(nodes.Getattr)}
-
-    def _writes(self, role: str, messages: Sequence[Message]) -> bool:
+    def _writes(self, messages: Sequence[Message]) -> bool:
         try:
             return _MARK in self._render(self._chosen(self._defaults)[1], messages, self._defaults)
         except Exception:  # a template without the role may fail in any way
@@ -145,7 +139,26 @@ class ChatTemplate:
     ) -> str:
         values = {"tools": None, "documents": None, **self._special_tokens, **variables}
         values |= {"messages": list(messages), "add_generation_prompt": add_generation_prompt}
-        return self._environment.from_string(source).render(values)
+        return self._compiled(source).template.render(values)
+
+
+class _Compiled(NamedTuple):
+    """A template that is ready to render, which takes milliseconds and is done once.
+
+    `variables`: the names that it looks up; `words`: the attributes and the texts that it compares and writes.
+    """
+
+    template: jinja2.Template
+    variables: set[str]
+    words: set[str]
+
+
+def _compiled(environment: jinja2.Environment, source: str) -> _Compiled:
+    parsed = environment.parse(source)
+    constants = {node.value for node in parsed.find_all(nodes.Const) if isinstance(node.value, str)}
+    attributes = {node.attr for node in parsed.find_all(nodes.Getattr)}
+    variables = meta.find_undeclared_variables(parsed) - environment.globals.keys()
+    return _Compiled(environment.from_string(source), variables, constants | attributes)
 
 
 class _Refused(jinja2.TemplateError):
