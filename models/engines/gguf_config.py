@@ -7,6 +7,7 @@ https://github.com/ggml-org/llama.cpp/blob/master/src/llama-model.cpp
 import math
 from typing import Any
 
+from models.engines.gguf_decoder import unknown_key
 from models.errors import EngineError
 from models.weights.gguf_format import Gguf
 
@@ -83,7 +84,7 @@ def configuration(gguf: Gguf) -> Any:
     import transformers
 
     kind, keys, more = _known(gguf)
-    read = {ours: gguf.own(theirs) for theirs, ours in keys.items() if gguf.own(theirs) is not None}
+    read = {ours: gguf.own(theirs) for theirs, ours in keys.items() if gguf.own(theirs)}  # a window of 0 is none
     config = (
         more
         | read
@@ -120,13 +121,11 @@ def _known(gguf: Gguf) -> tuple[str, dict[str, str], dict[str, Any]]:
     known = {*keys, *_OWN, *(_ROPE if architecture != "gpt2" else ())}
     known |= {"attention.sliding_window"} if architecture in ("llama", "qwen2", "qwen3") else set()
     known |= {"attention.sliding_window_pattern"} if architecture in _MIXED else set()
-    prefix = f"{architecture}."
-    for key, value in gguf.values.items():
-        if key.startswith(prefix) and key.removeprefix(prefix) not in known and value.content != []:
-            raise _refusal(gguf, f"the key {key}")
+    if unknown := unknown_key(gguf, known):
+        raise _refusal(gguf, f"the key {unknown}")
     optional = {"attention.head_count_kv", "attention.key_length", "feed_forward_length", *_WINDOW, *_CAPS}
     for key in [key for key in keys if key not in optional and gguf.own(key) is None]:
-        raise _refusal(gguf, f"no key {prefix}{key}")
+        raise _refusal(gguf, f"no key {architecture}.{key}")
     _check_values(gguf)
     return _KEYS[architecture]
 

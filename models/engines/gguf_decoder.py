@@ -4,7 +4,7 @@ It is what OpenVINO's files are compared with. Names and meanings are llama.cpp'
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, https://arxiv.org/abs/2302.13971, https://arxiv.org/abs/2505.09388
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,13 +54,22 @@ def unread(gguf: Gguf) -> str:
         return f"the architecture {architecture}"
     if gguf.get("general.type", "model") != "model":
         return f"general.type {gguf.get('general.type')}"
-    prefix = f"{architecture}."
-    for key, value in gguf.values.items():
-        if key.startswith(prefix) and key.removeprefix(prefix) not in _KEYS and value.content != []:
-            return f"the key {key}"
+    if unknown := unknown_key(gguf, _KEYS):
+        return f"the key {unknown}"
     if missing := next((key for key in _NEEDED_KEYS if gguf.own(key) is None), None):
-        return f"no key {prefix}{missing}"
+        return f"no key {architecture}.{missing}"
     return _unread_value(gguf) or _unread_tensor(gguf)
+
+
+def unknown_key(gguf: Gguf, known: Collection[str]) -> str:
+    """The first key of the file's architecture that is none of `known`; empty when there is none.
+
+    One that is zero or empty says nothing (`expert_count` 0), nor does where a tensor's layout came from.
+    """
+    prefix = f"{gguf.architecture}."
+    ours = {*known, "tensor_data_layout"}
+    says = (key for key, value in gguf.values.items() if key.startswith(prefix) and value.content not in (0, "", []))
+    return next((key for key in says if key.removeprefix(prefix) not in ours), "")
 
 
 def _unread_value(gguf: Gguf) -> str:

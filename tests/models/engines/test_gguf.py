@@ -134,6 +134,8 @@ def test_odd_metadata_changes_nothing(sources: dict[str, Path], tmp_path: Path) 
         "llama.vision.deepstack_visual_indexes": Value(ARRAY, 5, []),
         "quantize.imatrix.file": Value(STRING, None, "imatrix.dat"),
         "somebody.quantized_at": Value(STRING, None, "today"),
+        "llama.expert_count": Value(UINT, None, 0),
+        "llama.tensor_data_layout": Value(STRING, None, "Meta AI original pth"),
         "somebody.flags": Value(ARRAY, 7, [True, False]),
     }
     path = variant(sources["llama"], tmp_path / "model.gguf", values=odd)
