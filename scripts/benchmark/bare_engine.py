@@ -15,11 +15,17 @@ from functools import partial
 from models import engines, manifest
 from models.engines.interface import Engine, Generation, Sampling
 from models.tasks.text_generation.model_text import ModelText
+from scripts import command
 from scripts.benchmark import load
 
 
 def main(argv: list[str]) -> int:
-    """Answer until standard input ends."""
+    """Answer until standard input ends; 0 then."""
+    return command.run(answer, argv, "scripts.benchmark.bare_engine")
+
+
+def answer() -> None:
+    """Run the prompts of each line that comes in."""
     with redirect_stdout(sys.stderr):
         model = manifest.selected()
         engine = engines.start(model)
@@ -27,7 +33,6 @@ def main(argv: list[str]) -> int:
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         print(json.dumps(asdict(_run(engine, text, json.loads(line)))), flush=True)
-    return 0
 
 
 def _run(engine: Engine, text: ModelText, prompts: Sequence[str]) -> load.Sample:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from models.errors import TemplateError
+from models.errors import TemplateError, in_words
 from scripts import connection
 
 Result = TypeVar("Result")
@@ -56,6 +56,9 @@ def explained(what: str) -> Iterator[None]:
         raise ReplicateRefusal(_words(what, error.status, error.detail or error.title or ""), error.status) from error
     except httpx.HTTPError as error:
         raise ReplicateRefusal(f"cannot reach Replicate for {what} ({error or type(error).__name__})") from error
+    except (ValueError, TypeError) as error:  # the client read something else than Replicate's JSON
+        said = f"what answers for {what} is not Replicate ({in_words(error)})"
+        raise ReplicateRefusal(f"{said}: see the proxies, and REPLICATE_BASE_URL", 200) from error
 
 
 def patiently(act: Callable[[], Result]) -> Result:

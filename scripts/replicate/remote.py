@@ -75,6 +75,8 @@ def get(client: Any, path: str, what: str) -> dict[str, Any]:
     """
     with explained(what):
         answer: dict[str, Any] = client._request("GET", path).json()
+        if not isinstance(answer, dict):
+            raise ValueError("no JSON object")
         return answer
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from models.errors import TemplateError
 from scripts import local_server, schema
+from scripts.replicate import remote
+from scripts.replicate.client import ask, connect
 from scripts.replicate.cog_server import CogServer
 from scripts.replicate.places import Order
 from scripts.replicate.screen import Screen
@@ -74,3 +76,16 @@ def test_a_health_that_is_none(body: bytes) -> None:
 def test_a_setup_that_failed_without_a_log() -> None:
     with answering(200, json.dumps({"status": "SETUP_FAILED"}).encode(), "application/json") as address:
         assert said(lambda: CogServer(address), address) == "setup failed without a message"
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in first</html>", b"[]"])
+def test_a_replicate_that_is_none(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a proxy answers with a page of its own."""
+    with answering(200, body, "text/html") as address:
+        monkeypatch.setenv("REPLICATE_BASE_URL", address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")
+        found = said(lambda: remote.model("acme/x"), address)
+        assert found.startswith("what answers for the model acme/x is not Replicate (")
+        assert found.endswith("): see the proxies, and REPLICATE_BASE_URL")
+        found = said(lambda: ask("your account", connect().accounts.current), address)
+        assert found.startswith("what answers for your account is not Replicate (")
