@@ -35,7 +35,7 @@ class TextGeneration(BaseRunner):
             min_length=1,
         ),
         messages: list[dict] | None = Input(
-            description='A whole chat instead of `prompt`: [{"role": "user", "content": "Hi"}], with any role it has.',
+            description='A chat instead of `prompt`: [{"role": "user", "content": "Hi"}]; or system, assistant, tool.',
             default=None,
         ),
         system_prompt: str | None = Input(
@@ -55,13 +55,13 @@ class TextGeneration(BaseRunner):
             le=5.0,
         ),
         top_p: float | None = Input(
-            description="Choose among the tokens of this total probability. By default the model's own, or 0.95.",
+            description="Only the most likely tokens of this total probability. By default the model's own, or 0.95.",
             default=None,
             ge=0.01,
             le=1.0,
         ),
         top_k: int | None = Input(
-            description="Choose among so many of the likeliest tokens; 0 is all. By default the model's own, or 50.",
+            description="Only this many of the most likely tokens; 0 is all. By default the model's own, or 50.",
             default=None,
             ge=0,
             le=1000,
