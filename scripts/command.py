@@ -17,11 +17,11 @@ from typing import Any
 import typer
 
 from models.errors import TemplateError, in_words
-from models.weights import PROJECT
 from scripts import missing
 from scripts.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
+_PROJECT = Path(__file__).parents[1]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TRACE = ": DEBUG=1 shows the trace"
 _FREE_ROOM = ": free some room there, or choose another place (TMPDIR for what is temporary)"
@@ -94,9 +94,9 @@ def _print_error(line: str) -> None:
 def _place(error: Exception) -> str:
     """The last line of this project that the exception passed."""
     ours = [
-        f"{Path(frame.filename).relative_to(PROJECT)}:{frame.lineno}"
+        f"{Path(frame.filename).relative_to(_PROJECT)}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(PROJECT) and ".venv" not in Path(frame.filename).parts
+        if Path(frame.filename).is_relative_to(_PROJECT) and ".venv" not in Path(frame.filename).parts
     ]
     return ours[-1] if ours else "outside this project"
 

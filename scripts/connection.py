@@ -12,7 +12,7 @@ from models.errors import TemplateError
 if TYPE_CHECKING:
     import httpx
 
-_THIS_MACHINE = "localhost,127.0.0.1,::1"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -54,8 +54,9 @@ def spare_this_machine() -> None:
     Only where the environment names a proxy: NO_PROXY alone would hide the proxies of macOS's own settings.
     """
     if any(os.environ.get(name) for known in _PROXIES for name in (known, known.upper())):
-        spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-        os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{spared},{_THIS_MACHINE}" if spared else _THIS_MACHINE
+        spared = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+        every = dict.fromkeys(name for name in (*spared, *_THIS_MACHINE) if name)
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(every)
 
 
 def proxies_elsewhere() -> dict[str, str]:
