@@ -8,11 +8,12 @@ from typing import Any
 from scripts import schema
 from scripts.release.contract import compare
 
-HEADER = '''from cog import AsyncConcatenateIterator, BasePredictor, Input, Iterator, Path, Secret, streaming
+HEADER = '''from cog import AsyncConcatenateIterator, BasePredictor, Input, Iterator, Path, Secret
+from cog import concurrent, streaming
 
 class Painter(BasePredictor):
     {decorator}
-    def predict(self, {parameters}) -> {output}:
+    async def predict(self, {parameters}) -> {output}:
         """Paint."""
 '''
 
