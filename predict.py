@@ -4,13 +4,13 @@ A class is its task's public contract (schemas/ holds it; `make check` compares)
 Cog reads this file without running it, so bounds, defaults and descriptions are literals, each string in one piece.
 """
 
-from cog import AsyncConcatenateIterator, BaseRunner, Input, concurrent, current_scope, streaming
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
 
 from models import cancellation, watchdog
 from models.tasks import text_generation
 
 
-class TextGeneration(BaseRunner):
+class TextGeneration(BasePredictor):
     """Continues a prompt or a conversation, streaming the text as it comes."""
 
     def setup(self) -> None:
@@ -27,7 +27,7 @@ class TextGeneration(BaseRunner):
     # says why, and gives back the cancel signal that the form loses.
     @streaming
     @concurrent(max=16)
-    async def run(
+    async def predict(
         self,
         prompt: str | None = Input(
             description="What to say to the model: a question, an instruction, a text. Or send `messages` instead.",

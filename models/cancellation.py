@@ -1,6 +1,6 @@
 """The cancel signal that Cog's runtime does not give to a streaming prediction with several slots.
 
-coglet 0.22 streams from many slots at once only where `async def run` returns a synchronous generator; but then
+coglet 0.22 streams from many slots at once only where `async def predict` returns a synchronous generator; but then
 the coroutine is done before the first token, so the runtime's `future.cancel()` changes nothing and the prediction
 runs to its end. The runtime submits every prediction with `asyncio.run_coroutine_threadsafe`, and cancels the future
 that it gets back (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that

@@ -121,7 +121,7 @@ class Expectation(Strict):
 
 
 class Example(Strict):
-    """An input of run() and what must hold of its output."""
+    """An input of predict() and what must hold of its output."""
 
     name: str
     input: dict[str, Any]

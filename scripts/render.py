@@ -77,7 +77,7 @@ build:
   sdk_version: "{COG_VERSION}"
   run: # sdk_version alone takes the newest coglet, the runtime itself
     - uv pip install --break-system-packages --no-cache coglet=={COG_VERSION}
-run: predict.py:{schema.served_class(model)}
+predict: predict.py:{schema.served_class(model)}
 environment:
 {environment}
 """

@@ -7,13 +7,13 @@ import os
 from threading import Thread
 
 import torch
-from cog import BaseRunner, ConcatenateIterator, current_scope, streaming
+from cog import BasePredictor, ConcatenateIterator, current_scope, streaming
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
 
 WEIGHTS = os.environ["BASELINE_WEIGHTS"]
 
 
-class Baseline(BaseRunner):
+class Baseline(BasePredictor):
     """Serves the same weights on the same machine."""
 
     def setup(self) -> None:
@@ -23,7 +23,7 @@ class Baseline(BaseRunner):
         self.model = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.bfloat16, device_map=device)
 
     @streaming
-    def run(self, prompt: str, max_tokens: int, temperature: float, raw: bool) -> ConcatenateIterator[str]:
+    def predict(self, prompt: str, max_tokens: int, temperature: float, raw: bool) -> ConcatenateIterator[str]:
         """Continue the prompt, greedily."""
         inputs = self.tokenizer(prompt, return_tensors="pt").to(self.model.device)
         streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -82,7 +82,7 @@ def test_a_changed_signature_drifts_the_schema(copy: Path) -> None:
 @pytest.mark.parametrize(("name", "gpu"), [("cog.yaml", True), ("cog.cpu.yaml", False)])
 def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> None:
     config = yaml.safe_load((PROJECT / name).read_text())
-    file, _, class_name = config["run"].partition(":")
+    file, _, class_name = config["predict"].partition(":")
     assert config["build"]["gpu"] is gpu
     assert (PROJECT / config["build"]["python_requirements"]).is_file()
     assert (PROJECT / file).is_file()

@@ -21,7 +21,7 @@ RecordMetric = Callable[[str, Any], None]
 
 @dataclass(frozen=True)
 class Request:
-    """The inputs of run(); see predict.py for what each means and its bounds."""
+    """The inputs of predict(); see predict.py for what each means and its bounds."""
 
     prompt: str | None = None
     messages: list[Any] | None = None
