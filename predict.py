@@ -4,10 +4,15 @@ A class is its task's public contract (schemas/ holds it; `make check` compares)
 Cog reads this file without running it, so bounds, defaults and descriptions are literals, each string in one piece.
 """
 
+import warnings
+
 from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
 
 from models import cancellation, watchdog
 from models.tasks import text_generation
+
+# Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
+warnings.filterwarnings("ignore", r".*(predict\(\)|BasePredictor) is deprecated", DeprecationWarning)
 
 
 class TextGeneration(BasePredictor):
