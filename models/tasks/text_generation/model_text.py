@@ -35,6 +35,8 @@ class ModelText:
         ends = ", ".join(self.tokenizer.text_of(token_id) for token_id in sorted(self.end_ids))
         print(f"text: an answer ends at {ends or 'max_tokens, as the model names no end token'}")
         print("text: by default " + ", ".join(f"{name} {value:g}" for name, value in self.sampling.items()))
+        if self._has_template and self._manifest.system_prompt is not None:
+            print(f"text: model.yaml's system prompt is {self._manifest.system_prompt!r}, not the template's own")
         if self._has_template and not self._template.has_system_role:
             print("text: the chat template has no system role: a system prompt begins the first user message")
         if not self._has_template:
