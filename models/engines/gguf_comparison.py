@@ -8,10 +8,10 @@ from models.errors import EngineError
 READ = 0.01
 """The most that logits may differ where only the number format is another: their root mean square error, relative.
 
-Measured: see tests/models/engines/test_gguf_openvino.py.
+Measured: 0.0012 for SmolLM2-135M in Q4_1, whose weights are in float16 then; 0.000002 where the source has float16.
 """
 ROUNDED = 0.1
-"""The same where a feed-forward is rounded to int8 as well."""
+"""The same where a feed-forward is rounded to int8 as well. Measured: 0.017 for that model."""
 SAVED = 0.001
 """The same where not even the number format is another."""
 _TOKENS = 256
@@ -38,7 +38,7 @@ def check(found: Any, expected: Any, bound: float, source: Path) -> None:
     if not error <= bound:
         raise EngineError(
             f"what was made from {source.name} computes something else: its logits differ by {error:.1%}, "
-            f"at most {bound:.0%} was expected; use another engine or another file, and report this"
+            f"at most {bound:.1%} was expected; use another engine or another file, and report this"
         )
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.models.weights.project import Project, safetensors
 from tests.services.hub import Hub
 
 NAME = "org/name"
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
 
 
 @pytest.fixture

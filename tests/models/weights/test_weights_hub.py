@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,12 +25,6 @@ WANTED = {"config.json": CONFIG, "tokenizer.json": b"{}", "tokenizer_config.json
 UNWANTED = {"README.md": b"# Name", "onnx/config.json": CONFIG, "pytorch_model.bin": b"pickle", "modeling.py": b"code"}
 FILES = {**WANTED, **UNWANTED}
 ACCESS = "set HF_TOKEN (https://huggingface.co/settings/tokens) or: hf auth login"
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A whole model or none: what is missing, half there or there twice is said by name, at the lock and afterwards."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +107,6 @@ def test_a_whole_model_passes(tmp_path: Path) -> None:
     files = {"config.json": config, "model.safetensors": safetensors(*LAYERS, *tower, "lm_head.weight")}
     whole.check(folder_of(tmp_path, files), tmp_path)
     whole.check(folder_of(tmp_path, TWO), tmp_path)
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+"""What several of these tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.hub import Hub
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as hub:
+        yield hub
