@@ -14,7 +14,7 @@ import pytest
 
 from .fork import Fork, on_replicate
 
-BREAKING = ("top_k: int = Input(", "top_k_tokens: int = Input(")
+BREAKING = ("        top_k: ", "        top_k_tokens: ")
 COSMETIC = ("How varied the text is: 0 always", "How varied the text is; 0 always")
 STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "ship"]
 
