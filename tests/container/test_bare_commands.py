@@ -37,6 +37,9 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
     if os.geteuid() == 0:
         shutil.chown(folder, 1234, 1234)
     yield folder
+    for container in engine.containers.list():  # without a terminal, cog serve leaves its container running
+        if str(folder) in [mount["Source"] for mount in container.attrs["Mounts"]]:
+            container.remove(force=True)
     host.forget(engine, {f"cog-{name}"})
 
 
