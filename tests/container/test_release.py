@@ -15,7 +15,7 @@ import pytest
 from .fork import Fork, on_replicate
 
 BREAKING = ("        top_k: ", "        top_k_tokens: ")
-COSMETIC = ("How varied the text is: 0 always", "How varied the text is; 0 always")
+COSMETIC = ("How varied the text is: 0 takes", "How varied the text is; 0 takes")
 STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "ship"]
 
 
