@@ -108,6 +108,8 @@ def configuration(gguf: Gguf) -> Any:
         config |= _mixed_attention(gguf)
     if gguf.architecture != "gpt2":
         config["rope_parameters"] = _rope_parameters(gguf)
+    if gguf.architecture == "phi3":  # whose own default, 4,096, would come before that of the rotary parameters
+        config["original_max_position_embeddings"] = _original_length(gguf)
     return transformers.AutoConfig.for_model(kind, **config)
 
 
@@ -138,7 +140,9 @@ def _check_values(gguf: Gguf) -> None:
         "attention.value_length": gguf.own("attention.value_length", size) != size,
         "attention.key_length": "attention.key_length" not in _KEYS[gguf.architecture][1] and size != _even_share(gguf),
         "rope.dimension_count": gguf.architecture != "phi3" and gguf.own("rope.dimension_count", size) != size,
-        "rope.scaling.type": gguf.own("rope.scaling.type", "none") not in ("none", "linear", "yarn", "longrope"),
+        "rope.scaling.type": not _is_known_scaling(gguf),
+        "rope.scaling.attn_factor": _scaling_type(gguf) not in ("yarn", "longrope")
+        and gguf.own("rope.scaling.attn_factor", 1.0) != 1,
         "attention.sliding_window": gguf.architecture in ("qwen2", "qwen3") and is_windowed,
         "attention.head_count_kv": isinstance(gguf.own("attention.head_count_kv"), list),
         "feed_forward_length": isinstance(gguf.own("feed_forward_length"), list),
@@ -192,17 +196,36 @@ def _rope_parameters(gguf: Gguf) -> dict[str, Any]:
     return {"full_attention": scaled, "sliding_attention": local}
 
 
+def _original_length(gguf: Gguf) -> int:
+    """The context length before it was made longer."""
+    return int(gguf.own("rope.scaling.original_context_length") or gguf.own("context_length"))
+
+
+def _scaling_type(gguf: Gguf) -> str:
+    """none, linear (as llama.cpp takes a factor without a type), yarn, or longrope, which its tensors say too."""
+    has_factors = "rope_factors_long.weight" in gguf.tensors
+    return str(gguf.own("rope.scaling.type", "longrope" if has_factors else "linear"))
+
+
+def _is_known_scaling(gguf: Gguf) -> bool:
+    """Whether what a file says of rotary positions is one thing: factors of tensors and a rule cannot both be it."""
+    kind, factor = _scaling_type(gguf), gguf.own("rope.scaling.factor", 1.0) or 1.0
+    has_pair = {"rope_factors_long.weight", "rope_factors_short.weight"} <= gguf.tensors.keys()
+    if "rope_freqs.weight" in gguf.tensors:
+        return kind == "none" or (kind == "linear" and factor == 1)
+    return has_pair if kind == "longrope" else kind in ("none", "linear", "yarn")
+
+
 def _scaling(gguf: Gguf) -> dict[str, Any]:
-    kind, factor = gguf.own("rope.scaling.type", "none"), float(gguf.own("rope.scaling.factor", 1.0) or 1.0)
-    longest = gguf.own("context_length")
-    original = gguf.own("rope.scaling.original_context_length", longest)
+    kind, factor = _scaling_type(gguf), float(gguf.own("rope.scaling.factor", 1.0) or 1.0)
+    original = _original_length(gguf)
     strength = float(gguf.own("rope.scaling.attn_factor", 1.0))
     if "rope_freqs.weight" in gguf.tensors:
         return _factors(gguf, gguf.tensors["rope_freqs.weight"].values())
-    if "rope_factors_long.weight" in gguf.tensors:
+    if kind == "longrope":
         long, short = (gguf.tensors[f"rope_factors_{name}.weight"].values().tolist() for name in ("long", "short"))
         return _long(long, short, original, strength)
-    if kind == "linear":
+    if kind == "linear" and factor != 1:
         return {"rope_type": "linear", "factor": factor}
     if kind == "yarn":
         betas = {f"beta_{name}": gguf.own(f"rope.scaling.yarn_beta_{name}") for name in ("fast", "slow")}

@@ -80,7 +80,7 @@ def _unread_value(gguf: Gguf) -> str:
         "attention.causal": not gguf.own("attention.causal", True),
         "attention.value_length": gguf.own("attention.value_length", size) != size,
         "rope.dimension_count": gguf.own("rope.dimension_count", size) != size,
-        "rope.scaling.type": gguf.own("rope.scaling.type", "none") not in ("none", "linear"),
+        "rope.scaling.type": gguf.own("rope.scaling.type", "linear") not in ("none", "linear"),
         "attention.sliding_window": 0 < (gguf.own("attention.sliding_window") or 0) < longest,
         "attention.head_count_kv": isinstance(gguf.own("attention.head_count_kv"), list),
         "feed_forward_length": isinstance(gguf.own("feed_forward_length"), list),
@@ -139,7 +139,7 @@ class Decoder:
     def frequencies(self) -> Any:
         """With the file's linear scaling, and the factors that Llama 3.1 and later have: float32[head_size / 2]."""
         scaled = self.plain_frequencies
-        if self.gguf.own("rope.scaling.type", "none") == "linear":
+        if self.gguf.own("rope.scaling.type", "linear") == "linear":  # as llama.cpp takes a factor without a type
             scaled = scaled / float(self.gguf.own("rope.scaling.factor", 1.0) or 1.0)
         if "rope_freqs.weight" in self.gguf.tensors:
             factors = self.gguf.tensors["rope_freqs.weight"].values()

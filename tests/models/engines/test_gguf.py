@@ -1,5 +1,6 @@
 """A GGUF in every form: read whole, used or refused by name, and what is made of it computes what it does."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ def test_odd_metadata_changes_nothing(sources: dict[str, Path], tmp_path: Path) 
         ({"llama.rope.dimension_count": Value(UINT, None, 32)}, {}, "llama.rope.dimension_count 32"),
         ({"llama.attention.value_length": Value(UINT, None, 32)}, {}, "llama.attention.value_length 32"),
         ({"llama.rope.scaling.type": Value(STRING, None, "new")}, {}, "llama.rope.scaling.type new"),
+        ({"llama.rope.scaling.type": Value(STRING, None, "longrope")}, {}, "llama.rope.scaling.type longrope"),
+        ({"llama.rope.scaling.attn_factor": Value(FLOAT, None, 1.5)}, {}, "llama.rope.scaling.attn_factor 1.5"),
         ({"llama.attention.head_count_kv": Value(ARRAY, UINT, [2, 2])}, {}, r"llama.attention.head_count_kv \[2, 2\]"),
         ({"llama.block_count": None}, {}, "no key llama.block_count"),
         ({"general.type": Value(STRING, None, "adapter")}, {}, "general.type adapter"),
@@ -184,6 +187,7 @@ def llama3_factors() -> Any:
         ({}, llama3_factors(), "llama3"),
         ({}, numpy.linspace(1, 9, 32, dtype="f4"), "longrope"),
         ({"type": Value(STRING, None, "linear"), "factor": Value(FLOAT, None, 4.0)}, None, "linear"),
+        ({"factor": Value(FLOAT, None, 4.0)}, None, "linear"),
     ],
 )
 def test_rotary_factors_and_scaling_count(
@@ -231,3 +235,30 @@ def test_a_damaged_file_is_one_line(sources: dict[str, Path], tmp_path: Path, da
     (tmp_path / "model.gguf").write_bytes(damage(sources["llama"].read_bytes()))
     with pytest.raises(WeightsError, match=says):
         gguf_format.read(tmp_path / "model.gguf")
+
+
+def test_phi_s_two_sets_of_rotary_factors_count(sources: dict[str, Path], tmp_path: Path) -> None:
+    long, short = numpy.linspace(1, 20, 32, dtype="f4"), numpy.linspace(1, 2, 32, dtype="f4")
+    values = {
+        "phi3.rope.scaling.original_context_length": Value(UINT, None, 64),
+        "phi3.rope.scaling.attn_factor": Value(FLOAT, None, 1.25),
+        "phi3.attention.sliding_window": Value(UINT, None, 0),
+    }
+    tensors = {"rope_factors_long.weight": long, "rope_factors_short.weight": short}
+    path = variant(sources["phi3"], tmp_path / "model.gguf", values=values, tensors=tensors)
+    made = tiny_models.model("phi3")
+    config = copy.deepcopy(made.config)
+    config.original_max_position_embeddings = 64
+    config.rope_parameters = {
+        "rope_type": "longrope",
+        "rope_theta": config.rope_parameters["rope_theta"],
+        "long_factor": long.tolist(),
+        "short_factor": short.tolist(),
+        "original_max_position_embeddings": 64,
+        "attention_factor": 1.25,
+    }
+    wanted = transformers.Phi3ForCausalLM(config).eval()
+    wanted.load_state_dict(made.state_dict())
+    read = gguf_safetensors.model(gguf_format.read(path))
+    assert gguf_comparison.difference(logits(read), logits(wanted)) < ALIKE
+    assert gguf_comparison.difference(logits(read), logits(made)) > gguf_comparison.READ
