@@ -34,7 +34,7 @@ def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
     ("bug", "said"),
     [
         ("a bound", ["ZeroDivisionError", "\n    curl -sS http://127.0.0.1:5000/predictions", '"count": 3']),
-        ("setup", ["does not start: no words.txt here; to see it again: docker run"]),
+        ("setup", ["does not start, or does not last: no words.txt here; to see it again: docker run"]),
     ],
 )
 def test_an_image_with_a_bug_is_refused_with_a_command_that_shows_it_and_not_pushed(
