@@ -254,10 +254,11 @@ def test_an_engine_that_cannot_start_again_says_so() -> None:
     engine = _openvino_with(choice_of(MODEL, "openvino"))
     generation = submitted(engine, "A long story:", max_tokens=2000)
     next(iter(generation))
-    engine._folder = "/nonexistent"
+    folder, engine.folder = engine.folder, Path("/nonexistent")
     engine._pipeline = None
     with pytest.raises(EngineError):
         tokens(generation)
+    engine.folder = folder  # the helpers take the tokenizer from there
     with pytest.raises(EngineError):
         tokens(submitted(engine, "Again"))
     assert not engine.is_healthy()
