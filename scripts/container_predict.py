@@ -1,6 +1,6 @@
 """python -m scripts.container_predict -i prompt="Why is the sea salty?" [-i name=value ...] [--device cpu|cuda]
 
-Builds the image and runs one prediction in it: `cog build`, then `cog run IMAGE -i ...`.
+Builds the image and runs one prediction in it: `cog build`, then `cog predict IMAGE -i ...`.
 """
 
 import os
@@ -20,13 +20,13 @@ def main(argv: list[str]) -> int:
 
 
 def container_predict(
-    input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog run -i")] = [],
+    input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog predict -i")] = [],
     device: DeviceOption = "",
 ) -> None:
     """Run one prediction in the container. The variable PROMPT is the input prompt."""
     pairs = command.with_prompt(input, os.environ)
     name = build(manifest.selected(), chosen_device(device))
-    run_cog("run", name, *[argument for pair in pairs for argument in ("-i", pair)])
+    run_cog("predict", name, *[argument for pair in pairs for argument in ("-i", pair)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`name=value` from a command line to a prediction's inputs, read as `cog run -i` reads them."""
+"""`name=value` from a command line to a prediction's inputs, read as `cog predict -i` reads them."""
 
 import base64
 import difflib

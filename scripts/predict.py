@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
 
 
 def predict(
-    input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog run -i")] = [],
+    input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog predict -i")] = [],
 ) -> int:
     """Run one prediction through Cog's server on this machine. The variable PROMPT is the input prompt."""
     return _run(command.with_prompt(input, os.environ))

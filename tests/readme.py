@@ -19,7 +19,7 @@ def blocks() -> list[str]:
 
 
 def needs_docker(block: str) -> bool:
-    return any(word in block for word in ("cog run", "make image", "make push", "make container-predict"))
+    return any(word in block for word in ("cog predict", "make image", "make push", "make container-predict"))
 
 
 class Newcomer:

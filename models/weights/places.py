@@ -2,7 +2,7 @@
 
 WEIGHTS_ROOT names it, as seen from the project; several are separated by colons, and the first that has what the engine
 loads is taken. An image has `CONTAINER`: what `make image` baked into it, then the weights/ of the project, which cog
-mounts for `cog run` and `cog serve`, then a folder that can be a volume.
+mounts for `cog predict` and `cog serve`, then a folder that can be a volume.
 """
 
 import os

@@ -52,7 +52,7 @@ def succeed(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variable
 
 
 def joined(output: str) -> str:
-    """The text of `cog run`, which prints a streamed output as a JSON list of its chunks."""
+    """The text of `cog predict`, which prints a streamed output as a JSON list of its chunks."""
     return "".join(json.loads(output))
 
 

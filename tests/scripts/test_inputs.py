@@ -1,4 +1,4 @@
-"""`-i name=value` on a command line, read as `cog run -i` reads it, against the real schema's inputs."""
+"""`-i name=value` on a command line, read as `cog predict -i` reads it, against the real schema's inputs."""
 
 import re
 from pathlib import Path
