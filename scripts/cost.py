@@ -50,10 +50,7 @@ def cost(
     sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
     named = price_list.providers(prices, only)
     section = cost_report.section(cost_report.costs(model, prices, load, sizes, latency, concurrency, named))
-    if as_json:
-        print(figures.as_json([section], money))
-    else:
-        figures.show([section], money)
+    figures.tell(section, money, as_json)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,7 @@ def price(
         told = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
         choice, spent = price_report.chosen(told, hardware, billing)
         section = price_report.of_predictions(told, choice, spent, margin, share, asked)
-    if as_json:
-        print(figures.as_json([section], money))
-    else:
-        figures.show([section], money)
+    figures.tell(section, money, as_json)
 
 
 if __name__ == "__main__":

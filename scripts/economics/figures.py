@@ -98,7 +98,7 @@ def rows(sections: Sequence[Section], money: Money) -> Iterator[dict[str, Any]]:
                         }
 
 
-def as_csv(sections: Sequence[Section], money: Money) -> str:
+def to_csv(sections: Sequence[Section], money: Money) -> str:
     """One line a figure."""
     found = list(rows(sections, money))
     text = io.StringIO()
@@ -108,9 +108,17 @@ def as_csv(sections: Sequence[Section], money: Money) -> str:
     return text.getvalue()
 
 
-def as_json(sections: Sequence[Section], money: Money) -> str:
+def to_json(sections: Sequence[Section], money: Money) -> str:
     """One object a figure."""
     return json.dumps(list(rows(sections, money)), indent=1, ensure_ascii=False)
+
+
+def tell(section: Section, money: Money, as_json: bool) -> None:
+    """Print a section, for people or as JSON for programs."""
+    if as_json:
+        print(to_json([section], money))
+    else:
+        show([section], money)
 
 
 def show(sections: Sequence[Section], money: Money) -> None:

@@ -15,8 +15,8 @@ def write(title: str, sections: Sequence[Section], money: Money, folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     page.write_text(html(title, sections, money), encoding="utf-8")
-    (folder / "figures.csv").write_text(figures.as_csv(sections, money), encoding="utf-8")
-    (folder / "figures.json").write_text(figures.as_json(sections, money) + "\n", encoding="utf-8")
+    (folder / "figures.csv").write_text(figures.to_csv(sections, money), encoding="utf-8")
+    (folder / "figures.json").write_text(figures.to_json(sections, money) + "\n", encoding="utf-8")
     for section in sections:
         for picture in section.pictures:
             (folder / f"{picture.name}.svg").write_text(pictures.alone(picture.svg), encoding="utf-8")
