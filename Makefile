@@ -109,7 +109,7 @@ revenue: .venv/.economics ## what a plan earns: PLAN=examples/plans/sketch.yaml 
 	  $${CURRENCY:+--currency "$$CURRENCY"} $${RATE:+--rate "$$RATE"} $${LOCALE:+--locale "$$LOCALE"}
 
 clean: ## remove .venv, weights and everything else that was made here
-	rm -rf .venv weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue clean
 

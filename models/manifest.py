@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from models import strict
 from models.errors import ManifestError
@@ -16,7 +16,12 @@ CATALOG = PROJECT / "models" / "catalog"
 
 EngineName = Literal["openvino", "transformers"]
 Device = Literal["cpu", "cuda"]
-Dtype = Literal["float32", "float16", "bfloat16"]
+Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
+_DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
+    "openvino": ("int8", "int4", "float16"),
+    "transformers": ("bfloat16", "float16", "float32"),
+}
+"""The number formats of each engine's weights, the default one first; of a GGUF openvino makes float16 alone."""
 _SOURCES = (
     r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
     r"https://[^/\s]+/\S*[^/\s]",
@@ -45,6 +50,11 @@ class Weights(Strict):
     source: str
     files: list[str] = []
     delivery: Literal["baked", "fetched"] = "baked"
+
+    @property
+    def are_gguf(self) -> bool:
+        """Whether they are a GGUF: the default patterns take none, so one is named."""
+        return any(name.endswith(".gguf") for name in (self.source, *self.files))
 
     @field_validator("source")
     @classmethod
@@ -75,12 +85,25 @@ class Architecture(Strict):
 
 
 class EngineChoice(Strict):
-    """An engine on a device, the number format of its weights, and the most its key-value cache may take (GiB)."""
+    """An engine on a device, the number format of its weights, and the most its key-value cache may take (GiB).
+
+    `dtype`: left out, what suits the engine and the weights: openvino has int8 of safetensors and float16 of a GGUF,
+    transformers bfloat16.
+    """
 
     engine: EngineName
     device: Device
-    dtype: Dtype
+    dtype: Dtype = "float16"
     cache_gb: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "EngineChoice":
+        formats = _DTYPES[self.engine]
+        if "dtype" in self.model_fields_set and self.dtype not in formats:
+            raise ValueError(f"{self.engine} has no weights in {self.dtype}: set dtype to one of {', '.join(formats)}")
+        if self.engine == "openvino" and self.device != "cpu":
+            raise ValueError("openvino runs on the device cpu alone: set device: cpu, or engine: transformers")
+        return self
 
 
 class SamplingChoice(Strict):
@@ -164,6 +187,12 @@ class Manifest(Strict):
 
     _slug: str = PrivateAttr(default="")
 
+    @field_validator("engines")
+    @classmethod
+    def _have_dtypes(cls, engines: list[EngineChoice], info: ValidationInfo) -> list[EngineChoice]:
+        weights = info.data.get("weights")
+        return [_with_dtype(choice, weights) for choice in engines] if weights else engines
+
     @property
     def slug(self) -> str:
         """The name of the model's folder in models/catalog."""
@@ -184,6 +213,17 @@ class Manifest(Strict):
             if choice.device == device:
                 return choice
         raise ManifestError(f"{self.slug} has no engine for {device}: add one under `engines` in {path_of(self.slug)}")
+
+
+def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
+    """The engine with the number format of its weights filled in."""
+    is_made_of_gguf = choice.engine == "openvino" and weights.are_gguf
+    if "dtype" not in choice.model_fields_set:
+        default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]
+        return choice.model_copy(update={"dtype": default})
+    if is_made_of_gguf and choice.dtype != "float16":
+        raise ValueError(f"openvino makes float16 of a GGUF, not {choice.dtype}: leave out dtype, or take safetensors")
+    return choice
 
 
 def slugs() -> list[str]:

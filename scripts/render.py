@@ -35,7 +35,9 @@ def render(
 ) -> None:
     """Write what is rendered from the manifest and predict.py; say which descriptions Cog cannot read."""
     drifted = []
-    for name, text in rendered(manifest.selected()).items():
+    model = manifest.selected()
+    engines.check_delivery(model)
+    for name, text in rendered(model).items():
         path = PROJECT / name
         present = path.read_text(encoding="utf-8") if path.is_file() else ""
         if present == text:

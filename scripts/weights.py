@@ -9,6 +9,7 @@ import sys
 from models import engines, manifest, weights
 from models.manifest import EngineChoice, Manifest
 from scripts import command
+from scripts.conversion import to_openvino
 from scripts.progress import progress
 
 
@@ -31,7 +32,7 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    engines.ensure(model, choice, progress())
+    engines.ensure(model, choice, progress(), to_openvino.export)
 
 
 if __name__ == "__main__":

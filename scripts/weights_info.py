@@ -59,7 +59,7 @@ def described(model: Manifest) -> dict[str, Any]:
     if not weights.is_fetched(model):
         raise WeightsError(f"the weights of {model.slug} are not here: make weights MODEL={model.slug}")
     folder = weights.folder(model.slug, weights.SOURCE)
-    tensors = [one for name in lock.files if name.endswith(formats.WEIGHTS) for one in formats.tensors(folder / name)]
+    tensors = [one for name in lock.files if formats.is_weights(name) for one in formats.tensors(folder / name)]
     dtypes: Counter[str] = Counter()
     for tensor in tensors:
         dtypes[tensor.dtype] += tensor.parameters

@@ -3,7 +3,8 @@
 Each engine is a module with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own files), `EDITION`
 (raised when this project's own code makes other files than before, so that they are made again),
 `reads(names)` (whether it loads the downloaded files as they are), `convert(gguf, folder, dtype)` for when it does not,
-and `start(manifest, choice, folder) -> Engine`.
+and `start(manifest, choice, folder) -> Engine`. Where the downloaded files are safetensors and it does not read them,
+they are made into its own by an exporter, which only the scripts have: `EXPORTER` says which version.
 """
 
 import importlib
@@ -15,8 +16,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from models import weights
@@ -25,7 +27,7 @@ from models.errors import EngineError, TemplateError, in_words
 from models.manifest import PROJECT, EngineChoice, Manifest
 from models.weights import places
 from models.weights.download import Progress
-from models.weights.lock import lock_of
+from models.weights.lock import lock_of, path_of
 from models.weights.progress import PlainLines
 
 ENGINES = {"openvino": "models.engines.openvino", "transformers": "models.engines.transformers"}
@@ -42,6 +44,8 @@ oneDNN keeps 64 compiled kernels, not 1,024: each new number of tokens in a step
 https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
 """
+Export = Callable[[Path, Path, str], None]
+"""Makes an engine's files: of a GGUF or of a folder of safetensors, in a new folder, in a number format."""
 _WARM_STREAMS = 16
 
 
@@ -144,10 +148,11 @@ def _load(manifest: Manifest, choice: EngineChoice) -> Engine:
     return engine
 
 
-def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress) -> None:
+def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress, export: Export | None = None) -> None:
     """Download the weights and make the engine's files, where that is not done yet; says what it does.
 
-    Of several processes one does the work, and the others wait for it.
+    `export` makes OpenVINO's files of safetensors; a container has none. Of several processes one does the work, and
+    the others wait for it.
 
     Raises:
         WeightsError, EngineError: what failed, and the remedy.
@@ -157,6 +162,8 @@ def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress) -> None
     with weights.one_at_a_time(manifest):
         if is_ready(manifest, choice):
             return
+        if export is None:
+            _check_convertible(manifest, choice)
         if not weights.is_fetched(manifest):
             lock = lock_of(manifest)
             with _said(
@@ -165,14 +172,60 @@ def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress) -> None
                 weights.fetch(manifest, progress)
         if part_of(manifest, choice) != weights.SOURCE:
             with _said(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
-                weights.derive(manifest, choice, converter_versions(choice.engine), module(choice.engine).convert)
+                weights.derive(manifest, choice, _versions(manifest, choice), _maker(manifest, choice, export))
 
 
 def is_ready(manifest: Manifest, choice: EngineChoice) -> bool:
     """Whether what the engine loads is there, by names, sizes and what it was made from."""
     if part_of(manifest, choice) == weights.SOURCE:
         return weights.is_fetched(manifest)
-    return weights.is_derived(manifest, choice, converter_versions(choice.engine))
+    return weights.is_derived(manifest, choice, _versions(manifest, choice))
+
+
+def check_delivery(manifest: Manifest) -> None:
+    """Refuse weights that a container is to fetch and cannot make its engine's files of; needs a lock to know them.
+
+    Raises:
+        EngineError: they are safetensors, and the first engine of a device does not read them.
+    """
+    if manifest.weights.delivery == "fetched" and path_of(manifest.slug).is_file():
+        for choice in {choice.device: choice for choice in reversed(manifest.engines)}.values():
+            _check_convertible(manifest, choice)
+
+
+def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
+    """Refuse, before anything is downloaded, what only the scripts can make the engine's files of.
+
+    Raises:
+        EngineError: it is safetensors, and the engine does not read them.
+    """
+    is_read = part_of(manifest, choice) == weights.SOURCE
+    if not is_read and not weights.are_gguf(manifest) and hasattr(module(choice.engine), "EXPORTER"):
+        raise EngineError(
+            f"{manifest.slug}: a container cannot make {choice.engine}'s files of safetensors: set delivery: baked and "
+            "make image, take a source in OpenVINO's own format (openvino_model.xml), or transformers under `engines`"
+        )
+
+
+def _maker(manifest: Manifest, choice: EngineChoice, export: Export | None) -> Export:
+    """What makes the engine's files of the downloaded ones.
+
+    Raises:
+        EngineError: nothing does.
+    """
+    if weights.are_gguf(manifest):
+        return module(choice.engine).convert  # type: ignore[no-any-return]
+    if export and hasattr(module(choice.engine), "EXPORTER"):
+        return export
+    raise EngineError(f"{choice.engine} runs safetensors with a config.json, which is not there: weights.files")
+
+
+def _versions(manifest: Manifest, choice: EngineChoice) -> dict[str, str]:
+    """The versions of what makes the engine's files of the downloaded ones."""
+    if weights.are_gguf(manifest):
+        return converter_versions(choice.engine)
+    versions: dict[str, str] = getattr(module(choice.engine), "EXPORTER", {})
+    return versions
 
 
 def part_of(manifest: Manifest, choice: EngineChoice) -> str:

@@ -17,11 +17,13 @@ from models.engines.interface import Generation, Sampling
 from models.engines.openvino_prefixes import SharedPrefixes
 from models.errors import EngineError
 from models.manifest import EngineChoice, Manifest
-from models.weights import gguf_format
+from models.weights import gguf_format, openvino_format
 
 PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
 EDITION = openvino_graph.EDITION
+EXPORTER = {"optimum-intel": "2.2.0", "edition": "1"}
+"""What makes its files of safetensors: requirements/optimum.txt, and the edition of scripts/conversion."""
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
@@ -34,24 +36,20 @@ _WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whol
 
 
 def reads(names: Sequence[str]) -> bool:
-    """It loads only the files that `convert` made."""
-    return False
+    """Whether the downloaded files are in OpenVINO's own format; otherwise it loads those that were made of them."""
+    return openvino_format.MODEL in names
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
-    """Make OpenVINO's own files from a GGUF, once.
+    """Make OpenVINO's own files from a GGUF, once; those of safetensors are made by scripts/conversion.
 
     GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are written out in float16 first.
     The graph that it makes of them is then rewritten: models/engines/openvino_graph.py says how and why. What both
     compute is compared with what the source computes.
 
     Raises:
-        EngineError: `dtype` is another than float16, the file has what GenAI does not read, or the results differ.
+        EngineError: the file has what GenAI does not read, or the results differ.
     """
-    if dtype != "float16":
-        raise EngineError(
-            f"openvino's files are made in float16, not {dtype}: set dtype under `engines` in the manifest"
-        )
     gguf = gguf_format.read(source)
     if found := gguf_decoder.unread(gguf):
         raise EngineError(
@@ -97,6 +95,7 @@ class OpenVino:
         free = memory.free_bytes() - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
         self._genai, self.folder = openvino_genai, folder
+        self._properties = _properties(manifest.weights.are_gguf)
         self._pipeline = self._new_pipeline()
         self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._waiting: list[Generation] = []
@@ -121,7 +120,7 @@ class OpenVino:
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
         scheduler.enable_prefix_caching = True  # with the care that openvino_prefixes.py and `_forward` take
-        return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", _properties())
+        return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
 
     def _run(self) -> None:
         while True:
@@ -266,16 +265,17 @@ class OpenVino:
         return False
 
 
-def _properties() -> dict[str, Any]:
+def _properties(are_gguf: bool) -> dict[str, Any]:
     """How the plugin runs the model: https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 
-    The cache is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
+    Only in a graph made of a GGUF were channels evened out, so that a whole token's values can share a scale. The cache
+    is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
     """
     computes_in = _precision()
     return {
         "INFERENCE_PRECISION_HINT": computes_in,
         "KV_CACHE_PRECISION": "u8" if computes_in == "f32" else computes_in,
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN,
+        **({"DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN} if are_gguf else {}),
         "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
     }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models import checkpoint
 from models.engines import memory
 from models.engines.interface import Generation
 from models.errors import EngineError
@@ -43,34 +44,6 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     gguf_text.write(gguf, folder)
 
 
-def load_whole(folder: Path, **options: Any) -> Any:
-    """The model that a folder's files are, refused where transformers would only warn and go on with random weights.
-
-    `options`: of from_pretrained. Its report counts as missing neither tied weights nor what the architecture does not
-    need, and as unexpected nothing that the architecture is known to leave unused.
-
-    Raises:
-        EngineError: names tensors that are missing, unexpected or of another shape.
-    """
-    import transformers
-
-    remedy = "take the weights from another source"
-    try:
-        model, report = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
-    except RuntimeError as error:
-        if type(error) is not RuntimeError:  # no memory left, for instance
-            raise
-        raise EngineError(f"{folder} does not fit its config.json, as reported above: {remedy}") from error
-    wrong = [
-        f"{len(names)} {word} ({', '.join(sorted(names)[:3])})"
-        for word, names in (("missing", report["missing_keys"]), ("unexpected", report["unexpected_keys"]))
-        if names
-    ]
-    if wrong:
-        raise EngineError(f"{folder} is no whole model, tensors: {' and '.join(wrong)}; {remedy}")
-    return model
-
-
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "Transformers":
     """Load the files that `convert` made onto the chosen device."""
     return Transformers(manifest, choice, folder)
@@ -87,7 +60,7 @@ class Transformers:
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
         self.folder = folder
-        self._model = load_whole(folder, dtype=dtype, device_map=choice.device)
+        self._model = checkpoint.load(folder, dtype=dtype, device_map=choice.device)
         free = torch.cuda.mem_get_info()[0] if choice.device == "cuda" else memory.free_bytes()
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
         self._vocabulary: int = self._model.config.vocab_size

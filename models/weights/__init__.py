@@ -56,6 +56,11 @@ def gguf_file(manifest: Manifest) -> Path:
     return folder(manifest.slug, SOURCE) / names[0]
 
 
+def are_gguf(manifest: Manifest) -> bool:
+    """Whether the locked files are a GGUF, rather than safetensors."""
+    return bool(whole.ggufs(lock_of(manifest).files))
+
+
 def verify(manifest: Manifest, part: str, full: bool) -> None:
     """Check names, sizes and headers of "source" or of an engine's files; with `full` every byte.
 
@@ -135,14 +140,17 @@ def make_lock(manifest: Manifest, progress: Progress) -> Lock:
 def derive(
     manifest: Manifest, choice: EngineChoice, converter: dict[str, str], convert: Callable[[Path, Path, str], None]
 ) -> None:
-    """Make an engine's files with `convert(gguf_file, new_folder, dtype)` and record what they are.
+    """Make an engine's files and record what they are.
+
+    `convert(source, new_folder, dtype)` makes them; `source`: the GGUF, or the folder of the safetensors.
 
     Raises:
         WeightsError: the source is not the locked one, or the disk is full.
     """
     verify(manifest, SOURCE, full=True)
     with files.new_folder(folder(manifest.slug, choice.engine)) as place:
-        _converted(gguf_file(manifest), convert, place, choice)
+        source = gguf_file(manifest) if are_gguf(manifest) else folder(manifest.slug, SOURCE)
+        _converted(source, convert, place, choice)
         for path in place.iterdir():
             path.chmod(0o644)
         made = {path.name: files.described(path) for path in sorted(place.iterdir())}

@@ -7,7 +7,7 @@ import lzma
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ _OPENERS: dict[str, Any] = {".tar": open, ".gz": gzip.open, ".tgz": gzip.open, "
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
-def unpack(packed: Path, place: Path, patterns: Iterable[str], locked: Mapping[str, File] | None = None) -> list[str]:
+def unpack(packed: Path, place: Path, patterns: Collection[str], locked: Mapping[str, File] | None = None) -> list[str]:
     """Unpack the files that a pattern matches; returns their names, without a top folder that all members share.
 
     With `locked`, exactly these files, none of another size.

@@ -1,22 +1,26 @@
-"""What files of weights may be: safetensors and GGUF, with configuration and tokenizers beside them; nothing runs code.
+"""What files of weights may be: safetensors, GGUF and OpenVINO's own, with configuration and tokenizers beside them.
+
+None of them runs code.
 
 https://huggingface.co/docs/safetensors/index#format, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from models.errors import WeightsError
-from models.weights import gguf_format
+from models.weights import gguf_format, openvino_format
 
 WEIGHTS = (".safetensors", ".gguf")
 BESIDE = (".json", ".txt", ".model", ".jinja")
-DEFAULT_PATTERNS = ("*.safetensors", *(f"*{suffix}" for suffix in BESIDE))
+_BESIDE_PATTERNS = tuple(f"*{suffix}" for suffix in BESIDE)
+DEFAULT_PATTERNS = ("*.safetensors", *_BESIDE_PATTERNS)
+_OPENVINO_PATTERNS = (*openvino_format.FILES, *_BESIDE_PATTERNS)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 CODE = (".py", ".so", ".dll", ".dylib", ".sh", ".h5", ".keras", ".npy", ".npz", ".joblib")
 TO_SAFETENSORS = "python -m scripts.to_safetensors"
@@ -39,20 +43,24 @@ class Tensor(NamedTuple):
         return prod(self.shape)
 
 
-def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+def selected(names: Iterable[str], patterns: Collection[str]) -> list[str]:
     """The names that a pattern matches; one without a slash matches only in the top folder. What macOS left is none.
+
+    Where the default patterns find no safetensors, OpenVINO's own format is taken if it is there.
 
     Raises:
         WeightsError: one of them can run code or is of no known kind, or there are no weights among them.
     """
     names = [name for name in names if not is_litter(name)]
-    taken = sorted(name for name in names if any(_matches(name, pattern) for pattern in patterns))
+    taken = _matching(names, patterns)
+    if patterns == DEFAULT_PATTERNS and not any(is_weights(name) for name in taken):
+        taken = _matching(names, _OPENVINO_PATTERNS)
     for name in taken:
-        check_name(name)
-    if not any(name.endswith(WEIGHTS) for name in taken):
+        check_name(name, taken)
+    if not any(is_weights(name) for name in taken):
         pickles = [name for name in names if name.endswith(PICKLES)]
         if pickles:
-            check_name(pickles[0])
+            check_name(pickles[0], taken)
         offered = ", ".join([name for name in names if name.endswith(WEIGHTS)][:8]) or "no safetensors and no GGUF"
         raise WeightsError(
             f"no weights among the files that match {', '.join(patterns)}; there is {offered}: correct weights.files"
@@ -66,8 +74,15 @@ def is_litter(name: str) -> bool:
     return path.name.startswith("._") or path.name == ".DS_Store" or "__MACOSX" in path.parts
 
 
-def check_name(name: str) -> None:
+def is_weights(name: str) -> bool:
+    """Whether a file holds weights, by its name."""
+    return name.endswith(WEIGHTS) or PurePosixPath(name).name == openvino_format.VALUES
+
+
+def check_name(name: str, names: Collection[str]) -> None:
     """Refuse a file that could leave its folder, can run code when loaded, or is of no known kind.
+
+    `names`: of all files; a .bin is a pickle unless it belongs to a graph of OpenVINO among them.
 
     Raises:
         WeightsError: names the file and what to do instead.
@@ -75,6 +90,8 @@ def check_name(name: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
         raise WeightsError(f"{name!r} would leave the folder of the weights: take them from another source")
+    if openvino_format.is_pair(name, names):
+        return
     if path.suffix in PICKLES:
         raise WeightsError(
             f"{name} is a pickle, which runs code when it is loaded: {TO_SAFETENSORS} {path.name} makes a "
@@ -103,12 +120,16 @@ def check_header(path: Path) -> None:
         with open(path, "rb") as file:
             if file.read(4) != b"GGUF":
                 raise WeightsError(f"{path} is not a GGUF file: take the weights from another source")
+    elif path.name == openvino_format.MODEL:
+        openvino_format.check(path)
 
 
 def tensors(path: Path) -> list[Tensor]:
     """The tensors of a file of weights, from its header alone."""
     if path.suffix == ".safetensors":
         return safetensors(path)
+    if path.name == openvino_format.VALUES:
+        return [Tensor("", kind, shape) for kind, shape, _, _ in openvino_format.constants(path.with_suffix(".xml"))]
     held = gguf_format.read_part(path)[1]
     return [Tensor(one.name, one.kind.name, one.shape) for one in held.values()]
 
@@ -140,6 +161,10 @@ def safetensors(path: Path) -> list[Tensor]:
     if not fits or [begin for begin, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
         raise WeightsError(f"{path} is damaged: its tensors do not fill it; take the weights from another source")
     return found
+
+
+def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if any(_matches(name, pattern) for pattern in patterns))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -32,7 +32,7 @@ class Lock(BaseModel):
     def _can_be_loaded(cls, files: dict[str, File]) -> dict[str, File]:
         try:
             for name in files:
-                formats.check_name(name)
+                formats.check_name(name, files)
         except WeightsError as error:
             raise ValueError(str(error)) from error
         return files

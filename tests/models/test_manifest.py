@@ -162,3 +162,41 @@ METRICS = {"finish_reason": "length", "output_token_count": 8}
 )
 def test_an_expectation_tells_each_way_it_is_broken(expectation: dict[str, Any], failures: list[str]) -> None:
     assert Expectation(**expectation).failures("Paris is in France.", METRICS) == failures
+
+
+SAFETENSORS, GGUF = {"source": "hf://a/b@main"}, {"source": "hf://a/b@main", "files": ["*.gguf"]}
+
+
+@pytest.mark.parametrize(
+    ("weights", "engine", "filled"),
+    [
+        (SAFETENSORS, {"engine": "openvino"}, "int8"),
+        (SAFETENSORS, {"engine": "openvino", "dtype": "int4"}, "int4"),
+        (GGUF, {"engine": "openvino"}, "float16"),
+        (GGUF, {"engine": "transformers"}, "bfloat16"),
+    ],
+)
+def test_a_dtype_that_is_left_out_is_that_of_the_engine_and_the_weights(
+    catalog: Callable[[str, Any], Path], weights: dict[str, Any], engine: dict[str, Any], filled: str
+) -> None:
+    engines = [{"device": "cpu", "cache_gb": 1, **engine}]
+    catalog("a", lambda content: content.update(weights=weights, engines=engines))
+    assert manifest.load("a").engines[0].dtype == filled
+
+
+@pytest.mark.parametrize(
+    ("weights", "engine", "says"),
+    [
+        (SAFETENSORS, {"engine": "openvino", "dtype": "bfloat16"}, "set dtype to one of int8, int4, float16"),
+        (SAFETENSORS, {"engine": "transformers", "dtype": "int8"}, "set dtype to one of bfloat16, float16, float32"),
+        (GGUF, {"engine": "openvino", "dtype": "int8"}, "openvino makes float16 of a GGUF, not int8: leave out dtype"),
+        (SAFETENSORS, {"engine": "openvino", "device": "cuda"}, "openvino runs on the device cpu alone"),
+    ],
+)
+def test_a_dtype_or_device_that_the_engine_does_not_have_is_refused(
+    catalog: Callable[[str, Any], Path], weights: dict[str, Any], engine: dict[str, Any], says: str
+) -> None:
+    engines = [{"device": "cpu", "cache_gb": 1, **engine}]
+    catalog("a", lambda content: content.update(weights=weights, engines=engines))
+    with pytest.raises(ManifestError, match=says):
+        manifest.load("a")

@@ -1,5 +1,6 @@
 """Rendered files: current in this repository, and in a copy of it found out and written anew when they drift."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from models import manifest
+from models.weights import openvino_format
 from scripts import render, schema
 
 PROJECT = Path(__file__).parents[2]
@@ -87,3 +89,18 @@ def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> 
     assert (PROJECT / config["build"]["python_requirements"]).is_file()
     assert (PROJECT / file).is_file()
     assert class_name in schema.class_names()
+
+
+def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the_ways_that_work(copy: Path) -> None:
+    slug = manifest.selected().slug
+    folder = copy / "models" / "catalog" / slug
+    content = yaml.safe_load((folder / "model.yaml").read_text())
+    content["weights"] = {"source": "hf://a/b@main", "delivery": "fetched"}
+    content["engines"] = [{"engine": "openvino", "device": "cpu", "cache_gb": 1}]
+    (folder / "model.yaml").write_text(yaml.safe_dump(content))
+    lock = {"source": "hf://a/b@main", "resolved": "hf://a/b@" + "0" * 40}
+    for names, refused in ((["config.json", "model.safetensors"], True), (list(openvino_format.FILES), False)):
+        files = {name: {"sha256": "0" * 64, "size": 1} for name in names}
+        (folder / "weights.lock").write_text(json.dumps({**lock, "files": files}))
+        said = run(copy).stderr
+        assert ("a container cannot make openvino's files of safetensors: set delivery: baked" in said) == refused

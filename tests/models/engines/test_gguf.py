@@ -9,9 +9,9 @@ import pytest
 import torch
 import transformers
 
+from models.checkpoint import load
 from models.engines import gguf_comparison, gguf_decoder, gguf_safetensors
 from models.engines.gguf_decoder import Decoder
-from models.engines.transformers import load_whole
 from models.errors import EngineError, WeightsError
 from models.weights import gguf_format
 from models.weights.gguf_format import ARRAY, STRING, Value
@@ -208,7 +208,7 @@ def test_saved_files_are_compared_and_hold_the_model(
     sources: dict[str, Path], tmp_path: Path, architecture: str, dtype: str
 ) -> None:
     gguf_safetensors.write(gguf_format.read(sources[architecture]), tmp_path, dtype)
-    saved = load_whole(tmp_path, dtype=torch.float32)
+    saved = load(tmp_path, dtype=torch.float32)
     for name, weight in tiny_models.model(architecture).state_dict().items():
         assert torch.equal(saved.state_dict()[name], weight.to(getattr(torch, dtype)).float())
 

@@ -1,0 +1,139 @@
+""".venv-optimum/bin/python -m scripts.conversion.export SOURCE FOLDER FORMAT
+
+Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors, with its weights in FORMAT
+(int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in float32 for one
+text, which the converted model is compared with.
+https://huggingface.co/docs/optimum-intel/openvino/export
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from models import checkpoint
+from models.errors import TemplateError, in_words
+from scripts.conversion.comparison import REFERENCE
+
+_TOKENS = 200
+_ROUNDED = "_compressed"  # how saving ends the names of constants that it rounds
+_TEXT = (
+    "The sea is salty because rivers carry dissolved minerals from the land into it, and have done so for millions of "
+    "years. When water evaporates, it leaves the salt behind; rain falls on the hills, and the rivers bring more. "
+    "About three and a half percent of the weight of sea water is salt. Most of it is sodium chloride, which people "
+    "have taken from the sea since ancient times: they let the water dry in shallow ponds, and gathered what was left. "
+    "In 1770 a ship's cook paid 12 shillings for a barrel. Le sel de la mer; das Salz des Meeres; 海の塩。"
+)
+
+
+def main(argv: list[str]) -> int:
+    """Convert; 0 when `FOLDER` has all files, 1 with a reason on standard error."""
+    source, folder, weight_format = Path(argv[0]), Path(argv[1]), argv[2]
+    try:
+        convert(source, folder, weight_format)
+    except TemplateError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(f"optimum-intel cannot convert {source} ({in_words(error)})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def convert(source: Path, folder: Path, weight_format: str) -> None:
+    """Make the files.
+
+    Raises:
+        TemplateError: the source is no whole model.
+    """
+    import torch
+    from optimum.exporters.openvino.convert import export_from_model
+    from optimum.intel import OVConfig
+
+    for path in source.iterdir():  # first: what export writes of the same names has been through its own reading
+        if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
+            shutil.copyfile(path, folder / path.name)
+    model = checkpoint.load(source, dtype=torch.float32).eval()
+    _write_reference(model, _tokenizer(source, folder), folder / REFERENCE)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    export_from_model(model, folder, task="text-generation-with-past", ov_config=OVConfig(dtype="fp32"))
+    del model
+    _round(folder / "openvino_model.xml", weight_format)
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)
+
+
+def _tokenizer(source: Path, folder: Path) -> Any:
+    """The model's tokenizer; where its folder has only sentencepiece's, tokenizer.json is made of that."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    if not (source / "tokenizer.json").is_file():
+        tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _write_reference(model: Any, tokenizer: Any, path: Path) -> None:
+    """Write `token_ids` of the text and the `log_probabilities` of all but the first, each after those before it."""
+    import torch
+
+    token_ids = tokenizer.encode(_TEXT, add_special_tokens=True)
+    context = getattr(model.config, "max_position_embeddings", _TOKENS)
+    token_ids = token_ids[: min(_TOKENS, context - 1)]
+    with torch.no_grad():
+        logits = model(torch.tensor([token_ids])).logits[0, :-1].log_softmax(-1)
+    chosen = logits.gather(1, torch.tensor(token_ids[1:])[:, None])[:, 0]
+    path.write_text(json.dumps({"token_ids": token_ids, "log_probabilities": chosen.tolist()}), encoding="utf-8")
+
+
+def _round(path: Path, weight_format: str) -> None:
+    """Round the weights of the model at `path`: int8 a row; int4 in groups of 64, the first and last matrix in int8.
+
+    https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
+    """
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(path)
+    if weight_format == "float16":
+        model = _in_float16(model, path.with_stem("halved"))
+    elif weight_format == "int8":
+        model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    else:
+        fitting = nncf.AdvancedCompressionParameters(group_size_fallback_mode=nncf.GroupSizeFallbackMode.ADJUST)
+        model = nncf.compress_weights(
+            model, mode=nncf.CompressWeightsMode.INT4_ASYM, group_size=64, advanced_parameters=fitting
+        )
+    rounded = path.with_stem("rounded")
+    openvino.save_model(model, rounded, compress_to_fp16=False)
+    del model  # it reads the files that go
+    for suffix in (".xml", ".bin"):
+        rounded.with_suffix(suffix).replace(path.with_suffix(suffix))
+        path.with_stem("halved").with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _in_float16(model: Any, halved: Path) -> Any:
+    """The model with its matrices in float16; written to `halved`, as saving is what rounds them.
+
+    Saving rounds the frequencies of rotary embeddings too, with which far positions go astray: what is no matrix is put
+    back as it was.
+    """
+    import openvino
+    from openvino import opset13 as operations
+
+    openvino.save_model(model, halved, compress_to_fp16=True)
+    exact = {node.get_friendly_name(): node for node in model.get_ordered_ops() if node.get_type_name() == "Constant"}
+    model = openvino.Core().read_model(halved)
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Constant" or not node.get_friendly_name().endswith(_ROUNDED):
+            continue
+        before = exact[node.get_friendly_name().removesuffix(_ROUNDED)]
+        if sum(size > 1 for size in before.get_output_shape(0)) < 2:
+            (conversion,) = node.output(0).get_target_inputs()
+            conversion.get_node().output(0).replace(operations.constant(before.data.copy()).output(0))
+    return model
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
