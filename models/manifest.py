@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from models import strict
 from models.errors import ManifestError
+from models.publication import Base, License, Quote, Release
 from models.strict import Strict
 
 PROJECT = Path(__file__).parents[1]
@@ -28,13 +29,6 @@ _SOURCES = (
     r"file:.+",
     r"pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*",
 )
-
-
-class License(Strict):
-    """`id` as in https://huggingface.co/docs/hub/repositories-licenses."""
-
-    id: str
-    link: str
 
 
 class Weights(Strict):
@@ -158,32 +152,37 @@ class Manifest(Strict):
     when the caller says nothing, instead of its chat template's own; `template_variables`: values for the variables of
     its chat template, like enable_thinking; `sampling`: instead of what its generation_config.json says.
     `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
+    What comes after `examples` is for the model card and the release (models/publication.py): `card` is the link of the
+    card that the facts are taken from, `datasets` are names on the Hub, `misuse` is what the model is not for.
     """
 
     task: Literal["text-generation"]
     title: str
     summary: str
-    card: str
     license: License
-    base_model: str
-    languages: list[str] = Field(min_length=1)
-    tags: list[str]
-    datasets: list[str]
     parameters: int = Field(gt=0)
     architecture: Architecture
     context_length: int = Field(gt=0)
     system_prompt: str | None = None
     template_variables: dict[str, Any] = {}
     sampling: SamplingChoice = SamplingChoice()
-    intended_use: str
-    limitations: str
-    training_data: str
-    citation: str
     weights: Weights
     engines: list[EngineChoice] = Field(min_length=1)
     hardware: Hardware
     deployments: list[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = []
     examples: list[Example] = Field(min_length=3)
+    card: str | None = None
+    base: Base | None = None
+    languages: list[str] = []
+    tags: list[str] = []
+    datasets: list[str] = []
+    intended_use: str | None = None
+    misuse: str | None = None
+    limitations: str | None = None
+    training_data: str | None = None
+    evaluations: list[Quote] = []
+    citation: str | None = None
+    release: Release | None = None
 
     _slug: str = PrivateAttr(default="")
 

@@ -115,8 +115,8 @@ def _create_model(client: Any, ship: Ship, name: str, visibility: str) -> None:
             raise
 
 
-def _paper(citation: str) -> str | None:
-    found = re.search(r"https?://arxiv\.org/[^\s},]+", citation)
+def _paper(citation: str | None) -> str | None:
+    found = re.search(r"https?://arxiv\.org/[^\s},]+", citation or "")
     return found[0] if found else None
 
 

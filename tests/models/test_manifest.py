@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_an_unknown_key_that_resembles_none_lists_the_known_ones(catalog: Callab
             lambda content: content["weights"].update(source="file:x", delivery="fetched"),
             r"weights: .*cannot fetch file:",
         ),
-        (lambda content: content.pop("citation"), "citation: Field required"),
+        (lambda content: content.pop("summary"), "summary: Field required"),
         (lambda content: content.update(examples=content["examples"][:2]), "examples: .*at least 3"),
         (lambda content: content.update(license="mit"), "license: .*License"),
         ("- a list", "the file: .*dictionary"),
@@ -199,4 +200,52 @@ def test_a_dtype_or_device_that_the_engine_does_not_have_is_refused(
     engines = [{"device": "cpu", "cache_gb": 1, **engine}]
     catalog("a", lambda content: content.update(weights=weights, engines=engines))
     with pytest.raises(ManifestError, match=says):
+        manifest.load("a")
+
+
+GATE = {"terms": "Be kind."}
+STAGES = [{"on": "2027-01-10", "opens": "gated"}, {"on": "2027-03-01", "opens": "open"}]
+
+
+@pytest.mark.parametrize(
+    ("release", "days"),
+    [
+        ("open", {"2026-01-01": "open"}),
+        ({"tier": "gated", "gate": GATE}, {"2026-01-01": "gated"}),
+        ("api-only", {"2026-01-01": "api-only", "2030-01-01": "api-only"}),
+        (
+            {"tier": "staged", "gate": GATE, "stages": STAGES},
+            {"2027-01-09": "api-only", "2027-01-10": "gated", "2027-02-28": "gated", "2027-03-01": "open"},
+        ),
+    ],
+)
+def test_a_release_says_who_may_have_the_weights_on_a_day(
+    catalog: Callable[[str, Any], Path], release: Any, days: dict[str, str]
+) -> None:
+    catalog("a", lambda content: content.update(release=release))
+    read = manifest.load("a").release
+    assert read
+    assert {day: read.access_on(date.fromisoformat(day)) for day in days} == days
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"release": "closed"}, r"release\.tier: .*'open', 'gated', 'api-only' or 'staged'"),
+        ({"release": "gated"}, "release: gated weights need terms: set gate"),
+        ({"release": "staged"}, "release: tier: staged and stages go together"),
+        ({"release": {"tier": "open", "stages": STAGES}}, "release: tier: staged and stages go together"),
+        (
+            {"release": {"tier": "staged", "gate": GATE, "stages": STAGES[::-1]}},
+            "release: stages must be in the order of their days",
+        ),
+        ({"release": {"tier": "open", "hub": "acme"}}, r"release\.hub: "),
+        ({"license": {"id": "other", "link": "https://acme.example"}}, "license: .* other needs a name: set name"),
+    ],
+)
+def test_a_release_or_a_licence_that_is_not_whole_names_the_key(
+    catalog: Callable[[str, Any], Path], changes: dict[str, Any], says: str
+) -> None:
+    path = catalog("a", lambda content: content.update(changes))
+    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))}: {says}"):
         manifest.load("a")
