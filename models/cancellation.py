@@ -11,7 +11,8 @@ prediction runs to its end. To hand over it needs Python's lock four times, for 
 the engine: beside 8 streams, with steps of 80 ms, most cancels after 20 ms were lost, a fifth after 50 and 100, and
 none after 200 ms. The engine is told when a prediction begins, so that it can give the lock away for a moment.
 
-tests/server/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file can go.
+tests/template/server/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file
+can go.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ still there. In that second callers get the answers of the predictions that fail
 is gone. The container's exit code is then 137. Where an own entrypoint makes the server process 1 of its container,
 which no process inside can kill, it is interrupted instead, and the exit code is 130.
 
-tests/server/test_watchdog.py fails on the day the runtime ends by itself: then this file can go.
+tests/template/server/test_watchdog.py fails on the day the runtime ends by itself: then this file can go.
 """
 
 import os

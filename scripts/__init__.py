@@ -6,7 +6,7 @@ from types import TracebackType
 
 
 def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """In place of a traceback, for what happens before scripts/command.py has begun."""
+    """In place of a traceback, for what happens before scripts/cli/command.py has begun."""
     if os.environ.get("DEBUG") or not isinstance(error, ModuleNotFoundError | KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     elif isinstance(error, ModuleNotFoundError):

@@ -22,12 +22,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models import engines, manifest
+from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
-from scripts import command, image, weights
+from scripts import image, weights
 from scripts.benchmark import load, loading, machine, report, subjects
+from scripts.cli import command
 from scripts.release import repository
 
 LABELS = {
@@ -59,7 +60,7 @@ def bench(
 ) -> None:
     """Measure and write the receipt."""
     model, counts = manifest.selected(), _counts(streams)
-    choice = engines.choose(model)
+    choice = runtimes.choose(model)
     is_usual = choice == model.engine_on(choice.device)
     wanted = _wanted(model, is_usual, only, url)
     runs = _runs(counts, repeats)

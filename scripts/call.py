@@ -16,14 +16,14 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts import command
-from scripts.command import REFUSED, UsageError
-from scripts.inputs import Reading, parse, require
-from scripts.release import document
-from scripts.release.document import Node
-from scripts.replicate import outputs, places
-from scripts.replicate.outputs import Saver
-from scripts.replicate.screen import Screen
+from scripts.calling import outputs, places
+from scripts.calling.inputs import Reading, parse, require
+from scripts.calling.outputs import Saver
+from scripts.calling.screen import Screen
+from scripts.cli import command
+from scripts.cli.command import REFUSED, UsageError
+from scripts.contract import document
+from scripts.contract.document import Node
 
 EVENTS = ("start", "output", "logs", "completed")
 _SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds, as Replicate has them
@@ -106,7 +106,7 @@ def _print_json(prediction: dict[str, Any], schema: Node, saver: Saver, screen: 
 
 def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen) -> None:
     """Why it failed, then the closing line: status, time, cost."""
-    from scripts.replicate.remote import dollars
+    from scripts.calling.remote import dollars
 
     if prediction.get("error"):
         screen.warn(f"the prediction failed: {prediction['error']}")
@@ -122,7 +122,7 @@ def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen)
 
 
 def _verify(body: Path, headers: Path) -> int:
-    from scripts.replicate import webhooks
+    from scripts.calling import webhooks
     from scripts.replicate.client import connect
 
     said, received = webhooks.read_text(body), webhooks.read_headers(headers)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from models import manifest
-from scripts import command
+from scripts.cli import command
 from scripts.image import DeviceOption, build, chosen_device, run_cog
 
 

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models import engines, manifest, weights
+from models import manifest, runtimes, weights
 from models.errors import TemplateError
 from models.weights import PROJECT
-from scripts import command
-from scripts.docker_engine import NoEngine, connected
-from scripts.openapi_frame import COG_VERSION
+from scripts.cli import command
+from scripts.contract.openapi_frame import COG_VERSION
+from scripts.serving.docker_engine import NoEngine, connected
 
 State = Literal["ok", "optional", "problem"]
 COLORS = {"ok": "green", "optional": "yellow", "problem": "bold red"}
@@ -69,10 +69,10 @@ def model_rows() -> list[Row]:
     """The selected model, the engine that would run it, both engines' packages, and the weights."""
     try:
         model = manifest.selected()
-        choice = engines.choose(model)
+        choice = runtimes.choose(model)
     except TemplateError as error:
         return [Row("model and engine", str(error), "problem")]
-    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in engines.ENGINES}
+    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in runtimes.ENGINES}
     task = f"requirements/{model.task.replace('-', '_')}"
     rows = [
         Row("model and engine", f"{model.slug}, {choice.engine} on {choice.device} in {choice.dtype}"),
@@ -81,7 +81,7 @@ def model_rows() -> list[Row]:
         packages("transformers", f"{task}.txt", "transformers", lack["transformers"]),
     ]
     made = [
-        weights_row(other.engine, partial(engines.is_ready, model, other), lack[other.engine])
+        weights_row(other.engine, partial(runtimes.is_ready, model, other), lack[other.engine])
         for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()
     ]
     source = weights_row("source", partial(weights.is_fetched, model), "problem")

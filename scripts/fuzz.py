@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from models import engines, manifest
+from models import manifest, runtimes
 from models.manifest import Manifest
-from scripts import command, local_server, schema, weights
-from scripts.progress import counted
-from scripts.release import fuzz as fuzzing
-from scripts.release import probe
+from scripts import schema, weights
+from scripts.cli import command
+from scripts.cli.progress import counted
+from scripts.fuzzing import cases as fuzzing
+from scripts.fuzzing import probe
+from scripts.serving import local_server
 
 _SERVED = "http://127.0.0.1:5001"  # where `make serve` serves
 
@@ -75,7 +77,7 @@ def _served(model: Manifest, url: str) -> Iterator[str]:
         local_server.check_served(url)
         yield url
         return
-    weights.ensure(model, engines.choose(model))
+    weights.ensure(model, runtimes.choose(model))
     with local_server.running(model) as (address, process):
         with Console(stderr=True).status("starting the server"):
             local_server.wait_until_ready(address, process)

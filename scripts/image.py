@@ -16,14 +16,16 @@ from typing import Annotated
 
 import typer
 
-from models import engines, manifest, weights
+from models import manifest, runtimes, weights
 from models.errors import TemplateError
 from models.manifest import Device, EngineChoice, Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
-from scripts import command, docker_engine, schema
-from scripts.release import label
+from scripts import schema
+from scripts.cli import command
+from scripts.contract import label
 from scripts.render import CONFIGS
+from scripts.serving import docker_engine
 from scripts.weights import ensure
 
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda; by default what this machine has")]
@@ -66,7 +68,7 @@ def bake(model: Manifest, choice: EngineChoice) -> None:
     if model.weights.delivery == "fetched":
         return
     ensure(model, choice)
-    part = engines.part_of(model, choice)
+    part = runtimes.part_of(model, choice)
     weights.verify(model, part, full=True)
     shutil.copytree(weights.folder(model.slug, part), baked / model.slug / part, copy_function=_link)
 
@@ -81,7 +83,7 @@ def chosen_device(device: str) -> Device:
         raise command.UsageError(f"there is no device {device!r}: cpu or cuda")
     if device:
         return "cpu" if device == "cpu" else "cuda"
-    return "cuda" if engines.has_cuda_device() else "cpu"
+    return "cuda" if runtimes.has_cuda_device() else "cpu"
 
 
 def build_flags() -> list[str]:

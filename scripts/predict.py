@@ -13,10 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from models import manifest
-from scripts import command, inputs, local_server, schema
-from scripts.release import document
-from scripts.replicate import outputs, places
-from scripts.replicate.screen import Screen
+from scripts import schema
+from scripts.calling import inputs, outputs, places
+from scripts.calling.screen import Screen
+from scripts.cli import command
+from scripts.contract import document
+from scripts.serving import local_server
 
 
 def main(argv: list[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from scripts import command
+from scripts.cli import command
 from scripts.economics import price_list
 from scripts.economics.price_list import STALE_DAYS, Hardware
 

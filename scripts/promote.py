@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from models import manifest
-from scripts import command
+from scripts.cli import command
 from scripts.image import chosen_device
 from scripts.release import ledger, promotion, target
 from scripts.release.ledger import Entry

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from models import manifest
-from scripts import command
+from scripts.cli import command
 from scripts.image import DeviceOption, chosen_device
 from scripts.release import build, delivery, gate, ledger, promotion, proof, target
 from scripts.release.ship import Ship, say

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models import manifest
-from scripts import command
+from scripts.cli import command
 from scripts.release import ledger
 from scripts.release.ledger import Entry
 

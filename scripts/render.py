@@ -12,13 +12,14 @@ from typing import Annotated
 
 import typer
 
-from models import engines, manifest
+from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import Device, Manifest
 from models.weights import PROJECT, places
-from scripts import command, schema
+from scripts import schema
 from scripts.benchmark import report
-from scripts.openapi_frame import COG_VERSION
+from scripts.cli import command
+from scripts.contract.openapi_frame import COG_VERSION
 
 PYTHON_VERSION = "3.11"
 BENCHMARKS = "benchmarks"
@@ -36,7 +37,7 @@ def render(
     """Write what is rendered from the manifest and predict.py; say which descriptions Cog cannot read."""
     drifted = []
     model = manifest.selected()
-    engines.check_delivery(model)
+    runtimes.check_delivery(model)
     for name, text in rendered(model).items():
         path = PROJECT / name
         present = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -69,7 +70,7 @@ def rendered(model: Manifest) -> dict[str, str]:
 def cog_config(model: Manifest, device: Device) -> str:
     """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
     requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
-    variables = engines.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
+    variables = runtimes.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from models.weights import PROJECT
-from scripts import command
+from scripts.cli import command
 from scripts.economics import figures, measured_costs, page, plan, price_list, revenue_report, simulation
 from scripts.economics.money import money_in
 from scripts.economics.options import Currency, Locale, Rate, RateSource

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scripts import command
+from scripts.cli import command
 from scripts.promote import DryRun, To, begin, would
 from scripts.release import ledger, promotion
 from scripts.release.ship import say

@@ -15,12 +15,12 @@ from typing import Any
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts.cog_reader import file, inputs, models, output_types, target
-from scripts.cog_reader.annotation import parse_annotation
-from scripts.cog_reader.file import File
-from scripts.cog_reader.syntax import SchemaError, Unsupported, line_of
-from scripts.cog_reader.syntax import field as part
-from scripts.openapi_frame import document
+from scripts.contract.cog_reader import file, inputs, models, output_types, target
+from scripts.contract.cog_reader.annotation import parse_annotation
+from scripts.contract.cog_reader.file import File
+from scripts.contract.cog_reader.syntax import SchemaError, Unsupported, line_of
+from scripts.contract.cog_reader.syntax import field as part
+from scripts.contract.openapi_frame import document
 
 __all__ = ["SchemaError"]
 

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from models import engines, manifest
-from scripts import command, local_server, weights
+from models import manifest, runtimes
+from scripts import weights
+from scripts.cli import command
+from scripts.serving import local_server
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +22,7 @@ def main(argv: list[str]) -> int:
 def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 5001) -> int:
     """Serve the model on this machine (https://cog.run/http describes the routes)."""
     model = manifest.selected()
-    weights.ensure(model, engines.choose(model))
+    weights.ensure(model, runtimes.choose(model))
     with local_server.running(model, port, log=sys.stderr.buffer) as (address, process):
         local_server.wait_until_ready(address, process)
         print(

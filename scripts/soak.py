@@ -24,10 +24,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models import engines, manifest
+from models import manifest, runtimes
 from models.errors import TemplateError
-from scripts import command, connection, local_server, schema, weights
+from scripts import schema, weights
 from scripts.benchmark import load
+from scripts.calling import connection
+from scripts.cli import command
+from scripts.serving import local_server
 
 CLIENTS = 20
 SETTLING_SECONDS = 60  # or half of a shorter soak: then caches are full, and memory may grow no more
@@ -51,7 +54,7 @@ def main(argv: list[str]) -> int:
 def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -> None:
     """Use the server in every way at once, for some minutes."""
     model = manifest.selected()
-    weights.ensure(model, engines.choose(model))
+    weights.ensure(model, runtimes.choose(model))
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)
         before = _speed(address)

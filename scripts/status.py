@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts import command
-from scripts.command import UsageError
+from scripts.calling.remote import get
+from scripts.cli import command
+from scripts.cli.command import UsageError
 from scripts.release import ledger
 from scripts.release.target import REPLICATE
 from scripts.replicate.client import connect
-from scripts.replicate.remote import get
 
 _VERSIONS_SHOWN = 10
 _ENDED_WELL_OR_NOT = ("succeeded", "failed")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from models.errors import WeightsError
-from scripts import command
+from scripts.cli import command
 
 # https://pytorch.org/docs/stable/generated/torch.load.html, https://huggingface.co/docs/safetensors/api/torch
 _CONVERT = """

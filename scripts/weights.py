@@ -6,11 +6,11 @@ MODEL and ENGINE choose; the engine is by default the one that this machine runs
 
 import sys
 
-from models import engines, manifest, weights
+from models import manifest, runtimes, weights
 from models.manifest import EngineChoice, Manifest
-from scripts import command
+from scripts.cli import command
+from scripts.cli.progress import progress
 from scripts.conversion import to_openvino
-from scripts.progress import progress
 
 
 def main(argv: list[str]) -> int:
@@ -21,9 +21,9 @@ def main(argv: list[str]) -> int:
 def fetch_and_make() -> None:
     """Download, verify and convert the selected model's weights (the variables MODEL and ENGINE choose)."""
     model = manifest.selected()
-    choice = engines.choose(model)
+    choice = runtimes.choose(model)
     ensure(model, choice)
-    print(f"{weights.folder(model.slug, engines.part_of(model, choice))}: in place", file=sys.stderr)
+    print(f"{weights.folder(model.slug, runtimes.part_of(model, choice))}: in place", file=sys.stderr)
 
 
 def ensure(model: Manifest, choice: EngineChoice) -> None:
@@ -32,7 +32,7 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    engines.ensure(model, choice, progress(), to_openvino.export)
+    runtimes.ensure(model, choice, progress(), to_openvino.export)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from models.errors import WeightsError
 from models.manifest import Manifest
 from models.weights import formats
 from models.weights.lock import lock_of
-from scripts import command
+from scripts.cli import command
 from scripts.replicate import hardware
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}

@@ -13,8 +13,8 @@ from models import manifest, weights
 from models.errors import WeightsError
 from models.weights import lock
 from models.weights.lock import Lock
-from scripts import command
-from scripts.progress import progress
+from scripts.cli import command
+from scripts.cli.progress import progress
 
 
 def main(argv: list[str]) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 from models import manifest, weights
 from models.errors import WeightsError
 from models.manifest import Manifest
-from scripts import command
+from scripts.cli import command
 
 
 def main(argv: list[str]) -> int:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from models import engines, manifest
-from scripts import connection, local_server, weights
-from tests.server.live_server import LiveServer
+from models import manifest, runtimes
+from scripts import weights
+from scripts.calling import connection
+from scripts.serving import local_server
+from tests.template.server.live_server import LiveServer
 
 connection.spare_this_machine()
 
@@ -15,7 +17,7 @@ def _serving(engine: str) -> Iterator[LiveServer]:
     model = manifest.selected()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ENGINE", engine)
-        weights.ensure(model, engines.choose(model))
+        weights.ensure(model, runtimes.choose(model))
         running = local_server.running(model)
         address, process = running.__enter__()
     try:

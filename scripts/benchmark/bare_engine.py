@@ -12,11 +12,12 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from functools import partial
 
-from models import engines, manifest
-from models.engines.interface import Engine, Generation, Sampling
+from models import manifest
+from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
 from models.tasks.text_generation.model_text import ModelText
-from scripts import command
 from scripts.benchmark import load
+from scripts.cli import command
 
 
 def main(argv: list[str]) -> int:

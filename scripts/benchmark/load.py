@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from models.errors import TemplateError
 from models.weights import PROJECT
-from scripts import local_server
+from scripts.serving import local_server
 
 OUTPUT_TOKENS = 128
 _CHECK_SECONDS = 5

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from models import engines, manifest, weights
+from models import manifest, runtimes, weights
 from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts.benchmark import subjects
@@ -25,10 +25,10 @@ _BLOCK = 4 << 20
 def main(argv: list[str]) -> int:
     """Measure and print."""
     model = manifest.selected()
-    choice = engines.choose(model)
-    folder = weights.folder(model.slug, engines.part_of(model, choice))
+    choice = runtimes.choose(model)
+    folder = weights.folder(model.slug, runtimes.part_of(model, choice))
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    module = engines.module(choice.engine)
+    module = runtimes.module(choice.engine)
     for package in module.PACKAGES:
         __import__(package)
     forget(paths)

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 import psutil
 import yaml
 
-from models import engines
+from models import runtimes
 from models.manifest import EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
-from scripts import docker_engine, local_container, local_server, schema
+from scripts import schema
 from scripts.benchmark import load
-from scripts.local_server import ServerError
+from scripts.serving import docker_engine, local_container, local_server
+from scripts.serving.local_server import ServerError
 
 
 class Subject(Protocol):
@@ -80,7 +81,7 @@ class EngineSubject:
 def bare_engine(model: Manifest, choice: EngineChoice) -> Iterator[Subject]:
     """The engine without a server."""
     command = [sys.executable, "-m", "scripts.benchmark.bare_engine"]
-    environment = os.environ | engines.ENVIRONMENT | {"MODEL": model.slug, "ENGINE": choice.engine}
+    environment = os.environ | runtimes.ENVIRONMENT | {"MODEL": model.slug, "ENGINE": choice.engine}
     started = time.monotonic()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models import checkpoint
 from models.errors import TemplateError, in_words
+from models.runtimes import checkpoint
 from scripts.conversion.comparison import REFERENCE
 
 _TOKENS = 200

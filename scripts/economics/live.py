@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models import engines
+from models import runtimes
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import local_server
 from scripts.benchmark import load, machine
+from scripts.cli.progress import counted
 from scripts.economics import receipts
 from scripts.economics.price_list import Hardware
-from scripts.progress import counted
+from scripts.serving import local_server
 
 INPUT_WORDS = (12, 100, 300)
 OUTPUT_TOKENS = (8, 64, 192)
@@ -56,7 +56,7 @@ def measure(url: str, model: Manifest, streams: Sequence[int], hardware: Hardwar
 
 
 def _here(model: Manifest) -> dict[str, Any]:
-    choice = engines.choose(model)
+    choice = runtimes.choose(model)
     return {"machine": machine.described(choice), "device": choice.device, "hardware": ""}
 
 

@@ -1,1 +1,1 @@
-"""What the fuzz sends for an input: right and wrong values by its schema, and small real files."""
+"""Right and wrong inputs made from a schema, sent to a server, and its answers judged."""

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from scripts.contract.meaning import Form, Limit, Value
 from scripts.fuzzing.files import data_uris
-from scripts.release.meaning import Form, Limit, Value
 
 Expect = Literal["valid", "invalid", "either"]
 

@@ -1,1 +1,1 @@
-"""What a new version of a model changes for the people who call it."""
+"""A release: gate, build, proof, push, promotion, and the ledger of what was done."""

@@ -4,9 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-from scripts import docker_engine, image, schema
-from scripts.release import label, ledger
+from scripts import image, schema
+from scripts.contract import label
+from scripts.release import ledger
 from scripts.release.ship import Refused, Ship
+from scripts.serving import docker_engine
 
 PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
 _SHOWN_LAYERS = 5

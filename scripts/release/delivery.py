@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from models.errors import TemplateError
 from models.manifest import Example
-from scripts import docker_engine, image
+from scripts import image
+from scripts.calling.remote import ENDED, dollars, get
 from scripts.release import ledger
 from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ledger import Entry
@@ -16,7 +17,7 @@ from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ask, patiently
-from scripts.replicate.remote import ENDED, dollars, get
+from scripts.serving import docker_engine
 
 Done = TypeVar("Done")
 _ATTEMPTS = 3

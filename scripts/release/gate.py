@@ -4,10 +4,11 @@ import json
 import re
 from typing import Any
 
-from models import engines, weights
+from models import runtimes, weights
 from models.manifest import path_of
 from scripts import render, schema
-from scripts.release import contract, ledger, repository
+from scripts.contract import versions
+from scripts.release import ledger, repository
 from scripts.release.ship import Refused, Ship
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
@@ -34,8 +35,8 @@ def ready(ship: Ship) -> str:
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
         raise Refused(f"not committed: {shown}: commit first, or ship as it is with DIRTY=1, which the ledger records")
     choice = ship.model.engine_on(ship.device)
-    if ship.model.weights.delivery == "baked" and engines.is_ready(ship.model, choice):
-        weights.verify(ship.model, engines.part_of(ship.model, choice), full=False)
+    if ship.model.weights.delivery == "baked" and runtimes.is_ready(ship.model, choice):
+        weights.verify(ship.model, runtimes.part_of(ship.model, choice), full=False)
     account = _account(ship) if ship.target.is_replicate else ""
     return f"licence {ship.model.license.id}, {'uncommitted changes' if ship.dirty else 'all committed'}{account}"
 
@@ -47,8 +48,8 @@ def compare(ship: Ship) -> str:
         Refused: it breaks callers; lists every difference and what to do instead.
     """
     new = schema.generate(schema.served_class(ship.model))
-    found = {where: contract.compare(old, new) for where, old in _live_schemas(ship).items()}
-    silent = contract.undescribed(new)
+    found = {where: versions.compare(old, new) for where, old in _live_schemas(ship).items()}
+    silent = versions.undescribed(new)
     told = f"; without a description, which is what a caller reads: {', '.join(silent)}" if silent else ""
     if not found:
         return f"nothing is live at {ship.target.production} yet, so nobody can break{told}"
@@ -57,9 +58,9 @@ def compare(ship: Ship) -> str:
     }
     broken = [differences for differences in found.values() if any(one.kind == "breaking" for one in differences)]
     if broken and not ship.breaking:
-        raise Refused(contract.report(broken[0], silent).replace("TO=...", f"TO={ship.target.production}"))
+        raise Refused(versions.report(broken[0], silent).replace("TO=...", f"TO={ship.target.production}"))
     ship.why = ship.breaking if broken else ""
-    said = "; ".join(f"against {where}: {contract.summary(differences)}" for where, differences in found.items())
+    said = "; ".join(f"against {where}: {versions.summary(differences)}" for where, differences in found.items())
     return said + (f" (allowed: {ship.breaking})" if broken else "") + told
 
 

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from models.errors import TemplateError
-from scripts import docker_engine
 from scripts.release import ledger
 from scripts.release.delivery import arrived, persistently, run_example, version_of
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, Stuck, say
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
+from scripts.serving import docker_engine
 
 
 def promote(ship: Ship, why: str = "") -> str:

@@ -8,14 +8,18 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from models import engines
-from scripts import connection, local_container, local_server, schema
-from scripts.local_server import ServerError
-from scripts.progress import counted
-from scripts.release import fuzz, ledger, meaning, probe
+from models import runtimes
+from scripts import schema
+from scripts.calling import connection
+from scripts.cli.progress import counted
+from scripts.contract import meaning
+from scripts.contract.label import contract_of
+from scripts.fuzzing import cases, probe
+from scripts.release import ledger
 from scripts.release.build import adopt
-from scripts.release.label import contract_of
 from scripts.release.ship import Refused, Ship, say
+from scripts.serving import local_container, local_server
+from scripts.serving.local_server import ServerError
 
 _PATIENCE_SECONDS = 5
 _ANSWER_SECONDS = 600
@@ -57,7 +61,7 @@ def prove(ship: Ship) -> str:
 
 def _has_gpu(ship: Ship) -> bool:
     """Whether a GPU image is tried as one: without a GPU here its model runs on the CPU, if at all."""
-    return ship.device == "cuda" and engines.has_cuda_device()
+    return ship.device == "cuda" and runtimes.has_cuda_device()
 
 
 def _try(ship: Ship, name: str, document: Mapping[str, Any], problems: list[str]) -> None:
@@ -116,7 +120,7 @@ def streams(example: Mapping[str, Any], address: str, document: Mapping[str, Any
     """What is wrong with the events of a prediction, where the schema promises some: its class has @cog.streaming."""
     if not meaning.read(document).streams:
         return []
-    body = {"input": fuzz.longest(document, example) or example}
+    body = {"input": cases.longest(document, example) or example}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
     _wait_until_ready(address)
@@ -136,7 +140,7 @@ def streams(example: Mapping[str, Any], address: str, document: Mapping[str, Any
 
 def _cancels(example: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
     """Whether a long prediction ends soon after it was cancelled."""
-    long = fuzz.longest(document, example)
+    long = cases.longest(document, example)
     if long is None:
         return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"
@@ -165,7 +169,7 @@ def _wait_until_ready(address: str) -> None:
 def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:
     """Every case of the fuzz, with a progress bar on standard error."""
     examples = [example.input for example in ship.model.examples]
-    made = fuzz.cases(document, examples)
+    made = cases.cases(document, examples)
     say(f"  {len(made)} fuzzed inputs ...")
     with counted("fuzzing", len(made)) as progress:
         return probe.run(
@@ -173,7 +177,7 @@ def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report
             made,
             document,
             slots=schema.max_concurrency(schema.served_class(ship.model)),
-            occupy=fuzz.longest(document, examples[-1]),
+            occupy=cases.longest(document, examples[-1]),
             progress=progress,
         )
 
@@ -183,4 +187,4 @@ def _text(output: Any) -> str:
 
 
 def _curl(body: Mapping[str, Any]) -> str:
-    return probe.curl_of(_ADDRESS, fuzz.Case("example", dict(body["input"]), "valid"))
+    return probe.curl_of(_ADDRESS, cases.Case("example", dict(body["input"]), "valid"))

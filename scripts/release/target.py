@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from scripts.command import UsageError
+from scripts.cli.command import UsageError
 
 REPLICATE = "r8.im"
 _NAME = re.compile(r"(?P<registry>[^/\s]+)/(?P<owner>[a-z0-9._-]+(?:/[a-z0-9._-]+)*)/(?P<name>[a-z0-9._-]+)")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.container.host import lacks, run
-from tests.scripts.contracts import cog
-from tests.scripts.scripted_replicate import ScriptedReplicate
 from tests.services.hub import Hub
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
 from tests.services.replicate_routes import Collection
+from tests.template.container.host import lacks, run
+from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.template.scripts.contract.contracts import cog
 
 SCRIPTS = Path(__file__).parent / "javascript"
 TEXTS = {

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from models import engines, manifest
+from models import manifest
 from models.cancellation import Cancellation
-from models.engines.interface import Engine, Generation, Message, Sampling
 from models.errors import InputError
+from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines.interface import Engine, Generation, Message, Sampling
 from models.tasks.text_generation.model_text import ModelText
 from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
 

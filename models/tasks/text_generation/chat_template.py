@@ -15,8 +15,8 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from models.engines.interface import Message
 from models.errors import InputError
+from models.tasks.text_generation.engines.interface import Message
 
 COMMON_ROLES = ("system", "user", "assistant")
 _OTHER_ROLES = {"tool", "developer", "function", "ipython"}  # taken from a template that writes whatever role it gets

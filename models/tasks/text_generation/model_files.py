@@ -1,6 +1,6 @@
 """What a model's files say of its text: end and begin tokens, special tokens, chat templates.
 
-The files are those of a repository of the Hub; for a GGUF models/engines/gguf_text.py writes them.
+The files are those of a repository of the Hub; for a GGUF models/runtimes/gguf/text.py writes them.
 https://huggingface.co/docs/transformers/main_classes/tokenizer
 https://huggingface.co/docs/transformers/main_classes/text_generation
 """

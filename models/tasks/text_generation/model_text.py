@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.engines.interface import Message
 from models.errors import InputError
 from models.manifest import Manifest
 from models.tasks.text_generation import model_files, sampling_defaults
 from models.tasks.text_generation.chat_template import ChatTemplate
+from models.tasks.text_generation.engines.interface import Message
 from models.tasks.text_generation.tokenizer import Tokenizer
 
 

@@ -1,0 +1,299 @@
+"""Which library runs a model on this device, and its weights made ready for it; of every task.
+
+Each engine of a manifest is a module here with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own
+files), `EDITION` (raised when this project's own code makes other files than before, so that they are made again),
+`reads(names)` (whether it loads the downloaded files as they are), and `convert(gguf, folder, dtype)` for when it does
+not. Where the downloaded files are safetensors and it does not read them, they are made into its own by an exporter,
+which only the scripts have: `EXPORTER` says which version.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from models import weights
+from models.errors import EngineError, TemplateError, in_words
+from models.manifest import PROJECT, EngineChoice, Manifest
+from models.weights import places
+from models.weights.download import Progress
+from models.weights.lock import lock_of, path_of
+from models.weights.progress import PlainLines
+
+ENGINES = {"openvino": "models.runtimes.openvino", "transformers": "models.runtimes.transformers"}
+ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=33554432",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+}
+"""What a process that loads an engine is to be started with: large blocks of memory in huge pages, where Linux can.
+
+A step reads every weight once, and memory is read faster across fewer pages. glibc asks for huge pages only in its
+main heap, so all threads share that one, and blocks of up to 32 MB come from it: with a second heap, the weights were
+in small pages in two starts of three. What one thread frees the others can use, so a busy server's memory stays flat.
+oneDNN keeps 64 compiled kernels, not 1,024: each new number of tokens in a step compiles some.
+https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
+"""
+Export = Callable[[Path, Path, str], None]
+"""Makes an engine's files: of a GGUF or of a folder of safetensors, in a new folder, in a number format."""
+Load = Callable[[EngineChoice, Path], Any]
+"""Loads a model from a folder, as its task needs it."""
+
+
+def module(engine: str) -> ModuleType:
+    """The module of an engine, without the heavy packages it uses."""
+    return importlib.import_module(ENGINES[engine])
+
+
+def choose(manifest: Manifest) -> EngineChoice:
+    """The first engine of the manifest whose device and packages are here; the variable ENGINE can name another.
+
+    Raises:
+        EngineError: none can run; says what each lacks and how to get it.
+    """
+    wanted = os.environ.get("ENGINE", "")
+    lacks = []
+    for choice in manifest.engines:
+        if wanted and choice.engine != wanted:
+            continue
+        lack = _lack(choice)
+        if lack is None:
+            return choice
+        lacks.append(f"{choice.engine} on {choice.device} lacks {lack}")
+    if not lacks:
+        known = ", ".join(sorted({choice.engine for choice in manifest.engines}))
+        raise EngineError(f"{manifest.slug} has no engine {wanted!r}: set ENGINE to one of {known}")
+    raise EngineError(f"no engine can run here ({'; '.join(lacks)}): make setup, or ENGINE=... make setup")
+
+
+def start(manifest: Manifest, load: Load) -> Any:
+    """Verify the weights of the chosen engine and `load` them; logs what was chosen and the time of each stage.
+
+    Raises:
+        EngineError: no engine can run here.
+        WeightsError: its weights are missing or not what they should be.
+    """
+    try:
+        choice = choose(manifest)
+        why = "as ENGINE asks" if os.environ.get("ENGINE") else "the first of the manifest that can run"
+        print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, {why}")
+        _find(manifest, choice)
+        return _loaded(manifest, choice, load)
+    except TemplateError as error:
+        if (PROJECT / "Makefile").is_file():
+            raise
+        where = "make is for the project that this image was built from; make image builds it again"
+        raise type(error)(f"{error} ({where})") from error
+
+
+def _find(manifest: Manifest, choice: EngineChoice) -> None:
+    """Settle which folder has the weights. Where none has what the engine loads, fetch and make it."""
+    roots, to_fill, in_image = places.roots(), places.to_fill(), places.are_baked()
+    for root in roots:
+        places.settle(root)
+        if _has(manifest, choice):
+            print(f"weights from {root}")
+            return
+    places.settle(to_fill)
+    looked, is_in_project = ", ".join(map(str, roots)), to_fill.is_relative_to(PROJECT)
+    hint = " (make image would have put them into the image)" if in_image and not is_in_project else ""
+    print(f"no weights for {choice.engine} in {looked}: fetching them into {to_fill}{hint}")
+    try:
+        ensure(manifest, choice, PlainLines())
+    finally:
+        places.give_to_owner(to_fill, manifest.slug)
+
+
+def _has(manifest: Manifest, choice: EngineChoice) -> bool:
+    """Whether what the engine loads is there, by whatever version of its converter."""
+    if part_of(manifest, choice) == weights.SOURCE:
+        return weights.is_fetched(manifest)
+    return weights.is_made(manifest, choice)
+
+
+def _loaded(manifest: Manifest, choice: EngineChoice, load: Load) -> Any:
+    """Verify the weights while they are loaded."""
+    begun = time.monotonic()
+    verified = _Verification(manifest, choice)
+    for package in module(choice.engine).PACKAGES:
+        importlib.import_module(package)
+    imported = time.monotonic()
+    try:
+        place = weights.folder(manifest.slug, part_of(manifest, choice))
+        model = load(choice, place)
+    except TemplateError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"{choice.engine} cannot load {place} ({in_words(error)}): make weights-verify says whether it is damaged"
+        ) from error
+    finally:
+        verified.wait()  # where the weights are damaged, that is what to tell, not how their loading failed
+    print(
+        f"{choice.engine}: imported in {imported - begun:.1f} s, "
+        f"read and verified in {time.monotonic() - imported:.1f} s"
+    )
+    return model
+
+
+def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress, export: Export | None = None) -> None:
+    """Download the weights and make the engine's files, where that is not done yet; says what it does.
+
+    `export` makes OpenVINO's files of safetensors; a container has none. Of several processes one does the work, and
+    the others wait for it.
+
+    Raises:
+        WeightsError, EngineError: what failed, and the remedy.
+    """
+    if is_ready(manifest, choice):
+        return
+    with weights.one_at_a_time(manifest):
+        if is_ready(manifest, choice):
+            return
+        if export is None:
+            _check_convertible(manifest, choice)
+        if not weights.is_fetched(manifest):
+            lock = lock_of(manifest)
+            with _said(
+                f"downloading {lock.resolved} ({lock.size / 1e6:.0f} MB)", "downloaded, sha256 as in weights.lock"
+            ):
+                weights.fetch(manifest, progress)
+        if part_of(manifest, choice) != weights.SOURCE:
+            with _said(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
+                weights.derive(manifest, choice, _versions(manifest, choice), _maker(manifest, choice, export))
+
+
+def is_ready(manifest: Manifest, choice: EngineChoice) -> bool:
+    """Whether what the engine loads is there, by names, sizes and what it was made from."""
+    if part_of(manifest, choice) == weights.SOURCE:
+        return weights.is_fetched(manifest)
+    return weights.is_derived(manifest, choice, _versions(manifest, choice))
+
+
+def check_delivery(manifest: Manifest) -> None:
+    """Refuse weights that a container is to fetch and cannot make its engine's files of; needs a lock to know them.
+
+    Raises:
+        EngineError: they are safetensors, and the first engine of a device does not read them.
+    """
+    if manifest.weights.delivery == "fetched" and path_of(manifest.slug).is_file():
+        for choice in {choice.device: choice for choice in reversed(manifest.engines)}.values():
+            _check_convertible(manifest, choice)
+
+
+def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
+    """Refuse, before anything is downloaded, what only the scripts can make the engine's files of.
+
+    Raises:
+        EngineError: it is safetensors, and the engine does not read them.
+    """
+    is_read = part_of(manifest, choice) == weights.SOURCE
+    if not is_read and not weights.are_gguf(manifest) and hasattr(module(choice.engine), "EXPORTER"):
+        raise EngineError(
+            f"{manifest.slug}: a container cannot make {choice.engine}'s files of safetensors: set delivery: baked and "
+            "make image, take a source in OpenVINO's own format (openvino_model.xml), or transformers under `engines`"
+        )
+
+
+def _maker(manifest: Manifest, choice: EngineChoice, export: Export | None) -> Export:
+    """What makes the engine's files of the downloaded ones.
+
+    Raises:
+        EngineError: nothing does.
+    """
+    if weights.are_gguf(manifest):
+        return module(choice.engine).convert  # type: ignore[no-any-return]
+    if export and hasattr(module(choice.engine), "EXPORTER"):
+        return export
+    raise EngineError(f"{choice.engine} runs safetensors with a config.json, which is not there: weights.files")
+
+
+def _versions(manifest: Manifest, choice: EngineChoice) -> dict[str, str]:
+    """The versions of what makes the engine's files of the downloaded ones."""
+    if weights.are_gguf(manifest):
+        return converter_versions(choice.engine)
+    versions: dict[str, str] = getattr(module(choice.engine), "EXPORTER", {})
+    return versions
+
+
+def part_of(manifest: Manifest, choice: EngineChoice) -> str:
+    """The folder in weights/<slug>/ that the engine loads: the downloaded files, or those made from them."""
+    names = list(lock_of(manifest).files)
+    return weights.SOURCE if module(choice.engine).reads(names) else choice.engine
+
+
+def has_cuda_device() -> bool:
+    """Whether the machine has an NVIDIA GPU that its driver lists."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+    return listing.returncode == 0 and "GPU" in listing.stdout
+
+
+def converter_versions(engine: str) -> dict[str, str]:
+    """The installed versions of what makes the engine's files, and the edition of this project's part in it.
+
+    Raises:
+        EngineError: a package is not installed.
+    """
+    maker = module(engine)
+    try:
+        versions = {package: importlib.metadata.version(package) for package in maker.CONVERTER}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EngineError(f"making {engine}'s files needs {error.name}: make setup ENGINE={engine}") from error
+    return versions | {"edition": maker.EDITION}
+
+
+@contextmanager
+def _said(begins: str, done: str) -> Iterator[None]:
+    """Say on standard error what begins, and how long it took."""
+    print(begins, file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    yield
+    print(f"{done} ({time.monotonic() - begun:.1f} s)", file=sys.stderr, flush=True)
+
+
+def _lack(choice: EngineChoice) -> str | None:
+    if choice.device == "cuda" and not has_cuda_device():
+        return "an NVIDIA GPU"
+    missing = [name for name in module(choice.engine).PACKAGES if importlib.util.find_spec(name) is None]
+    return f"the package {missing[0]}" if missing else None
+
+
+class _Verification:
+    """Checks what the engine loads in a thread of its own, small files first, while packages and weights are loaded.
+
+    Names, sizes and headers always; every byte of fetched weights, or where the variable VERIFY_WEIGHTS is `full`.
+    """
+
+    def __init__(self, manifest: Manifest, choice: EngineChoice) -> None:
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(manifest, part_of(manifest, choice)))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when all is verified.
+
+        Raises:
+            WeightsError: a file is not what it should be.
+        """
+        self._thread.join()
+        if self._problem:
+            raise self._problem
+
+    def _run(self, manifest: Manifest, part: str) -> None:
+        full = manifest.weights.delivery == "fetched" or os.environ.get("VERIFY_WEIGHTS") == "full"
+        try:
+            weights.verify(manifest, part, full)
+        except BaseException as problem:
+            self._problem = problem

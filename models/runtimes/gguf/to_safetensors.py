@@ -1,0 +1,113 @@
+"""A GGUF's model as safetensors and a configuration, as transformers saves it. The package gguf dequantises."""
+
+from pathlib import Path
+from typing import Any
+
+from models.errors import EngineError
+from models.runtimes.gguf import comparison, decoder
+from models.runtimes.gguf import config as gguf_config
+from models.weights.gguf_format import Gguf
+
+_ROPE = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
+_SHOWN = 3
+
+
+def write(gguf: Gguf, folder: Path, dtype: str) -> None:
+    """Save the model in `dtype`, and compare what the saved files compute with what was read.
+
+    What is read of a Llama's family is first compared with a reader of its own. Rounding to `dtype` is meant, and in a
+    mixture of experts it changes which of them are asked: it is done on both sides.
+
+    Raises:
+        EngineError: the GGUF has what is not read, lacks a tensor, or the results differ.
+    """
+    import torch
+    import transformers
+
+    made = model(gguf)
+    prompt = comparison.prompt([], made.config.vocab_size, made.config.max_position_embeddings)
+    if not decoder.unread(gguf):
+        expected = decoder.Decoder(gguf).logits(prompt)
+        comparison.check(_logits(made, prompt), expected, comparison.READ, gguf.path)
+    _round(made, getattr(torch, dtype))
+    made.save_pretrained(folder)
+    _round(made, torch.float32)
+    expected = _logits(made, prompt)
+    saved = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    comparison.check(_logits(saved, prompt), expected, comparison.SAVED, gguf.path)
+
+
+def model(gguf: Gguf) -> Any:
+    """The model in transformers, in float32 and for inference.
+
+    Raises:
+        EngineError: the GGUF has a key or a tensor that is not read, or lacks one.
+    """
+    import torch
+    import transformers
+
+    config = gguf_config.configuration(gguf)
+    made = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    tensors = _tensors(gguf, made)
+    wrong = [f"{name} {list(tensor.shape)}" for name, tensor in tensors.items() if _shape(made, name) != tensor.shape]
+    if wrong:
+        raise _refusal(gguf, "tensors of another shape than its keys say", wrong)
+    missing = set(made.load_state_dict(tensors, strict=False).missing_keys)
+    if config.tie_word_embeddings:
+        missing -= {"lm_head.weight"}
+        made.tie_weights()
+    if missing:
+        raise _refusal(gguf, "no tensor for", sorted(missing))
+    return made
+
+
+def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
+    """The tensors by transformers' names and in its layout, by its own reader, which forgets what it does not know."""
+    import torch
+    from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
+
+    processor = TENSOR_PROCESSORS.get(gguf.architecture, TensorProcessor)(config=made.config.to_dict())
+    names = get_gguf_hf_weights_map(made, processor, gguf.architecture)
+    read: dict[str, dict[str, Any]] = {"tensors": {}}
+    unknown = []
+    for name, tensor in gguf.tensors.items():
+        if name in _ROPE:  # the configuration has them
+            continue
+        stem = name.removesuffix(".weight")
+        if name not in names and stem not in names and name != "output.weight":
+            unknown.append(name)
+            continue
+        laid_out = processor.process(
+            weights=tensor.values(), name=name, tensor_key_mapping=names, parsed_parameters=read
+        )
+        if laid_out.name is not None:
+            read["tensors"][names[laid_out.name]] = torch.from_numpy(laid_out.weights.copy())
+    if unknown:
+        raise _refusal(gguf, "tensors that its architecture has not", unknown)
+    return read["tensors"]
+
+
+def _round(made: Any, dtype: Any) -> None:
+    """Change the weights' number format; rotary frequencies are no weights, and stay as they are."""
+    for weight in made.parameters():
+        weight.data = weight.data.to(dtype)
+
+
+def _shape(made: Any, name: str) -> Any:
+    return made.get_parameter_or_buffer(name).shape
+
+
+def _refusal(gguf: Gguf, what: str, names: list[str]) -> EngineError:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return EngineError(
+        f"{gguf.path.name} has {what}: {', '.join(names[:_SHOWN])}{more}; "
+        "this template reads no such GGUF: take the model's safetensors as weights.source"
+    )
+
+
+def _logits(made: Any, prompt: list[int]) -> Any:
+    """float32[tokens, vocabulary]"""
+    import torch
+
+    with torch.inference_mode():
+        return made(torch.tensor([prompt])).logits[0].float().numpy()

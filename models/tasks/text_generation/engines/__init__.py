@@ -1,0 +1,47 @@
+"""What runs text generation: token ids in, token ids out as they come. `start` loads the engine of the manifest."""
+
+import importlib
+import time
+from pathlib import Path
+
+from models import runtimes
+from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+
+_WARM_STREAMS = 16
+
+
+def start(manifest: Manifest) -> Engine:
+    """Load the first engine of the manifest that this machine can run, and warm it up; logs what it is.
+
+    Raises:
+        EngineError: no engine can run here.
+        WeightsError: its weights are missing or not what they should be.
+    """
+    engine: Engine = runtimes.start(manifest, lambda choice, folder: load(manifest, choice, folder))
+    begun = time.monotonic()
+    _warm_up(engine)
+    print(
+        f"{engine.name}: warmed up in {time.monotonic() - begun:.1f} s; {engine.dtype} with {engine.attention}, "
+        f"a cache of {engine.cache_tokens} tokens"
+    )
+    return engine
+
+
+def load(manifest: Manifest, choice: EngineChoice, folder: Path) -> Engine:
+    """The engine `choice` with the weights in `folder`, which models/runtimes made ready for it."""
+    engine: Engine = importlib.import_module(f"{__name__}.{choice.engine}").start(manifest, choice, folder)
+    return engine
+
+
+def _warm_up(engine: Engine) -> None:
+    """Generate as one and as many do, so that the first prediction is as fast as the tenth."""
+    prompt = range(5)
+    sampling = Sampling(max_tokens=2, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
+    for streams in (1, _WARM_STREAMS):
+        generations = [Generation(prompt, sampling) for _ in range(streams)]
+        for generation in generations:
+            engine.submit(generation)
+        for generation in generations:
+            for _ in generation:
+                pass

@@ -1,0 +1,234 @@
+"""OpenVINO GenAI's continuous batching, on the CPU.
+
+https://openvinotoolkit.github.io/openvino.genai/ (ContinuousBatchingPipeline, GenerationConfig, SchedulerConfig)
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation.engines import memory
+from models.tasks.text_generation.engines.interface import Generation, Sampling
+from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
+
+_PAGE_TOKENS = 32
+_MAX_SEQUENCES = 64
+_HAND_OVER_SECONDS = 0.06
+_GATHER_SECONDS = 0.002
+_ARRIVAL_SECONDS = 0.01  # from a prediction's announcement to its submission, tokenizing included
+_CACHE_VALUE_BYTES = 2  # at most
+_KEPT_KERNELS = 32  # compiled ones; with the default, 5,000, a busy server grew by 150 MB in minutes
+_WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whole token's, for int8 weights
+
+
+def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
+    """Load the files that models/runtimes/openvino.py made."""
+    return OpenVino(manifest, choice, folder)
+
+
+class OpenVino:
+    """One thread steps the pipeline while there are requests; each prediction reads its own generation."""
+
+    def __init__(self, manifest: Manifest, choice: EngineChoice, folder: Path) -> None:
+        import openvino_genai
+
+        self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
+        self.attention = "paged attention"
+        free = memory.free_bytes() - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
+        self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
+        self._genai, self.folder = openvino_genai, folder
+        self._properties = _properties(manifest.weights.are_gguf)
+        self._pipeline = self._new_pipeline()
+        self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
+        self._waiting: list[Generation] = []
+        self._prefixes = SharedPrefixes(self.cache_tokens)
+        self._running: list[tuple[Generation, Any]] = []
+        self._count = 0
+        self._handed_over = 0.0
+        self._healthy = True
+        threading.Thread(target=self._run, name="openvino", daemon=True).start()
+
+    def announce(self) -> None:
+        self._submitted.put(None)
+
+    def submit(self, generation: Generation) -> None:
+        self._submitted.put(generation)
+
+    def is_healthy(self) -> bool:
+        return self._healthy
+
+    def _new_pipeline(self) -> Any:
+        scheduler = self._genai.SchedulerConfig()
+        scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
+        scheduler.max_num_seqs = _MAX_SEQUENCES
+        scheduler.enable_prefix_caching = True  # with the care that openvino_prefixes.py and `_forward` take
+        return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
+
+    def _run(self) -> None:
+        while True:
+            self._gather()
+            if self._waiting:
+                self._admit()
+            if self._running:
+                self._step()
+
+    def _gather(self) -> None:
+        """Take what was submitted; wait for it when there is nothing to do.
+
+        Predictions need Python's lock several times before they are submitted, and a step holds it: those that were
+        announced get a moment to come, and so do others that come together with one, so that they share their first
+        step. One whose announcement was taken before, in an earlier step, uses up no other's.
+        """
+        is_idle = not self._running and not self._waiting
+        with contextlib.suppress(queue.Empty):
+            announced = max(0, self._take(self._submitted.get(block=is_idle)))
+            until = time.monotonic() + _ARRIVAL_SECONDS
+            while (left := until - time.monotonic()) > 0:
+                patience = left if announced else min(left, _GATHER_SECONDS)
+                announced = max(0, announced + self._take(self._submitted.get(timeout=patience)))
+
+    def _take(self, arrived: Generation | None) -> int:
+        """1 for an announcement (None), -1 for a generation, which now waits to be admitted."""
+        if arrived is None:
+            return 1
+        self._waiting.append(arrived)
+        return -1
+
+    def _admit(self) -> None:
+        """Add those that may be prefilled beside the ones that are, in the order in which they came."""
+        self._prefixes.keep([generation for generation, _ in self._running if not generation.has_begun])
+        arrived, self._waiting = self._waiting, []
+        for generation in arrived:
+            if not generation.wanted:
+                continue
+            if self._prefixes.may_prefill(generation):
+                self._add(generation)
+            else:
+                self._waiting.append(generation)
+
+    def _step(self) -> None:
+        try:
+            self._pipeline.step()
+            self._hand_over()
+        except Exception as error:
+            self._start_anew(error)
+
+    def _start_anew(self, error: Exception) -> None:
+        """After a failed step: end what ran with the error, and go on with a new pipeline.
+
+        If that cannot be made either, every later generation fails, and the health check says so.
+        """
+        print(f"openvino: a step failed, starting a new pipeline: {error}")
+        for generation, _ in self._running:
+            generation.fail(error)
+        self._running = []
+        self._pipeline = None
+        try:
+            self._pipeline = self._new_pipeline()
+        except Exception as failure:
+            self._healthy = False
+            for generation in self._waiting:
+                generation.fail(failure)
+            while True:  # nobody may wait for an answer that never comes
+                if submitted := self._submitted.get():
+                    submitted.fail(failure)
+
+    def _add(self, generation: Generation) -> None:
+        """Start a request; the pipeline drops one whose handle nobody holds."""
+        import numpy
+        import openvino
+
+        self._count += 1
+        prompt = openvino.Tensor(numpy.array([generation.prompt_ids], dtype=numpy.int64))
+        try:
+            handle = self._pipeline.add_request(self._count, prompt, self._config(generation.sampling))
+        except Exception as error:
+            generation.fail(error)
+        else:
+            self._running.append((generation, handle))
+
+    def _config(self, sampling: Sampling) -> Any:
+        config = self._genai.GenerationConfig()
+        config.max_new_tokens = sampling.max_tokens
+        config.repetition_penalty = sampling.repetition_penalty
+        config.stop_token_ids = sampling.end_ids or {0}  # the library wants one, also where it is not to stop at it
+        config.eos_token_id = min(config.stop_token_ids)
+        config.ignore_eos = not sampling.end_ids
+        if sampling.temperature > 0:
+            config.do_sample = True
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.rng_seed = sampling.seed
+            if sampling.top_k:
+                config.top_k = sampling.top_k
+        return config
+
+    def _hand_over(self) -> None:
+        """Forward what the steps made: a generation's first token and its end at once, the rest every 60 ms.
+
+        Each hand-over wakes its reader, which takes Python's lock and a processor from the next step.
+        """
+        now = time.monotonic()
+        if is_time := now - self._handed_over >= _HAND_OVER_SECONDS:
+            self._handed_over = now
+        running = self._genai.GenerationStatus.RUNNING
+        self._running = [
+            (generation, handle)
+            for generation, handle in self._running
+            if (generation.wanted and generation.has_begun and not is_time and handle.get_status() == running)
+            or self._forward(generation, handle)
+        ]
+
+    def _forward(self, generation: Generation, handle: Any) -> bool:
+        """Hand over what the last steps made; whether there may be more.
+
+        One that is cancelled in its prefill is prefilled to its end: GenAI would keep a block that is half computed for
+        later prompts. Its reader does not wait for that.
+        """
+        if not generation.wanted and generation.has_begun:
+            handle.cancel()
+            return False
+        reasons = self._genai.GenerationFinishReason
+        token_ids, reason = [], reasons.NONE
+        while handle.can_read():
+            for output in handle.read().values():
+                token_ids += output.generated_ids
+                reason = output.finish_reason
+        if reason == reasons.STOP:
+            del token_ids[-1:]  # the end token
+        if token_ids:
+            generation.put(token_ids)
+        if reason != reasons.NONE:
+            generation.finish("stop" if reason == reasons.STOP else "length")
+        elif handle.get_status() == self._genai.GenerationStatus.IGNORED:
+            generation.fail(RuntimeError(f"the key-value cache of {self.cache_tokens} tokens cannot hold it"))
+        else:
+            return True
+        return False
+
+
+def _properties(are_gguf: bool) -> dict[str, Any]:
+    """How the plugin runs the model: https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
+
+    Only in a graph made of a GGUF were channels evened out, so that a whole token's values can share a scale. The cache
+    is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
+    """
+    computes_in = _precision()
+    return {
+        "INFERENCE_PRECISION_HINT": computes_in,
+        "KV_CACHE_PRECISION": "u8" if computes_in == "f32" else computes_in,
+        **({"DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN} if are_gguf else {}),
+        "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
+    }
+
+
+def _precision() -> str:
+    """What the plugin computes in on this processor: bf16, f16 or f32."""
+    import openvino
+
+    precision: str = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+    return precision

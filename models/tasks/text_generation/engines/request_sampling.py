@@ -1,0 +1,152 @@
+"""Sampling for transformers' continuous batching in which each request keeps its own parameters and its own seed.
+
+The library brings temperature, top_k and top_p per request. These two processors add the repetition penalty and the
+seed: noise that depends only on a request's seed and on how far it got, so what runs beside it changes nothing.
+"""
+
+from typing import Any
+
+import torch
+from transformers.generation.continuous_batching.cb_logits_processors import (
+    ContinuousBatchingLogitsProcessor,
+    ContinuousBatchingLogitsProcessorList,
+    ContinuousBatchingTemperatureLogitsWarper,
+    ContinuousBatchingTopKLogitsWarper,
+    ContinuousBatchingTopPLogitsWarper,
+)
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from models.tasks.text_generation.engines.interface import Sampling
+
+_MASK = 0xFFFFFFFF
+_GREEDY = -1
+
+
+def processors(max_requests: int, vocabulary: int, device: torch.device) -> ContinuousBatchingLogitsProcessorList:
+    """All processors, in the order in which transformers' generate applies its own."""
+    chain = ContinuousBatchingLogitsProcessorList(LogitsProcessorList())
+    chain.logits_processor = LogitsProcessorList(
+        [
+            RepetitionPenalty(max_requests, vocabulary, device),
+            ContinuousBatchingTemperatureLogitsWarper(TemperatureLogitsWarper(1.0)),
+            ContinuousBatchingTopKLogitsWarper(TopKLogitsWarper(vocabulary)),
+            ContinuousBatchingTopPLogitsWarper(TopPLogitsWarper(1.0)),
+            SeededChoice(),
+        ]
+    )
+    chain.tensors_required = len(chain.logits_processor)
+    chain.do_processing = True
+    chain._retrieve_processors_kwargs()
+    return chain
+
+
+def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
+    """A request's keyword arguments for these processors."""
+    greedy = sampling.temperature == 0
+    return {
+        "repetition_penalty": float(sampling.repetition_penalty),
+        "temperature": 1.0 if greedy else float(sampling.temperature),
+        "top_k": vocabulary if greedy else min(sampling.top_k or vocabulary, vocabulary),
+        "top_p": 1.0 if greedy else float(sampling.top_p),
+        "seed": _GREEDY if greedy else sampling.seed,
+    }
+
+
+class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
+    """Divides positive and multiplies negative scores of tokens that the request already has by its penalty.
+
+    Holds one row of factors a request on the device, [max_requests + 1, vocabulary]; row 0, all ones, serves the rest.
+    Source: https://arxiv.org/abs/1909.05858, section 4.1.
+    """
+
+    supported_kwargs = {"repetition_penalty": float}
+    ignored_kwargs: tuple[str, ...] = ()
+
+    def __init__(self, max_requests: int, vocabulary: int, device: torch.device) -> None:
+        self._factors = torch.ones(max_requests + 1, vocabulary, dtype=torch.float32, device=device)
+        self._free = list(range(max_requests, 0, -1))
+        self._rows: dict[str, tuple[int, int]] = {}
+
+    def release(self, request_id: str) -> None:
+        """Give back the row of a request that ended."""
+        row, _ = self._rows.pop(request_id, (0, 0))
+        if row:
+            self._free.append(row)
+
+    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+        int32_tensor.zero_()
+
+    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
+        rows = [self._updated_row(request.state) for request in requests_with_new_token]
+        if any(rows) and self._factors.device.type == "cuda":
+            torch.cuda.current_stream().synchronize()  # the step runs on a stream of its own
+        return torch.tensor(rows, dtype=torch.int32)
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        factors = self._factors[tensor_arg[: scores.size(0)].long()]
+        return torch.where(scores > 0, scores / factors, scores * factors)
+
+    def _updated_row(self, state: Any) -> int:
+        penalty = state.logit_processor_kwargs.get("repetition_penalty", 1.0)
+        if penalty == 1.0:
+            return 0
+        tokens = state.initial_tokens + state.generated_tokens
+        row, known = self._rows.get(state.request_id, (0, 0))
+        if not row:
+            row = self._free.pop()
+            self._factors[row] = 1.0
+        new = torch.tensor(tokens[known:], dtype=torch.long, device=self._factors.device)
+        self._factors[row, new] = penalty
+        self._rows[state.request_id] = (row, len(tokens))
+        return row
+
+
+class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
+    """Draws from the scores' distribution by adding Gumbel noise, and leaves the winner as the only candidate.
+
+    The noise of a token is a hash of (seed, position, token id): no state, so it works inside a CUDA graph. A greedy
+    request has the key 0, which means no noise.
+    Source of the trick: https://arxiv.org/abs/1411.0030; of the hash: MurmurHash3's 32-bit finaliser.
+    """
+
+    supported_kwargs = {"seed": int}
+    ignored_kwargs: tuple[str, ...] = ()
+
+    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+        int32_tensor.zero_()
+
+    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
+        keys = [_key(request.state) for request in requests_with_new_token]
+        return torch.tensor(keys, dtype=torch.int64).to(torch.int32)
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        keys = tensor_arg[: scores.size(0)].long().unsqueeze(-1) & _MASK
+        token_ids = torch.arange(scores.size(1), device=scores.device)
+        bits = _mixed(keys ^ _mixed(token_ids + 1))
+        uniform = (bits.double() + 0.5) / (_MASK + 1)
+        noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0).float()
+        winner = (scores + noise).argmax(dim=-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter(-1, winner, 0.0)
+
+
+def _key(state: Any) -> int:
+    """32 bits from a request's seed and its position, as torch's int32 holds them; 0 for a greedy one."""
+    seed = state.logit_processor_kwargs.get("seed", _GREEDY)
+    if seed == _GREEDY:
+        return 0
+    position = len(state.initial_tokens) + len(state.generated_tokens)
+    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ position))) or 1
+    return mixed - (1 << 32) if mixed >= 1 << 31 else mixed
+
+
+def _mixed(values: torch.Tensor) -> torch.Tensor:
+    """MurmurHash3's finaliser on unsigned 32-bit values held in int64."""
+    values = values & _MASK
+    values = ((values ^ (values >> 16)) * 0x85EBCA6B) & _MASK
+    values = ((values ^ (values >> 13)) * 0xC2B2AE35) & _MASK
+    return values ^ (values >> 16)

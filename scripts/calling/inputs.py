@@ -1,0 +1,211 @@
+"""`name=value` from a command line to a prediction's inputs, read as `cog predict -i` reads them."""
+
+import base64
+import difflib
+import json
+import mimetypes
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from scripts.cli.command import UsageError
+from scripts.contract.document import Node
+
+
+def data_uri(content: bytes, name: str) -> str:
+    """A file's content as a data: URI; its media type is guessed from its name."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a command line is read.
+
+    `option`: what stands before a pair; `to_uri`: what makes a URI of a file's content and name; `stdin`: what the
+    value `-` stands for, where it is not itself; the line end after a text is left out.
+    """
+
+    option: str = "-i "
+    to_uri: Callable[[bytes, str], str] = data_uri
+    stdin: IO[bytes] | None = None
+
+
+_AS_COG = Reading()
+
+
+def parse(pairs: Sequence[str], properties: Mapping[str, Node], reading: Reading = _AS_COG) -> dict[str, Any]:
+    """The inputs that `pairs` give; `properties` are those of the schema's input, as document.parse reads them.
+
+    `@file` reads the value from a file, a repeated name makes a list, and JSON is read where the schema wants it. A
+    file input takes a file or a URL; where there are several types, what is quoted as in JSON is a text.
+
+    Raises:
+        UsageError: no such input, or its value has the wrong form.
+    """
+    inputs: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{reading.option}{pair}: write name=value")
+        if name not in properties:
+            raise UsageError(f"there is no input {name!r}{suggestion(name, list(properties))}")
+        value = _value(_Given(name, text, reading), properties[name])
+        if isinstance(inputs.get(name), list) and isinstance(value, list):
+            inputs[name] += value
+        else:
+            inputs[name] = value
+    return inputs
+
+
+def require(inputs: Mapping[str, Any], needed: Iterable[str]) -> None:
+    """See that every input which has no default is given.
+
+    Raises:
+        UsageError: some are not; names them.
+    """
+    missing = [name for name in needed if name not in inputs]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: write {missing[0]}=...")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """The nearest known word, or where none is near, all of them."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]}?" if near else f": there are {', '.join(known)}"
+
+
+class _Given:
+    """One pair: what was typed, and what it stands for."""
+
+    def __init__(self, name: str, typed: str, reading: Reading) -> None:
+        self.name, self.typed, self.reading = name, typed, reading
+
+    def wrong(self, why: str) -> UsageError:
+        return UsageError(f"{self.reading.option}{self.name}={self.typed}: {why}")
+
+    def content(self) -> bytes | None:
+        """What a file or standard input holds; None where the value itself was typed."""
+        if self.typed == "-" and self.reading.stdin:
+            return self.reading.stdin.read()
+        if not self.typed.startswith("@"):
+            return None
+        try:
+            return Path(self.typed[1:]).read_bytes()
+        except OSError as error:
+            raise self.wrong(f"cannot read the file: {error}") from error
+
+    def text(self) -> str:
+        content = self.content()
+        if content is None:
+            return self._typed_text()
+        try:
+            return content.decode().removesuffix("\n") if self.typed == "-" else content.decode()
+        except UnicodeDecodeError as error:
+            raise self.wrong(f"cannot read the file: {error}") from error
+
+    def _typed_text(self) -> str:
+        """What Python could not read by the locale's encoding, it keeps as half characters."""
+        try:
+            has_all = not re.search("[\ud800-\udfff]", self.typed)
+            return self.typed if has_all else os.fsencode(self.typed).decode()
+        except UnicodeError:
+            raise UsageError(f"{self.reading.option}{self.name}: the value is not UTF-8 text") from None
+
+    def is_file(self) -> bool:
+        """Whether it is a file's path, standard input, or a URL."""
+        is_content = self.typed.startswith("@") or (self.typed == "-" and self.reading.stdin is not None)
+        return is_content or re.match(r"data:|[a-z][a-z0-9+.-]*://", self.typed) is not None
+
+    def uri(self) -> str:
+        if not self.is_file():
+            raise self.wrong(f"must be a file, as {self.name}=@PATH, or a URL")
+        content = self.content()
+        return self.typed if content is None else self.reading.to_uri(content, Path(self.typed[1:]).name)
+
+
+def _value(given: _Given, node: Node) -> Any:
+    kinds = [kind for kind in node.alternatives() if kind.type != "null"]
+    texts = [kind for kind in kinds if kind.type == "string" and kind.format != "uri"]
+    if given.typed == "null" and _is_nullable(node) and not any(not kind.enum for kind in texts):
+        return None
+    files = [kind for kind in kinds if _is_file(kind) or _is_file(kind.items)]
+    if files and not given.typed.startswith("[") and (given.is_file() or len(files) == len(kinds)):
+        return given.uri() if any(_is_file(kind) for kind in files) else [given.uri()]
+    if len(texts) == len(kinds):
+        return _chosen(given, texts[0], given.text())
+    return _read_as_json(given, kinds, texts)
+
+
+def _read_as_json(given: _Given, kinds: Sequence[Node], texts: Sequence[Node]) -> Any:
+    """The value as JSON, if one of the kinds allows that; else as a text, or as the only item of a list."""
+    text = given.text()
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN and half characters cannot be sent
+    except ValueError:
+        value = text
+    for kind in kinds:
+        if kind.type == "array" and _is_file(kind.items) and isinstance(value, list):
+            return [_Given(given.name, str(item), given.reading).uri() for item in value]
+        if _fits(value, kind):
+            return _chosen(given, kind, value)
+    if texts:
+        return _chosen(given, texts[0], text)
+    for kind in kinds:
+        only = [text if _is_text(kind.items) else value]
+        if not isinstance(value, list) and _fits(only, kind):
+            return only
+    raise given.wrong(f"must be {' or '.join(_described(kind) for kind in kinds)}")
+
+
+def _chosen(given: _Given, kind: Node, value: Any) -> Any:
+    """The value, where it is one of the schema's choices or the schema names none."""
+    if kind.enum and value not in kind.enum:
+        known = [str(choice) for choice in kind.enum if choice is not None]
+        raise given.wrong(f"is none of the choices{suggestion(str(value), known)}")
+    return value
+
+
+def _fits(value: Any, kind: Node) -> bool:
+    if kind.type == "array":
+        return isinstance(value, list) and all(_fits_any(item, kind.items or Node()) for item in value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        "string": isinstance(value, str),
+        "integer": is_number and isinstance(value, int),
+        "number": is_number,
+        "boolean": isinstance(value, bool),
+        "object": isinstance(value, dict),
+        "null": value is None,
+    }
+    return fits.get(str(kind.type), False)
+
+
+def _fits_any(value: Any, node: Node) -> bool:
+    return any(_fits(value, kind) for kind in node.alternatives()) or (value is None and _is_nullable(node))
+
+
+def _is_nullable(node: Node) -> bool:
+    return node.nullable or any(kind.nullable or kind.type == "null" for kind in node.alternatives())
+
+
+def _is_file(node: Node | None) -> bool:
+    return node is not None and node.type == "string" and node.format == "uri"
+
+
+def _is_text(items: Node | None) -> bool:
+    return items is not None and items.type == "string"
+
+
+def _described(kind: Node) -> str:
+    if kind.type == "array" and kind.items:
+        return f"a list of {' or '.join(f'{one.type}s' for one in kind.items.alternatives())}"
+    return _with_article(str(kind.type))
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeio' else 'a'} {kind}"

@@ -1,0 +1,246 @@
+"""A prediction on Replicate, from its creation to its end, through the official client's connection.
+
+https://replicate.com/docs/reference/http#predictions.create. The client 1.0.7 refuses the documented status
+`aborted` and has no way to set Cancel-After, so predictions are read here as the JSON they are. Its reader of event
+streams drops what follows a U+2028 in a text, so httpx-sse reads them.
+"""
+
+import io
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from models.errors import TemplateError
+from scripts.calling import connection, inputs
+from scripts.calling.outputs import joined
+from scripts.calling.places import Order
+from scripts.calling.screen import Screen
+from scripts.replicate import hardware
+from scripts.replicate.client import ReplicateRefusal, connect, explained, patiently
+
+ENDED = ("succeeded", "failed", "canceled", "aborted")
+_LARGEST_DATA_URI = 256_000  # bytes of the file; Replicate takes larger ones as uploads
+_TRIES, _LONGEST_PAUSE = 5, 60
+_SECONDS_TO_ANSWER = 30
+
+
+def model(name: str) -> "Remote":
+    """A model's latest version; of an official one, whatever Replicate runs.
+
+    Raises:
+        ReplicateRefusal: there is no such model, or it has no version.
+    """
+    client = connect()
+    found = get(client, f"/v1/models/{name}", f"the model {name}")
+    latest = found.get("latest_version") or {}
+    if not latest.get("openapi_schema"):
+        raise ReplicateRefusal(f"the model {name} has no version yet: make push TO=r8.im/{name}")
+    if found.get("is_official"):
+        return Remote(client, f"the model {name}", f"/v1/models/{name}/predictions", {}, latest["openapi_schema"])
+    return _of_version(client, name, latest)
+
+
+def version(name: str, id: str) -> "Remote":
+    """One version of a model.
+
+    Raises:
+        ReplicateRefusal: there is none.
+    """
+    client = connect()
+    return _of_version(client, name, _version(client, name, id))
+
+
+def deployment(name: str) -> "Remote":
+    """A deployment, whichever version it runs.
+
+    Raises:
+        ReplicateRefusal: the account has none of that name, or nothing was released to it.
+    """
+    client = connect()
+    release = get(client, f"/v1/deployments/{name}", f"the deployment {name}").get("current_release")
+    if not release:
+        raise ReplicateRefusal(
+            f"the deployment {name} has no release yet: see https://replicate.com/deployments/{name}"
+        )
+    document = _version(client, release["model"], release["version"])["openapi_schema"]
+    sku = release["configuration"]["hardware"]
+    return Remote(client, f"the deployment {name}", f"/v1/deployments/{name}/predictions", {}, document, sku)
+
+
+def get(client: Any, path: str, what: str) -> dict[str, Any]:
+    """What Replicate answers to a GET; `what`: in words.
+
+    Raises:
+        ReplicateRefusal: it refuses.
+    """
+    with explained(what):
+        answer: dict[str, Any] = client._request("GET", path).json()
+        if not isinstance(answer, dict):
+            raise ValueError("no JSON object")
+        return answer
+
+
+def dollars(seconds: float, sku: str) -> float | None:
+    """What a prediction of so many seconds costs on a SKU; None where its price is unknown. gpu-l40s-2x is two."""
+    prices = {one.sku: one.dollars_a_second for one in hardware.known().values()}
+    base, _, times = sku.rpartition("-")
+    if times[:-1].isdigit() and times.endswith("x") and base in prices:
+        return seconds * prices[base] * int(times[:-1])
+    return seconds * prices[sku] if sku in prices else None
+
+
+def _version(client: Any, name: str, id: str) -> dict[str, Any]:
+    return get(client, f"/v1/models/{name}/versions/{id}", f"the version {id[:12]} of {name}")
+
+
+def _of_version(client: Any, name: str, version: dict[str, Any]) -> "Remote":
+    what = f"the version {version['id'][:12]} of {name}"
+    return Remote(client, what, "/v1/predictions", {"version": version["id"]}, version["openapi_schema"])
+
+
+class Remote:
+    """Something on Replicate that runs. `path`: of its predictions; `body`: what names it there."""
+
+    def __init__(
+        self, client: Any, what: str, path: str, body: dict[str, str], document: dict[str, Any], hardware: str = ""
+    ) -> None:
+        self.document, self.hardware = document, hardware
+        self._client, self._what, self._path, self._body = client, what, path, body
+
+    def to_uri(self, content: bytes, name: str) -> str:
+        """A data URI for a small file, else the URL of an upload.
+
+        https://replicate.com/docs/topics/predictions/input-files
+        """
+        if len(content) <= _LARGEST_DATA_URI:
+            return inputs.data_uri(content, name)
+        with explained(f"the file {name}"):
+            return str(self._client.files.create(io.BytesIO(content), filename=name).urls["get"])
+
+    def authorized(self, url: str) -> dict[str, str]:
+        """The token goes to Replicate's API only, wherever a model's output points."""
+        connection = self._client._client
+        wanted, own = urlsplit(url), connection.base_url
+        is_own = (wanted.scheme, wanted.netloc) == (own.scheme, own.netloc.decode())
+        return {"Authorization": connection.headers["Authorization"]} if is_own else {}
+
+    def run(self, order: Order, screen: Screen) -> dict[str, Any]:
+        try:
+            prediction = self._create(order, screen)
+        except KeyboardInterrupt:
+            screen.warn("interrupted before Replicate said an id; if it runs: https://replicate.com/predictions")
+            raise
+        screen.say(f"prediction {prediction['id']}: {prediction.get('urls', {}).get('web', self._what)}")
+        if order.returns_at_once:
+            return prediction
+        try:
+            return self._follow(prediction, screen)
+        except KeyboardInterrupt:
+            screen.end_line()
+            self._cancel(prediction["id"], screen)
+            raise
+
+    def _create(self, order: Order, screen: Screen) -> dict[str, Any]:
+        headers = {"Prefer": f"wait={order.wait}"} if order.wait else {}
+        headers |= {"Cancel-After": f"{order.timeout}s"} if order.timeout else {}
+        seconds = _SECONDS_TO_ANSWER + (order.wait or 0)
+        with explained(self._what):
+            for tries_left in reversed(range(_TRIES)):
+                with screen.meanwhile("starting"):
+                    answer = self._client._client.post(
+                        self._path, json=self._body | order.body(), headers=headers, timeout=seconds
+                    )
+                if answer.status_code != 429 or not tries_left:
+                    return _accepted(answer)
+                pause = _pause(answer)
+                screen.say(f"Replicate was asked too often: trying again in {pause} s")
+                time.sleep(pause)
+        raise AssertionError("the last try returns")
+
+    def _follow(self, prediction: dict[str, Any], screen: Screen) -> dict[str, Any]:
+        """Say how it goes until it ends: by its event stream, or where that fails by asking again and again."""
+        while prediction["status"] == "starting":
+            screen.status("starting")
+            time.sleep(self._client.poll_interval)
+            prediction = self._reload(prediction)
+        if prediction["status"] == "processing":
+            screen.status("processing")
+            self._stream(prediction["urls"].get("stream"), screen)
+        while True:
+            prediction = self._reload(prediction)
+            screen.logs_up_to(prediction.get("logs") or "")
+            screen.text_up_to(joined(prediction.get("output")))
+            if prediction["status"] in ENDED:
+                return prediction
+            screen.status(prediction["status"])
+            time.sleep(self._client.poll_interval)
+
+    def _reload(self, prediction: dict[str, Any]) -> dict[str, Any]:
+        id = prediction["id"]
+        return patiently(lambda: get(self._client, f"/v1/predictions/{id}", f"the prediction {id}"))
+
+    def _stream(self, url: str | None, screen: Screen) -> None:
+        """Show output and logs as they come; a stream that breaks ends early. Events: output, logs, error, done.
+
+        Its URL is on another host and needs no token. https://replicate.com/docs/topics/predictions/streaming
+        """
+        import httpx
+        from httpx_sse import EventSource, SSEError
+
+        if not url:
+            return
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        try:
+            with connection.stream("GET", url, headers=headers, timeout=self._client._client.timeout) as response:
+                for event in EventSource(response).iter_sse():
+                    if event.event == "output":
+                        screen.text(event.data)
+                    elif event.event == "logs":
+                        screen.logs(event.data)
+                    elif event.event in ("error", "done"):
+                        return
+        except (httpx.TransportError, SSEError):
+            screen.say("the stream broke: asking for the rest")
+
+    def _cancel(self, id: str, screen: Screen) -> None:
+        try:
+            with explained(f"the prediction {id}"):
+                self._client._request("POST", f"/v1/predictions/{id}/cancel")
+        except ReplicateRefusal as error:
+            raise TemplateError(f"the prediction {id} may still run: {error}") from error
+        screen.warn(f"cancelled the prediction {id} on Replicate")
+
+
+def _accepted(answer: Any) -> dict[str, Any]:
+    """The prediction that was created; a refusal of the inputs names each of them.
+
+    Raises:
+        ReplicateRefusal: the inputs are wrong.
+        ReplicateError: Replicate refuses otherwise.
+    """
+    from replicate.exceptions import ReplicateError
+
+    if answer.status_code == 422 and (wrong := _wrong_inputs(answer)):
+        raise ReplicateRefusal("\n".join(wrong), 422)
+    if answer.is_error:
+        raise ReplicateError.from_response(answer)
+    prediction: dict[str, Any] = answer.json()
+    return prediction
+
+
+def _wrong_inputs(answer: Any) -> list[str]:
+    """A line for each wrong input: from `invalid_fields`, else from the lines of `detail`, "- input.x: why"."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return []
+    fields = [(one.get("field", ""), one.get("description", "")) for one in problem.get("invalid_fields") or []]
+    lines = [line[2:].partition(": ") for line in str(problem.get("detail")).splitlines() if line.startswith("- ")]
+    found = fields or [(name, why) for name, _, why in lines]
+    return [f"{name.removeprefix('input.') or 'input'}: {why}" for name, why in found]
+
+
+def _pause(answer: Any) -> int:
+    """The seconds of Retry-After, within bounds."""
+    said = answer.headers.get("Retry-After", "")
+    return min(max(int(said), 1), _LONGEST_PAUSE) if said.isdigit() else 5

@@ -1,0 +1,242 @@
+"""Cog's real HTTP server, started on this machine without Docker; shared by predict, serve and the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from models import runtimes
+from models.errors import TemplateError
+from models.manifest import Manifest
+from models.weights import PROJECT
+from scripts import schema
+from scripts.calling import connection
+
+HOST = "127.0.0.1"
+PREDICTIONS = Path("/tmp/coglet/predictions")
+"""Where Cog 0.22 makes a folder a prediction, whatever TMPDIR says. Source: its crates/coglet/src/service.rs"""
+_PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty: as if not set
+_STOP_SECONDS = 5
+_WORD_SECONDS = 30
+_FINAL = ("UNHEALTHY", "DEFUNCT")
+
+
+class ServerError(TemplateError):
+    """The server could not start, or will answer no more."""
+
+
+@contextmanager
+def running(
+    manifest: Manifest, port: int = 0, log: IO[bytes] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server's address and process; stopped, with its workers, when the block ends.
+
+    `port` 0 takes a free one; `log` gets what the server prints, by default nobody does.
+    It is still loading the model when the block begins: `wait_until_ready` waits.
+    """
+    port = port or free_port()
+    process = start(manifest, port, log)
+    try:
+        yield f"http://{HOST}:{port}", process
+    finally:
+        stop(process)
+
+
+def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start the server in a process group of its own, so that Ctrl-C reaches only the script.
+
+    Raises:
+        ServerError: the port is taken.
+    """
+    if not _is_free(port):
+        raise ServerError(
+            f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
+        )
+    schema.write_for_server(schema.served_class(manifest))
+    environment = runtimes.ENVIRONMENT | {
+        "MODEL": manifest.slug,
+        "COG_PREDICT_TYPE_STUB": f"predict.py:{schema.served_class(manifest)}",
+        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(schema.served_class(manifest))),
+    }
+    return start_in(PROJECT, port, environment, log)
+
+
+def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start Cog's server in the folder `place`; `variables` name the class that it serves.
+
+    Raises:
+        ServerError: another user of this machine keeps Cog's folder for predictions.
+    """
+    _share_predictions_folder()
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PORT": str(port),
+        "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
+        "TMPDIR": tempfile.gettempdir(),  # that of the environment, where it can be used
+        **_PYTHON,
+    }
+    command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
+    output = log or subprocess.DEVNULL
+    return subprocess.Popen(
+        command,
+        cwd=place,
+        env=environment | variables,
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+class Process(Protocol):
+    """What can tell that it has ended: `returncode` after `poll`."""
+
+    returncode: Any
+
+    def poll(self) -> int | None: ...
+
+
+def wait_until_ready(address: str, process: Process | None = None) -> None:
+    """Return once the model is loaded; `process` is the server's, which must have answered already if it is not ours.
+
+    Raises:
+        ServerError: setup failed, with its reason, or the server ended or will never answer.
+    """
+    import httpx
+
+    word_at = time.monotonic() + _WORD_SECONDS
+    with connection.client(address) as client:
+        while process is None or process.poll() is None:
+            try:
+                health = client.get("/health-check").json()
+            except httpx.TransportError as error:
+                if process is None:
+                    raise ServerError(f"the server at {address} answers no more ({error})") from error
+                health = {"status": "STARTING"}
+            except ValueError:
+                health = None
+            check_alive(address, health)
+            if health.get("status") != "STARTING":
+                return
+            if time.monotonic() > word_at:
+                print(f"the server at {address} still loads its model: waiting for it", file=sys.stderr, flush=True)
+                word_at += _WORD_SECONDS
+            time.sleep(0.02)
+    raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
+
+
+def check_answers(address: str) -> dict[str, Any]:
+    """What /health-check says, of a server that answers predictions now or will.
+
+    Raises:
+        ServerError: it is gone, its setup failed, or it calls itself UNHEALTHY or DEFUNCT.
+    """
+    import httpx
+
+    try:
+        health: dict[str, Any] = connection.ask("GET", f"{address}/health-check", timeout=10).json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise ServerError(f"the server at {address} answers no more ({error or type(error).__name__})") from error
+    check_alive(address, health)
+    return health
+
+
+def check_alive(address: str, health: Any) -> None:
+    """Return unless `health`, what /health-check answers, says that the server will never answer a prediction.
+
+    Raises:
+        ServerError: with the reason.
+    """
+    if not isinstance(health, dict) or "status" not in health:
+        raise ServerError(f"{address}/health-check answers otherwise than Cog: it is no Cog server")
+    status = health["status"]
+    if status == "SETUP_FAILED":
+        raise ServerError(_reason((health.get("setup") or {}).get("logs") or ""))
+    if status in _FINAL:
+        said = health.get("user_healthcheck_error") or "it says no more"
+        raise ServerError(
+            f"the server at {address} is {status} ({said}): its worker has died or its model failed for good; "
+            "see its log, and start it again"
+        )
+
+
+def check_served(url: str) -> None:
+    """Return if a Cog server is ready at `url`.
+
+    Raises:
+        ServerError: none is.
+    """
+    import httpx
+
+    try:
+        health: dict[str, Any] = connection.ask("GET", f"{url.rstrip('/')}/health-check", timeout=10).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise ServerError(f"no Cog server answers at {url}: start one with make serve ({error})") from error
+    check_alive(url, health)
+    if health.get("status") != "READY":
+        raise ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers: first asked, after some seconds by force."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _share_predictions_folder() -> None:
+    """Let every user of this machine write there, as in /tmp; Cog alone would keep it for the first one.
+
+    Raises:
+        ServerError: it is another user's already.
+    """
+    for folder in (PREDICTIONS.parent, PREDICTIONS):
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o1777)
+    if not os.access(PREDICTIONS, os.W_OK | os.X_OK):
+        raise ServerError(
+            f"Cog keeps predictions in {PREDICTIONS}, and this user may not write there: "
+            f"sudo chmod 1777 {PREDICTIONS.parent} {PREDICTIONS}"
+        )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _reason(logs: str) -> str:
+    """The line of the setup log that says what went wrong, without Cog's and Python's prefixes."""
+    lines = [line.strip() for line in logs.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error: " in line] or lines or ["setup failed without a message"]
+    return without_prefix(errors[-1])
+
+
+def without_prefix(error: str) -> str:
+    """An exception's message, without what Cog puts before it: its own words and the exception's name."""
+    return error.partition("Error: ")[2] or error

@@ -1,0 +1,109 @@
+"""The CPU image: what it holds, what it says of itself, and that it answers like this machine does."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import docker
+import pytest
+
+from models import runtimes
+from models.manifest import Manifest, path_of
+from models.weights import PROJECT, lock
+from models.weights.files import described
+from scripts import schema
+
+from . import host
+
+INPUTS = ["-i", "temperature=0", "-i", "max_tokens=24"]
+PROMPT = "The capital of France is"
+# A file that cog build --separate-weights takes for weights wherever it is: 10 MiB or more.
+BIG = 10 << 20
+CLUTTER = (
+    ".env",
+    "models/.env",
+    ".git/HEAD",
+    "models/__pycache__/errors.pyc",
+    "models/catalog/other/model.yaml",
+    "models/catalog/other/model.gguf",
+    "baked/other/openvino/model.bin",
+)
+
+
+@pytest.fixture(scope="module")
+def labels(engine: docker.DockerClient, cpu_image: str) -> dict[str, str]:
+    return engine.images.get(cpu_image).labels
+
+
+@pytest.fixture(scope="module")
+def answer(cpu_image: str) -> str:
+    return host.joined(host.succeed("cog", "predict", cpu_image, "-i", f"prompt={PROMPT}", *INPUTS))
+
+
+def test_cog_build_works_without_the_projects_scripts(engine: docker.DockerClient, cpu_image: str) -> None:
+    tag = "template:direct"
+    host.succeed("cog", "build", "-f", "cog.cpu.yaml", "--use-cog-base-image=false", "-t", tag)
+    assert host.files_in(engine, tag) == host.files_in(engine, cpu_image)
+
+
+def test_the_image_is_smaller_than_a_gigabyte(engine: docker.DockerClient, cpu_image: str) -> None:
+    assert engine.images.get(cpu_image).attrs["Size"] < 1e9
+
+
+def test_the_image_holds_exactly_what_runs(engine: docker.DockerClient, model: Manifest, tmp_path: Path) -> None:
+    copy = host.copy_project(tmp_path)
+    for clutter in CLUTTER:
+        (copy / clutter).parent.mkdir(parents=True, exist_ok=True)
+        (copy / clutter).write_bytes(b"not for the image".ljust(BIG))
+    command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", "template:cluttered"]
+    host.succeed(*command, cwd=copy, MODEL=model.slug)
+
+    code = host.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
+    catalog = {f"models/catalog/{model.slug}/{name}" for name in ("model.yaml", "weights.lock")}
+    weights = Path(model.slug) / runtimes.part_of(model, model.engine_on("cpu"))
+    baked = {f"baked/{weights / path.name}" for path in (PROJECT / "weights" / weights).iterdir()}
+    at_the_top = {"predict.py", "cog.yaml", "cog.cpu.yaml", ".cog/openapi_schema.json"}
+    assert host.files_in(engine, "template:cluttered") == {*code.splitlines(), *catalog, *baked, *at_the_top}
+
+
+def test_the_published_schema_is_the_one_that_cog_writes(labels: dict[str, str], model: Manifest) -> None:
+    written_by_cog = json.loads(labels["run.cog.openapi_schema"])
+    generated = schema.generate(model.predictor_class)
+    assert json.dumps(written_by_cog, sort_keys=True) == json.dumps(generated, sort_keys=True)
+
+
+def test_the_image_holds_the_pinned_cog_and_no_torch(labels: dict[str, str]) -> None:
+    packages = labels["run.cog.pip_freeze"].splitlines()
+    assert labels["run.cog.version"] == "0.22.0"
+    assert {"cog==0.22.0", "coglet==0.22.0"} <= set(packages)
+    assert not [package for package in packages if package.startswith("torch")]
+
+
+def test_the_image_says_which_manifest_and_lock_it_was_built_from(labels: dict[str, str], model: Manifest) -> None:
+    name = json.loads(labels["run.cog.config"])["image"]
+    for path in (path_of(model.slug), lock.path_of(model.slug)):
+        assert described(path).sha256 in name
+
+
+def test_the_image_has_the_slots_that_predict_declares(
+    engine: docker.DockerClient, cpu_image: str, model: Manifest
+) -> None:
+    slots = schema.max_concurrency(model.predictor_class)
+    assert f"COG_MAX_CONCURRENCY={slots}" in engine.images.get(cpu_image).attrs["Config"]["Env"]
+
+
+def test_cog_predict_answers(answer: str) -> None:
+    assert "Paris" in answer
+
+
+def test_the_image_answers_word_for_word_like_this_machine(answer: str, model: Manifest) -> None:
+    command = [sys.executable, "-m", "scripts.predict", "-i", f"prompt={PROMPT}", *INPUTS]
+    local = host.succeed(*command, ENGINE=model.engine_on("cpu").engine)
+    assert local == f"{answer}\n"
+
+
+def test_make_container_predict_builds_and_answers() -> None:
+    prompt = 'What is the capital of "France"?\nIt\'s'
+    output = host.succeed("make", "container-predict", f"PROMPT={prompt}", "DEVICE=cpu", f"INPUTS={shlex.join(INPUTS)}")
+    assert "Paris" in host.joined(output)

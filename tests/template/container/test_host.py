@@ -1,0 +1,33 @@
+"""A machine without what containers need skips these tests and says why; CI, which requires them, fails."""
+
+import subprocess
+import sys
+
+import pytest
+
+from . import host
+
+LACKS = {
+    "a running Docker engine": {"DOCKER_HOST": "unix:///nowhere.sock"},
+    "the cog command": {"PATH": "/nowhere"},
+}
+
+
+def pytest_run(**variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/template/container/test_push.py"]
+    return host.run(*command, **variables)
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_a_lack_skips_with_its_reason(lack: str) -> None:
+    result = pytest_run(CONTAINER_TESTS="", **LACKS[lack])
+    assert result.returncode == 0, result.stdout
+    assert f"this machine lacks {lack}" in result.stdout
+    assert " passed" not in result.stdout
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_a_lack_fails_where_containers_are_required(lack: str) -> None:
+    result = pytest_run(CONTAINER_TESTS="required", **LACKS[lack])
+    assert result.returncode == 1, result.stdout
+    assert f"CONTAINER_TESTS=required, but this machine lacks {lack}" in result.stdout

@@ -1,0 +1,133 @@
+"""`python -m scripts.push` to a plain registry on this machine: what it pushes, prints and refuses.
+
+Every push goes without credentials. How a model ships to Replicate is in test_release*.py.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+
+from models import runtimes
+from models.manifest import Manifest
+from models.weights import PROJECT
+from scripts.serving.local_server import free_port
+
+from . import host
+from .fork import MANIFEST, Fork, make, new_name
+
+REGISTRY = "127.0.0.1:5055"
+
+
+@pytest.fixture
+def registry() -> str:
+    try:
+        httpx.get(f"http://{REGISTRY}/v2/").raise_for_status()
+    except httpx.HTTPError as error:
+        host.lacks(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
+    return REGISTRY
+
+
+@pytest.fixture
+def fork(registry: str, tmp_path: Path) -> Fork:
+    return make(tmp_path / "fork", f"{registry}/{new_name()}", quick=True)
+
+
+def pushed_layers(fork: Fork) -> dict[str, int]:
+    """Push to staging; the layers that the registry then serves: compressed size in bytes, by digest."""
+    fork.succeed("--until", "push")
+    address = f"http://{REGISTRY}/v2/{fork.model}"
+    manifest = httpx.get(f"{address}/manifests/staging", headers={"Accept": MANIFEST}).json()
+    for layer in manifest["layers"]:
+        blob = httpx.head(f"{address}/blobs/{layer['digest']}")
+        assert int(blob.headers["Content-Length"]) == layer["size"]
+    return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
+
+
+def not_in(first: dict[str, int], second: dict[str, int]) -> list[int]:
+    """The sizes of the layers that the second push had to send, smallest first."""
+    return sorted(size for digest, size in second.items() if digest not in first)
+
+
+def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_labels_contract_is_kept(
+    fork: Fork, engine: docker.DockerClient
+) -> None:
+    printed = fork.push("--until", "push").stdout.splitlines()[-1]
+    assert printed == f"{fork.to}@{fork.held(tag='staging')}"
+    assert fork.held() == ""
+
+    assert fork.succeed() == fork.held() == fork.held(tag="staging")
+    assert printed.endswith(fork.held())
+    assert [fork.last(step)["digest"] for step in ("staging", "promote")] == [fork.held()] * 2
+    assert fork.push("--only", "promote").returncode == 0
+    assert fork.last("promote")["schema_id"] == fork.last("push")["schema_id"] != ""
+
+    live = json.loads((fork.folder / "releases/schemas" / f"{fork.last('promote')['schema_id']}.json").read_text())
+    assert live == json.loads(engine.images.get(f"{fork.to}:staging").labels["run.cog.openapi_schema"])
+    inputs = live["components"]["schemas"]["Input"]
+    assert set(inputs["properties"]) == {"prompt", "count", "loud", "key"}
+    assert inputs["properties"]["key"]["nullable"]
+    assert "required" not in inputs
+
+    fork.change("predict.py", "class TextGeneration", "# Paris is the capital of France.\nclass TextGeneration")
+    assert ": no change" in fork.push("--until", "contract").stderr
+
+    text = (
+        (fork.folder / "predict.py").read_text().replace("le=3", "le=MOST").replace("class", "MOST = 3\n\n\nclass", 1)
+    )
+    (fork.folder / "predict.py").write_text(text)
+    refused = fork.push("--dirty")
+    assert refused.returncode == 1
+    assert "the input count: le=MOST is no literal to Cog, which would leave it out" in refused.stderr
+
+
+def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:
+    first = pushed_layers(fork)
+    assert sum(first.values()) > 1e8
+    fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
+    second = pushed_layers(fork)
+    assert 0 < sum(not_in(first, second)) < 1e6
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", f"title: {model.title}", "title: A better name")
+    first, second = second, pushed_layers(fork)
+    assert 0 < sum(not_in(first, second)) < 1e6
+
+    (fork.folder / "weights").unlink()
+    shutil.copytree(PROJECT / "weights", fork.folder / "weights", copy_function=os.link)
+    part = runtimes.part_of(model, model.engine_on("cpu"))
+    (fork.folder / "weights" / model.slug / part / "new.bin").write_text("another file")
+    *code, weights = not_in(second, pushed_layers(fork))
+    assert weights > 1e8
+    assert sum(code) < 1e6, code
+
+
+def test_a_dry_run_says_what_each_stage_would_do_and_does_nothing(fork: Fork) -> None:
+    tried = fork.push("--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert f"push: would cog push {fork.to}:staging" in tried.stdout.splitlines()
+    assert tried.stdout.splitlines()[-1] == f"promote: would make that digest live at {fork.to}"
+    assert fork.held() == fork.held(tag="staging") == ""
+    assert not (fork.folder / "releases").exists()
+
+
+@pytest.mark.parametrize("to", ["", "smollm2", "acme/smollm2", f"{REGISTRY}/acme/", f"{REGISTRY}/acme/x:latest"])
+def test_a_wrong_destination_is_wrong_usage_with_a_remedy(to: str, fork: Fork) -> None:
+    fork.to = to
+    refused = fork.push()
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        "where to? make push TO=r8.im/OWNER/MODEL, or TO=REGISTRY/OWNER/MODEL, in lower case, without a tag",
+    ]
+
+
+def test_a_registry_that_refuses_ends_with_one_clear_line(fork: Fork) -> None:
+    fork.to = f"127.0.0.1:{free_port()}/acme/smollm2"
+    refused = fork.push()
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("cog push failed")
+    assert "connection refused" in refused.stderr
+    assert fork.last("push")["result"] == "refused"

@@ -1,0 +1,30 @@
+"""A newcomer with Docker and cog follows the README's container blocks word for word; Replicate is this machine."""
+
+from pathlib import Path
+
+from tests.services.replicate import Replicate
+from tests.template.readme import Newcomer, blocks, needs_docker
+
+IS_A_CLONE = """\
+git init --quiet && git add --all
+git -c user.name=Ada -c user.email=ada@example.com commit --quiet --message "what git clone brings"
+"""
+
+
+def test_every_container_block_does_what_it_says(tmp_path: Path, r8_im: str) -> None:
+    newcomer = Newcomer(tmp_path)
+    bare, build, push = [block for block in blocks() if needs_docker(block)]
+    assert newcomer.types(blocks()[0]).returncode == 0
+    assert newcomer.types(IS_A_CLONE).returncode == 0
+
+    for block in (bare, build):
+        done = newcomer.types(block)
+        assert done.returncode == 0, done.stderr
+        assert "Paris" in done.stdout
+
+    with Replicate() as service:
+        newcomer.environment |= {"REPLICATE_BASE_URL": service.address, "REPLICATE_API_TOKEN": service.token}
+        done = newcomer.types(push)
+    assert done.returncode == 0, done.stderr
+    printed = [line for line in done.stdout.splitlines() if line.startswith(f"{r8_im}/acme/smollm2@sha256:")]
+    assert len(printed) == 1

@@ -1,0 +1,205 @@
+"""A ship that is killed, refused, cut off or met by another one: the same command again goes on, and the ledger knows.
+
+Every killed ship and all that it started get signal 9, which nothing can catch.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from scripts.serving.local_container import LABEL
+from tests.services.replicate import Fault
+from tests.services.replicate_client import push_variant
+
+from . import test_secrets
+from .fork import Fork, on_replicate
+
+PREDICTIONS = "/v1/(deployments/.*/)?predictions"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
+    """A fork that was shipped once, and has two deployments."""
+    with on_replicate(tmp_path_factory.mktemp("shipped") / "fork", quick=True) as fork:
+        fork.succeed("--create", "private")
+        fork.deploy()
+        yield fork
+
+
+@pytest.fixture
+def fork(r8_im: str, shipped: Fork) -> Fork:
+    """The fork, its tree with a change that was never shipped."""
+    assert shipped.service is not None
+    shipped.service.faults.clear()
+    text = (shipped.folder / "predict.py").read_text(encoding="utf-8")
+    shipped.write("predict.py", f"{text}# at {time.time()}\n")
+    return shipped
+
+
+def containers(engine: docker.DockerClient, fork: Fork) -> list[str]:
+    """The containers that ships of this fork have started."""
+    found = engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    return [container.id for container in found if container.attrs["Config"]["Image"].startswith(fork.to)]
+
+
+def test_killed_at_each_stage_the_same_command_goes_on(fork: Fork, engine: docker.DockerClient) -> None:
+    live, before = fork.held(), len(fork.entries())
+    for line in ("ready ...", "contract ...", "image ...", "  ready after", "push ...", "staging ..."):
+        fork.killed_at(line, wait=lambda line=line: time.sleep(0.5 if line == "push ..." else 0))  # type: ignore[misc]
+        assert fork.last("ship")["result"] == "begun"
+        assert [fork.held(), *fork.deployed()] == [live] * 3
+        if line == "  ready after":
+            assert len(containers(engine, fork)) == 1
+    pushed = fork.last("push")["digest"]
+    for line in ("promote ...", "  deployment"):
+        fork.killed_at(line)
+        assert {fork.held(), *fork.deployed()} <= {live, pushed}
+    assert fork.deployed() == [pushed, live]
+    assert fork.last("staging")["digest"] == pushed
+
+    assert fork.succeed() == pushed
+    assert [fork.held(), *fork.deployed()] == [pushed] * 3
+    assert containers(engine, fork) == []
+    ended = [entry for entry in fork.entries()[before:] if entry["step"] == "ship" and entry["result"] != "begun"]
+    assert [entry["result"] for entry in ended] == ["interrupted"] * 8 + ["ok"]
+    assert [entry["where"] for entry in ended[2:6]] == [
+        f"after {step}" for step in ("contract", "image", "proof", "push")
+    ]
+    assert ended[7]["where"] == "after deploy"
+    assert len({entry["ship"] for entry in ended}) == 9
+    proofs = [entry for entry in fork.entries()[before:] if entry["step"] in ("proof", "push")]
+    assert {entry["content"] for entry in proofs} == {fork.last("promote")["content"]}
+
+
+def test_a_rollback_after_a_killed_promotion_makes_live_what_was(fork: Fork) -> None:
+    live = fork.held()
+    fork.killed_at("  deployment")
+    assert live not in (fork.held(), fork.deployed()[0])
+    assert fork.run("rollback").returncode == 0
+    assert [fork.held(), *fork.deployed()] == [live] * 3
+
+
+def test_bursts_of_429_and_500_and_cut_connections_are_waited_out(fork: Fork) -> None:
+    assert fork.service is not None
+    fork.service.faults += [
+        Fault("GET", "/v1/account", 2, 500),
+        Fault("GET", "/v1/models/.*", 2, 500),
+        Fault("GET", "/v1/models/.*", 1, "cut"),
+        Fault("POST", PREDICTIONS, 2, 429),
+        Fault("POST", PREDICTIONS, 2, 500),
+        Fault("POST", PREDICTIONS, 1, "after"),
+        Fault("GET", "/v1/predictions/.*", 1, 503),
+        Fault("GET", "/v1/predictions/.*", 1, "cut"),
+        Fault("GET", "/v1/deployments/.*", 1, "cut"),
+        Fault("PATCH", "/v1/deployments/.*", 1, 429),
+        Fault("PATCH", "/v1/deployments/.*", 1, "cut"),
+        Fault("PATCH", "/v1/deployments/.*", 1, "after"),
+    ]
+    digest = fork.succeed()
+    assert [fork.held(), *fork.deployed()] == [digest] * 3
+    assert all(fault.times == 0 for fault in fork.service.faults)
+
+
+def test_replicate_gone_between_two_deployments_sends_all_back(fork: Fork) -> None:
+    assert fork.service is not None
+    live = fork.held()
+    fork.service.faults.append(Fault("PATCH", f"/v1/deployments/{fork.deployments[1]}", 6, "cut"))
+    failed = fork.push()
+    assert failed.returncode == 1
+    said = failed.stderr.splitlines()[-1]
+    assert said.startswith(f"cannot reach Replicate for the deployment {fork.deployments[1]}")
+    assert f"went back: {fork.deployments[1]} to " in said
+    assert fork.last("promote")["result"] == fork.last("ship")["result"] == "refused"
+    assert [fork.held(), *fork.deployed()] == [live] * 3
+
+    digest = fork.succeed()
+    assert [fork.held(), *fork.deployed()] == [digest] * 3 != [live] * 3
+
+
+def test_what_cannot_go_back_is_said_with_the_command_that_does_it(fork: Fork) -> None:
+    assert fork.service is not None
+    live = fork.held()
+    fork.service.faults.append(Fault("PATCH", f"/v1/deployments/{fork.deployments[1]}", 12, 500))
+    failed = fork.push()
+    assert failed.returncode == 1
+    command = re.search(r"make promote TO=(\S+) DIGEST=(\S+) tries again", failed.stderr)
+    assert command is not None
+    assert command[2] == live
+    assert f"would make {live} live" in fork.run("rollback", "--dry-run").stderr
+    fork.service.faults.append(Fault("GET", f"/v1/models/{fork.model}", 6, 500))  # what is live is live without it
+    assert fork.run("promote", command[1], "--digest", command[2][:19]).returncode == 0
+    assert [fork.held(), *fork.deployed()] == [live] * 3
+
+
+def test_without_credit_staging_says_where_to_pay_and_nothing_is_promoted(fork: Fork) -> None:
+    assert fork.service is not None
+    live = fork.held()
+    fork.service.is_out_of_credit = True
+    try:
+        failed = fork.push()
+    finally:
+        fork.service.is_out_of_credit = False
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == ("Replicate wants to be paid first: https://replicate.com/account/billing")
+    assert fork.last("staging")["result"] == "refused"
+    assert fork.held() == live
+
+
+def test_a_second_ship_at_once_is_refused_with_the_first_ones_age_and_process(fork: Fork) -> None:
+    with fork.pushing() as first:
+        assert first.stderr is not None
+        assert any(line.startswith("image ...") for line in first.stderr)
+        for second in (fork.push(), fork.run("rollback"), fork.run("promote")):
+            assert second.returncode == 1
+            assert re.fullmatch(
+                rf"another ship of {fork.slug} is under way, begun \d+ s ago by process {first.pid}: "
+                r"wait for it, or end it\n",
+                second.stderr,
+            )
+
+
+def test_no_token_is_in_what_was_said_written_or_pushed(
+    fork: Fork, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fork.service is not None
+    (fork.folder / ".env").write_text(f"REPLICATE_API_TOKEN={fork.service.token}\n")
+    try:
+        digest = fork.succeed("--dirty")
+    finally:
+        (fork.folder / ".env").unlink()
+    assert fork.last("promote")["dirty"] is True
+    monkeypatch.setattr(test_secrets, "TOKENS", {"REPLICATE_API_TOKEN": fork.service.token})
+    pushed = f"r8.im/{fork.model}@{digest}"
+    assert test_secrets.found_in_image(engine, pushed) == set()
+    assert fork.service.token not in json.dumps(engine.images.get(pushed).attrs)
+    assert fork.service.token not in fork.output
+    written = [path for path in (fork.folder / "releases").rglob("*") if path.is_file()]
+    assert len(written) >= 2
+    assert all(fork.service.token not in path.read_text(encoding="utf-8") for path in written)
+
+
+def test_a_token_that_replicate_does_not_know_ends_before_anything_is_built(fork: Fork) -> None:
+    refused = fork.push(REPLICATE_API_TOKEN="r8_nobody")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("Replicate does not know this token; set REPLICATE_API_TOKEN")
+    assert fork.last("ready")["result"] == "refused"
+    refused = fork.push(REPLICATE_API_TOKEN="")
+    assert refused.stderr.splitlines()[-1].startswith("REPLICATE_API_TOKEN is not set: export REPLICATE_API_TOKEN")
+
+
+def test_the_contract_is_compared_with_a_newer_version_that_someone_else_pushed(
+    fork: Fork, engine: docker.DockerClient
+) -> None:
+    theirs = engine.images.get(f"r8.im/{fork.model}@{fork.held()}")
+    contract = json.loads(theirs.labels["run.cog.openapi_schema"])
+    contract["components"]["schemas"]["Input"]["properties"]["theirs"] = {"type": "string", "default": ""}
+    label = json.dumps(json.dumps(contract)).replace("$", r"\$")
+    push_variant(engine, theirs.id, fork.model, f"LABEL run.cog.openapi_schema={label}")
+
+    refused = fork.push("--until", "contract")
+    assert refused.returncode == 1
+    assert "input.theirs: removed" in refused.stderr

@@ -1,0 +1,13 @@
+"""The real `cog` is asked what it makes of every form of an input, an output and a class; no image is built."""
+
+import json
+from pathlib import Path
+
+from tests.template.scripts.contract import forms
+
+
+def test_cog_still_says_of_each_form_what_is_written_down(tmp_path: Path) -> None:
+    """Over a hundred questions, of a few hundredths of a second each."""
+    forms.write(tmp_path)
+    answers = {form: forms.ask_cog(tmp_path, called) for form, called in forms.CLASS_OF.items()}
+    assert answers == json.loads(forms.ANSWERS.read_text(encoding="utf-8"))

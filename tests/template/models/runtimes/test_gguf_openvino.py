@@ -1,0 +1,87 @@
+"""What OpenVINO is given of a GGUF computes what the GGUF does: compared before it gets its name, and refused else.
+
+A conversion takes a second or two: GenAI's reader, a text of the model's own, and three compilations.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import openvino
+import pytest
+import torch
+
+from models.errors import EngineError
+from models.runtimes.gguf import comparison, openvino_graph, to_safetensors
+from models.tasks.text_generation.engines import openvino as engine
+from models.weights import gguf_format
+from models.weights.gguf_format import Value
+from tests import tiny_models
+from tests.gguf_variants import variant
+
+PROMPT = numpy.random.default_rng(2).integers(300, size=300).tolist()
+RANDOM = numpy.random.default_rng(3)
+FACTORS = {"rope_freqs.weight": numpy.linspace(1, 9, 32, dtype="f4")}
+BIASES = {
+    f"blk.{layer}.{name}.bias": RANDOM.normal(scale=0.3, size=width).astype("f4")
+    for layer in range(2)
+    for name, width in [("attn_q", 256), ("attn_k", 128), ("attn_v", 128), ("attn_output", 256)]
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.gguf(tmp_path_factory.mktemp("gguf") / "llama.gguf", "llama")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tensors", "bound"),
+    [
+        ("F16", FACTORS, 0.003),
+        ("BF16", BIASES, 0.003),
+        ("Q4_0", {}, 0.03),
+        ("Q4_K", {}, 0.03),
+        ("IQ4_XS", {}, 0.03),
+    ],
+)
+def test_what_is_made_computes_what_transformers_does_in_float32(
+    source: Path, tmp_path: Path, kind: str, tensors: dict[str, Any], bound: float
+) -> None:
+    path = variant(source, tmp_path / "model.gguf", kind, tensors=tensors)
+    (tmp_path / "made").mkdir()
+    engine.convert(path, tmp_path / "made", "float16")
+    model = openvino.Core().read_model(tmp_path / "made" / "openvino_model.xml")
+    with torch.inference_mode():
+        expected = to_safetensors.model(gguf_format.read(path))(torch.tensor([PROMPT])).logits[0].numpy()
+    found = openvino_graph.logits(model, PROMPT)
+    assert comparison.difference(found, expected) < bound
+    assert (found.argmax(axis=-1) == expected.argmax(axis=-1)).mean() > 0.97
+
+
+def test_what_computes_something_else_is_refused(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when GenAI's reader forgets the rotary factors, which it does."""
+    monkeypatch.setattr(openvino_graph, "set_frequencies", lambda model, decoder: None)
+    path = variant(source, tmp_path / "model.gguf", tensors=FACTORS)
+    with pytest.raises(EngineError, match=r"what was made from model\.gguf computes something else: its logits differ"):
+        engine.convert(path, tmp_path, "float16")
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "mistral"])
+def test_what_genai_does_not_read_is_refused_with_the_way_out(tmp_path: Path, architecture: str) -> None:
+    path = tiny_models.gguf(tmp_path / "model.gguf", architecture)
+    with pytest.raises(EngineError, match=r"which OpenVINO GenAI does not read: use the engine transformers"):
+        engine.convert(path, tmp_path, "float16")
+
+
+def test_a_value_that_float16_cannot_hold_is_named(source: Path, tmp_path: Path) -> None:
+    large = gguf_format.read(source).tensors["blk.1.ffn_down.weight"].values()
+    large[3, 5] = 70_000
+    path = variant(source, tmp_path / "model.gguf", "F32", tensors={"blk.1.ffn_down.weight": large})
+    with pytest.raises(EngineError, match=r"holds 7e\+04 in blk\.1\.ffn_down\.weight, and float16 ends at 65504"):
+        engine.convert(path, tmp_path, "float16")
+
+
+def test_a_file_without_tokens_for_beginning_and_end_has_a_first_token(source: Path, tmp_path: Path) -> None:
+    lacks: dict[str, Value | None] = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
+    decoder = engine.Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=lacks)))
+    assert decoder.first_token == 0

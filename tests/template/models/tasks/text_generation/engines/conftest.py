@@ -1,0 +1,82 @@
+"""Both engines, small enough to be tested in seconds."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as library
+
+from models import manifest, weights
+from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation import engines, model_files
+from models.tasks.text_generation.engines.interface import Engine
+from models.tasks.text_generation.engines.openvino import OpenVino
+from models.tasks.text_generation.engines.transformers import Transformers
+from models.tasks.text_generation.tokenizer import Tokenizer
+from scripts.weights import ensure
+from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
+
+
+@pytest.fixture(scope="session")
+def openvino() -> OpenVino:
+    """The real model."""
+    choice = choice_of(MODEL, "openvino")
+    ensure(MODEL, choice)
+    engine: OpenVino = engines.load(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
+    return engine
+
+
+@pytest.fixture(scope="session")
+def float32() -> library.PreTrainedModel:
+    """The very weights that were downloaded, in transformers and float32: what is right."""
+    ensure(MODEL, choice_of(MODEL, "openvino"))
+    source = weights.gguf_file(MODEL)
+    return library.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoice, Path]:
+    """A randomly initialised Llama of two layers with the real tokenizer, for the transformers engine."""
+    folder = tmp_path_factory.mktemp("tiny")
+    ensure(MODEL, choice_of(MODEL, "transformers"))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(weights.folder(MODEL.slug, "transformers") / name, folder)
+    tokenizer = Tokenizer(model_files.read(folder))
+    torch.manual_seed(0)
+    config = library.LlamaConfig(
+        vocab_size=tokenizer.count,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+    )
+    library.LlamaForCausalLM(config).save_pretrained(folder)
+    shape = manifest.Architecture(layers=2, kv_heads=2, head_dim=16)
+    choice = EngineChoice(engine="transformers", device="cpu", dtype="float32", cache_gb=0.01)
+    return MODEL.model_copy(update={"architecture": shape}), choice, folder
+
+
+@pytest.fixture(scope="session")
+def transformers(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformers]:
+    engine: Transformers = engines.load(*tiny)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def breakable(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformers]:
+    """One for a single test, which may make its batches fail."""
+    engine: Transformers = engines.load(*tiny)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(params=["openvino", "transformers"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """One test on each engine."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found

@@ -1,0 +1,351 @@
+"""What every engine promises: many generations at once, each by its own parameters, cancelled at once, none lost."""
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from models import runtimes
+from models.errors import EngineError
+from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines import memory
+from models.tasks.text_generation.engines import openvino as openvino_engine
+from models.tasks.text_generation.engines.interface import Engine, Generation
+from models.tasks.text_generation.engines.openvino import OpenVino
+from models.tasks.text_generation.engines.transformers import Transformers
+from tests.template.models.tasks.text_generation.engines.helpers import (
+    MODEL,
+    TEXT,
+    choice_of,
+    encoded,
+    sampling,
+    started,
+    submitted,
+    tokens,
+)
+from tests.template.server.live_server import eventually
+
+
+@pytest.mark.parametrize(("asked", "why"), [("openvino", "as ENGINE asks"), ("", "the first of the manifest")])
+def test_the_log_says_why_an_engine_was_chosen(
+    asked: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENGINE", asked)
+    monkeypatch.setattr(runtimes, "_Verification", _out_of_memory)  # nothing is loaded
+    with pytest.raises(RuntimeError):
+        runtimes.start(MODEL)
+    assert f", {why}" in capsys.readouterr().out
+
+
+def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
+    lengths = [1, 2, 5, 9, 14, 20, 27, 33]
+    running = [submitted(engine, f"Number {length} is", max_tokens=length) for length in lengths]
+    assert [len(tokens(generation)) for generation in running] == lengths
+    assert {generation.finish_reason for generation in running} == {"length"}
+
+
+def test_a_seed_repeats_and_another_differs(engine: Engine) -> None:
+    first, again, other = (
+        tokens(submitted(engine, "Once upon a time", temperature=1.5, seed=seed)) for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_greedy_is_the_same_whatever_the_seed(engine: Engine) -> None:
+    first, second = (tokens(submitted(engine, "Once upon a time", seed=seed)) for seed in (1, 2))
+    assert first == second
+
+
+def test_a_choice_among_one_is_greedy(engine: Engine) -> None:
+    greedy = tokens(submitted(engine, "The sea is"))
+    assert tokens(submitted(engine, "The sea is", temperature=1, top_k=1)) == greedy
+
+
+def test_top_p_near_zero_leaves_no_choice(engine: Engine) -> None:
+    """What it leaves need not be greedy's: logits come rounded to bfloat16, and of two equal ones either is first."""
+    first, second, free = (
+        tokens(submitted(engine, "The sea is", temperature=1, top_p=top_p, seed=seed))
+        for top_p, seed in ((0.01, 1), (0.01, 2), (1, 2))
+    )
+    assert first == second != free
+    assert first[:3] == tokens(submitted(engine, "The sea is"))[:3]
+
+
+def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
+    text = "one two one two one two one two"
+    plain, penalised = (tokens(submitted(openvino, text, repetition_penalty=penalty)) for penalty in (1, 10))
+    assert len(set(penalised)) > len(set(plain))
+
+
+def test_the_penalty_is_the_one_of_transformers_generate(transformers: Transformers) -> None:
+    prompt = encoded(transformers, "one two one two one two")
+    model = transformers._model
+    model.set_attn_implementation("sdpa")
+    expected = model.generate(
+        torch.tensor([prompt]), max_new_tokens=24, min_new_tokens=24, do_sample=False, repetition_penalty=1.5
+    )[0, len(prompt) :].tolist()
+    model.set_attn_implementation("paged|sdpa")
+    assert tokens(submitted(transformers, "one two one two one two", repetition_penalty=1.5)) == expected
+
+
+def test_a_seed_repeats_whatever_runs_beside_it(transformers: Transformers) -> None:
+    alone = tokens(submitted(transformers, "Once upon a time", temperature=1, seed=7))
+    beside = [submitted(transformers, f"Text {number}", temperature=1, seed=number) for number in range(6)]
+    among = submitted(transformers, "Once upon a time", temperature=1, seed=7)
+    assert tokens(among) == alone
+    for generation in beside:
+        tokens(generation)
+
+
+def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) -> None:
+    long = submitted(engine, "A long story about the sea:", max_tokens=400)
+    next(iter(long))
+    assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
+    long.cancel()
+    tokens(long)
+    assert long.finish_reason == "cancelled"  # it had not come to its end
+
+
+def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, step = [], openvino._step
+    monkeypatch.setattr(openvino, "_step", lambda: (steps.append(1), step()))
+
+    def steps_until_submitted() -> int:
+        openvino.announce()
+        before = len(steps)
+        for _ in range(6):  # each needs Python's lock again, as a prediction of Cog's does
+            time.sleep(0.0001)
+        last = submitted(openvino, "Short", max_tokens=1)
+        passed = len(steps) - before
+        tokens(last)
+        return passed
+
+    long = submitted(openvino, "A long story about the sea:", max_tokens=400)
+    next(iter(long))
+    passed = min(steps_until_submitted() for _ in range(5))
+    long.cancel()
+    tokens(long)
+    assert passed <= 1
+
+
+def test_a_generation_that_nobody_announced_takes_no_other_s_moment(
+    openvino: OpenVino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_engine, "_ARRIVAL_SECONDS", 1)
+    monkeypatch.setattr(openvino_engine, "_GATHER_SECONDS", 0.1)
+    first = submitted(openvino, "Short", max_tokens=1)
+    openvino.announce()
+    time.sleep(0.3)
+    assert not first.has_begun
+    second = submitted(openvino, "Short too", max_tokens=1)
+    assert [len(tokens(generation)) for generation in (first, second)] == [1, 1]
+
+
+def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> None:
+    running = submitted(engine, "A story about the sea:", max_tokens=20)
+    while running.finish_reason is None:
+        for _ in range(50):
+            engine.announce()
+        next(iter(running), None)
+    assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
+
+
+def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
+    def seconds_to_its_end() -> float:
+        generation = submitted(engine, "A long story:", max_tokens=2000)
+        next(iter(generation))
+        asked = time.monotonic()
+        threading.Thread(target=generation.cancel).start()
+        tokens(generation)
+        assert generation.finish_reason == "cancelled"
+        return time.monotonic() - asked
+
+    assert min(seconds_to_its_end() for _ in range(3)) < 0.1
+
+
+def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: OpenVino | Transformers) -> None:
+    generation, begun = Generation(encoded(engine, TEXT), sampling()), engine._count
+    generation.cancel()
+    engine.submit(generation)
+    assert tokens(generation) == []
+    assert generation.finish_reason == "cancelled"
+    tokens(submitted(engine, "Another", max_tokens=1))
+    assert engine._count == begun + 1
+
+
+def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(transformers: Transformers) -> None:
+    beside = submitted(transformers, "A long story:", max_tokens=1500)
+    next(iter(beside))
+    cancelled = started(transformers, encoded(transformers, TEXT) * 4)  # four steps
+    cancelled.cancel()
+    eventually(lambda: _running(transformers) == 1, "the cancelled one to leave the batch")
+    assert not cancelled.has_begun
+    beside.cancel()
+    tokens(beside)
+
+
+def test_a_slow_reader_slows_nobody(engine: Engine) -> None:
+    unread = submitted(engine, "Nobody reads this:", max_tokens=60)
+    assert len(tokens(submitted(engine, "Somebody reads this:", max_tokens=60))) == 60
+    assert len(tokens(unread)) == 60
+
+
+def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
+    process = psutil.Process()
+
+    def cancel(count: int) -> int:
+        for _ in range(count // 20):
+            running = [submitted(engine, f"Story {number}:", max_tokens=500) for number in range(20)]
+            for generation in running:
+                next(iter(generation))
+                generation.cancel()
+        tokens(submitted(engine, "The end", max_tokens=8))
+        resident: int = process.memory_info().rss
+        return resident
+
+    before = cancel(200)
+    after = cancel(1000)
+    assert after - before < 50e6
+    assert _running(engine) == 0
+
+
+def test_the_cache_takes_no_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "openvino_model.bin").write_bytes(bytes(10**8))
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**8)
+    with pytest.raises(EngineError, match=r"^0 MB free on cpu beside the weights leave no room"):
+        engines.load(MODEL, choice_of(MODEL, "openvino"), tmp_path)
+
+
+def test_more_than_the_cache_holds_waits_its_turn() -> None:
+    small = choice_of(MODEL, "openvino").model_copy(update={"cache_gb": 0.004})
+    engine = _openvino_with(small)
+    assert engine.cache_tokens < 400
+    running = [submitted(engine, "word " * 100, max_tokens=60) for _ in range(6)]
+    assert [len(tokens(generation)) for generation in running] == [60] * 6
+
+
+def test_what_a_full_cache_sent_back_goes_on_when_the_others_are_cancelled(
+    tiny: tuple[Manifest, EngineChoice, Path],
+) -> None:
+    model, choice, folder = tiny
+    small = choice.model_copy(update={"cache_gb": 0.0005})
+    engine: Transformers = engines.load(model, small, folder)
+    try:
+        assert engine.cache_tokens == 1024
+        for _ in range(2):
+            started(engine, [5] * 400, max_tokens=600)
+        scheduler = engine._manager.batch_processor.scheduler
+        eventually(lambda: scheduler.block_new_requests, "one of two to be sent back")
+        for request_id in list(scheduler.active_requests):
+            engine._running[request_id].generation.cancel()
+        later = submitted(engine, "Again", max_tokens=5)
+        eventually(lambda: not engine._running, "the one that was sent back, and a later one, to end")
+        assert len(tokens(later)) == 5
+    finally:
+        engine.stop()
+
+
+def test_a_failed_step_fails_what_ran_and_the_next_is_answered(openvino: OpenVino) -> None:
+    generation = submitted(openvino, "A long story:", max_tokens=2000)
+    next(iter(generation))
+    openvino._pipeline = None  # the next step raises
+    with pytest.raises(EngineError, match="the engine failed while it generated"):
+        tokens(generation)
+    assert len(tokens(submitted(openvino, "Again", max_tokens=5))) == 5
+    assert openvino.is_healthy()
+
+
+def test_an_engine_that_cannot_start_again_says_so() -> None:
+    engine = _openvino_with(choice_of(MODEL, "openvino"))
+    generation = submitted(engine, "A long story:", max_tokens=2000)
+    next(iter(generation))
+    folder, engine.folder = engine.folder, Path("/nonexistent")
+    engine._pipeline = None
+    with pytest.raises(EngineError):
+        tokens(generation)
+    engine.folder = folder  # the helpers take the tokenizer from there
+    with pytest.raises(EngineError):
+        tokens(submitted(engine, "Again"))
+    assert not engine.is_healthy()
+
+
+def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = [submitted(breakable, f"A long story {number}:", max_tokens=1500) for number in range(3)]
+    for generation in running:
+        next(iter(generation))
+    with monkeypatch.context() as broken:
+        broken.setattr(breakable._model, "forward", _out_of_memory)
+        for generation in running:
+            with pytest.raises(EngineError, match="out of memory"):
+                tokens(generation)
+    assert breakable.is_healthy()
+    breakable._manager._generation_thread.join()
+    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
+
+
+def test_a_batch_that_fails_after_a_failed_one_is_told(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakable._model, "forward", _out_of_memory)
+    for healthy in (True, False):
+        with pytest.raises(EngineError, match="out of memory"):
+            tokens(submitted(breakable, "A story:"))
+        breakable._manager._generation_thread.join()
+        assert breakable.is_healthy() == healthy
+
+
+def test_a_generation_that_comes_while_a_batch_fails_is_told(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = breakable._manager
+    running, put = submitted(breakable, "A long story:", max_tokens=1500), manager.input_queue.put
+    next(iter(running))
+
+    def put_too_late(*arguments: object, **options: object) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(breakable._model, "forward", _out_of_memory)
+            manager._generation_thread.join()
+        put(*arguments, **options)
+
+    with monkeypatch.context() as late:
+        late.setattr(manager.input_queue, "put", put_too_late)
+        lost = submitted(breakable, "Another long story:", max_tokens=8000)
+    assert _running(breakable) == 0
+    with pytest.raises(EngineError, match="still being cleared away: try again"):
+        tokens(lost)
+    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
+    eventually(lambda: not manager.batch_processor.has_pending_requests(), "the lost one to leave the batch", 2)
+
+
+def test_any_of_several_tokens_ends_the_text_and_is_no_part_of_it(engine: Engine) -> None:
+    endless = tokens(submitted(engine, "The sea is", max_tokens=12))
+    second = next(token_id for token_id in endless if token_id != endless[0])
+    generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))
+    assert tokens(generation) == endless[: endless.index(second)]
+    assert generation.finish_reason == "stop"
+
+
+def _openvino_with(choice: EngineChoice) -> OpenVino:
+    from models import weights
+
+    engine: OpenVino = engines.load(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
+    return engine
+
+
+def _out_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("CUDA out of memory")
+
+
+def _running(engine: Engine) -> int:
+    """Generations that the engine still works on."""
+    if isinstance(engine, OpenVino):
+        return len(engine._running)
+    assert isinstance(engine, Transformers)
+    return len(engine._running)

@@ -1,0 +1,52 @@
+"""Which prompts OpenVINO's engine prefills side by side."""
+
+from models.tasks.text_generation.engines.interface import Generation
+from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
+from tests.template.models.tasks.text_generation.engines.helpers import sampling
+
+
+def asked(*prompt_ids: int) -> Generation:
+    return Generation(prompt_ids, sampling(max_tokens=3))
+
+
+def test_prompts_without_a_common_beginning_are_prefilled_at_once() -> None:
+    prefixes = SharedPrefixes(100)
+    assert all(prefixes.may_prefill(asked(first, 2, 3)) for first in range(10))
+
+
+def test_prompts_that_only_begin_alike_are_prefilled_at_once() -> None:
+    """A system prompt that was never a whole prompt: only full blocks of it are shared."""
+    prefixes = SharedPrefixes(100)
+    assert all(prefixes.may_prefill(asked(1, 2, 3, last)) for last in range(10))
+
+
+def test_two_that_go_on_from_an_earlier_prompt_are_prefilled_one_after_the_other() -> None:
+    prefixes = SharedPrefixes(100)
+    assert prefixes.may_prefill(asked(1, 2))
+    prefixes.keep([])
+    first, second = asked(1, 2, 3), asked(1, 2, 4)
+    assert prefixes.may_prefill(first)
+    assert not prefixes.may_prefill(second)
+    prefixes.keep([first])
+    assert not prefixes.may_prefill(second)
+    prefixes.keep([])
+    assert prefixes.may_prefill(second)
+
+
+def test_one_that_goes_on_from_a_prompt_being_prefilled_waits_for_it() -> None:
+    prefixes = SharedPrefixes(100)
+    assert prefixes.may_prefill(asked(1, 2))
+    assert not prefixes.may_prefill(asked(1, 2, 3))
+
+
+def test_equal_prompts_are_prefilled_at_once() -> None:
+    prefixes = SharedPrefixes(100)
+    assert all(prefixes.may_prefill(asked(1, 2)) for _ in range(3))
+
+
+def test_prompts_older_than_the_cache_are_forgotten() -> None:
+    prefixes = SharedPrefixes(2)
+    assert all(prefixes.may_prefill(asked(first)) for first in range(3))
+    prefixes.keep([])
+    assert all(prefixes.may_prefill(asked(0, last)) for last in range(2))
+    assert len(prefixes._prompts) == 2

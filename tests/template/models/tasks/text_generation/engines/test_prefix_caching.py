@@ -1,0 +1,79 @@
+"""Prompts that begin alike: what the cache keeps is computed once, and nobody gets another's tokens."""
+
+import time
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from models.tasks.text_generation.engines.interface import Engine, Generation
+from models.tasks.text_generation.engines.openvino import OpenVino
+from tests.template.models.tasks.text_generation.engines.helpers import TEXT, encoded, started, tokens
+
+SURELY_WRONG = 1.0
+"""Of a logit: rounding moves one by at most 0.5, and tokens chosen from another's cache were seen to lack up to 17."""
+
+
+@pytest.fixture
+def right(engine: Engine, request: pytest.FixtureRequest) -> PreTrainedModel:
+    """What the engine's tokens are held against: the same weights in transformers' own float32."""
+    if isinstance(engine, OpenVino):
+        return request.getfixturevalue("float32")
+    return AutoModelForCausalLM.from_pretrained(request.getfixturevalue("tiny")[2], dtype=torch.float32)
+
+
+def lack(right: PreTrainedModel, generation: Generation) -> float:
+    """How far the logits of the generated tokens lie below the largest ones, at most."""
+    chosen = tokens(generation)
+    with torch.inference_mode():
+        logits = right(torch.tensor([generation.prompt_ids + chosen]), logits_to_keep=len(chosen) + 1).logits[0, :-1]
+    return (logits.max(dim=-1).values - logits[torch.arange(len(chosen)), torch.tensor(chosen)]).max().item()
+
+
+def test_branches_of_one_conversation_at_once_get_their_own_tokens(engine: Engine, right: PreTrainedModel) -> None:
+    token_ids = encoded(engine, TEXT)
+    for end in (76, 301):  # the last block of 32 is partly filled
+        begun = token_ids[:end]
+        said = tokens(started(engine, begun, max_tokens=3))
+        branches = [begun + said + token_ids[100 * number :][: 5 + number] for number in range(12)]
+        running = [started(engine, branch, max_tokens=2) for branch in branches]
+        assert max(lack(right, generation) for generation in running) < SURELY_WRONG
+
+
+def test_many_of_the_same_prompt_at_once_get_its_tokens(engine: Engine, right: PreTrainedModel) -> None:
+    prompt = encoded(engine, TEXT)[200:275]
+    for _ in range(2):
+        running = [started(engine, prompt, max_tokens=8) for _ in range(8)]
+        assert max(lack(right, generation) for generation in running) < SURELY_WRONG
+
+
+def test_a_prompt_cancelled_in_its_prefill_leaves_no_half_computed_block(
+    engine: Engine, right: PreTrainedModel
+) -> None:
+    token_ids = encoded(engine, TEXT)
+    for first in range(1000, 1005):
+        beside = [started(engine, token_ids[100 * number :][:40], max_tokens=200) for number in range(3)]
+        for generation in beside:
+            next(iter(generation))
+        prompt = [first, *token_ids[:1200]]
+        cancelled = started(engine, prompt, max_tokens=1)
+        time.sleep(0.15)  # some of its 1,201 tokens are computed
+        cancelled.cancel()
+        for generation in beside:
+            generation.cancel()
+        time.sleep(0.1)
+        cut = [started(engine, prompt[:end], max_tokens=2) for end in (258, 514, 770)]
+        assert max(lack(right, generation) for generation in cut) < SURELY_WRONG
+
+
+def test_a_shared_system_prompt_is_computed_once(openvino: OpenVino) -> None:
+    def seconds_to_the_first_token(prompt_ids: list[int]) -> float:
+        asked_at = time.monotonic()
+        tokens(started(openvino, prompt_ids, max_tokens=1))
+        return time.monotonic() - asked_at
+
+    token_ids = encoded(openvino, TEXT)
+    system = token_ids[900:1900]
+    first = seconds_to_the_first_token(system + token_ids[:20])
+    later = [seconds_to_the_first_token(system + token_ids[start : start + 20]) for start in (50, 100, 150)]
+    assert min(later) < first / 3

@@ -1,0 +1,64 @@
+"""The layers: predict.py is the seam to Cog, models/ ships and knows no scripts, heavy packages load when needed."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[3]
+HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "gguf", "huggingface_hub"}
+SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
+# Subclasses of transformers' classes: this module is itself imported only inside functions.
+HEAVY_ITSELF = PROJECT / "models" / "engines" / "request_sampling.py"
+SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
+
+
+def imported(nodes: list[ast.AST]) -> set[str]:
+    """The top-level packages that import statements among `nodes` name."""
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.partition(".")[0] for name in names}
+
+
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs when the module is imported: function bodies do not."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from at_import(child)
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert {path.name for path in SHIPPED} >= {"manifest.py", "download.py", "openvino.py", "transformers.py"}
+    assert {path.name for path in SCRIPTS} >= {"predict.py", "doctor.py"}
+
+
+def test_only_predict_imports_cog() -> None:
+    files = [PROJECT / "predict.py", *SHIPPED, *SCRIPTS]
+    assert [path.name for path in files if "cog" in imported(list(ast.walk(ast.parse(path.read_text()))))] == [
+        "predict.py"
+    ]
+
+
+@pytest.mark.parametrize("path", [PROJECT / "predict.py", *SHIPPED], ids=lambda path: str(path.relative_to(PROJECT)))
+def test_what_ships_imports_no_scripts(path: Path) -> None:
+    assert "scripts" not in imported(list(ast.walk(ast.parse(path.read_text()))))
+
+
+@pytest.mark.parametrize(
+    "path", [PROJECT / "predict.py", *SHIPPED, *SCRIPTS], ids=lambda path: str(path.relative_to(PROJECT))
+)
+def test_heavy_packages_are_imported_only_inside_functions(path: Path) -> None:
+    nodes = list(at_import(ast.parse(path.read_text())))
+    if path != HEAVY_ITSELF:
+        assert not imported(nodes) & HEAVY
+    assert not any(HEAVY_ITSELF.stem in ast.unparse(node) for node in nodes if isinstance(node, ast.ImportFrom))
+
+
+def test_loading_the_seam_loads_no_heavy_package() -> None:
+    code = f"import predict, sys; print({HEAVY} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "set()\n", ran.stderr

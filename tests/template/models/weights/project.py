@@ -1,0 +1,119 @@
+"""A copy of the project with one model in its catalog, whose commands run as people run them."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models import manifest
+
+PROJECT = Path(__file__).parents[4]
+SLUG = "tiny"
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+DRIVER = """
+import importlib, json, runpy, sys
+for name, value in json.loads(sys.argv[1]).items():
+    module, _, attribute = name.rpartition(".")
+    setattr(importlib.import_module(module), attribute, tuple(value) if isinstance(value, list) else value)
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+class Project:
+    """The copy. `settings`: constants of modules that its commands shall see, by their full name.
+
+    `environment`: variables of its commands; HF_HOME is a folder of its own, and no token of this machine is seen.
+    """
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.settings: dict[str, Any] = {}
+        unseen = ("HF_TOKEN", "HF_ENDPOINT", "WEIGHTS_ROOT", "MODEL", "SSL_CERT_FILE", *BUNDLES)
+        self.environment = {name: value for name, value in os.environ.items() if name not in unseen}
+        self.environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder / "hf"), "ENGINE": "transformers"}
+        self.environment |= environment
+        unwanted = shutil.ignore_patterns("__pycache__", "catalog")
+        for part in ("models", "scripts"):
+            shutil.copytree(PROJECT / part, folder / part, ignore=unwanted)
+        (folder / "models" / "catalog" / SLUG).mkdir(parents=True)
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "models" / "catalog" / SLUG / "weights.lock"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights" / SLUG
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files under their final names."""
+        source = self.weights / "source"
+        return {str(path.relative_to(source)): path.read_bytes() for path in source.rglob("*") if path.is_file()}
+
+    def locked(self) -> dict[str, Any]:
+        return dict(json.loads(self.lock.read_text()))
+
+    def model(self, source: str, *patterns: str) -> None:
+        """Write the manifest: the default model's, with these weights."""
+        content = yaml.safe_load(manifest.path_of(manifest.selected().slug).read_text())
+        content["weights"] = {"source": source, **({"files": list(patterns)} if patterns else {})}
+        self.lock.with_name("model.yaml").write_text(yaml.safe_dump(content))
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", DRIVER, json.dumps(self.settings), f"scripts.{name}", *arguments]
+
+    def start(self, name: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a command, without waiting."""
+        return subprocess.Popen(
+            self.command(name),
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(name, *arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def does(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that succeeds."""
+        ran = self.run(name, *arguments, **environment)
+        assert ran.returncode == 0, ran.stderr
+        return ran
+
+    def refuses(self, name: str, *arguments: str, **environment: str) -> str:
+        """Run a command that is refused in one line, after those that say what it does; returns that line."""
+        ran = self.run(name, *arguments, **environment)
+        assert ran.returncode == 1, ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stderr
+        return ran.stderr.splitlines()[-1]
+
+
+def safetensors(size: int, header: dict[str, Any] | None = None) -> bytes:
+    """A file of one tensor of `size` random bytes."""
+    described = header or {"weight": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    text = json.dumps(described).encode()
+    return len(text).to_bytes(8, "little") + text + os.urandom(size)
+
+
+def gguf(size: int) -> bytes:
+    """A GGUF of one tensor of `size` random bytes."""
+    name = b"weight"
+    described = b"GGUF" + struct.pack("<IQQQ", 3, 1, 0, len(name)) + name + struct.pack("<IQIQ", 1, size, 24, 0)
+    return described.ljust(-(-len(described) // 32) * 32, b"\0") + os.urandom(size)

@@ -1,0 +1,208 @@
+"""Downloads that go wrong: servers that are busy, break off, stall, stop, or send other bytes; and full disks."""
+
+import hashlib
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.http import Fault
+from tests.services.hub import Hub
+from tests.template.models.weights.project import Project, safetensors
+
+NAME = "org/name"
+CHUNK = 1_000_000
+WEIGHTS = safetensors(4_500_000)
+FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
+PARTS = ".source/.parts"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as hub:
+        hub.add(NAME, FILES)
+        yield hub
+
+
+@pytest.fixture
+def project(hub: Hub, tmp_path: Path) -> Project:
+    """Its lock is written, and nothing of the weights is there."""
+    return locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
+
+
+def locked(project: Project) -> Project:
+    project.settings["models.weights.parts.CHUNK"] = CHUNK
+    project.model(f"hf://{NAME}@main")
+    project.does("weights_lock")
+    return project
+
+
+def begins(hub: Hub) -> list[int]:
+    """Where each request for the weights began, since the last `clear`."""
+    return [
+        int(str(request.range).removeprefix("bytes=").partition("-")[0])
+        for request in hub.requests
+        if request.host == "cdn"
+    ]
+
+
+def sent(hub: Hub) -> int:
+    return sum(request.bytes_sent for request in hub.requests if request.host == "cdn")
+
+
+def fault(kind: str, **details: object) -> Fault:
+    return Fault("/org/name/", kind, host="cdn", **details)  # type: ignore[arg-type]
+
+
+def test_too_many_requests_are_waited_for(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("status", status=429, headers={"Retry-After": "2"}))
+    begun = time.monotonic()
+    project.does("weights")
+    assert time.monotonic() - begun > 2
+    assert project.files == FILES
+
+
+def test_a_server_that_asks_to_wait_for_an_hour_is_not_waited_for(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("status", status=429, headers={"Retry-After": "3600"}, times=9))
+    said = project.refuses("weights")
+    assert "(it answers 429, and asks to wait 3600 s); what has come is kept: make weights goes on" in said
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again(hub: Hub, project: Project) -> None:
+    hub.faults += [fault("status", status=500, times=3), fault("status", status=503, times=3)]
+    project.does("weights")
+    assert project.files == FILES
+    assert sent(hub) == len(WEIGHTS) + 6 * len("fault 500")
+
+
+def test_a_server_that_always_fails_ends_in_one_line(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("status", status=503, times=999))
+    said = project.refuses("weights")
+    assert "failed to send model.safetensors (it answers 503); what has come is kept: make weights goes on" in said
+    assert project.files == {}
+
+
+def test_an_expired_address_is_asked_for_again(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("expired", times=2))
+    project.does("weights")
+    assert project.files == FILES
+
+
+def test_an_address_that_is_always_refused_ends_in_one_line(hub: Hub, project: Project) -> None:
+    hub.url_seconds = -1
+    assert "does not let you have model.safetensors (403): see whether you may, and your token" in project.refuses(
+        "weights"
+    )
+    assert project.files == {}
+
+
+def test_a_body_that_is_cut_short_goes_on_from_there(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("cut", after=300_000, times=4))
+    project.does("weights")
+    assert project.files == FILES
+    cut = [begin for begin in begins(hub) if begin % CHUNK == 300_000]
+    assert len(cut) == 4
+    assert sent(hub) == len(WEIGHTS)
+
+
+def test_wrong_bytes_of_the_right_length_are_never_kept(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("corrupt"))
+    said = project.refuses("weights")
+    assert f"expected {hashlib.sha256(WEIGHTS).hexdigest()}: make weights tries again" in said
+    assert "model.safetensors came with sha256 " in said
+    assert project.files == {}
+    assert list((project.weights / PARTS).iterdir()) == []
+    project.does("weights")
+    assert project.files == FILES
+
+
+def test_a_server_that_stops_half_way_loses_nothing(hub: Hub, project: Project) -> None:
+    hub.faults.append(fault("stall", after=300_000, times=999))
+    running = project.start("weights")
+    while sent(hub) < 4 * 300_000:
+        time.sleep(0.02)
+    hub.stop()
+    begun = time.monotonic()
+    _, said = running.communicate(timeout=60)
+    assert time.monotonic() - begun < 30
+    assert running.returncode == 1
+    assert "what has come is kept: make weights goes on" in said.splitlines()[-1]
+    assert project.files == {}
+    with Hub() as again:
+        again.add(NAME, FILES)
+        project.does("weights", HF_ENDPOINT=again.endpoint)
+        assert project.files == FILES
+        assert sent(again) == len(WEIGHTS) - 4 * 300_000
+
+
+def test_a_stall_is_noticed_and_the_rest_asked_for(hub: Hub, project: Project) -> None:
+    project.settings["models.weights.transfer.TIMEOUTS"] = [5, 1]
+    hub.faults.append(fault("stall", after=200_000, times=2))
+    begun = time.monotonic()
+    project.does("weights")
+    assert time.monotonic() - begun < 15
+    assert project.files == FILES
+    assert sent(hub) <= len(WEIGHTS) + 2 * 200_000
+
+
+def test_two_files_with_the_same_bytes(hub: Hub, tmp_path: Path) -> None:
+    hub.add(NAME, {**FILES, "copy.safetensors": WEIGHTS, "copy.json": b"{}", "empty.txt": b""})
+    project = locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
+    project.does("weights")
+    assert project.files == {**FILES, "copy.safetensors": WEIGHTS, "copy.json": b"{}", "empty.txt": b""}
+
+
+def test_more_files_than_a_process_may_open(hub: Hub, tmp_path: Path) -> None:
+    files = {f"{number}.json": b"{}" * (number + 1) for number in range(150)}
+    hub.add(NAME, {**FILES, **files})
+    project = locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
+    shutil.rmtree(project.weights / ".source")
+    command = ["bash", "-c", 'ulimit -n 64; exec "$@"', "bash", *project.command("weights")]
+    ran = subprocess.run(command, cwd=project.folder, env=project.environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert project.files == {**FILES, **files}
+
+
+@pytest.fixture
+def small_disk(hub: Hub, tmp_path: Path) -> Iterator[Project]:
+    """Its weights go to a disk of 8 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"needs to mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint, WEIGHTS_ROOT=str(disk)))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_that_is_too_small_is_refused_at_the_start(hub: Hub, small_disk: Project) -> None:
+    (Path(small_disk.environment["WEIGHTS_ROOT"]) / "other").write_bytes(bytes(5_000_000))
+    said = small_disk.refuses("weights")
+    assert "MB free, and 5 MB are to come: free some disk, then: make weights" in said
+    assert sent(hub) == 0
+
+
+def test_a_disk_that_fills_half_way_keeps_what_has_come(hub: Hub, small_disk: Project) -> None:
+    disk = Path(small_disk.environment["WEIGHTS_ROOT"])
+    hub.faults.append(fault("slow", rate=500_000, times=999))
+    running = small_disk.start("weights")
+    while sent(hub) < 1_000_000:
+        time.sleep(0.02)
+    (disk / "other").write_bytes(bytes(5_000_000))
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "No space left on device; free some disk, then: make weights" in said.splitlines()[-1]
+    final = disk / "tiny" / "source"
+    assert not final.exists()
+
+    (disk / "other").unlink()
+    hub.faults.clear()
+    before = sent(hub)
+    small_disk.does("weights")
+    assert (final / "model.safetensors").read_bytes() == WEIGHTS
+    assert sent(hub) - before < len(WEIGHTS) - 900_000

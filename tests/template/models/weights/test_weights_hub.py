@@ -1,0 +1,297 @@
+"""Weights of the Hub, through the real huggingface_hub: pinned to a commit, refused early, the token kept."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.services import hub as services_hub
+from tests.services.http import Fault
+from tests.services.http_messages import Request
+from tests.services.hub import Hub
+from tests.services.hub_repository import Blob, sibling
+from tests.services.socks import socks_proxy
+from tests.template.models.weights.project import SLUG, Project, safetensors
+
+NAME = "org/name"
+CHUNK = 100_000
+TOKEN = "hf_reader_secret"
+CONFIG = b'{"model_type": "llama"}'
+SHARDS = {f"model-0000{number}-of-00002.safetensors": safetensors(350_000) for number in (1, 2)}
+WANTED = {"config.json": CONFIG, "tokenizer.json": b"{}", "tokenizer_config.json": b"{}", **SHARDS}
+UNWANTED = {"README.md": b"# Name", "onnx/config.json": CONFIG, "pytorch_model.bin": b"pickle", "modeling.py": b"code"}
+FILES = {**WANTED, **UNWANTED}
+ACCESS = "set HF_TOKEN (https://huggingface.co/settings/tokens) or: hf auth login"
+
+
+@pytest.fixture
+def project(hub: Hub, tmp_path: Path) -> Project:
+    project = Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint)
+    project.settings["models.weights.parts.CHUNK"] = CHUNK
+    project.model(f"hf://{NAME}@main")
+    return project
+
+
+def sent_by_cdn(hub: Hub) -> list[Request]:
+    return [request for request in hub.requests if request.host == "cdn"]
+
+
+def bodies(hub: Hub) -> list[Request]:
+    return [request for request in hub.requests if request.bytes_sent and "/api/models/" not in request.path]
+
+
+def test_the_lock_pins_the_commit_and_each_file_and_builds_use_only_that(hub: Hub, project: Project) -> None:
+    commit = hub.add(NAME, FILES)
+    project.does("weights_lock")
+    lock = project.locked()
+    assert (lock["source"], lock["resolved"]) == (f"hf://{NAME}@main", f"hf://{NAME}@{commit}")
+    wanted = {name: {"sha256": hashlib.sha256(file).hexdigest(), "size": len(file)} for name, file in WANTED.items()}
+    assert lock["files"] == wanted
+    assert sent_by_cdn(hub) == []
+
+    hub.add(NAME, {name: file[::-1] for name, file in FILES.items()})
+    project.does("weights")
+    assert project.files == WANTED
+    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
+
+
+def test_the_hub_and_its_files_come_through_a_socks_proxy(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    ports = {"hub.invalid": urlsplit(hub.endpoint).port, "cdn.invalid": urlsplit(hub.cdn).port}
+    hub.endpoint, hub.cdn = "http://hub.invalid", "http://cdn.invalid"
+    with socks_proxy(ports) as (proxy, asked):
+        proxied = {"HF_ENDPOINT": hub.endpoint, "ALL_PROXY": f"socks5h://{proxy}"}
+        project.does("weights_lock", **proxied)
+        project.does("weights", **proxied)
+    assert project.files == WANTED
+    assert set(asked) == set(ports)
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "refs/pr/1", "commit", "short"])
+def test_every_kind_of_revision_is_resolved(hub: Hub, project: Project, revision: str) -> None:
+    branch = revision if revision.startswith("refs/") else "main"
+    commit = hub.add(NAME, FILES, revision=branch)
+    hub.tag(NAME, "v1.0", commit)
+    named = {"commit": commit, "short": commit[:7]}.get(revision, revision)
+    project.model(f"hf://{NAME}@{named}")
+    project.does("weights_lock")
+    assert project.locked()["resolved"] == f"hf://{NAME}@{commit}"
+    project.does("weights")
+    assert project.files == WANTED
+
+
+def test_patterns_choose_the_files_and_one_with_a_slash_those_of_a_folder(hub: Hub, project: Project) -> None:
+    hub.add(NAME, {**FILES, "fp16/model.safetensors": SHARDS["model-00001-of-00002.safetensors"]})
+    project.model(f"hf://{NAME}@main", "fp16/*.safetensors", "onnx/*.json", "config.json")
+    project.does("weights_lock")
+    assert list(project.locked()["files"]) == ["config.json", "fp16/model.safetensors", "onnx/config.json"]
+    project.does("weights")
+    assert project.files["onnx/config.json"] == project.files["config.json"] == CONFIG
+
+
+def test_a_file_comes_in_several_ranges_at_once(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    hub.faults.append(Fault("safetensors", "slow", host="cdn", times=100, rate=1_000_000))
+    project.does("weights_lock")
+    project.does("weights")
+    for name, content in SHARDS.items():
+        begins = list(range(0, len(content), CHUNK))
+        ranges = [request.range for request in sent_by_cdn(hub) if name in request.path]
+        wanted = [f"bytes={begin}-{min(begin + CHUNK, len(content)) - 1}" for begin in begins]
+        assert sorted(str(found) for found in ranges) == sorted(wanted)
+    assert sum(request.bytes_sent for request in sent_by_cdn(hub)) == sum(len(content) for content in SHARDS.values())
+    located = [request for request in hub.requests if "/resolve/" in request.path and "safetensors" in request.path]
+    assert len(located) == 1 + len(SHARDS)  # one for the lock, then one a file, not one a range
+
+
+@pytest.mark.parametrize("kind", ["gated", "private"])
+@pytest.mark.parametrize("xet", [False, True])
+def test_a_token_opens_a_closed_repository_and_reaches_the_hub_alone(
+    hub: Hub, project: Project, kind: str, xet: bool
+) -> None:
+    hub.xet = xet
+    hub.add(NAME, FILES, gated=kind == "gated", private=kind == "private")
+    hub.allow(NAME, TOKEN)
+    ran = [project.does(command, HF_TOKEN=TOKEN) for command in ("weights_lock", "weights")]
+    assert project.files == WANTED
+    assert {request.authorization for request in hub.requests if request.host == "hub"} == {f"Bearer {TOKEN}"}
+    assert {request.authorization for request in sent_by_cdn(hub)} == {None}
+    assert hub.leaks == []
+    assert TOKEN not in "".join(one.stdout + one.stderr for one in ran) + project.lock.read_text()
+
+
+def test_a_login_for_git_does_not_take_the_place_of_the_token(hub: Hub, project: Project, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password something\n")
+    hub.add(NAME, FILES, gated=True)
+    hub.allow(NAME, TOKEN)
+    for command in ("weights_lock", "weights"):
+        project.does(command, HF_TOKEN=TOKEN, HOME=str(tmp_path))
+    assert {request.authorization for request in hub.requests if request.host == "hub"} == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("command", ["weights_lock", "weights"])
+@pytest.mark.parametrize(
+    ("closed", "token", "says"),
+    [
+        ("gated", "", f"{NAME} is gated: ask for access at https://huggingface.co/{NAME}, then {ACCESS}"),
+        ("gated", TOKEN, f"{NAME} is gated: ask for access at https://huggingface.co/{NAME}, then {ACCESS}"),
+        ("private", "", f"there is no https://huggingface.co/{NAME}, or it is private and you need to {ACCESS}"),
+        ("private", TOKEN, f"there is no https://huggingface.co/{NAME}, or it is private and you need to {ACCESS}"),
+        ("", "hf_unknown", f"the Hub answers 401 for {NAME}: {ACCESS}"),
+    ],
+)
+def test_who_may_not_have_the_files_hears_so_before_any_byte(
+    hub: Hub, project: Project, command: str, closed: str, token: str, says: str
+) -> None:
+    hub.tokens[TOKEN] = "someone"
+    hub.add(NAME, FILES)
+    if command == "weights":
+        project.does("weights_lock")
+    before = len(bodies(hub))
+    hub.add(NAME, FILES, gated=closed == "gated", private=closed == "private")
+    assert project.refuses(command, HF_TOKEN=token) == says
+    assert len(bodies(hub)) == before
+    assert not (project.weights / "source").exists()
+
+
+def test_what_is_not_there_is_named_before_any_byte(hub: Hub, project: Project) -> None:
+    commit = hub.add(NAME, FILES)
+    project.model(f"hf://{NAME}@v9")
+    page = f"https://huggingface.co/{NAME}"
+    said = project.refuses("weights_lock")
+    assert said == f"{NAME} has no revision v9: see {page}/commits, correct weights.source"
+    project.model(f"hf://{NAME}@main")
+    project.does("weights_lock")
+    before = len(bodies(hub))
+    gone = list(SHARDS)[1]
+    del hub.repos[NAME].commits[commit][gone]
+    assert project.refuses("weights") == f"{NAME} has no {gone} at {commit}: make weights-lock"
+    hub.repos[NAME].commits.clear()
+    assert f"{NAME} has no revision {commit}" in project.refuses("weights")
+    assert len(bodies(hub)) == before
+
+
+def test_a_busy_hub_is_asked_again(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    hub.faults.append(Fault("/api/models/", "status", status=429, headers={"Retry-After": "1"}))
+    hub.faults.append(Fault("/api/models/", "status", status=500, times=2))
+    hub.faults.append(Fault("/resolve/", "status", status=503))
+    project.does("weights_lock")
+    project.does("weights")
+    assert project.files == WANTED
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    said = project.refuses("weights_lock", HF_ENDPOINT="http://127.0.0.1:9")
+    assert said.startswith(f"cannot reach the Hub for {NAME} (")
+    assert "make weights tries again" in said
+
+
+def test_names_that_leave_the_folder_are_refused(hub: Hub, project: Project) -> None:
+    hub.add(NAME, {**WANTED, "../evil.json": b"{}"})
+    project.model(f"hf://{NAME}@main", "*.safetensors", "../*.json")
+    assert "'../evil.json' would leave the folder" in project.refuses("weights_lock")
+
+
+@pytest.mark.parametrize("name", ["../evil.json", "/tmp/evil.json", "a/../../evil.json", "..\\evil.json", "evil.bin"])
+def test_a_lock_edited_by_hand_with_such_a_name_is_refused(hub: Hub, project: Project, name: str) -> None:
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    lock = project.locked()
+    lock["files"][name] = lock["files"]["config.json"]
+    project.lock.write_text(json.dumps(lock))
+    said = project.refuses("weights")
+    assert "weights.lock is malformed: files: " in said
+    assert said.endswith(f"mend it: make weights-lock MODEL={SLUG}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("resolved", f"hf://{NAME}@main"), ("resolved", f"hf://other/name@{'0' * 40}"), ("files", {}), ("surprise", 1)],
+)
+def test_a_lock_that_pins_nothing_is_refused(hub: Hub, project: Project, key: str, value: object) -> None:
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    project.lock.write_text(json.dumps(project.locked() | {key: value}))
+    said = project.refuses("weights")
+    assert "weights.lock is malformed: " in said
+    assert said.endswith(f"make weights-lock MODEL={SLUG}")
+
+
+def test_a_lock_of_another_source_or_other_patterns_names_the_command(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    for source, patterns in ((f"hf://{NAME}@v2", []), (f"hf://{NAME}@main", ["*.safetensors"])):
+        project.model(source, *patterns)
+        assert project.refuses("weights").endswith(f": make weights-lock MODEL={SLUG}")
+
+
+def test_what_macos_leaves_in_a_repository_is_no_weights(hub: Hub, project: Project) -> None:
+    hub.add(NAME, {**FILES, "._model.safetensors": b"\x00\x05\x16\x07", "._config.json": b"\x00\x05\x16\x07"})
+    project.does("weights_lock")
+    assert list(project.locked()["files"]) == sorted(WANTED)
+
+
+@pytest.mark.parametrize("lacks", ["size", "size and lfs", "size in lfs"])
+def test_a_mirror_that_lists_no_sizes_is_asked_for_each_file_s_own(
+    hub: Hub, project: Project, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    def partly(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
+        listed = sibling(path, blob, blobs)
+        listed.pop("size", None)
+        if lacks == "size and lfs":
+            listed.pop("lfs", None)
+        elif lacks == "size in lfs" and "lfs" in listed:
+            del listed["lfs"]["size"]
+        return listed
+
+    monkeypatch.setattr(services_hub, "sibling", partly)
+    hub.add(NAME, FILES)
+    project.does("weights_lock")
+    wanted = {name: {"sha256": hashlib.sha256(file).hexdigest(), "size": len(file)} for name, file in WANTED.items()}
+    assert project.locked()["files"] == wanted
+    assert sent_by_cdn(hub) == []
+
+
+@pytest.mark.parametrize("token", [f'"{TOKEN}"', f"'{TOKEN}'\r\n"])
+def test_quotes_around_a_token_are_none_of_it(hub: Hub, project: Project, token: str) -> None:
+    hub.add(NAME, FILES, private=True)
+    hub.allow(NAME, TOKEN)
+    project.does("weights_lock", HF_TOKEN=token)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_token_that_is_not_ascii_is_not_sent_and_that_is_said(hub: Hub, project: Project, private: bool) -> None:
+    hub.add(NAME, FILES, private=private)
+    ran = project.run("weights_lock", HF_TOKEN="hf_réader")
+    said = ran.stderr.splitlines()
+    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from " in said[1]
+    assert ran.returncode == private
+    if private:
+        assert said[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")
+
+
+def test_a_token_s_file_that_is_not_text_is_one_line(hub: Hub, project: Project, tmp_path: Path) -> None:
+    hub.add(NAME, FILES)
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    assert "token holds no token that can be read" in project.refuses("weights_lock", HF_TOKEN_PATH=f"{tmp_path}/token")
+
+
+def test_a_small_file_that_comes_compressed_is_unpacked(hub: Hub, project: Project) -> None:
+    """As proxies send text, though it was asked for as it is."""
+    hub.add(NAME, FILES)
+    hub.faults.append(Fault("config.json", "gzip", times=100))
+    project.does("weights_lock")
+    project.does("weights")
+    assert project.files == WANTED
+
+
+def test_offline_says_which_variable_keeps_the_hub_away(hub: Hub, project: Project) -> None:
+    hub.add(NAME, FILES)
+    said = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
+    assert said == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"

@@ -1,0 +1,85 @@
+"""The README's command blocks, run word for word in a fresh clone with an empty home."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+_BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> list[str]:
+    """Every block of commands, in the README's order."""
+    found = _BLOCK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))
+    return ["\n".join(line.removeprefix(indent) for line in text.splitlines()) for indent, text in found]
+
+
+def needs_docker(block: str) -> bool:
+    return any(word in block for word in ("cog predict", "make image", "make push", "make container-predict"))
+
+
+class Newcomer:
+    """Someone with an empty home, who types what the README says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clone = folder, folder / "cog-template"
+        home = folder / "home"
+        home.mkdir()
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "VIRTUAL_ENV"))
+        }
+        self.environment = kept | {"HOME": str(home)}
+
+    def types(self, block: str) -> "subprocess.CompletedProcess[str]":
+        """Run a block as a shell would; the name of the repository stands for this one."""
+        place = self.clone if self.clone.exists() else self.folder
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self._here(block)],
+            cwd=place,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    @contextmanager
+    def keeps_running(self, block: str) -> Iterator[None]:
+        """Run a block that does not end by itself, until it says what to try; Ctrl-C at the end."""
+        process = subprocess.Popen(
+            ["bash", "-c", block],
+            cwd=self.clone,
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stderr is not None
+        assert any("curl" in line for line in process.stderr)
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=30)
+
+    def _here(self, block: str) -> str:
+        """The block with this working tree in the place of the published repository, and a name to push to."""
+        block = block.replace(
+            "git clone https://github.com/YOUR-NAME/cog-template", f"cp -r {self._source()} cog-template"
+        )
+        return block.replace("YOUR-NAME", "acme")
+
+    def _source(self) -> Path:
+        """A clone of this working tree, uncommitted changes included."""
+        source = self.folder / "published"
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listing, cwd=PROJECT, capture_output=True, check=True).stdout.decode().split("\0")
+        for name in filter(None, names):
+            if (PROJECT / name).is_file():
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                (source / name).write_bytes((PROJECT / name).read_bytes())
+                (source / name).chmod((PROJECT / name).stat().st_mode)
+        return source

@@ -1,0 +1,264 @@
+"""python -m scripts.call on a real Cog server of an image model: inputs by its schema, files as output, Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models.weights import PROJECT
+from scripts import call, predict, schema
+from scripts.calling import places
+from scripts.serving import local_server
+from tests.services.canned import answering
+from tests.services.replicate_client import Receiver
+
+Start = Callable[..., "subprocess.Popen[str]"]
+PAINTER = '''import struct, tempfile, time, zlib
+from cog import BasePredictor, Input, Path
+
+def png(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\\0" + b"\\x80" * width) * height)
+    return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+class Painter(BasePredictor):
+    def predict(
+        self,
+        prompt: str,
+        negative_prompt: str = Input(default=""),
+        width: int = Input(default=64, ge=8, le=2048),
+        height: int = 64,
+        num_outputs: int = Input(choices=[1, 2], default=1),
+        style: str = Input(choices=["photo", "anime"], default="photo"),
+        image: Path | None = None,
+        fail: bool = False,
+        seconds: float = 0,
+    ) -> list[Path]:
+        """Paint."""
+        print(f"painting {prompt!r} as {style} without {negative_prompt!r}")
+        if image:
+            print(f"over {image.stat().st_size} bytes")
+        if fail:
+            raise ValueError("out of paint")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.02)
+        painted = [Path(tempfile.mkdtemp()) / "image.png" for _ in range(num_outputs)]
+        for path in painted:
+            path.write_bytes(png(width, height))
+        return painted
+'''
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Cog server that paints grey images."""
+    place = tmp_path_factory.mktemp("painter")
+    (place / "predict.py").write_text(PAINTER)
+    (place / ".cog").mkdir()
+    described = schema.generate("Painter", place / "predict.py")
+    (place / ".cog" / "openapi_schema.json").write_text(json.dumps(described))
+    port = local_server.free_port()
+    process = local_server.start_in(place, port, {"COG_PREDICT_TYPE_STUB": "predict.py:Painter"}, None)
+    try:
+        local_server.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        local_server.stop(process)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the command in a process of its own, which does not outlive the test."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            command = [sys.executable, "-m", "scripts.call", *arguments]
+            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = stack.enter_context(subprocess.Popen(command, cwd=PROJECT, text=True, **pipes))
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def wait_for(process: subprocess.Popen[str], line: str) -> None:
+    """Read standard error up to a line."""
+    assert process.stderr
+    while (said := process.stderr.readline()) != f"{line}\n":
+        assert said, f"it ended without {line!r}"
+
+
+def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = ["prompt=a cat", "negative_prompt=dogs", "width=32", "height=16", "num_outputs=2", "style=anime"]
+    assert call.main([painter, *pairs, "--out", str(tmp_path)]) == 0
+    output, errors = capsys.readouterr()
+    saved = sorted(tmp_path.iterdir())
+    assert output.splitlines() == [f"{path} · {path.stat().st_size} bytes · image/png · 32 x 16" for path in saved]
+    assert len(saved) == 2
+    assert "painting 'a cat' as anime without 'dogs'" in errors
+    assert "succeeded · " in errors
+
+
+def test_make_predict_shows_files_as_make_call_does(
+    painter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The selected model's class and server are the painter's here; the rest is as it is."""
+    document = httpx.get(f"{painter}/openapi.json").json()
+    monkeypatch.setattr(schema, "generate", lambda class_name: document)
+    monkeypatch.setattr(places, "_project", lambda screen: nullcontext(painter))
+    monkeypatch.chdir(tmp_path)
+    assert predict.main(["-i", "prompt=a cat", "-i", "num_outputs=2", "-i", "width=32"]) == 0
+    output, errors = capsys.readouterr()
+    saved = [path.relative_to(tmp_path) for path in sorted((tmp_path / "outputs").iterdir())]
+    assert output.splitlines() == [f"{path} · {path.stat().st_size} bytes · image/png · 32 x 64" for path in saved]
+    assert errors.startswith("succeeded · ")
+    assert predict.main(["-i", "prompt=a", "-i", "fail=true"]) == 1
+    assert capsys.readouterr().err == "out of paint\n"
+
+
+def test_json_is_one_object_with_the_paths_and_quiet_says_nothing(
+    painter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call.main([painter, "prompt=a", "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    output, errors = capsys.readouterr()
+    said = json.loads(output)
+    assert said["output"] == [str(path) for path in tmp_path.iterdir()]
+    assert (said["status"], said["error"], errors) == ("succeeded", None, "")
+    assert said["id"] in said["output"][0]
+    assert said["metrics"]["predict_time"] >= 0
+    assert "painting" in said["logs"]
+
+
+def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_path: Path, start: Start) -> None:
+    (tmp_path / "sketch.png").write_bytes(b"p" * 300_000)
+    process = start(painter, "prompt=-", f"image=@{tmp_path}/sketch.png", "--out", str(tmp_path))
+    output, errors = process.communicate("a cat\n", timeout=30)
+    assert process.returncode == 0, errors
+    assert "painting 'a cat'" in errors
+    assert "over 300000 bytes" in errors
+    assert "64 x 64" in output
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["prompt=a", "style=phot"], "style=phot: is none of the choices: did you mean photo?"),
+        (["prompt=a", "style=oil"], "style=oil: is none of the choices: there are photo, anime"),
+        (["prompt=a", "num_outputs=3"], "num_outputs=3: is none of the choices: there are 1, 2"),
+        (["prompt=a", "promt=b"], "there is no input 'promt': did you mean prompt?"),
+        (["width=9"], "prompt is missing: write prompt=..."),
+        (["prompt=a", "width=wide"], "width=wide: must be an integer"),
+        (["prompt=a", "image=cat.png"], "image=cat.png: must be a file, as image=@PATH, or a URL"),
+        (["prompt=a", "image=@/nowhere.png"], "image=@/nowhere.png: cannot read the file"),
+        (["prompt=a", "--webhook-events", "end"], "--webhook-events end: there are start, output, logs, completed"),
+        (["prompt=a", "--no-wait"], "--no-wait: a Cog server keeps no predictions: give a --webhook"),
+        (["prompt=a", "--no-wait", "--webhook", "http://127.0.0.1:9", "--timeout", "5"], "--timeout: a Cog server has"),
+        (["prompt=a", "--wait", "61"], "Invalid value for '--wait'"),
+    ],
+)
+def test_what_cannot_be_meant_is_2(
+    pairs: list[str], message: str, painter: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call.main([painter, *pairs]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("text/html", b"<html>"), ("application/json", b'{"ok": true}'), ("application/json", b"{")]
+)
+def test_a_server_that_is_no_cog_server_is_said_in_one_line(
+    kind: str, body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(200, body, kind) as address:
+        assert call.main([address, "prompt=a"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "Cog" in said
+
+
+@pytest.mark.parametrize("what", ["", "what", "deployment:x", "acme/x:y/z", "image"])
+def test_what_names_nothing_that_runs_is_2_and_says_what_does(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.main([what]) == 2
+    assert "OWNER/NAME:VERSION, deployment:OWNER/NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["local", "image:x"])
+def test_what_ends_with_the_call_must_be_waited_for(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.main([what, "--no-wait"]) == 2
+    assert "it must wait" in capsys.readouterr().err
+
+
+def test_the_server_refuses_a_bound_by_name(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.main([painter, "prompt=a", "width=3"]) == 1
+    assert capsys.readouterr() == ("", "width: 3 is less than the minimum of 8\n")
+
+
+def test_a_failed_prediction_is_1_with_its_reason(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.main([painter, "prompt=a", "fail=true", "--quiet"]) == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("the prediction failed: ")
+    assert "out of paint" in errors
+    assert call.main([painter, "prompt=a", "fail=true", "--quiet", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["status"], said["output"]) == ("failed", None)
+
+
+def test_nobody_there_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    address = f"http://127.0.0.1:{local_server.free_port()}"
+    assert call.main([address, "prompt=a"]) == 1
+    assert f"no Cog server answers at {address}" in capsys.readouterr().err
+
+
+def test_a_webhook_tells_how_it_ends(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Receiver() as receiver:
+        url = f"http://127.0.0.1:{receiver.server_address[1]}/hook"
+        options = ["--no-wait", "--webhook", url, "--webhook-events", "completed"]
+        assert call.main([painter, "prompt=a", *options]) == 0
+        assert receiver.is_over.wait(30)
+    id = capsys.readouterr().out.strip()
+    assert [(said["id"], said["status"]) for _, body in receiver.received if (said := json.loads(body))] == [
+        (id, "succeeded"),
+        (id, "succeeded"),
+    ]
+
+
+def test_ctrl_c_cancels_and_the_slot_is_free_again(painter: str, tmp_path: Path, start: Start) -> None:
+    process = start(painter, "prompt=a", "seconds=60")
+    wait_for(process, "processing")
+    waiting = start(painter, "prompt=b", "--out", str(tmp_path))
+    wait_for(waiting, "waiting for a free slot")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "cancelled the prediction" in errors
+    output, errors = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0, errors
+    assert "image/png" in output
+
+
+def test_a_timeout_cancels(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.main([painter, "prompt=a", "seconds=60", "--timeout", "5"]) == 1
+    errors = capsys.readouterr().err
+    assert "the prediction was cancelled: its --timeout passed" in errors
+    assert "canceled · " in errors
+
+
+def test_a_timeout_ends_the_wait_for_a_slot(painter: str, start: Start) -> None:
+    process = start(painter, "prompt=a", "seconds=60")
+    wait_for(process, "processing")
+    waiting = start(painter, "prompt=b", "--timeout", "5")
+    _, errors = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert "aborted · " in errors
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 130

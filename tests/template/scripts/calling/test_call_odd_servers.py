@@ -1,0 +1,92 @@
+"""python -m scripts.call on servers that answer otherwise than Cog: one line that names the server."""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models.errors import TemplateError
+from scripts import schema
+from scripts.calling import remote
+from scripts.calling.cog_server import CogServer
+from scripts.calling.places import Order
+from scripts.calling.screen import Screen
+from scripts.replicate.client import ask, connect
+from scripts.serving import local_server
+from tests.services.canned import answering
+
+DOCUMENT = schema.generate("TextGeneration")
+COMPLETED = b"event: completed\ndata: %s\n\n"
+
+
+def answer_to_a_prediction(body: bytes, kind: str, streams: bool) -> str:
+    """What is said where a server that is fine until then answers a prediction so; HERE stands for its address."""
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"]["/predictions"]["post"]["x-cog-streaming"] = streams
+    paths = {"/health-check": b'{"status": "READY"}', "/openapi.json": json.dumps(document).encode()}
+    with answering(200, body, kind, paths=paths) as address:
+        server = CogServer(address)
+        return said(lambda: server.run(Order({"prompt": "Hi"}), Screen(is_quiet=True)), address)
+
+
+def said(act: Callable[[], Any], address: str) -> str:
+    with pytest.raises(TemplateError) as refused:
+        act()
+    assert "\n" not in str(refused.value)
+    return str(refused.value).replace(address, "HERE")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<html>", "the whole: Invalid JSON: expected value at line 1 column 1"),
+        (b"[]", "the whole: Input should be an object"),
+        (b"{}", "status: Field required"),
+        (b'{"status": "succeeded", "logs": 5}', "logs: Input should be a valid string"),
+        (b'{"status": "succeeded", "metrics": "x"}', "metrics: Input should be an object"),
+    ],
+)
+def test_a_prediction_that_is_none(body: bytes, why: str) -> None:
+    found = answer_to_a_prediction(body, "application/json", streams=False)
+    assert found == f"HERE answers a prediction otherwise than Cog ({why}): see what serves there"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"event: output\ndata: {bad\n\n", "json.decoder.JSONDecodeError: Expecting property name"),
+        (b"event: output\ndata: {}\n\n", "KeyError: 'chunk'"),
+        (b"event: log\ndata: []\n\n", "TypeError: list indices must be integers"),
+        (COMPLETED % b"{}", "status: Field required"),
+    ],
+)
+def test_a_stream_that_is_none(body: bytes, why: str) -> None:
+    found = answer_to_a_prediction(body, "text/event-stream", streams=True)
+    assert found.startswith(f"HERE answers a prediction otherwise than Cog ({why}")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"ok", b"null", b"{}"])
+def test_a_health_that_is_none(body: bytes) -> None:
+    with answering(200, body, "application/json") as address:
+        for ask in (local_server.wait_until_ready, local_server.check_served, CogServer):
+            assert "HERE" in said(lambda ask=ask: ask(address), address)
+
+
+def test_a_setup_that_failed_without_a_log() -> None:
+    with answering(200, json.dumps({"status": "SETUP_FAILED"}).encode(), "application/json") as address:
+        assert said(lambda: CogServer(address), address) == "setup failed without a message"
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in first</html>", b"[]"])
+def test_a_replicate_that_is_none(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a proxy answers with a page of its own."""
+    with answering(200, body, "text/html") as address:
+        monkeypatch.setenv("REPLICATE_BASE_URL", address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")
+        found = said(lambda: remote.model("acme/x"), address)
+        assert found.startswith("what answers for the model acme/x is not Replicate (")
+        assert found.endswith("): see the proxies, and REPLICATE_BASE_URL")
+        found = said(lambda: ask("your account", connect().accounts.current), address)
+        assert found.startswith("what answers for your account is not Replicate (")

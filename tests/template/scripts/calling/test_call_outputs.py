@@ -1,0 +1,198 @@
+"""Outputs of a call: what is text, files saved under their own names, and what their headers tell."""
+
+import base64
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.calling import outputs, remote
+from scripts.calling.outputs import OutputError, Saver
+from scripts.calling.screen import Screen
+from scripts.contract.document import Node
+
+URI = {"type": "string", "format": "uri"}
+
+
+def png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\x80" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_text"),
+    [
+        ({"type": "string"}, True),
+        ({"type": "array", "items": {"type": "string"}, "x-cog-array-display": "concatenate"}, True),
+        ({"type": "array", "items": {"type": "string"}}, False),
+        ({"type": "array", "items": URI}, False),
+        (URI, False),
+        ({"type": "object"}, False),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, False),
+    ],
+)
+def test_which_output_is_one_text(schema: dict[str, Any], is_text: bool) -> None:
+    assert outputs.is_text(Node.model_validate(schema)) is is_text
+
+
+def test_files_are_saved_with_the_suffix_of_their_kind_and_never_over_another(tmp_path: Path) -> None:
+    node = Node.model_validate({"type": "array", "items": URI})
+    sent = [uri(png(3, 2), "image/png"), uri(b"RIFF", "audio/wav"), uri(b"?", "application/x-unknown")]
+    first = Saver(tmp_path / "new", "p1").in_place(sent, node)
+    assert [Path(path).name for path in first] == ["p1-0.png", "p1-1.wav", "p1-2.bin"]
+    second = Saver(tmp_path / "new", "p1")
+    assert [Path(path).name for path in second.in_place(sent[:1], node)] == ["p1-0-2.png"]
+    assert Path(first[0]).read_bytes() == Path(second.saved[0].path).read_bytes() == png(3, 2)
+    assert second.saved[0].preview().endswith(f"p1-0-2.png · {len(png(3, 2))} bytes · image/png · 3 x 2")
+
+
+def test_only_what_the_schema_calls_a_file_is_one(tmp_path: Path) -> None:
+    node = Node.model_validate(
+        {"type": "object", "properties": {"image": URI, "link": {"type": "string"}, "score": {"type": "number"}}}
+    )
+    said = {"image": uri(b"x", "image/jpeg"), "link": "https://example.com/", "score": 0.5}
+    saver = Saver(tmp_path, "../../p")
+    assert saver.in_place(said, node) == said | {"image": str(tmp_path / "______p-0.jpg")}
+    assert Saver(tmp_path, "any").in_place([uri(b"x", "text/plain"), 3, None], Node()) == [
+        str(tmp_path / "any-0.txt"),
+        3,
+        None,
+    ]
+
+
+FILE = uri(b"x", "text/plain")
+SAVED = "p-{}.txt · 1 bytes · text/plain\n"
+TEXTS = {"type": "array", "items": {"type": "string"}}
+PIECES = TEXTS | {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
+MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "number"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "output", "printed", "said"),
+    [
+        ({"type": "string"}, "two\nlines", "two\nlines\n", ""),
+        (PIECES, ["two", "\nlines\n"], "two\nlines\n", ""),
+        (TEXTS, ["é"], '[\n  "é"\n]\n', ""),
+        ({"type": "integer"}, 0, "0\n", ""),
+        ({"type": "object"}, {"a": [None]}, '{\n  "a": [\n    null\n  ]\n}\n', ""),
+        (URI, FILE, SAVED.format(0), ""),
+        (TEXTS | {"items": URI}, [FILE, FILE], SAVED.format(0) + SAVED.format(1), ""),
+        (MIXED, {"image": FILE, "score": 1}, '{\n  "image": "p-0.txt",\n  "score": 1\n}\n', SAVED.format(0)),
+        ({"type": "object"}, None, "", ""),
+    ],
+)
+def test_every_form_of_output_is_shown(
+    schema: dict[str, Any],
+    output: Any,
+    printed: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    node = Node.model_validate(schema)
+    monkeypatch.chdir(tmp_path)
+    outputs.show({"output": output}, node, Saver(Path(), "p"), Screen(shows_text=outputs.is_text(node)))
+    assert capsys.readouterr() == (printed, said)
+
+
+class _Files(BaseHTTPRequestHandler):
+    """Serves an image under every path but /none, its media type as the path asks; notes who asked with a token."""
+
+    tokens: list[str | None] = []
+
+    def do_GET(self) -> None:
+        self.tokens.append(self.headers.get("Authorization"))
+        kind = "image/png" if self.path.startswith("/typed") else "application/octet-stream"
+        self.send_response(404 if self.path.startswith("/none") else 200)
+        self.send_header("Content-Type", kind)
+        if self.path == "/cut":
+            self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(png(7, 5))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def host() -> Iterator[str]:
+    """The address of a host of output files."""
+    _Files.tokens = []
+    with HTTPServer(("127.0.0.1", 0), _Files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_urls_are_fetched_and_named_by_their_kind_or_their_path(host: str, tmp_path: Path) -> None:
+    node = Node.model_validate({"type": "array", "items": URI})
+    saver = Saver(tmp_path, "p", lambda url: {"Authorization": "Bearer t"} if "/typed" in url else {})
+    urls = [f"{host}/typed/a", f"{host}/other/b.webp?x=1", f"{host}/other/c"]
+    assert [Path(path).name for path in saver.in_place(urls, node)] == ["p-0.png", "p-1.webp", "p-2.bin"]
+    assert saver.saved[0].preview().endswith("image/png · 7 x 5")
+    assert _Files.tokens == ["Bearer t", None, None]
+    with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/none: its host answers 404$"):
+        saver.in_place([f"{host}/none?signature=s3cret"], node)
+    with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/cut: peer closed connection"):
+        saver.in_place([f"{host}/cut"], node)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_cannot_be_fetched_or_written_says_so(tmp_path: Path) -> None:
+    node = Node.model_validate(URI)
+    with pytest.raises(OutputError, match=r"cannot fetch the output http://127.0.0.1:1/a: "):
+        Saver(tmp_path, "p").in_place("http://127.0.0.1:1/a?signature=s3cret", node)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"cannot save an output in .*file"):
+        Saver(tmp_path / "file", "p").in_place(uri(b"x", "text/plain"), node)
+
+
+def test_dimensions_of_images() -> None:
+    jpeg = b"\xff\xd8\xff\xe0\x00\x10JFIF\0\1\1\0\0\1\0\1\0\0" + b"\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 480, 640)
+    assert outputs.dimensions(png(12, 34)) == (12, 34)
+    assert outputs.dimensions(jpeg + b"\x01\x01\x11\x00") == (640, 480)
+    for other in (b"", b"GIF89a", jpeg[:20], png(1, 1)[:20], b"\xff\xd8\xff"):
+        assert outputs.dimensions(other) is None
+
+
+def test_a_text_is_never_shown_twice_and_a_lost_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen()
+    screen.text("a\n")
+    screen.text_up_to("a\r\nbc")
+    screen.text_up_to("a\nb")
+    screen.text_up_to("a\nbcd")
+    screen.end_line()
+    assert capsys.readouterr() == ("a\nbcd\n", "")
+    screen.text_up_to("something else")
+    assert "--json prints all of it" in capsys.readouterr().err
+
+
+def test_quiet_keeps_progress_and_logs_but_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(is_quiet=True)
+    screen.status("starting")
+    screen.logs_up_to("50%\n")
+    screen.warn("failed")
+    assert capsys.readouterr() == ("", "failed\n")
+
+
+def test_what_a_second_costs() -> None:
+    assert remote.dollars(10, "gpu-t4") == pytest.approx(0.00225)
+    assert remote.dollars(10, "gpu-l40s-2x") == pytest.approx(0.0195)
+    assert remote.dollars(10, "abacus") is None
+    assert remote.dollars(10, "") is None

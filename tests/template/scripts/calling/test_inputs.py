@@ -1,0 +1,83 @@
+"""`-i name=value` on a command line, read as `cog predict -i` reads it, against the real schema's inputs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import schema
+from scripts.calling import inputs
+from scripts.cli.command import UsageError
+from scripts.contract import document
+from scripts.contract.document import Node
+
+REAL = document.parse(schema.generate("TextGeneration"))[0].properties
+COUNTS = Node.model_validate({"type": "array", "items": {"type": "integer"}})
+PROPERTIES = REAL | {"counts": COUNTS, "options": Node(type="object")}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "given"),
+    [
+        (["prompt=Why is the sea salty?"], {"prompt": "Why is the sea salty?"}),
+        (["prompt=a=b=c"], {"prompt": "a=b=c"}),
+        (["prompt="], {"prompt": ""}),
+        (["prompt=caf\udcc3\udca9"], {"prompt": "café"}),  # as Python reads é in a locale of ASCII alone
+        (["prompt=42"], {"prompt": "42"}),
+        (["prompt=first", "prompt=second"], {"prompt": "second"}),
+        (["max_tokens=5", "temperature=0"], {"max_tokens": 5, "temperature": 0}),
+        (["temperature=0.5"], {"temperature": 0.5}),
+        (["raw=true"], {"raw": True}),
+        (["raw=false"], {"raw": False}),
+        (["stop=one"], {"stop": ["one"]}),
+        (["stop=one", "stop=two"], {"stop": ["one", "two"]}),
+        (['stop=["one", "two"]', "stop=three"], {"stop": ["one", "two", "three"]}),
+        (["stop=3"], {"stop": ["3"]}),
+        (["counts=3", "counts=4"], {"counts": [3, 4]}),
+        (['messages=[{"role": "user", "content": "Hi"}]'], {"messages": [{"role": "user", "content": "Hi"}]}),
+        (['options={"a": 1}'], {"options": {"a": 1}}),
+        ([], {}),
+    ],
+)
+def test_values_are_read_as_the_schema_wants_them(pairs: list[str], given: dict[str, Any]) -> None:
+    assert inputs.parse(pairs, PROPERTIES) == given
+
+
+def test_an_at_sign_reads_a_file(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("sea\nsalt é", encoding="utf-8")
+    assert inputs.parse([f"prompt=@{tmp_path}/prompt.txt"], PROPERTIES) == {"prompt": "sea\nsalt é"}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("prompt", "-i prompt: write name=value"),
+        ("promt=Hi", "there is no input 'promt': did you mean prompt?"),
+        ("zzz=Hi", "there is no input 'zzz': there are prompt, messages, system_prompt"),
+        ("max_tokens=many", "-i max_tokens=many: must be an integer"),
+        ("max_tokens=1.5", "-i max_tokens=1.5: must be an integer"),
+        ("max_tokens=true", "-i max_tokens=true: must be an integer"),
+        ("temperature=hot", "-i temperature=hot: must be a number"),
+        ("temperature=true", "-i temperature=true: must be a number"),
+        ("temperature=NaN", "-i temperature=NaN: must be a number"),
+        ("temperature=1e999", "-i temperature=1e999: must be a number"),
+        ('options={"a": "\\ud83d"}', '-i options={"a": "\\ud83d"}: must be an object'),
+        ("raw=1", "-i raw=1: must be a boolean"),
+        ("options=[1]", "-i options=[1]: must be an object"),
+        ("counts=many", "-i counts=many: must be a list of integers"),
+        ('counts=[1, "2"]', '-i counts=[1, "2"]: must be a list of integers'),
+        ("stop=[1]", "-i stop=[1]: must be a list of strings"),
+        ("prompt=@/nowhere", "-i prompt=@/nowhere: cannot read the file: "),
+        ("prompt=\udce9", "-i prompt: the value is not UTF-8 text"),
+    ],
+)
+def test_a_pair_that_cannot_be_meant_says_why(pair: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
+        inputs.parse([pair], PROPERTIES)
+
+
+def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(UsageError, match=r"prompt\.txt: cannot read the file: .*utf-8"):
+        inputs.parse([f"prompt=@{tmp_path}/prompt.txt"], PROPERTIES)

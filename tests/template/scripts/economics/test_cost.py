@@ -1,0 +1,353 @@
+"""What predictions cost: the arithmetic by hand, to the cent, and what is measured, fitted, estimated and refused."""
+
+import datetime
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import manifest
+from models.errors import TemplateError
+from scripts import cost as command
+from scripts.economics import cost, cost_report, fit, live, price_list, receipts
+from scripts.economics.cost import Choice, CostError, Workload
+from scripts.economics.fit import Fit
+from scripts.economics.money import rounded
+from scripts.economics.price_list import Billing, Hardware, Range
+from scripts.economics.receipts import Measurement, Point
+from scripts.economics.speed import FromDataSheet, Measured, speed_on
+from scripts.release import ledger
+from tests.template.server.live_server import LiveServer
+
+LIST = price_list.shipped()
+MODEL = manifest.load("smollm2-135m-instruct")
+MONTH = 730 * 3600  # seconds, as the price list reckons
+
+
+def hardware(dollars: float, provider: str = "replicate", **changed: Any) -> Hardware:
+    offer = LIST.providers[provider].model_copy(update=changed)
+    return Hardware("here/it", offer, dollars, 4, 8, "", None, "a page", datetime.date(2026, 11, 1), "high")
+
+
+def choice(
+    billing: Billing,
+    dollars: float,
+    alone: float,
+    together: float = 0,
+    streams: int = 1,
+    start: float = 0,
+    **changed: Any,
+) -> Choice:
+    speed = Measured({1: Fit(alone, {}, 0, 5, {})}, "a receipt", start)
+    return Choice(hardware(dollars, **changed), billing, speed, streams, constant(alone), constant(together or alone))
+
+
+def constant(value: float) -> Range:
+    return Range(low=value, likely=value, high=value)
+
+
+def cents(told: Choice, runs: float) -> str:
+    found = cost.monthly(told, runs, LIST.conventions)
+    assert found is not None
+    return str(rounded(found.middle))
+
+
+def idle(seconds: float) -> dict[str, Any]:
+    return {"idle_seconds": constant(seconds)}
+
+
+@pytest.mark.parametrize(
+    ("told", "runs", "dollars"),
+    [
+        # 100,000 predictions of 1.5 s at $0.000225 a second: 100,000 * 1.5 * 0.000225 = 33.75.
+        (choice("public", 0.000225, 1.5), 100_000, "33.75"),
+        # 1,234 of 0.731 s at $0.0001: 1,234 * 0.731 * 0.0001 = 0.0902..., nine cents.
+        (choice("public", 0.0001, 0.731), 1234, "0.09"),
+        # One instance all month at $0.40 an hour: 730 * 0.40 = 292; a thousand predictions change nothing.
+        (choice("always-on", 0.40 / 3600, 2.0), 1000, "292.00"),
+        # 1,000,000 of 8 s, 4 at once: 1,000,000 * 8 / 4 = 2,000,000 s of instances; at 80 % of use 2,500,000 of the
+        # month's 2,628,000: one instance. $0.000975 * 2,628,000 = 2,562.30.
+        (choice("always-on", 0.000975, 2.0, 8.0, 4), 1_000_000, "2562.30"),
+        # A tenth more: 2,750,000 s: two instances, 5,124.60.
+        (choice("always-on", 0.000975, 2.0, 8.0, 4), 1_100_000, "5124.60"),
+        # Nobody comes near another: 100 a month, each keeps the instance up for 2 + 180 s: the share of the month is
+        # 1 - exp(-100 * 182 / 2,628,000) = 0.0069014...; times 2,628,000 s = 18,137.07 s. 100 * (1 - 0.0069014) starts
+        # of 10 s = 993.10 s. (18,137.07 + 993.10) * 0.000225 = 4.30.
+        (choice("scale-to-zero", 0.000225, 2.0, start=10, **idle(180)), 100, "4.30"),
+        # The same where starting is not billed: 18,137.07 * 0.000225 = 4.08.
+        (choice("scale-to-zero", 0.000225, 2.0, start=10, bills_setup=False, **idle(180)), 100, "4.08"),
+        # So many that it never sleeps costs what always-on does: 0.0001 * 2,628,000 = 262.80.
+        (choice("scale-to-zero", 0.0001, 1.0, 1.0, 16, start=5, **idle(3600)), 1_000_000, "262.80"),
+    ],
+)
+def test_a_month_by_hand(told: Choice, runs: float, dollars: str) -> None:
+    assert cents(told, runs) == dollars
+
+
+def test_units_by_hand() -> None:
+    # $0.0008 for 200 tokens in and 300 out: 0.0008 / 500 * 1,000,000 = 1.60 a million tokens; 0.80 for 1,000 runs.
+    units = cost.per_units(0.0008, {"input_tokens": 200, "output_tokens": 300})
+    assert {name: str(rounded(value, 4)) for name, value in units.items()} == {
+        "run": "0.0008",
+        "1,000 runs": "0.8000",
+        "million tokens": "1.6000",
+    }
+    # $0.012 for four images: 0.003 each. $0.005 for 90 s of audio: 0.005 / 90 * 3,600 = 0.20 an hour.
+    assert cost.per_units(0.012, {"images": 4})["image"] == pytest.approx(0.003)
+    assert str(rounded(cost.per_units(0.005, {"audio_seconds": 90})["audio hour"])) == "0.20"
+
+
+def test_the_cheapest_flips_where_the_arithmetic_says() -> None:
+    # $0.00015 a prediction against $60 a month: 400,000 cost 60 both ways, one more is cheaper by the month.
+    # One instance carries, at 80 % of use, 16 * 0.8 * 2,628,000 / 20 = 1,681,920 of 20 s: a free one that may not be
+    # two is the cheapest up to there.
+    alone = choice("public", 0.0001, 1.5)
+    rented = choice("always-on", 60 / MONTH, 2.0, 20.0, 16)
+    found = cost.flips([alone, rented], LIST.conventions)
+    assert [(runs, told.billing) for runs, told in found] == [(10, "public"), (400_001, "always-on")]
+    free = choice("always-on", 0.0, 2.0, 20.0, 16, max_instances=1)
+    found = cost.flips([free, rented], LIST.conventions)
+    assert [runs for runs, _ in found] == [10, 1_681_921]
+
+
+def test_a_latency_chooses_how_many_at_once_and_what_is_out() -> None:
+    fits = {count: Fit(seconds, {}, 0, 5, {}) for count, seconds in ((1, 1.0), (4, 2.0), (16, 6.0))}
+    speed = Measured(fits, "a receipt", None)
+    assert speed.seconds({}, 10).middle == pytest.approx(4.0)  # half of the way from 4 to 16
+    for latency, streams in ((None, 16), (6.0, 16), (5.9, 4), (1.5, 1), (0.9, 0)):
+        assert cost.best_streams(speed, Workload({}, 1, 16, latency)) == streams
+    assert cost.best_streams(speed, Workload({}, 1, 4, None)) == 4
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_fit_finds_the_seconds_of_each_length_and_says_how_far_off_it_is(noise: float) -> None:
+    points = [
+        Point({"input_tokens": i, "output_tokens": o}, 1, 0.5 + 0.001 * i + 0.02 * o + noise * (-1) ** number)
+        for number, (i, o) in enumerate((i, o) for i in (10, 100, 400) for o in (8, 64, 256))
+    ]
+    found = fit.fit(points)
+    assert found.per["output_tokens"] == pytest.approx(0.02, abs=0.001)
+    assert found.per["input_tokens"] == pytest.approx(0.001, abs=0.0005)
+    assert found.residual == pytest.approx(noise, abs=0.02)
+    assert not found.unknown({"input_tokens": 77, "output_tokens": 5})
+
+
+def test_a_measurement_beside_which_something_else_ran_is_said() -> None:
+    points = [Point({"output_tokens": o}, 1, seconds) for o, seconds in ((10, 1.0), (20, 9.0), (30, 0.5), (40, 8.0))]
+    speed = Measured(fit.by_streams(points), "a receipt", None)
+    assert speed.gaps({"output_tokens": 25})[0].startswith("something else ran beside the measurement")
+
+
+def test_a_fit_has_no_negative_seconds() -> None:
+    points = [Point({"input_tokens": i}, 1, 2.0 - 0.01 * i) for i in (0, 10, 20)]
+    found = fit.fit(points)
+    assert found.per["input_tokens"] == 0
+    assert found.base == pytest.approx(1.9)  # the mean of 2.0, 1.9 and 1.8
+
+
+def test_too_few_points_are_said_and_what_never_varied_is_unknown() -> None:
+    points = [Point({"input_tokens": 32, "output_tokens": o}, 1, 0.1 + 0.01 * o) for o in (1, 128)]
+    speed = Measured(fit.by_streams(points), "a receipt", None)
+    assert speed.gaps({"input_tokens": 32, "output_tokens": 64}) == [
+        "too few points for a residual at 1 at once: a receipt"
+    ]
+    assert "what input tokens cost was not measured: a receipt" in speed.gaps({"input_tokens": 200})
+
+
+def test_a_gpu_that_was_not_measured_is_an_estimate_with_a_range() -> None:
+    # 8 billion parameters of 2 bytes on 2,000 GB/s: a step reads 16 GB in 8 ms; at 0.5 to 1 of it 8 to 16 ms, and 1 to
+    # 2 ms beside: 100 steps take 0.9 to 1.8 s. 1,000 tokens in: 2 * 8e9 * 1,000 / 400e12 = 0.04 s, at 0.5 to 1.
+    # Together 0.94 to 1.88 s.
+    gpu = price_list.Gpu(memory_gb=80, bandwidth_gb_s=2000, tflops=400, source="sheet", date=datetime.date(2026, 1, 1))
+    estimates = LIST.estimates.model_copy(
+        update={
+            "share_of_bandwidth": Range(low=0.5, high=1),
+            "share_of_tflops": Range(low=0.5, high=1),
+            "overhead_ms": Range(low=1, high=2),
+        }
+    )
+    speed = FromDataSheet(gpu, estimates, 8_000_000_000, 2, 0, (1,), None, "sheet")
+    found = speed.seconds({"input_tokens": 1000, "output_tokens": 100}, 1)
+    assert (rounded(found.low), rounded(found.high)) == (rounded(0.94), rounded(1.88))
+    assert speed.is_estimate
+
+
+def test_what_was_measured_on_an_h100_lies_in_the_range_of_its_estimate() -> None:
+    # Llama-3.1-8B's shape in bfloat16, 128 tokens of one stream: 18.8 tokens a second, and 84 with CUDA graphs.
+    speed = FromDataSheet(LIST.gpus["H100"], LIST.estimates, 8_030_000_000, 2, 131_072, (1,), None, "sheet")
+    found = speed.seconds({"input_tokens": 32, "output_tokens": 128}, 1)
+    assert found.low < 128 / 84 < 128 / 18.8 < found.high
+
+
+@pytest.mark.parametrize(
+    ("machine", "hardware"),
+    [
+        ("NVIDIA H100 80GB HBM3", {"gpu-h100"}),
+        ("NVIDIA A100-SXM4-80GB", {"gpu-a100-large"}),
+        ("NVIDIA A100-SXM4-40GB", set()),
+        ("Tesla T4", {"gpu-t4"}),
+        ("NVIDIA L40S", {"gpu-l40s"}),
+        ("NVIDIA L4", set()),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", set()),
+    ],
+)
+def test_a_benchmark_on_a_gpu_is_a_measurement_of_all_that_have_it(machine: str, hardware: set[str]) -> None:
+    date = datetime.date(2026, 11, 1)
+    found = [Measurement(machine, "", "cuda", 8, [Point({"output_tokens": 1}, 1, 0.5)], 3.0, machine, date)]
+    replicate = [one for one in price_list.hardware_of(LIST) if one.name.startswith("replicate/gpu")]
+    speeds = {one.name.removeprefix("replicate/"): speed_on(one, MODEL, found, LIST) for one in replicate}
+    assert {name for name, speed in speeds.items() if not isinstance(speed, str) and not speed.is_estimate} == hardware
+
+
+def test_another_cpu_is_between_the_fastest_by_its_cores_and_the_slowest() -> None:
+    def measured(machine: str, cores: int, seconds: float) -> Measurement:
+        date = datetime.date(2026, 11, 1)
+        return Measurement(machine, "", "cpu", cores, [Point({}, 1, seconds)], 3.0, machine, date)
+
+    four_cores = price_list.find(LIST, "replicate/cpu")
+    speed = speed_on(four_cores, MODEL, [measured("fast", 2, 1.0), measured("slow", 2, 5.0)], LIST)
+    assert not isinstance(speed, str)
+    assert (speed.seconds({}, 1).low, speed.seconds({}, 1).high) == (0.5, 5.0)
+    assert speed.is_estimate
+    assert speed_on(four_cores, MODEL, [], LIST) == "no CPU was measured: make bench, or make cost URL=..."
+
+
+def test_what_does_not_fit_is_left_out_with_its_reason() -> None:
+    large = MODEL.model_copy(update={"parameters": 20_000_000_000})
+    why = speed_on(price_list.find(LIST, "replicate/gpu-t4"), large, [], LIST)
+    assert why == "44.3 GB of weights and cache do not fit into 16 GB"
+
+
+def receipt(**changed: object) -> dict[str, object]:
+    row = {"streams": 1, "seconds": 2.5, "input_tokens": 40, "output_tokens": 100}
+    machine = {"name": "A machine", "slug": "a-machine", "cores": 2}
+    return {
+        "model": MODEL.title,
+        "date": "2026-11-01",
+        "machine": machine,
+        "device": "cpu",
+        "hardware": "replicate/cpu",
+        "points": [row, {**row, "output_tokens": 10, "seconds": 0.7}],
+        **changed,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of receipts, and no ledger."""
+    monkeypatch.setattr(receipts, "folder_of", lambda model: tmp_path)
+    monkeypatch.setattr(ledger, "FOLDER", tmp_path / "releases")
+    (tmp_path / receipts.LENGTHS).mkdir()
+    return tmp_path
+
+
+def written(folder: Path, content: Mapping[str, object], kind: str = receipts.LENGTHS) -> Path:
+    path = folder / kind / "it.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_hardware_that_was_measured_is_no_estimate(folder: Path) -> None:
+    # 0.7 s for 10 tokens and 2.5 s for 100: 0.02 s a token and 0.5 s; 50 tokens take 1.5 s, at $0.0001 $0.00015.
+    written(folder, receipt())
+    told = cost_report.costs(MODEL, LIST, 1000, {"output_tokens": 50}, only=["replicate"])
+    public = next(one for one in told.possible if one.name == "replicate/cpu, public")
+    assert not public.speed.is_estimate
+    assert cents(public, 1000) == "0.15"
+    assert any("scale-to-zero" in name for name in told.excluded)  # nobody measured its cold start
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": "Another model"}, "model: a benchmark of 'Another model', not of 'SmolLM2 135M Instruct': remove"),
+        ({"points": []}, "points: "),
+        ({"points": [{"streams": 1, "seconds": -1}]}, "points.0.seconds: .*measure again"),
+        ({"device": "tpu"}, "device: "),
+        ({"hardware": "replicate/cpus"}, r"hardware: no hardware 'replicate/cpus'.*did you mean replicate/cpu\?"),
+    ],
+)
+def test_a_wrong_receipt_is_named_with_its_key_and_remedy(
+    folder: Path, changed: dict[str, object], message: str
+) -> None:
+    path = written(folder, receipt(**changed))
+    with pytest.raises(TemplateError, match=message) as caught:
+        receipts.measurements(MODEL)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_benchmark_of_another_model_is_refused_by_the_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL", MODEL.slug)
+    path = written(folder, {"model": "Another model"}, ".")
+    assert command.main([]) == 1
+    assert capsys.readouterr().err.startswith(f"{folder / path.name}: model: a benchmark of 'Another model'")
+
+
+def test_staging_runs_are_measurements_on_replicates_own_hardware(folder: Path) -> None:
+    details = {
+        "predict_seconds": [1.0, 3.0],
+        "sizes": [{"output_tokens": 10}, {"output_tokens": 110}],
+        "cold_start_seconds": 9.5,
+        "hardware": "gpu-t4",
+    }
+    entry = ledger.Entry(
+        time="2026-11-02T10:00:00+00:00",
+        ship="a",
+        step="staging",
+        result="ok",
+        to="r8.im/a/b",
+        commit="c",
+        details=details,
+    )
+    ledger.append(MODEL.slug, entry)
+    (found,) = receipts.measurements(MODEL)
+    assert (found.hardware, found.device, found.start_seconds) == ("replicate/gpu-t4", "cuda", 9.5)
+    # 1 s for 10 tokens and 3 s for 110: 0.02 s a token, 0.8 s beside.
+    assert fit.fit(found.points).seconds({"output_tokens": 60}).middle == pytest.approx(2.0)
+
+
+def test_where_nothing_was_measured_only_tokens_are_estimated(folder: Path) -> None:
+    with pytest.raises(CostError, match=r"nothing was measured of smollm2-135m-instruct: make bench.*--input-tokens"):
+        cost_report.costs(MODEL, LIST, 1000, {})
+    told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
+    assert {one.speed.is_estimate for one in told.possible} == {True}
+    assert {one.billing for one in told.possible} == {"public", "always-on"}  # nobody measured a cold start
+    with pytest.raises(
+        CostError, match=r"no hardware can run this \(.*only tokens can be estimated.* more\): allow more"
+    ):
+        cost_report.costs(MODEL, LIST, 1000, {"images": 1})
+
+
+def test_a_running_server_is_measured_by_input_and_output_length(
+    server: LiveServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL", MODEL.slug)
+    monkeypatch.setattr(live, "INPUT_WORDS", (5, 40))
+    monkeypatch.setattr(live, "OUTPUT_TOKENS", (2, 12))
+    options = ["--url", server.address, "--hardware", "replicate/cpu", "--concurrency", "2", "--only", "replicate"]
+    assert command.main([*options, "--json"]) == 0
+    output, errors = capsys.readouterr()
+    path = folder / receipts.LENGTHS / "replicate-cpu.json"
+    assert f"wrote {path}" in errors
+    points = json.loads(path.read_text(encoding="utf-8"))["points"]
+    assert [one["streams"] for one in points] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert {one["output_tokens"] for one in points} == {2, 12}
+    assert len({one["input_tokens"] for one in points}) >= 2
+    told = [one for one in json.loads(output) if one["row"] == "replicate/cpu" and one["column"] == "public"]
+    assert [one["estimate"] for one in told] == [False]
+
+
+def test_the_benchmarks_of_this_project_can_be_reckoned_with() -> None:
+    found = receipts.measurements(MODEL)
+    assert found
+    for one in found:
+        for streams, of_streams in fit.by_streams(one.points).items():
+            lengths = {"input_tokens": 32.0, "output_tokens": 128.0}
+            assert 0 < of_streams.seconds(lengths).middle < math.inf, (one.machine, streams)
+    told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 32, "output_tokens": 128})
+    assert told.best().speed.source

@@ -1,0 +1,151 @@
+"""The first two stages, typed as a command in a repository of its own: what they refuse, how, and how fast."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.template.container.fork import Fork, make
+
+TO = "registry.example/acme/x"
+RENAMED = "input.loud: renamed to shout: Cog drops the old one from a request without a word"
+REPORT = f"""\
+major: 1 breaking
+
+Breaking: callers that work today would fail, or get something else.
+  {RENAMED}
+    instead: keep the old name with deprecated=True, and add the new one beside it, optional
+
+To ship it anyway, as a new major version: make push TO={TO} BREAKING="why"
+"""
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Fork:
+    return make(tmp_path / "fork", TO, quick=True)
+
+
+def gate(fork: Fork, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return fork.push("--until", "contract", *arguments)
+
+
+def test_what_is_committed_and_rendered_passes(fork: Fork) -> None:
+    done = gate(fork)
+    assert done.returncode == 0, done.stderr
+    assert fork.last("ready")["who"] == "ada@example.com"
+    assert fork.last("ready")["commit"] == fork.git("rev-parse", "HEAD").strip()
+    assert "dirty" not in fork.last("ready")
+    assert "ready: licence apache-2.0, all committed" in done.stderr
+
+
+def test_the_whole_command_takes_less_than_two_seconds(fork: Fork) -> None:
+    def seconds() -> float:
+        begun = time.monotonic()
+        assert gate(fork).returncode == 0
+        return time.monotonic() - begun
+
+    assert min(seconds() for _ in range(3)) < 2
+
+
+def test_what_is_not_committed_is_named_and_dirty_ships_it_and_says_so(fork: Fork) -> None:
+    for number in range(7):
+        (fork.folder / f"note-{number}.txt").write_text("new")
+    refused = gate(fork)
+    assert refused.returncode == 1
+    assert "not committed: note-0.txt, note-1.txt" in refused.stderr.splitlines()[-1]
+    assert refused.stderr.splitlines()[-1].endswith(
+        "note-4.txt, ...: commit first, or ship as it is with DIRTY=1, which the ledger records"
+    )
+    assert gate(fork, "--dirty").returncode == 0
+    assert fork.last("contract")["dirty"] is True
+    assert "and changes" in fork.run("releases", "--all").stdout
+
+
+def test_the_ledger_itself_is_no_uncommitted_change(fork: Fork) -> None:
+    assert gate(fork).returncode == 0
+    assert "releases/" in fork.git("status", "--porcelain")
+    assert gate(fork).returncode == 0
+
+
+def test_a_folder_that_is_no_repository_is_not_committed(fork: Fork) -> None:
+    (fork.folder / ".git").rename(fork.folder.parent / "gone")
+    refused = gate(fork)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("nothing is committed: git init, git add --all and git commit")
+    assert gate(fork, "--dirty").returncode == 0
+    assert fork.last("contract")["dirty"] is True
+
+
+def test_a_folder_of_a_larger_repository_ships_as_a_repository_of_its_own_does(fork: Fork) -> None:
+    shutil.rmtree(fork.folder / ".git")
+    for arguments in (["init", "--quiet"], ["add", fork.folder.name], ["commit", "--quiet", "--message", "all"]):
+        fork.git("-C", "..", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments)
+    for _ in range(2):
+        assert gate(fork).returncode == 0, fork.output
+        assert fork.last("ready")["commit"] == fork.git("rev-parse", "HEAD").strip()
+        assert "dirty" not in fork.last("ready")
+    assert fork.last("contract")["details"] == {"the committed schema": []}
+    path = fork.folder / "predict.py"
+    path.write_text(path.read_text().replace("loud: bool", "shout: bool"))
+    assert fork.run("render").returncode == 0
+    assert "not committed: predict.py, schemas/TextGeneration.json: commit first" in gate(fork).stderr
+    assert gate(fork, "--dirty").stderr.endswith(REPORT)
+
+
+def test_where_git_refuses_nothing_is_taken_for_absent_not_even_with_dirty(fork: Fork) -> None:
+    refused = fork.push("--until", "contract", "--dirty", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert refused.returncode == 1
+    assert "detected dubious ownership" in refused.stderr.splitlines()[-1]
+    assert refused.stderr.splitlines()[-1].endswith(f"git config --global --add safe.directory {fork.folder}")
+
+
+def test_a_committed_schema_that_is_no_json_is_refused(fork: Fork) -> None:
+    (fork.folder / "schemas" / "TextGeneration.json").write_text("<<<<<<< HEAD\n")
+    fork.git("commit", "--quiet", "--all", "--message", "conflict")
+    assert fork.run("render").returncode == 0
+    refused = gate(fork, "--dirty")
+    assert refused.returncode == 1
+    assert "schemas/TextGeneration.json is no JSON in the last commit" in refused.stderr.splitlines()[-1]
+
+
+def test_a_rendered_file_that_drifted_is_refused(fork: Fork) -> None:
+    (fork.folder / "cog.cpu.yaml").write_text("build: {}\n")
+    refused = gate(fork, "--dirty")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == "cog.cpu.yaml: not as rendered: make render, and commit the result"
+
+
+@pytest.mark.parametrize("licence", ["''", "unknown"])
+def test_a_model_without_a_licence_is_refused(licence: str, fork: Fork) -> None:
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", "  id: apache-2.0", f"  id: {licence}")
+    refused = gate(fork)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].endswith(
+        f"{fork.slug}/model.yaml states no licence: name it under `license`, as the model's card does"
+    )
+
+
+def test_a_breaking_change_is_told_with_what_to_do_instead_and_a_reason_lets_it_pass(fork: Fork) -> None:
+    path = fork.folder / "predict.py"
+    path.write_text(path.read_text().replace("loud: bool", "shout: bool"))
+    assert fork.run("render").returncode == 0
+    refused = gate(fork, "--dirty")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(REPORT)
+    assert fork.last("contract")["result"] == "refused"
+    assert fork.last("contract")["details"] == {"the committed schema": [f"breaking {RENAMED}"]}
+
+    allowed = gate(fork, "--dirty", "--breaking", "loud was a bad name")
+    assert allowed.returncode == 0
+    assert "major: 1 breaking (allowed: loud was a bad name)" in allowed.stderr
+    assert fork.last("contract")["why"] == "loud was a bad name"
+
+
+def test_an_unknown_stage_is_wrong_usage(fork: Fork) -> None:
+    refused = fork.push("--until", "promotion")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        "there is no stage 'promotion': ready, contract, image, proof, push, staging, promote"
+    ]

@@ -1,0 +1,83 @@
+"""The proof of an image, where its container does what it should not: it dies, or may not fetch its weights."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import manifest
+from scripts import schema
+from scripts.release import ledger, proof
+from scripts.release.ship import Refused, Ship
+from scripts.release.target import parse
+from scripts.serving import local_container
+
+MODEL = manifest.selected()
+
+
+class DiesOfPredictions(BaseHTTPRequestHandler):
+    """Ready, until it is asked for a prediction."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "READY"}')
+
+    def do_POST(self) -> None:
+        self.server.socket.close()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, Any]]:
+    """The options of each container that is started; it dies of its first prediction."""
+    options_of: list[Mapping[str, Any]] = []
+
+    @contextmanager
+    def running(image: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        options_of.append(options)
+        server = HTTPServer(("127.0.0.1", 0), DiesOfPredictions)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", None
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    monkeypatch.setattr(local_container, "running", running)
+    monkeypatch.setattr(proof, "adopt", lambda ship: {})
+    monkeypatch.setattr(proof, "contract_of", lambda found: schema.generate(MODEL.predictor_class))
+    monkeypatch.setattr(ledger, "FOLDER", tmp_path)
+    return options_of
+
+
+def test_a_server_that_dies_is_refused_with_the_command_that_killed_it(given: list[Mapping[str, Any]]) -> None:
+    ship = Ship(MODEL, "cpu", parse("registry.example/acme/x"))
+    with pytest.raises(Refused) as refused:
+        proof.prove(ship)
+    begins, example, curl, *_, last = str(refused.value).splitlines()
+    name = "registry.example/acme/x:staging"
+    assert begins == f"{name} fails; to see it again: docker run --rm -p 5000:5000 {name}, then"
+    assert example.startswith(f"  example {MODEL.examples[0].name!r} no answer: ")
+    assert curl.startswith("    curl -sS http://127.0.0.1:5000/predictions ")
+    assert last.startswith("  then it answered no more")
+    assert given == [{}]
+
+
+def test_a_container_that_fetches_its_weights_gets_what_it_needs_for_that(
+    given: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    fetched = MODEL.model_copy(update={"weights": MODEL.weights.model_copy(update={"delivery": "fetched"})})
+    with pytest.raises(Refused) as refused:
+        proof.prove(Ship(fetched, "cpu", parse("registry.example/acme/x")))
+    assert given[0]["environment"]["HF_TOKEN"] == "hf_secret"
+    assert given[0]["environment"]["PIP_INDEX_URL"] == "https://index.example/simple"
+    assert "hf_secret" not in str(refused.value)

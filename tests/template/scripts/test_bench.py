@@ -1,0 +1,141 @@
+"""The benchmark: what it counts, how it judges, and what it writes."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from models import manifest, weights
+from models.tasks.text_generation import model_files
+from models.tasks.text_generation.tokenizer import Tokenizer
+from scripts import bench, render
+from scripts.benchmark import load, report
+from scripts.cli.command import UsageError
+from scripts.weights import ensure
+
+MODEL = manifest.selected()
+
+
+def sample(rate: float, gaps: list[float]) -> load.Sample:
+    return load.Sample(rate, [128, 128], [32, 32], [0.02, 0.04], gaps)
+
+
+def receipt(server: float, baseline: float) -> report.Receipt:
+    def measured(rate: float) -> dict:
+        row = report.row([sample(rate, [0.01] * 99 + [0.02])])
+        return {"start_seconds": 2.0, "peak_memory_mb": 900, "streams": {str(count): row for count in (1, 8, 16)}}
+
+    return {
+        "model": "A model",
+        "date": "2026-01-31",
+        "machine": {"name": "A machine", "slug": "a-machine", "cores": 2},
+        "settings": {"streams": [1, 8, 16], "repeats": 3, "output_tokens": 128},
+        "labels": {"server": "the server", "baseline": "the baseline"},
+        "subjects": {"server": measured(server), "baseline": measured(baseline)},
+    }
+
+
+def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
+    prompts = load.prompts()
+    ensure(MODEL, MODEL.engine_on("cpu"))
+    tokenizer = Tokenizer(model_files.read(weights.folder(MODEL.slug, "openvino")))
+    token_ids = [tokenizer.encode(prompt) for prompt in prompts]
+    assert {len(of_one) for of_one in token_ids} == {32}
+    assert len({tuple(of_one[:16]) for of_one in token_ids}) == len(prompts)
+
+
+def test_no_prompt_is_used_twice() -> None:
+    runs = bench._runs([1, 2, 4, 8, 16], 3)
+    used = [prompt for prompts in runs for prompt in prompts]
+    assert len(set(used)) == len(used) == 3 * 36
+    assert not set(used) & set(load.prompts()[-bench._WARM_UP :])
+    with pytest.raises(UsageError, match="prompts for 3 repeats of 36 streams, not for 4"):
+        bench._runs([1, 2, 4, 8, 16], 4)
+
+
+@pytest.mark.parametrize("streams", ["", "a", "1,0", "1,-2", "1,,2"])
+def test_what_is_no_number_of_streams_is_wrong_usage(streams: str) -> None:
+    with pytest.raises(UsageError, match="is no number of streams: write --streams 1,8,16"):
+        bench._counts(streams)
+
+
+def test_what_cannot_be_measured_is_said_with_what_it_lacks() -> None:
+    with pytest.raises(UsageError, match="url cannot be measured without a server's --url"):
+        bench._wanted(MODEL, True, "engine,url", "")
+    with pytest.raises(UsageError, match="container cannot be measured without the engine that images hold"):
+        bench._wanted(MODEL, False, "container", "")
+    assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "engine", "server", "url"]
+
+
+def test_a_server_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--only", "url", "--url", "http://127.0.0.1:9", "--streams", "1", "--repeats", "1"]) == 1
+    assert "no Cog server answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_short_runs_are_repeated_more_often() -> None:
+    assert Counter(len(prompts) for prompts in bench._runs([1, 2, 4, 8, 16], 3)) == {1: 12, 2: 6, 4: 3, 8: 3, 16: 3}
+
+
+def test_a_row_is_the_median_with_its_spread() -> None:
+    row = report.row([sample(rate, [0.01, 0.03]) for rate in (90, 100, 130)])
+    assert (row["tokens_per_second_min"], row["tokens_per_second"], row["tokens_per_second_max"]) == (90, 100, 130)
+    assert row["first_token_ms_p50"] == 30
+    assert row["between_pieces_ms_p50"] == 20
+    assert row["output_tokens"] == [128]
+
+
+@pytest.mark.parametrize(("server", "verdict"), [(90, "reached"), (89, "missed")])
+def test_a_target_is_held_against_its_bound(server: float, verdict: str) -> None:
+    three_times = report.TARGETS[0]
+    assert three_times.verdict(receipt(server, baseline=30)) == verdict
+
+
+def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
+    against_engine = next(target for target in report.TARGETS if "bare engine" in target.what)
+    assert against_engine.verdict(receipt(90, 30)) == "not measured"
+
+
+@pytest.mark.parametrize(("bound_is_met", "memory"), [("reached", 1000), ("missed", 1001)])
+def test_an_upper_bound_is_kept_up_to_itself(bound_is_met: str, memory: int) -> None:
+    measured = receipt(90, 30)
+    measured["subjects"]["server"]["peak_memory_mb"] = memory
+    assert report.TARGETS[-1].verdict(measured) == bound_is_met
+
+
+def test_the_readme_s_section_comes_from_the_receipts() -> None:
+    text = report.markdown([receipt(612.4, 25)], "charts")
+    assert "| the server | 612 | 612 | 612 | 2.0 s | 900 MB |" in text
+    assert "2026-01-31 on A machine (2 cores)" in text
+    assert text.endswith("(charts/a-machine.png)")
+
+
+def test_the_readme_s_section_has_every_machine_and_what_it_missed() -> None:
+    slow = receipt(60, 30)
+    slow["machine"] = {"name": "A slow machine", "slug": "a-slow-machine", "cores": 1}
+    first, second = report.markdown([slow, receipt(612.4, 20)], "charts").split("on A slow machine (1 cores)")
+    assert "on A machine (2 cores)" in first
+    assert "(charts/a-machine.png)" in first
+    assert "against the baseline (2.00 times, at least 3); total, 8 streams, against the baseline (2.00 times" in second
+    assert "| the server | 60 | 60 | 60 | 2.0 s | 900 MB |" in second
+    assert ".png" not in second
+
+
+def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
+    report.draw(receipt(90, 30), tmp_path / "chart")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert "the baseline" in (tmp_path / "chart.svg").read_text() or (tmp_path / "chart.svg").stat().st_size > 5000
+
+
+def test_rendering_replaces_only_what_stands_between_the_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "PROJECT", tmp_path)
+    target = tmp_path / render.BENCHMARKS / MODEL.slug / "a-machine.json"
+    target.parent.mkdir(parents=True)
+    target.write_text(json.dumps(receipt(90, 30)))
+    before, after = "# Title\n<!-- benchmark -->\nold\n", "<!-- end of benchmark -->\nrest\n"
+    rendered = render.with_benchmark(before + after, MODEL)
+    assert rendered.startswith("# Title\n<!-- benchmark -->\nMeasured on ")
+    assert rendered.endswith(after)
+    assert "\nold\n" not in rendered

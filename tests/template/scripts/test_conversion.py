@@ -1,0 +1,122 @@
+"""Safetensors of real architectures on OpenVINO: converted, compared, and the same tokens as transformers computes.
+
+All are converted in one process, as its imports take longer than a tiny model; the first time the converter's
+environment is made, which takes minutes.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import openvino
+import openvino_genai
+import pytest
+import torch
+
+from models.errors import EngineError, WeightsError
+from models.runtimes import checkpoint
+from models.tasks.text_generation.engines import openvino as engine
+from models.weights import PROJECT, formats, openvino_format
+from scripts.conversion import comparison, to_openvino
+from tests import tiny_models
+
+LONG, SHORT, ANSWER = 200, 5, 24
+EXPORT_ALL = """
+import sys
+from pathlib import Path
+from scripts.conversion import export
+for source, folder, weight_format in zip(*[iter(sys.argv[1:])] * 3):
+    Path(folder).mkdir()
+    export.convert(Path(source), Path(folder), weight_format)
+"""
+FORMATS = ("float16", "int8", "int4")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with ARCHITECTURE (safetensors) and ARCHITECTURE-FORMAT (OpenVINO's files, with their reference)."""
+    place = tmp_path_factory.mktemp("converted")
+    arguments: list[str] = []
+    for architecture in tiny_models.ARCHITECTURES:
+        tiny_models.safetensors(place / architecture, architecture)
+        for weight_format in FORMATS if architecture == "llama" else FORMATS[:1]:
+            folder = place / f"{architecture}-{weight_format}"
+            arguments += [str(place / architecture), str(folder), weight_format]
+    to_openvino.make_environment()
+    command = [str(to_openvino.python()), "-c", EXPORT_ALL, *arguments]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
+def test_openvino_continues_short_and_long_prompts_as_transformers_does(converted: Path, architecture: str) -> None:
+    model = checkpoint.load(converted / architecture, dtype=torch.float32)
+    for length in (SHORT, LONG):
+        prompt = torch.randint(4, 300, (1, length), generator=torch.Generator().manual_seed(length))
+        options = {"max_new_tokens": ANSWER, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+        expected = model.generate(prompt, attention_mask=torch.ones_like(prompt), **options)[0, length:].tolist()
+        assert greedy(converted / f"{architecture}-float16", prompt.numpy()) == expected
+
+
+@pytest.mark.parametrize("weight_format", FORMATS)
+def test_what_is_converted_is_within_its_bound_and_of_its_size(converted: Path, weight_format: str) -> None:
+    folder = converted / f"llama-{weight_format}"
+    widths = {kind for kind, shape, _, _ in openvino_format.constants(folder / "openvino_model.xml") if len(shape) > 1}
+    assert {"float16": "f16", "int8": "u8", "int4": "u4"}[weight_format] in widths
+    kept = (folder / comparison.REFERENCE).read_text()
+    assert comparison.check(folder, weight_format) <= comparison.BOUNDS[weight_format]
+    (folder / comparison.REFERENCE).write_text(kept)
+
+
+def test_another_model_s_files_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted / "llama-float16", tmp_path / "other")
+    shutil.copy(converted / "qwen3-float16" / comparison.REFERENCE, tmp_path / "other")
+    with pytest.raises(EngineError, match=r"another model in float16: log-probabilities differ by \d\.\d+ on average"):
+        comparison.check(tmp_path / "other", "float16")
+
+
+def test_openvino_s_own_format_is_taken_and_read_as_it_is(converted: Path) -> None:
+    names = [path.name for path in (converted / "llama-int8").iterdir()]
+    taken = formats.selected([*names, "openvino_tokenizer.bin", "openvino_tokenizer.xml"], formats.DEFAULT_PATTERNS)
+    assert {*openvino_format.FILES, "config.json", "tokenizer.json"} <= set(taken)
+    assert engine.reads(taken)
+    assert "openvino_tokenizer.bin" not in taken
+    formats.check_header(converted / "llama-int8" / openvino_format.MODEL)
+    assert [name for name in taken if formats.is_weights(name)] == [openvino_format.VALUES]
+    held = formats.tensors(converted / "llama-int8" / openvino_format.VALUES)
+    made = sum(weight.numel() for weight in tiny_models.model("llama").parameters())
+    assert made <= sum(tensor.parameters for tensor in held) < 1.1 * made
+
+
+def test_a_pickle_in_the_place_of_openvino_s_values_is_refused(converted: Path, tmp_path: Path) -> None:
+    shutil.copy(converted / "llama-int8" / openvino_format.MODEL, tmp_path)
+    torch.save({"weight": torch.ones(4)}, tmp_path / "openvino_model.bin")
+    with pytest.raises(WeightsError, match="its constants do not fill it"):
+        formats.check_header(tmp_path / openvino_format.MODEL)
+    with pytest.raises(WeightsError, match=r"openvino_model\.bin is a pickle"):
+        formats.selected(["openvino_model.bin", "config.json"], ["*.bin", "*.json"])
+
+
+def test_the_exporter_s_version_is_the_pinned_one() -> None:
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", to_openvino.REQUIREMENTS.read_text(), re.MULTILINE))
+    assert engine.EXPORTER["optimum-intel"] == pinned["optimum-intel"]
+
+
+def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
+    """What GenAI's continuous batching answers to a prompt, in float32."""
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.num_kv_blocks = 16
+    pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", comparison.EXACT)
+    config = openvino_genai.GenerationConfig(max_new_tokens=ANSWER, ignore_eos=True)
+    handle = pipeline.add_request(0, openvino.Tensor(prompt), config)
+    while pipeline.has_non_finished_requests():
+        pipeline.step()
+    token_ids: list[int] = []
+    while handle.can_read():
+        for output in handle.read().values():
+            token_ids += output.generated_ids
+    return token_ids

@@ -1,0 +1,106 @@
+"""Rendered files: current in this repository, and in a copy of it found out and written anew when they drift."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models import manifest
+from models.weights import openvino_format
+from scripts import render, schema
+
+PROJECT = Path(__file__).parents[3]
+RENDERED = ["cog.yaml", "cog.cpu.yaml", ".dockerignore", "schemas/TextGeneration.json"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What rendering reads and writes, in a folder of this test's own."""
+    for folder in ("models", "scripts", "schemas", "benchmarks"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md"):
+        shutil.copy(PROJECT / file, tmp_path / file)
+    return tmp_path
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scripts.render", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_the_rendered_files_of_this_repository_are_current() -> None:
+    ran = run(PROJECT, "--check")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_every_class_and_both_devices_are_rendered() -> None:
+    names = list(render.rendered(manifest.selected()))
+    assert set(names) >= {*RENDERED, *(f"schemas/{name}.json" for name in schema.class_names())}
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_a_drifted_file_fails_the_check_which_names_and_keeps_it(copy: Path, name: str) -> None:
+    drifted = (copy / name).read_text() + "# by hand\n"
+    (copy / name).write_text(drifted)
+    ran = run(copy, "--check")
+    assert ran.returncode == 1
+    assert ran.stderr.endswith(f"{name}: not as rendered: make render, and commit the result\n")
+    assert "-# by hand" in ran.stderr
+    assert (copy / name).read_text() == drifted
+
+
+def test_what_cog_garbles_in_a_description_is_told_and_fails_nothing(copy: Path) -> None:
+    path = copy / "predict.py"
+    path.write_text(path.read_text().replace('description="', 'description="A" "', 1))
+    told = r"predict\.py, line \d+: the description of \w+: Cog does not join adjacent strings: write one\n"
+    assert re.search(told, run(copy).stderr)
+    ran = run(copy, "--check")
+    assert ran.returncode == 0
+    assert re.fullmatch(told, ran.stderr)
+
+
+def test_rendering_writes_only_what_drifted_or_is_missing(copy: Path) -> None:
+    (copy / "cog.yaml").write_text("by hand\n")
+    shutil.rmtree(copy / "schemas")
+    ran = run(copy)
+    assert (ran.returncode, ran.stderr) == (0, "wrote cog.yaml\nwrote schemas/TextGeneration.json\n")
+    assert (copy / "cog.yaml").read_text() == (PROJECT / "cog.yaml").read_text()
+    assert run(copy, "--check").returncode == 0
+
+
+def test_a_changed_signature_drifts_the_schema(copy: Path) -> None:
+    predict = (copy / "predict.py").read_text()
+    (copy / "predict.py").write_text(predict.replace("default=512", "default=511"))
+    ran = run(copy, "--check")
+    assert ran.returncode == 1
+    assert "schemas/TextGeneration.json: not as rendered" in ran.stderr
+
+
+@pytest.mark.parametrize(("name", "gpu"), [("cog.yaml", True), ("cog.cpu.yaml", False)])
+def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> None:
+    config = yaml.safe_load((PROJECT / name).read_text())
+    file, _, class_name = config["predict"].partition(":")
+    assert config["build"]["gpu"] is gpu
+    assert (PROJECT / config["build"]["python_requirements"]).is_file()
+    assert (PROJECT / file).is_file()
+    assert class_name in schema.class_names()
+
+
+def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the_ways_that_work(copy: Path) -> None:
+    slug = manifest.selected().slug
+    folder = copy / "models" / "catalog" / slug
+    content = yaml.safe_load((folder / "model.yaml").read_text())
+    content["weights"] = {"source": "hf://a/b@main", "delivery": "fetched"}
+    content["engines"] = [{"engine": "openvino", "device": "cpu", "cache_gb": 1}]
+    (folder / "model.yaml").write_text(yaml.safe_dump(content))
+    lock = {"source": "hf://a/b@main", "resolved": "hf://a/b@" + "0" * 40}
+    for names, refused in ((["config.json", "model.safetensors"], True), (list(openvino_format.FILES), False)):
+        files = {name: {"sha256": "0" * 64, "size": 1} for name in names}
+        (folder / "weights.lock").write_text(json.dumps({**lock, "files": files}))
+        said = run(copy).stderr
+        assert ("a container cannot make openvino's files of safetensors: set delivery: baked" in said) == refused

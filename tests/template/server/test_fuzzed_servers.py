@@ -1,0 +1,326 @@
+"""The fuzz finds what is planted in a small predictor that runs in Cog's real server, and nothing in a right one."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models import manifest
+from scripts import fuzz as script
+from scripts import schema
+from scripts.fuzzing import cases as fuzz_cases
+from scripts.fuzzing import files, probe
+from scripts.release import proof
+from scripts.serving import local_server
+from tests.template.server.live_server import LiveServer
+
+PROJECT = Path(__file__).parents[3]
+SLOTS = 2
+LIMITS = {"hold": 0.01}
+PREDICTOR = """
+import asyncio, os, sys, threading, time
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming
+from models.errors import InputError
+
+class Planted(BasePredictor):
+    def setup(self) -> None:
+        self.served = 0
+
+    @concurrent(max=2)
+    async def predict(
+        self,
+        text: str = Input(default="hi there"),
+        style: str = Input(default="plain", choices=["plain", "bold"]),
+        count: int = Input(default=3, ge=1, le=10),
+        scale: float = Input(default=1.0, ge=0.0, le=2.0),
+        seed: int | None = Input(default=None, ge=0, le=100),
+        stop: list[str] | None = Input(default=None),
+        hold: float = Input(default=0, ge=0, le=600),
+    ) -> {returns}:
+        self.served += 1
+        {bug}
+        await asyncio.sleep(hold)
+        return text * int(count)
+"""
+# A generator on a thread of its slot, as text generation has it, but deaf to the cancel signal.
+DEAF = """
+        def wait():
+            time.sleep({seconds})
+            yield text
+        return wait()
+"""
+# Only what the first example sends, and that only later on.
+SLOW = "self.served > 30 and (text, style, count, scale, seed, stop) == ('hi', 'plain', 3, 1, None, None)"
+SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
+# Every form of input: each is what its type says, or the prediction fails.
+FORMS = """
+import re, wave
+from typing import Any
+from cog import BaseRunner, File, Input, Path, Secret
+
+def is_a(kind, path):
+    return isinstance(path, Path) and path.read_bytes().startswith(kind)
+
+class Planted(BaseRunner):
+    def run(
+        self,
+        photos: list[Path],
+        photo: Path | None = Input(default=None, accept="image/png,.jpg"),
+        voice: Path | None = Input(default=None, accept="audio/*"),
+        thing: Path | None = None,
+        notes: File | None = Input(default=None, accept=".txt"),
+        key: Secret | None = None,
+        messages: list[dict] | None = None,
+        options: dict = Input(default={"a": 1}),
+        sizes: list[int] | None = None,
+        width: int | str = "full",
+        stops: str | list[str] | None = None,
+        size: int = Input(default=512, choices=[256, 512]),
+        ratio: str = Input(default="16:9", regex="^[0-9]+:[0-9]+$"),
+        code: str = Input(default="abc", min_length=2, max_length=4),
+        share: float = Input(default=0.5, ge=0, le=1),
+        max_tokens: int = Input(default=256, ge=16, le=1024),
+    ) -> Any:
+        assert all(is_a(b"\\x89PNG", path) for path in photos)
+        assert photo is None or is_a((b"\\x89PNG", b"\\xff\\xd8"), photo)
+        assert voice is None or wave.open(str(voice)).getnframes()
+        assert thing is None or thing.stat().st_size
+        assert notes is None or notes.read().decode()
+        assert key is None or isinstance(key, Secret)
+        assert [message["role"] for message in messages or []] == []
+        assert isinstance(options, dict) and sum(sizes or []) is not None
+        assert isinstance(width, int | float | str) and isinstance(stops, str | list | None)
+        assert size in (256, 512) and re.fullmatch("[0-9]+:[0-9]+", ratio) and 2 <= len(code) <= 4
+        return {"photos": len(photos), "share": share} if photos else "nothing"
+"""
+ITERATOR = """
+from typing import Iterator
+from cog import BasePredictor, streaming
+
+class Planted(BasePredictor):
+    {decorator}
+    def predict(self, text: str) -> Iterator[str]:
+        {bug}
+        yield text
+"""
+Fuzz = Callable[..., probe.Report]
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Serves a predictor that has the given lines in it, until the test ends; its address and its schema."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    with ExitStack() as stack:
+
+        def serve(
+            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True, source: str = PREDICTOR
+        ) -> tuple[str, dict[str, Any]]:
+            (tmp_path / "predict.py").write_text(source.replace("{bug}", bug).replace("{returns}", returns))
+            document = schema.generate("Planted", tmp_path / "predict.py")
+            if has_schema:
+                (tmp_path / ".cog").mkdir()
+                (tmp_path / ".cog" / "openapi_schema.json").write_text(json.dumps(document))
+            port = local_server.free_port()
+            variables = {"COG_PREDICT_TYPE_STUB": "predict.py:Planted", "COG_MAX_CONCURRENCY": str(slots)}
+            process = local_server.start_in(tmp_path, port, variables, log=None)
+            stack.callback(local_server.stop, process)
+            address = f"http://{local_server.HOST}:{port}"
+            local_server.wait_until_ready(address, process)
+            return address, document
+
+        yield serve
+
+
+@pytest.fixture
+def fuzzed(planted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fuzz:
+    """Fuzzes a predictor that has the given lines in it; what its curl commands need is in this test's own folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fuzzing(bug: str, timeout: float = 10, **served: Any) -> probe.Report:
+        address, document = planted(bug, **served)
+        cases = fuzz_cases.cases(document, [{"text": "hi"}], mixed=10, limits=LIMITS)
+        occupy = fuzz_cases.longest(document, {}, LIMITS)
+        return probe.run(address, cases, document, SLOTS, occupy, timeout=timeout, patience=0.1, settle=2)
+
+    return fuzzing
+
+
+def test_a_correct_predictor_passes(fuzzed: Fuzz):
+    report = fuzzed("pass")
+    assert report.failures == []
+    assert report.sent == sum(report.outcomes.values()) > 100
+    assert report.outcomes["canceled"] >= 2
+    assert report.outcomes["422"] > 50
+    assert report.outcomes["succeeded"] > 50
+
+
+def test_every_form_of_input_is_filled_with_what_it_means(planted: Any):
+    address, document = planted("", slots=1, source=FORMS)
+    example = {"photos": [next(files.data_uris(None))[1]]}
+    cases = fuzz_cases.cases(document, [example])
+    report = probe.run(address, cases, document, slots=1)
+    assert report.failures == []
+    guesses = [case.name for case in cases if case.is_guess and case.expect == "valid"]
+    assert {"voice: audio/wav", "key: emoji", "messages: a list of nested"} <= {*guesses}
+    assert report.outcomes["failed"] == len([name for name in guesses if name.startswith("messages: ")])
+    assert {case.input["max_tokens"] for case in cases if case.expect == "valid" and not case.is_long} == {16}
+
+
+@pytest.mark.parametrize(
+    ("decorator", "body", "problem"),
+    [
+        ("", "yield 'a'", None),
+        ("@streaming", "yield 'a'", None),
+        ("@streaming", "raise ValueError", "no stream: HTTP 200, events ['start', 'completed']"),
+    ],
+)
+def test_the_proof_asks_for_events_where_the_class_promises_them(
+    planted: Any, decorator: str, body: str, problem: str | None
+):
+    source = ITERATOR.replace("{decorator}", decorator)
+    address, document = planted(body, slots=1, source=source)
+    problems = proof.streams({"text": "a"}, address, document)
+    assert problems == [] if problem is None else problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("bug", "case", "reason"),
+    [
+        ("if count == 10: raise IndexError('past the end')", "count: the maximum 10", "IndexError: past the end"),
+        ("if hold == 599: raise MemoryError", "hold: one inside the maximum", "MemoryError"),
+        ("if seed is not None: 1 / seed", "seed: the minimum 0", "ZeroDivisionError"),
+        ("text[0]", "text: empty", "IndexError"),
+        ("if stop is not None: stop[0]", "stop: an empty list", "IndexError"),
+        ("[text.split(part) for part in stop or []]", "stop: a list with an empty text", "ValueError: empty separator"),
+        ("range(count)", "count: a whole number as a fraction", "TypeError"),
+        ("if style == 'bold': raise ValueError('no bold')", "style: the choice 'bold'", "ValueError: no bold"),
+        ("if text == 'hi': raise InputError('no hi')", "example 1", "InputError: no hi"),
+        ("if len(text) > 50000: raise InputError('a' + chr(10) + 'b')", "text: 100,000 characters", "InputError: a"),
+        ("if scale == 0: return 5", "scale: the minimum 0", "an output that is no string: 5"),
+        ("if scale == 0: return None", "scale: the minimum 0", "an output that is no string: null"),
+        ("if scale == 0: return float('nan')", "scale: the minimum 0", "Failed to parse output JSON"),
+        ("if scale == 0: return chr(0xd800)", "scale: the minimum 0", "Failed to parse output JSON"),
+        ("if count == 1: raise asyncio.CancelledError", "count: the minimum 1", "ended as canceled"),
+    ],
+)
+def test_a_bug_at_one_value_is_found_there_and_shown_again_by_its_curl(fuzzed: Fuzz, bug: str, case: str, reason: str):
+    report = fuzzed(bug)
+    failures = {failure.case: failure for failure in report.failures}
+    assert case in failures
+    assert all(reason in failure.reason for failure in failures.values())
+    assert all(name == case or name.startswith(("mixed ", case.partition(" ")[0])) for name in failures)
+    if shutil.which("curl"):
+        curl = failures[case].curl
+        shown = subprocess.run(shlex.split(curl), capture_output=True, text=True, check=True, timeout=30).stdout
+        found = json.loads(shown)
+        assert found["status"] != "succeeded" or not isinstance(found["output"], str)
+
+
+@pytest.mark.parametrize(
+    ("bug", "case"),
+    [
+        ("if chr(0) in text: os._exit(3)", "text: a NUL"),
+        ("if seed == 0: os.kill(os.getpid(), 11)", "seed: the minimum 0"),
+        ("if chr(0) in text: os.kill(os.getppid(), 9)", "text: a NUL"),
+    ],
+)
+def test_the_value_that_ends_a_process_is_named(fuzzed: Fuzz, bug: str, case: str):
+    report = fuzzed(bug)
+    assert report.failures[-1].case == case
+    assert {failure.case for failure in report.failures} == {case}
+    assert f"stopped after {report.sent} of" in report.failures[-1].reason
+
+
+def test_an_answer_that_never_comes_is_named_and_its_slot_is_given_back(fuzzed: Fuzz):
+    report = fuzzed("if count == 10: await asyncio.sleep(600)", timeout=0.7)
+    failures = {failure.case: failure.reason for failure in report.failures}
+    assert failures.pop("count: the maximum 10") == "got no answer in 0.7 s"
+    assert all(name.startswith("mixed ") for name in failures)
+
+
+def test_an_event_loop_that_a_value_ends_is_found(fuzzed: Fuzz):
+    """Cog's server calls itself ready all the same."""
+    report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
+    assert report.failures[0].case == "seed: the minimum 0"
+    assert "3 cases got no answer: stopped after" in report.failures[-1].reason
+
+
+def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
+    """Every 20th prediction keeps its slot, deaf to the cancel."""
+    leak = f"if self.served % 20 == 0:{DEAF.format(seconds=60)}".replace("\n        ", "\n            ")
+    report = fuzzed(leak, timeout=0.7)
+    assert report.failures[0].reason == "got no answer in 0.7 s"
+    assert "no slot became free, though nothing else runs: stopped after" in report.failures[-1].reason
+
+
+def test_a_cancel_that_is_swallowed_is_found(fuzzed: Fuzz):
+    report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
+    assert report.failures[0].case.startswith("hold: ")
+    assert report.failures[0].reason == "got no answer in 1 s, cancelled"
+
+
+@pytest.mark.parametrize(("bug", "has_ended"), [("pass", True), (DEAF.format(seconds=30), False)])
+def test_cancelling_says_whether_the_predictions_ended(planted: Any, bug: str, has_ended: bool):
+    address, _ = planted(bug)
+    urls = [f"{address}/predictions/{number}" for number in range(SLOTS)]
+    for url in urls:
+        httpx.put(url, json={"input": {"hold": 600}}, headers={"Prefer": "respond-async"}).raise_for_status()
+    assert probe.cancel(urls, seconds=1) == has_ended
+
+
+@pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
+def test_other_slots_than_promised_are_found(fuzzed: Fuzz, slots: int, answers: str):
+    failures = fuzzed("pass", slots=slots).failures
+    assert len(failures) == 1, failures
+    failure = failures[0]
+    assert failure.reason == f"2 slots at the end: of 3 predictions at once, it answered {answers}"
+    assert failure.curl.startswith("for n in $(seq 3); do curl ")
+
+
+def test_a_server_that_becomes_slow_is_found(fuzzed: Fuzz):
+    report = fuzzed(SLOW)
+    assert re.search(r"the plain case 'example 1' takes [12]\.\d s, at the start 0\.\d s", report.failures[-1].reason)
+
+
+def test_a_server_that_does_not_check_its_inputs_is_found(fuzzed: Fuzz):
+    report = fuzzed("pass", has_schema=False, timeout=0.7)
+    reasons = {failure.case: failure.reason for failure in report.failures}
+    assert "was answered with 200, not 422" in reasons["count: one past the maximum"]
+    assert "was answered with 200, not 422" in reasons["style: a wrong choice"]
+
+
+@pytest.fixture(scope="module")
+def default_report(openvino_server: LiveServer) -> probe.Report:
+    model = manifest.selected()
+    document = schema.generate(model.predictor_class)
+    examples = [example.input for example in model.examples]
+    slots = schema.max_concurrency(model.predictor_class)
+    occupy = fuzz_cases.longest(document, examples[-1])
+    return probe.run(openvino_server.address, fuzz_cases.cases(document, examples), document, slots, occupy)
+
+
+def test_the_default_model_passes(default_report: probe.Report):
+    assert default_report.failures == []
+    assert default_report.outcomes["succeeded"] > 100
+    assert default_report.outcomes["refused"] < 20
+    assert "failed" not in default_report.outcomes
+
+
+def test_the_command_prints_a_summary_and_each_failure(fuzzed: Fuzz, capsys: pytest.CaptureFixture[str]):
+    report = fuzzed("if count == 10: raise IndexError")
+    failure = next(failure for failure in report.failures if failure.case == "count: the maximum 10")
+    address = shlex.split(failure.curl)[2].removesuffix("/predictions")
+    capsys.readouterr()
+    assert script.main(["--url", address, "--cases", "0"]) == 1
+    printed = capsys.readouterr().out
+    assert "failures" in printed.splitlines()[0]
+    assert f"curl -sS {address}/predictions" in printed

@@ -1,0 +1,154 @@
+"""Weights that are not what they should be, and a port that is taken: refused with one line, no traceback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models import manifest, runtimes, weights
+from models.errors import EngineError
+from models.weights import PROJECT, places
+from models.weights.files import sha256
+from scripts.serving import local_server
+from scripts.weights import ensure
+
+MODEL = manifest.selected()
+NAME = "tokenizer.json"
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def one_bit_changed(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the weights that may be damaged, and is what every process of this test reads."""
+    monkeypatch.setenv("ENGINE", "openvino")
+    ensure(MODEL, runtimes.choose(MODEL))
+    original = weights.folder(MODEL.slug, "openvino").parent
+    for part in ("source", "openvino"):
+        shutil.copytree(original / part, tmp_path / MODEL.slug / part, copy_function=_copy)
+    monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path))
+    return tmp_path / MODEL.slug
+
+
+def _copy(source: str, target: str) -> None:
+    """A hard link for the big files that no test damages in place."""
+    (os.link if os.path.getsize(source) > 100_000_000 else shutil.copy2)(source, target)
+
+
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+
+def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VERIFY_WEIGHTS", "full")
+    path = copied / "openvino" / NAME
+    expected = json.loads((path.parent / "derived.json").read_text())["files"][NAME]["sha256"]
+    one_bit_changed(path)
+    with local_server.running(MODEL) as (address, process):
+        with pytest.raises(local_server.ServerError) as refusal:
+            local_server.wait_until_ready(address, process)
+        assert httpx.get(f"{address}/health-check").json()["status"] == "SETUP_FAILED"
+        assert httpx.post(f"{address}/predictions", json={"input": {"prompt": "Hi"}}).status_code == 503
+    remedy = f"rm -r {path.parent}, then: make weights ENGINE=openvino"
+    assert str(refusal.value) == f"{path} has sha256 {sha256(path)}, expected {expected}: {remedy}"
+
+
+@pytest.mark.parametrize("damage", [missing, cut_short])
+def test_setup_makes_anew_what_is_not_whole(copied: Path, damage: Callable[[Path], None]):
+    path = copied / "openvino" / NAME
+    size = path.stat().st_size
+    damage(path)
+    with local_server.running(MODEL) as (address, process):
+        local_server.wait_until_ready(address, process)
+        logs = httpx.get(f"{address}/health-check").json()["setup"]["logs"]
+    assert f"no weights for openvino in {copied.parent}: fetching them into {copied.parent}" in logs
+    assert "made openvino's files" in logs
+    assert path.stat().st_size == size
+
+
+def test_setup_passes_over_files_that_were_made_from_other_weights(
+    copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+):
+    stale = tmp_path_factory.mktemp("stale")
+    shutil.copytree(copied / "openvino", stale / MODEL.slug / "openvino", copy_function=_copy)
+    record = stale / MODEL.slug / "openvino" / "derived.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"made_from": {}}))
+    monkeypatch.setenv("WEIGHTS_ROOT", f"{stale}:{copied.parent}")
+    runtimes._find(MODEL, runtimes.choose(MODEL))
+    assert places.roots() == [copied.parent]
+
+
+def test_what_setup_says_in_an_image_speaks_of_the_project_that_has_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(runtimes, "PROJECT", tmp_path)
+    monkeypatch.setenv("ENGINE", "none")
+    with pytest.raises(EngineError, match="make is for the project that this image was built from"):
+        runtimes.start(MODEL)
+
+
+def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VERIFY_WEIGHTS", "full")
+    path = copied / "openvino" / NAME
+    one_bit_changed(path)
+    done = run("scripts.predict", "-i", "prompt=Hi")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{path} has sha256 {sha256(path)}, expected" in done.stderr
+    assert done.stderr.endswith(f"rm -r {path.parent}, then: make weights ENGINE=openvino\n")
+
+
+def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
+    """The engine's files are gone, so they would be made anew, from a source that is not the locked one."""
+    path = next((copied / "source").iterdir())
+    one_bit_changed(path)
+    shutil.rmtree(copied / "openvino")
+    done = run("scripts.predict", "-i", "prompt=Hi")
+    assert (done.returncode, done.stdout) == (1, "")
+    announcement, refusal = done.stderr.splitlines()
+    assert announcement.startswith("making openvino's files")
+    assert refusal.startswith(f"{path} has sha256")
+    assert refusal.endswith(f"rm -r {path.parent}, then: make weights")
+    assert not (copied / "openvino").exists()
+
+
+def test_predict_makes_the_engine_s_files_anew_where_one_is_missing(copied: Path):
+    path = copied / "openvino" / NAME
+    missing(path)
+    done = run("scripts.predict", "-i", "prompt=Hi", "-i", "max_tokens=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("making openvino's files")
+    assert path.is_file()
+    assert [entry.name for entry in copied.iterdir() if entry.name.startswith(".")] == [".lock"]
+
+
+def test_serve_says_in_one_line_that_the_port_is_in_use(copied: Path):
+    with socket.create_server((local_server.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("scripts.serve", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}\n"
+    )

@@ -1,0 +1,20 @@
+"""A short soak: the long one is `make soak`."""
+
+import psutil
+
+from models import manifest
+from scripts import schema, soak
+from scripts.serving import local_server
+
+
+def test_under_every_kind_of_use_no_prediction_is_lost_and_no_slot_leaks() -> None:
+    model = manifest.selected()
+    with local_server.running(model) as (address, process):
+        local_server.wait_until_ready(address, process)
+        watch = soak._Memory(psutil.Process(process.pid))
+        outcomes = soak._all_clients(address, seconds=15, seed=3, watch=watch)
+        soak._wait_until_idle(address, schema.max_concurrency(model.predictor_class))
+    assert not [outcome for outcome in outcomes if outcome[:3].isupper()]
+    assert {"succeeded", "canceled", "dropped", "bad request refused", "full: 409"} <= set(outcomes)
+    assert watch.settling > 0
+    assert watch.settled > 0

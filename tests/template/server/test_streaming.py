@@ -1,0 +1,140 @@
+"""Streaming, many at once: through Cog's real server, on the real model."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from models import manifest
+from models.manifest import Example
+from tests.template.server.live_server import ENDLESS, SLOTS, LiveServer, eventually
+
+SHORT = {"prompt": "Tell me a story.", "temperature": 1.0, "max_tokens": 12}
+METRICS = {
+    "input_token_count": int,
+    "output_token_count": int,
+    "time_to_first_token": float,
+    "tokens_per_second": float,
+    "finish_reason": str,
+    "seed": int,
+    "engine": str,
+    "device": str,
+}
+
+
+def text_of(prediction: dict) -> str:
+    return "".join(prediction["output"])
+
+
+@pytest.mark.parametrize("example", manifest.selected().examples, ids=lambda example: example.name)
+def test_each_example_of_the_manifest_holds(each_server: LiveServer, example: Example):
+    prediction = each_server.predict(**example.input)
+    assert example.expect.failures(text_of(prediction), prediction["metrics"]) == []
+
+
+def test_events_come_in_order_and_their_chunks_are_the_completed_output(each_server: LiveServer):
+    with each_server.stream(**SHORT) as stream:
+        names = [name for name, _ in stream]
+    completed = stream.events[-1][1]
+    assert names[0] == "start"
+    assert names[-1] == "completed"
+    assert len(stream.chunks) > 1
+    assert stream.chunks == completed["output"]
+    assert [data["index"] for name, data in stream.events if name == "output"] == list(range(len(stream.chunks)))
+    assert completed["status"] == "succeeded"
+
+
+def test_the_first_output_arrives_while_the_prediction_still_runs(each_server: LiveServer):
+    with each_server.stream(**ENDLESS) as stream:
+        stream.until("output")
+        stream.cancel()
+        assert stream.until("completed")["status"] == "canceled"
+
+
+def test_several_predictions_stream_at_once(server: LiveServer):
+    with ExitStack() as stack:
+        streams = [stack.enter_context(server.stream(**ENDLESS)) for _ in range(4)]
+        for stream in streams:
+            stream.until("output")
+        for stream in streams:
+            stream.cancel()
+        # Each was still running when all had sent some output.
+        assert [stream.until("completed")["status"] for stream in streams] == ["canceled"] * 4
+
+
+def test_every_prediction_reports_its_metrics(each_server: LiveServer, request: pytest.FixtureRequest):
+    metrics = each_server.predict(**SHORT, seed=0)["metrics"]
+    assert {name: type(metrics.get(name)) for name in METRICS} == METRICS
+    assert metrics["engine"] in request.node.callspec.id
+    assert metrics["device"] in ("cpu", "cuda")
+    assert metrics["output_token_count"] == SHORT["max_tokens"]
+    assert metrics["finish_reason"] == "length"
+    assert metrics["tokens_per_second"] > 0
+
+
+def test_a_longer_prompt_has_more_input_tokens(server: LiveServer):
+    counts = [server.predict(prompt="sea" + " salt" * n, max_tokens=1)["metrics"]["input_token_count"] for n in (0, 9)]
+    assert counts[1] - counts[0] == 9
+
+
+def test_seed_0_is_a_seed_like_any_other(each_server: LiveServer):
+    each_server.predict(**SHORT)  # a prompt's first answer may differ
+    first, second = (each_server.predict(**SHORT, seed=0) for _ in range(2))
+    assert first["metrics"]["seed"] == second["metrics"]["seed"] == 0
+    assert "".join(first["output"]) == "".join(second["output"])
+
+
+def test_the_seed_decides_the_text(server: LiveServer):
+    server.predict(**SHORT)  # a prompt's first answer may differ
+    texts = [text_of(server.predict(**SHORT, seed=seed)) for seed in (7, 7, 8)]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_the_reported_seed_repeats_a_text_whose_seed_was_random(server: LiveServer):
+    server.predict(**SHORT)  # a prompt's first answer may differ
+    first, other = server.predict(**SHORT), server.predict(**SHORT)
+    assert first["metrics"]["seed"] != other["metrics"]["seed"]
+    again = server.predict(**SHORT, seed=first["metrics"]["seed"])
+    assert "".join(again["output"]) == "".join(first["output"])
+
+
+@pytest.mark.parametrize("stop", [[" 8"], ["8, 9"], ["nowhere", "9, 10, 11"]])
+def test_no_part_of_a_stop_string_is_sent(server: LiveServer, stop: list[str]):
+    counting = {"prompt": "1, 2, 3, 4, 5,", "raw": True, "temperature": 0, "max_tokens": 40}
+    whole = text_of(server.predict(**counting))
+    with server.stream(**counting, stop=stop) as stream:
+        metrics = stream.until("completed")["metrics"]
+    assert "".join(stream.chunks) == whole[: whole.index(stop[-1])]
+    assert metrics["finish_reason"] == "stop"
+
+
+def test_a_text_that_the_model_ends_itself_has_finish_reason_stop(server: LiveServer):
+    metrics = server.predict(prompt="The capital of France is", temperature=0, max_tokens=64)["metrics"]
+    assert metrics["finish_reason"] == "stop"
+    assert metrics["output_token_count"] < 64
+
+
+def test_max_tokens_cuts_the_text(each_server: LiveServer):
+    metrics = each_server.predict(**ENDLESS | {"max_tokens": 3})["metrics"]
+    assert (metrics["output_token_count"], metrics["finish_reason"]) == (3, "length")
+
+
+def test_characters_of_several_tokens_come_whole(server: LiveServer):
+    with server.stream(prompt="🎉🐙 " * 5 + "🎉", raw=True, temperature=0, max_tokens=36) as stream:
+        stream.until("completed")
+    assert "".join(stream.chunks).count("🐙") > 3
+    # The cut at max_tokens alone may leave a character unfinished, in the last chunk.
+    assert "\ufffd" not in "".join(stream.chunks[:-1])
+
+
+def test_with_all_slots_busy_one_more_is_refused_and_later_taken(server: LiveServer):
+    with ExitStack() as stack:
+        streams = [stack.enter_context(server.stream(**ENDLESS)) for _ in range(SLOTS)]
+        for stream in streams:
+            stream.until("output")
+        assert server.post(prompt="Hi").status_code == 409
+        assert server.health() == "BUSY"
+        streams[0].cancel()
+        streams[0].until("completed")
+        eventually(lambda: server.post(prompt="Hi", max_tokens=1).status_code == 200, "the freed slot")
+    server.assert_answers()

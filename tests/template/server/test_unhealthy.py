@@ -1,0 +1,105 @@
+"""Every client of ours stops, with one sentence, at a server that calls itself UNHEALTHY: it never waits for ever."""
+
+import io
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+
+from models import manifest
+from models.weights import PROJECT
+from scripts import schema, soak
+from scripts.benchmark import load
+from scripts.calling.cog_server import CogServer
+from scripts.calling.places import Order
+from scripts.calling.screen import Screen
+from scripts.fuzzing import cases, probe
+from scripts.release import proof
+from scripts.serving import local_server
+from tests.template.server.live_server import LiveServer, eventually
+
+PREDICTOR = """
+from cog import BasePredictor, ConcatenateIterator, Input, streaming
+
+class TextGeneration(BasePredictor):
+    @streaming
+    def predict(self, prompt: str = Input(default="Hi", description="Anything.")) -> ConcatenateIterator[str]:
+        yield prompt
+"""
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Unhealthy:
+    """A server whose worker was killed, and a client that spoke to it before."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+    caller: CogServer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unhealthy]:
+    place = tmp_path_factory.mktemp("unhealthy")
+    (place / "predict.py").write_text(PREDICTOR)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_server, "PROJECT", place)
+        patch.setattr(schema, "PROJECT", place)
+        patch.setenv("PYTHONPATH", str(PROJECT))
+        with local_server.running(manifest.selected()) as (address, process):
+            local_server.wait_until_ready(address, process)
+            caller = CogServer(address)
+            (worker,) = psutil.Process(process.pid).children()
+            worker.kill()
+            live = LiveServer(address)
+            eventually(lambda: live.post().status_code == 409, "409")
+            assert live.health() == "UNHEALTHY"
+            yield Unhealthy(address, process, caller)
+
+
+def fuzzed(server: Unhealthy) -> None:
+    """What a fuzz finds, as the error that other clients raise."""
+    report = probe.run(server.address, [cases.Case("plain", {}, "valid")], server.caller.document, slots=1, settle=1)
+    raise local_server.ServerError(report.failures[-1].reason)
+
+
+CLIENTS: dict[str, Callable[[Unhealthy], Any]] = {
+    "predict, serve": lambda server: local_server.wait_until_ready(server.address, server.process),
+    "bench, fuzz": lambda server: local_server.check_served(server.address),
+    "call": lambda server: CogServer(server.address),
+    "call, while it waits for a slot": lambda server: server.caller.run(Order({}), Screen()),
+    "bench, while it waits for a slot": lambda server: load.run(server.address, ["Hi"]),
+    "soak, at work": lambda server: soak._all_clients(server.address, 2, 1, soak._Memory(_family(server))),
+    "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, 1),
+    "proof": lambda server: proof._wait_until_ready(server.address),
+    "fuzz": fuzzed,
+}
+
+
+def _family(server: Unhealthy) -> psutil.Process:
+    return psutil.Process(server.process.pid)
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
+def test_a_client_stops_with_one_sentence(
+    server: Unhealthy, client: Callable[[Unhealthy], Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(load, "_CHECK_SECONDS", 0)
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    refusals: list[str] = []
+
+    def use() -> None:
+        with pytest.raises(local_server.ServerError) as refusal:
+            client(server)
+        refusals.append(str(refusal.value))
+
+    user = threading.Thread(target=use, daemon=True)
+    user.start()
+    user.join(SECONDS)
+    (said,) = refusals
+    assert "UNHEALTHY" in said
+    assert "\n" not in said

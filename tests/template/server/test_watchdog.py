@@ -1,0 +1,107 @@
+"""A worker that dies takes the server with it, and nothing else does: a small predictor in the real server."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+from models import manifest
+from models.weights import PROJECT
+from scripts import schema
+from scripts.serving import local_server
+from tests.template.server.live_server import LiveServer, eventually
+
+SECONDS = 5
+PREDICTOR = """
+import os, time
+from cog import BasePredictor, ConcatenateIterator, streaming
+from models import watchdog
+
+class TextGeneration(BasePredictor):
+    def setup(self) -> None:
+        {setup}
+
+    @streaming
+    def predict(self, prompt: str = "") -> ConcatenateIterator[str]:
+        yield "first"
+        time.sleep(60)
+"""
+SAID = "the worker, which runs the model, has died"
+Running = Callable[..., AbstractContextManager[tuple[LiveServer, "subprocess.Popen[bytes]"]]]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[IO[bytes]]:
+    with open(tmp_path / "log", "w+b") as log:
+        yield log
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: IO[bytes]) -> Running:
+    """Serves the predictor with this setup."""
+    monkeypatch.setattr(local_server, "PROJECT", tmp_path)
+    monkeypatch.setattr(schema, "PROJECT", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+
+    @contextmanager
+    def running(setup: str) -> Iterator[tuple[LiveServer, "subprocess.Popen[bytes]"]]:
+        (tmp_path / "predict.py").write_text(PREDICTOR.format(setup=setup))
+        with local_server.running(manifest.selected(), log=log) as (address, process):
+            local_server.wait_until_ready(address, process)
+            yield LiveServer(address), process
+
+    return running
+
+
+def kill_worker(server: int) -> None:
+    """Kill, with SIGKILL, the process in which the model runs."""
+    (worker,) = psutil.Process(server).children()
+    worker.kill()
+
+
+def said(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode()
+
+
+def test_the_runtime_alone_stays_without_a_worker(running: Running):
+    """When this fails, the runtime ends by itself or starts a new worker: models/watchdog.py can go.
+
+    It waits as long as the watchdog may take.
+    """
+    with running("pass") as (server, process):
+        kill_worker(process.pid)
+        eventually(lambda: server.health() == "UNHEALTHY", "UNHEALTHY")
+        server.post()  # is answered 200, failed
+        eventually(lambda: server.post().status_code == 409, "409")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+
+
+def test_the_server_ends_when_its_worker_has_died_and_callers_hear_of_it(running: Running, log: IO[bytes]):
+    with running("watchdog.install()") as (server, process):
+        with server.stream() as stream:
+            stream.until("output")
+            kill_worker(process.pid)
+            assert stream.until("completed")["status"] == "failed"
+        assert process.wait(SECONDS) != 0
+    assert SAID in said(log)
+
+
+def test_the_server_ends_though_a_child_of_the_worker_lives_on(running: Running):
+    with running("watchdog.install(); os.fork() or time.sleep(20) or os._exit(0)") as (_, process):
+        kill_worker(process.pid)
+        assert process.wait(SECONDS) != 0
+
+
+def test_a_shutdown_is_no_death(running: Running, log: IO[bytes]):
+    with running("watchdog.install()") as (_, process):
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+        assert psutil.wait_procs(family, timeout=SECONDS)[1] == []
+    assert SAID not in said(log)

@@ -1,0 +1,50 @@
+"""A newcomer follows the README word for word: every block that needs no Docker, in its order."""
+
+import pytest
+
+from tests.template.readme import Newcomer, blocks, needs_docker
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
+    return Newcomer(tmp_path_factory.mktemp("newcomer"))
+
+
+def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
+    plain = [block for block in blocks() if not needs_docker(block)]
+    first, inputs, serve, ask, of_weights, call, earn, fork = plain
+
+    done = newcomer.types(first)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) > 5
+    assert "openvino on cpu" in done.stderr.splitlines()[-1] or "transformers on cuda" in done.stderr.splitlines()[-1]
+
+    done = newcomer.types(inputs)
+    assert done.returncode == 0, done.stderr
+    assert "Paris" in done.stdout
+    assert "installing" not in done.stderr
+    assert "downloading" not in done.stderr
+
+    with newcomer.keeps_running(serve):
+        done = newcomer.types(ask)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("event: start\n")
+    assert '"status":"succeeded"' in done.stdout
+
+    done = newcomer.types(of_weights)
+    assert done.returncode == 0, done.stderr
+    assert "134,515,008 parameters" in done.stdout
+    assert "every byte right" in done.stdout
+
+    done = newcomer.types(call)
+    assert done.returncode == 0, done.stderr
+    assert "Paris" in done.stdout
+
+    done = newcomer.types(earn)
+    assert done.returncode == 0, done.stderr
+    assert "$5,200.00" in done.stdout
+    assert (newcomer.clone / "reports" / "sketch" / "report.html").is_file()
+
+    done = newcomer.types(fork)
+    assert done.returncode == 0, done.stderr
+    assert "MODEL=my-model" in (newcomer.clone / "cog.yaml").read_text()

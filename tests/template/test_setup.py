@@ -1,0 +1,125 @@
+"""make setup in odd environments: all goes into .venv, or one line says why. Making a .venv takes some seconds.
+
+The packages are wheels of a few bytes, made here.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+NAMES = ("tiny", "tinier")
+HOSTILE = {
+    "PIP_USER": "1",
+    "PIP_TARGET": "/nowhere",
+    "PIP_PREFIX": "/nowhere",
+    "PIP_REQUIRE_VIRTUALENV": "1",
+    "PIP_NO_DEPS": "1",
+    "PYTHONHOME": "/nowhere",
+    "PYTHONPATH": "/nowhere",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUTF8": "0",
+    "LC_ALL": "C",
+    "TMPDIR": "/proc",
+    "MAKEFLAGS": "-j4",
+    "HOME": "/nowhere",
+}
+
+
+def project_in(place: Path) -> Path:
+    """What make setup reads, in a folder whose name is odd; the packages are wheels in `place`."""
+    folder = place / "my pröject"
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "requirements").mkdir()
+    (folder / "Makefile").write_bytes((PROJECT / "Makefile").read_bytes())
+    for script in (PROJECT / "scripts").glob("*.sh"):
+        (folder / "scripts" / script.name).write_bytes(script.read_bytes())
+    for name in NAMES:
+        wheel(place, name)
+    for file in (PROJECT / "requirements").glob("*.txt"):
+        name = NAMES[1] if file.stem == "dev" else NAMES[0]
+        (folder / "requirements" / file.name).write_text(f"{name} @ file://{place}/{name}-1-py3-none-any.whl\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project whose .venv is made and empty."""
+    folder = project_in(tmp_path_factory.mktemp("with-venv"))
+    assert make(folder, ".venv/.python", f"PYTHON={sys.executable}").returncode == 0
+    return folder
+
+
+def wheel(folder: Path, name: str) -> None:
+    """https://packaging.python.org/en/latest/specifications/binary-distribution-format/"""
+    info = f"{name}-1.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as packed:
+        packed.writestr(f"{name}.py", "")
+        packed.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{info}/RECORD", "")
+
+
+def make(project: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
+    command = ["make", *arguments, "ENGINE=openvino"]
+    return subprocess.run(command, cwd=project, env=kept | environment, capture_output=True, text=True, timeout=120)
+
+
+def installed(project: Path) -> list[str]:
+    return sorted(path.stem for path in (project / ".venv").rglob("tin*.py"))
+
+
+def test_no_setting_of_the_environment_leads_packages_out_of_the_venv(tmp_path: Path) -> None:
+    """Its Python is itself one of a virtual environment without pip, in a folder with a space, and then uninstalled."""
+    project, python = project_in(tmp_path), tmp_path / "my python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
+    done = make(project, ".venv/.dev", f"PYTHON={python}/bin/python", **HOSTILE)
+    assert (done.returncode, installed(project)) == (0, sorted(NAMES)), done.stderr
+    again = make(project, "setup", **HOSTILE)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "make: Nothing to be done for 'setup'.\n", "")
+    (project / ".venv" / "bin" / "python").unlink()
+    (project / ".venv" / "bin" / "python").symlink_to("/uninstalled/bin/python3")
+    anew = make(project, "setup", f"PYTHON={sys.executable}")
+    assert (anew.returncode, installed(project)) == (0, ["tiny"]), anew.stderr
+
+
+@pytest.mark.parametrize("setting", ["target", "prefix", "root"])
+def test_a_place_in_pips_configuration_is_named(with_venv: Path, setting: str, tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text(f"[install]\n{setting} = /nowhere\n")
+    done = make(with_venv, "setup", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    name = f"install.{setting}"
+    said = f"pip's configuration keeps packages out of .venv ({name}='/nowhere'): pip config unset {name}"
+    assert (done.returncode, done.stderr.splitlines()[-2], installed(with_venv)) == (2, said, [])
+
+
+def test_what_pip_cannot_have_is_said_and_tried_again_and_user_in_its_configuration_does_not_count(
+    with_venv: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pip.conf").write_text("[install]\nuser = true\n")
+    configured = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    gone = with_venv.parent / "tiny-1-py3-none-any.whl"
+    kept = gone.rename(tmp_path / "kept")
+    done = make(with_venv, "setup", **configured)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2].startswith("nothing was installed: see pip's message above")
+    kept.rename(gone)
+    done = make(with_venv, "setup", **configured)
+    assert (done.returncode, installed(with_venv)) == (0, ["tiny"]), done.stderr
+
+
+def test_a_python_that_can_make_no_venv_is_named_with_what_to_do(tmp_path: Path) -> None:
+    project, python = project_in(tmp_path), tmp_path / "python3"
+    refusing = 'case "$*" in *venv*) echo No module named ensurepip >&2; exit 1;; esac'
+    python.write_text(f'#!/bin/sh\n{refusing}\n{sys.executable} "$@"\n')
+    python.chmod(0o755)
+    done = make(project, "setup", f"PYTHON={python}")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert lines[1] == "No module named ensurepip"
+    assert lines[2].startswith(f"{python} cannot make a virtual environment: install its venv module")
+    assert not (project / ".venv").exists()
