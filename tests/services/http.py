@@ -17,6 +17,9 @@ from tests.services.http_messages import Request, Response, in_part, opened
 PIECE = 1_000_000
 """How many bytes of a body are written at once."""
 
+BEFORE = ("status", "expired", "dead")
+"""The faults of requests that are not carried out."""
+
 SLOW_STEP = 0.05
 """Seconds between the pieces of a slow body."""
 
@@ -25,20 +28,24 @@ SLOW_STEP = 0.05
 class Fault:
     """What goes wrong with the next `times` answers to requests whose path, with its query, contains `match`.
 
-    status: `status` with `headers` instead of the answer (`{"Retry-After": "1"}`).
-    expired: 403, as a CDN answers a signed URL that is too old.
+    status: nothing is done, and the answer is `status` with `headers` (`{"Retry-After": "1"}`).
+    expired: the same with 403, as a CDN answers a signed URL that is too old.
     cut: the connection closes after `after` bytes of the body.
     corrupt: the right length, one bit in the middle is wrong.
     stall: nothing more after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
     slow: `rate` bytes a second.
     gzip: the whole body, compressed, whatever the request accepts, as some proxies send text.
+    dead: the connection closes, and nothing was done.
+    lost: the request is done as asked, but the connection closes before its answer.
 
-    The last five touch bodies only (GET, 200 or 206), the first two any answer. `host` and `method` narrow it.
+    cut to gzip touch bodies only (GET, 200 or 206), the others any request. `host` and `method` narrow it, and the
+    first `skip` requests that it would befall go well.
     """
 
     match: str
-    kind: Literal["status", "expired", "cut", "corrupt", "stall", "slow", "gzip"]
+    kind: Literal["status", "expired", "cut", "corrupt", "stall", "slow", "gzip", "dead", "lost"]
     times: int = 1
+    skip: int = 0
     host: str | None = None
     method: str | None = None
     status: int = 503
@@ -47,14 +54,19 @@ class Fault:
     seconds: float = 60
     rate: int = 1_000_000
 
-    def applies(self, request: Request, response: Response) -> bool:
-        of_a_body = request.method == "GET" and response.status in (200, 206) and len(response.part) > 0
+    def applies(self, request: Request, response: Response | None) -> bool:
+        """Whether it is one for this request: without a response, for one that is not answered yet."""
+        if response is None:
+            of_this_kind = self.kind in BEFORE
+        else:
+            has_body = request.method == "GET" and response.status in (200, 206) and len(response.part) > 0
+            of_this_kind = self.kind == "lost" or (self.kind not in BEFORE and has_body)
         return (
-            self.times > 0
+            of_this_kind
+            and self.times > 0
             and self.match in request.path
             and self.host in (None, request.host)
             and self.method in (None, request.method)
-            and (self.kind in ("status", "expired") or of_a_body)
         )
 
 
@@ -83,14 +95,20 @@ class Service:
         server.start()
         return server.server_port
 
-    def record(self, request: Request, response: Response) -> Fault | None:
-        """Log a request with its answer; the fault that befalls it."""
+    def fault(self, request: Request, response: Response | None = None) -> Fault | None:
+        """What befalls a request, before it is carried out or, with its response, afterwards."""
         with self._lock:
             fault = next((fault for fault in self.faults if fault.applies(request, response)), None)
+            if fault and fault.skip > 0:
+                fault.skip -= 1
+                return None
             if fault:
                 fault.times -= 1
+            return fault
+
+    def record(self, request: Request) -> None:
+        with self._lock:
             self._requests.append(request)
-        return fault
 
     def stop(self) -> None:
         """End every connection, whatever it waits for; asking twice does no harm."""
@@ -151,11 +169,16 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         content = self.rfile.read(int(headers.get("content-length", 0)))
         request = Request(self.server.host, self.command, self.path, headers, content)
-        response = in_part(request, self.server.respond(request))
-        fault = self.server.service.record(request, response)
-        if fault and fault.kind in ("status", "expired"):
+        service = self.server.service
+        if fault := service.fault(request):
             response = refusal(fault)
-        elif fault and fault.kind == "gzip":
+        else:
+            response = in_part(request, self.server.respond(request))
+            fault = service.fault(request, response)
+        service.record(request)
+        if fault and fault.kind in ("dead", "lost"):
+            return self._close()
+        if fault and fault.kind == "gzip":
             response = compressed(response)
         request.status = response.status
         self._send_head(response)
@@ -163,6 +186,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send_body(request, response, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+
+    def _close(self) -> None:
+        self.close_connection = True
+        shut(self.connection)
 
     def _send_head(self, response: Response) -> None:
         self.send_response(response.status)
@@ -187,8 +214,7 @@ class Handler(BaseHTTPRequestHandler):
                     self.server.service.stopping.wait(SLOW_STEP)
         if fault and kind in ("cut", "stall"):
             self.server.service.stopping.wait(fault.seconds if kind == "stall" else 0)
-            self.close_connection = True
-            shut(self.connection)
+            self._close()
         elif response.chunked:
             self.wfile.write(b"0\r\n\r\n")
 

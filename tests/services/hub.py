@@ -7,19 +7,21 @@ Large files come from a second host, by signed URLs; it refuses credentials, as 
 """
 
 import hashlib
-import hmac
 import json
 import re
-import secrets
-import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from tests.services.http import Service, expired
+from tests.services import hub_cdn, hub_uploads
+from tests.services.http import Service
 from tests.services.http_messages import Content, Request, Response
 from tests.services.hub_answers import as_json, asked_paths, query_of, redirect, small
+from tests.services.hub_cdn import SignedUrls
 from tests.services.hub_repository import (
+    CREATED,
     Refused,
     Repo,
     blob_of,
@@ -29,8 +31,6 @@ from tests.services.hub_repository import (
     sibling,
     tree_entries,
 )
-
-CREATED = "2026-01-01T00:00:00.000Z"
 
 LOG_IN = "Invalid username or password."
 GATED_LOG_IN = (
@@ -45,22 +45,26 @@ GATED_ASK = (
 class Hub(Service):
     """The Hub and its CDN.
 
-    `endpoint`: for HF_ENDPOINT. `tokens`: the known ones, each with its user's name. `url_seconds`: how long a signed
-    URL holds. `page_size`: entries in one answer of the tree. `leaks`: requests that brought credentials to the CDN.
+    `endpoint`: for HF_ENDPOINT. `tokens`: the known ones, each with its user's name. `writers`: the users and
+    organisations whose repositories a token may write to. `repos`: a Space's name begins with spaces/.
+    `url_seconds`: how long a signed URL holds. `page_size`: entries in one answer of the tree. `commit_limit`: bytes of
+    one commit's body. `leaks`: requests that brought credentials to the CDN.
     `xet`: also offer LFS files by Xet, as the real Hub does beside HTTP; that protocol itself is not served.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.tokens: dict[str, str] = {}
+        self.writers: dict[str, set[str]] = {}
         self.repos: dict[str, Repo] = {}
         self.leaks: list[Request] = []
         self.url_seconds = 3600
         self.page_size = 1000
+        self.commit_limit = 20_000_000
         self.xet = False
-        self._key = secrets.token_bytes(16)
+        self.urls = SignedUrls()
         self.endpoint = f"http://127.0.0.1:{self.serve('hub', self._hub)}"
-        self.cdn = f"http://localhost:{self.serve('cdn', self._cdn)}"
+        self.cdn = f"http://localhost:{self.serve('cdn', partial(hub_cdn.respond, self))}"
 
     def __enter__(self) -> "Hub":
         return self
@@ -80,13 +84,9 @@ class Hub(Service):
         until the next call.
         """
         repo = self.repos.setdefault(name, Repo(name))
-        repo.gated, repo.private = gated, private
+        repo.gated, repo.private = "manual" if gated else False, private
         tree = {path: blob_of(path, files[path]) for path in sorted(files)}
-        described = json.dumps([name, len(repo.commits), {path: blob.oid for path, blob in tree.items()}])
-        commit = hashlib.sha1(described.encode()).hexdigest()
-        repo.commits[commit] = tree
-        repo.refs[revision] = commit
-        return commit
+        return repo.commit(revision, tree, "Upload", "", "someone")
 
     def tag(self, name: str, tag: str, commit: str) -> None:
         self.repos[name].refs[tag] = commit
@@ -96,9 +96,14 @@ class Hub(Service):
         self.tokens.setdefault(token, "reader")
         self.repos[name].readers.add(token)
 
+    def writer(self, token: str, user: str, *organizations: str) -> None:
+        """Let a token write to what a user and organisations have."""
+        self.tokens[token] = user
+        self.writers[token] = {user, *organizations}
+
     def expire_urls(self) -> None:
         """Make every URL signed so far too old."""
-        self._key = secrets.token_bytes(16)
+        self.urls = SignedUrls()
 
     def _hub(self, request: Request) -> Response:
         identity = {"X-Request-Id": f"Root=1-{uuid.uuid4()}"}
@@ -112,12 +117,16 @@ class Hub(Service):
 
     def _routed(self, request: Request) -> Response:
         path = urlsplit(request.path).path
-        for pattern, route in ROUTES.items():
+        method = "GET" if request.method == "HEAD" else request.method
+        for pattern, routes in ROUTES.items():
             if found := re.fullmatch(pattern, path):
-                allowed = ("POST",) if route is Hub._paths_info else ("GET", "HEAD")
-                if request.method not in allowed:
-                    raise Refused(405, None, "Method not allowed", Allow=", ".join(allowed))
-                return route(self, request, **{name: unquote(value) for name, value in found.groupdict().items()})
+                if method not in routes:
+                    allowed = ", ".join([*routes, "HEAD"] if "GET" in routes else routes)
+                    raise Refused(405, None, "Method not allowed", Allow=allowed)
+                parts = {name: unquote(value) for name, value in found.groupdict().items() if value is not None}
+                if parts.pop("kind", "models") == "spaces":
+                    parts["repo"] = f"spaces/{parts['repo']}"
+                return routes[method](self, request, **parts)
         raise Refused(404, None, "Sorry, we can't find the page you are looking for.")
 
     def _token(self, request: Request) -> str | None:
@@ -129,7 +138,14 @@ class Hub(Service):
             raise Refused(401, None, "Invalid credentials in Authorization header")
         return token
 
-    def _repo(self, request: Request, name: str, *, content: bool) -> Repo:
+    def known(self, request: Request) -> str:
+        """The request's token; 401 where there is none."""
+        token = self._token(request)
+        if token is None:
+            raise Refused(401, None, LOG_IN)
+        return token
+
+    def readable(self, request: Request, name: str, *, content: bool) -> Repo:
         """A repository that the request may see; `content`: and read.
 
         A private one looks missing (https://huggingface.co/docs/hub/repositories-settings#private-repositories). What a
@@ -147,15 +163,15 @@ class Hub(Service):
 
     def _whoami(self, request: Request) -> Response:
         """GET /api/whoami-v2: `HfApi.whoami`."""
-        token = self._token(request)
-        if token is None:
-            raise Refused(401, None, LOG_IN)
-        access = {"type": "access_token", "accessToken": {"displayName": "test", "role": "read"}}
-        return as_json({"type": "user", "name": self.tokens[token], "orgs": [], "auth": access})
+        token = self.known(request)
+        user, role = self.tokens[token], "write" if token in self.writers else "read"
+        orgs = [{"type": "org", "name": name} for name in sorted(self.writers.get(token, set()) - {user})]
+        access = {"type": "access_token", "accessToken": {"displayName": "test", "role": role}}
+        return as_json({"type": "user", "name": user, "orgs": orgs, "auth": access})
 
     def _auth_check(self, request: Request, repo: str) -> Response:
         """GET /api/models/{repo}/auth-check: `HfApi.auth_check`."""
-        self._repo(request, repo, content=True)
+        self.readable(request, repo, content=True)
         return as_json({})
 
     def _info(self, request: Request, repo: str, revision: str = "main") -> Response:
@@ -163,7 +179,7 @@ class Hub(Service):
 
         With `expand=sha&expand=likes`, as the JavaScript client's `modelInfo` asks, only these.
         """
-        found = self._repo(request, repo, content=False)
+        found = self.readable(request, repo, content=False)
         commit = commit_of(found, revision)
         blobs = query_of(request).get("blobs") == "true"
         siblings = [sibling(path, blob, blobs) for path, blob in found.commits[commit].items()]
@@ -174,7 +190,7 @@ class Hub(Service):
             "lastModified": CREATED,
             "createdAt": CREATED,
             "private": found.private,
-            "gated": "manual" if found.gated else False,
+            "gated": found.gated,
             "disabled": False,
             "downloads": 0,
             "likes": 0,
@@ -185,7 +201,7 @@ class Hub(Service):
         wanted = parse_qs(urlsplit(request.path).query).get("expand", list(told))
         if unknown := [name for name in wanted if name not in told]:
             raise Refused(400, None, f'"expand" must not hold {", ".join(unknown)}')
-        identity = {"_id": hashlib.sha1(repo.encode()).hexdigest()[:24], "id": repo}
+        identity = {"_id": hashlib.sha1(repo.encode()).hexdigest()[:24], "id": repo.removeprefix("spaces/")}
         return as_json(identity | {name: told[name] for name in wanted})
 
     def _tree(self, request: Request, repo: str, revision: str, folder: str = "") -> Response:
@@ -193,16 +209,21 @@ class Hub(Service):
 
         Pages are linked as in RFC 8288: `Link: <URL>; rel="next"`.
         """
-        found = self._repo(request, repo, content=False)
+        found = self.readable(request, repo, content=False)
         tree = found.commits[commit_of(found, revision)]
         query = query_of(request)
         entries = tree_entries(tree, folder, recursive=query.get("recursive") == "true")
         if folder and not entries:
             raise Refused(404, "EntryNotFound", f'{folder} does not exist on "{revision}"')
-        start = int(query.get("cursor", 0))
-        response = as_json(entries[start : start + self.page_size])
-        if start + self.page_size < len(entries):
-            following = urlencode(query | {"cursor": start + self.page_size})
+        return self.page(request, entries, self.page_size)
+
+    def page(self, request: Request, entries: list[dict[str, Any]], size: int) -> Response:
+        """At most `size` entries, and the link to those that follow."""
+        query = query_of(request)
+        start, size = int(query.get("cursor", 0)), min(size, self.page_size)
+        response = as_json(entries[start : start + size])
+        if start + size < len(entries):
+            following = urlencode(query | {"cursor": start + size})
             response.headers["Link"] = f'<{self.endpoint}{urlsplit(request.path).path}?{following}>; rel="next"'
         return response
 
@@ -211,7 +232,7 @@ class Hub(Service):
 
         `paths` and `expand` come as JSON or as a form; paths that do not exist are left out.
         """
-        found = self._repo(request, repo, content=False)
+        found = self.readable(request, repo, content=False)
         commit = commit_of(found, revision)
         paths, expand = asked_paths(request)
         more = {"lastCommit": {"id": commit, "title": "Upload", "date": CREATED}} if expand else {}
@@ -220,7 +241,7 @@ class Hub(Service):
 
     def _raw(self, request: Request, repo: str, revision: str, path: str) -> Response:
         """GET and HEAD /{repo}/raw/{revision}/{path}: as git has it (of an LFS file the pointer); `fileExists`."""
-        found = self._repo(request, repo, content=True)
+        found = self.readable(request, repo, content=True)
         commit = commit_of(found, revision)
         blob = entry(found, commit, path)
         content = pointer_of(blob.sha256, blob.size) if blob.sha256 else blob.content
@@ -233,7 +254,7 @@ class Hub(Service):
         An LFS file: 302 to the CDN; X-Linked-Etag is its sha256. A small file of an open repository: 307 to a path of
         this host with the commit in it (https://github.com/huggingface/huggingface_hub/issues/4815). Others: 200.
         """
-        found = self._repo(request, repo, content=True)
+        found = self.readable(request, repo, content=True)
         commit = commit_of(found, revision)
         blob = entry(found, commit, path)
         if not blob.sha256 and (found.gated or found.private or not blob.size):
@@ -245,63 +266,50 @@ class Hub(Service):
             "Content-Type": "text/plain",
         }
         if blob.sha256 and self.xet:
-            token = f"{self.endpoint}/api/models/{repo}/xet-read-token/{commit}"
+            token = f"{self.endpoint}/api/{self._api(repo)}/xet-read-token/{commit}"
             linked |= {"X-Xet-Hash": blob.sha256, "Link": f'<{token}>; rel="xet-auth"'}
         if blob.sha256:
-            return redirect(302, self._signed(repo, blob.sha256, path), linked)
+            return redirect(302, self.signed("GET", repo, blob.sha256, path), linked)
         query = urlencode({urlsplit(request.path).path: "", "etag": f'"{blob.oid}"'})
-        return redirect(307, f"/api/resolve-cache/models/{repo}/{commit}/{quote(path)}?{query}", linked)
+        return redirect(307, f"/api/resolve-cache/{self._api(repo)}/{commit}/{quote(path)}?{query}", linked)
+
+    @staticmethod
+    def _api(repo: str) -> str:
+        """A repository as the paths of the API have it."""
+        return repo if repo.startswith("spaces/") else f"models/{repo}"
 
     def _resolve_cache(self, request: Request, repo: str, commit: str, path: str) -> Response:
         """GET and HEAD /api/resolve-cache/models/{repo}/{commit}/{path}: where `resolve` redirects to."""
-        found = self._repo(request, repo, content=True)
+        found = self.readable(request, repo, content=True)
         return small(entry(found, commit_of(found, commit), path), commit, path)
 
-    def _signed(self, repo: str, sha256: str, path: str) -> str:
-        """A CDN's URL of a file, as https://huggingface.co/docs/hub/storage-backends describes them."""
-        name = path.rpartition("/")[2]
-        query = {"response-content-disposition": f'inline; filename="{name}";', "Expires": self._expiry()}
-        target = f"/{repo}/{sha256}?{urlencode(query)}"
-        return f"{self.cdn}{target}&Signature={self._signature(target)}&Key-Pair-Id=TEST"
-
-    def _expiry(self) -> str:
-        return str(int(time.time()) + self.url_seconds)
-
-    def _signature(self, target: str) -> str:
-        return hmac.new(self._key, target.encode(), hashlib.sha256).hexdigest()
-
-    def _cdn(self, request: Request) -> Response:
-        """GET and HEAD a signed URL. Two ways to authenticate are an error, as with S3 and CloudFront."""
-        if request.authorization is not None or "cookie" in request.headers:
-            self.leaks.append(request)
-            return Response(400, {"Content-Type": "application/xml"}, b"<Error><Code>InvalidArgument</Code></Error>")
-        if request.method not in ("GET", "HEAD"):
-            return Response(405, {"Allow": "GET, HEAD"})
-        target, _, signature = request.path.partition("&Signature=")
-        signed = hmac.compare_digest(self._signature(target), signature.partition("&")[0])
-        if not signed or int(query_of(request)["Expires"]) < time.time():
-            return expired()
-        name, _, sha256 = urlsplit(target).path[1:].rpartition("/")
-        blobs = (blob for tree in self.repos[name].commits.values() for blob in tree.values())
-        content = next(blob.content for blob in blobs if blob.sha256 == sha256)
-        # The CDN's ETag is its own: what the Hub calls the file is in X-Linked-Etag.
-        headers = {
-            "ETag": f'"{hashlib.md5(sha256.encode()).hexdigest()}"',
-            "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
-        }
-        return Response(200, headers | {"Content-Type": "application/octet-stream"}, content, ranges=True)
+    def signed(self, method: str, repo: str, sha256: str, path: str) -> str:
+        """A URL of the CDN for one file."""
+        return self.urls.make(self.cdn, method, repo, sha256, path, self.url_seconds)
 
 
-NAME = r"(?P<repo>[\w.-]+/[\w.-]+)"
-ROUTES: dict[str, Callable[..., Response]] = {
-    r"/api/whoami-v2": Hub._whoami,
-    rf"/api/models/{NAME}": Hub._info,
-    rf"/api/models/{NAME}/auth-check": Hub._auth_check,
-    rf"/api/models/{NAME}/revision/(?P<revision>[^/]+)": Hub._info,
-    rf"/api/models/{NAME}/tree/(?P<revision>[^/]+)": Hub._tree,
-    rf"/api/models/{NAME}/tree/(?P<revision>[^/]+)/(?P<folder>.+)": Hub._tree,
-    rf"/api/models/{NAME}/paths-info/(?P<revision>[^/]+)": Hub._paths_info,
-    rf"/api/resolve-cache/models/{NAME}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)": Hub._resolve_cache,
-    rf"/{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": Hub._resolve,
-    rf"/{NAME}/raw/(?P<revision>[^/]+)/(?P<path>.+)": Hub._raw,
+REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
+API = rf"/api/(?P<kind>models|spaces)/{REPO}"
+PAGE = rf"/(?:(?P<kind>spaces)/)?{REPO}"
+ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
+    r"/api/whoami-v2": {"GET": Hub._whoami},
+    r"/api/repos/create": {"POST": hub_uploads.create},
+    r"/api/validate-yaml": {"POST": hub_uploads.validate_yaml},
+    API: {"GET": Hub._info},
+    rf"{API}/settings": {"PUT": hub_uploads.settings},
+    rf"{API}/auth-check": {"GET": Hub._auth_check},
+    rf"{API}/revision/(?P<revision>[^/]+)": {"GET": Hub._info},
+    rf"{API}/commits/(?P<revision>[^/]+)": {"GET": hub_uploads.commits},
+    rf"{API}/preupload/(?P<revision>[^/]+)": {"POST": hub_uploads.preupload},
+    rf"{API}/commit/(?P<revision>[^/]+)": {"POST": hub_uploads.commit},
+    rf"{API}/tree/(?P<revision>[^/]+)": {"GET": Hub._tree},
+    rf"{API}/tree/(?P<revision>[^/]+)/(?P<folder>.+)": {"GET": Hub._tree},
+    rf"{API}/paths-info/(?P<revision>[^/]+)": {"POST": Hub._paths_info},
+    rf"/api/resolve-cache/(?P<kind>models|spaces)/{REPO}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)": {
+        "GET": Hub._resolve_cache
+    },
+    rf"{PAGE}\.git/info/lfs/objects/batch": {"POST": hub_uploads.lfs_batch},
+    rf"{PAGE}\.git/info/lfs/verify": {"POST": hub_uploads.lfs_verify},
+    rf"{PAGE}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._resolve},
+    rf"{PAGE}/raw/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._raw},
 }

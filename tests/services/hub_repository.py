@@ -1,6 +1,7 @@
 """What the Hub of the tests holds: repositories of commits, each a tree of files as git and Git LFS see them."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from tests.services.http_messages import Content, opened
 
 LFS_SIZE = 1_000_000
 LFS_ENDINGS = (".safetensors", ".gguf", ".bin")
+GIT_ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in LFS_ENDINGS).encode()
+CREATED = "2026-01-01T00:00:00.000Z"
 
 
 @dataclass
@@ -23,15 +26,44 @@ class Blob:
 
 
 @dataclass
+class Told:
+    """What a commit says of itself."""
+
+    parent: str | None
+    title: str
+    message: str
+    author: str
+
+
+@dataclass
 class Repo:
-    """A repository: its commits, oldest first, each a whole tree; its branches and tags; who may read it."""
+    """A repository: its commits, oldest first, each a whole tree; its branches and tags; who may read it.
+
+    `name`: that of a Space begins with spaces/. `gated`: False, or how people are let in. `objects`: the LFS files that
+    were uploaded, by sha256, whether a commit has them or not.
+    """
 
     name: str
-    gated: bool = False
+    gated: bool | str = False
     private: bool = False
     readers: set[str] = field(default_factory=set)
     commits: dict[str, dict[str, Blob]] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return "space" if self.name.startswith("spaces/") else "model"
+
+    def commit(self, branch: str, tree: dict[str, Blob], title: str, message: str, author: str) -> str:
+        """Move a branch to a new commit of a whole tree; its 40 digits."""
+        described = json.dumps([self.name, len(self.commits), {path: blob.oid for path, blob in tree.items()}])
+        commit = hashlib.sha1(described.encode()).hexdigest()
+        self.commits[commit] = tree
+        self.told[commit] = Told(self.refs.get(branch), title, message, author)
+        self.refs[branch] = commit
+        return commit
 
 
 class Refused(Exception):
@@ -48,16 +80,23 @@ def blob_of(path: str, content: Content) -> Blob:
     """A file as git sees it: itself, or an LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
     with opened(content) as file:
         size = file.seek(0, 2)
-        if size <= LFS_SIZE and not path.endswith(LFS_ENDINGS):
-            file.seek(0)
-            return Blob(content, size, git_oid(file.read()))
         file.seek(0)
+        if not is_lfs(path, size):
+            return Blob(content, size, git_oid(file.read()))
         digest = hashlib.sha256()
         while chunk := file.read(LFS_SIZE):
             digest.update(chunk)
-    sha256 = digest.hexdigest()
+    return lfs_blob(content, size, digest.hexdigest())
+
+
+def lfs_blob(content: Content, size: int, sha256: str) -> Blob:
     pointer = pointer_of(sha256, size)
     return Blob(content, size, git_oid(pointer), sha256, len(pointer))
+
+
+def is_lfs(path: str, size: int, sample: bytes = b"") -> bool:
+    """Whether a file is kept by Git LFS: by its name, its size, or because it is binary."""
+    return size > 0 and (size > LFS_SIZE or path.endswith(LFS_ENDINGS) or b"\0" in sample)
 
 
 def pointer_of(sha256: str, size: int) -> bytes:
@@ -78,6 +117,20 @@ def commit_of(repo: Repo, revision: str) -> str:
     if len(found) != 1:
         raise Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
     return found[0]
+
+
+def history(repo: Repo, commit: str) -> list[dict[str, Any]]:
+    """A commit and those before it, the newest first, as the Hub tells them."""
+    found = []
+    following: str | None = commit
+    while following:
+        told = repo.told[following]
+        authors = [{"user": told.author}]
+        found.append(
+            {"id": following, "title": told.title, "message": told.message, "authors": authors, "date": CREATED}
+        )
+        following = told.parent
+    return found
 
 
 def entry(repo: Repo, commit: str, path: str) -> Blob:

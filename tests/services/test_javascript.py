@@ -108,3 +108,24 @@ def test_the_hubs_client_gets_a_repository(node: Node, tmp_path: Path):
     assert found["weights"] == [len(WEIGHTS), hashlib.sha256(WEIGHTS).hexdigest(), commit]
     assert found["text"] == "old"
     assert found["closed"] == [401, 401, 401, True, True]
+
+
+def test_the_hubs_client_fills_a_repository(node: Node, tmp_path: Path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(WEIGHTS)
+    with Hub() as hub:
+        hub.writer("hf_writer", "ada", "acme")
+        found = node("hub_uploads.mjs", hub.endpoint, "hf_writer", weights.as_uri())
+        assert hub.leaks == []
+        sent = [request for request in hub.requests if request.method == "PUT"]
+        tree = hub.repos["acme/model"].commits[found["commits"][0][0]]
+    assert found["created"] == f"{hub.endpoint}/acme/model"
+    assert [title for _, title in found["commits"]] == ["Without notes", "Upload", "initial commit"]
+    assert {path: blob.sha256 for path, blob in tree.items()} == {
+        ".gitattributes": None,
+        "config.json": None,
+        "model.safetensors": hashlib.sha256(WEIGHTS).hexdigest(),
+    }
+    assert [request.content for request in sent] == [WEIGHTS]
+    assert found["space"] == [".gitattributes", "README.md"]
+    assert found["refusals"] == [409, 403, 401, 412, 400]
