@@ -73,12 +73,10 @@ def model_rows() -> list[Row]:
     except TemplateError as error:
         return [Row("model and engine", str(error), "problem")]
     lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in runtimes.ENGINES}
-    task = f"requirements/{model.task.replace('-', '_')}"
     rows = [
         Row("model and engine", f"{model.slug}, {choice.engine} on {choice.device} in {choice.dtype}"),
         packages("scripts", "requirements/scripts.txt", choice.engine, "problem"),
-        packages("openvino", f"{task}.cpu.txt", "openvino", lack["openvino"]),
-        packages("transformers", f"{task}.txt", "transformers", lack["transformers"]),
+        *(packages(name, f"requirements/{name}.txt", name, lack[name]) for name in runtimes.ENGINES),
     ]
     made = [
         weights_row(other.engine, partial(runtimes.is_ready, model, other), lack[other.engine])

@@ -115,10 +115,10 @@ def build_folder(model: Manifest) -> Iterator[Path]:
             if (PROJECT / path).is_file():
                 (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
                 _link(str(PROJECT / path), str(Path(name) / path))
-        for config in CONFIGS.values():
-            text = (PROJECT / config).read_text(encoding="utf-8") + _digests(model)
-            (Path(name) / config).unlink()
-            (Path(name) / config).write_text(text, encoding="utf-8")
+        for config in Path(name).glob("cog*.yaml"):
+            text = config.read_text(encoding="utf-8") + _digests(model)
+            config.unlink()  # a link to the project's own
+            config.write_text(text, encoding="utf-8")
         yield Path(name)
 
 

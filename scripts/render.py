@@ -8,13 +8,14 @@ where a file differs from what would be written.
 import difflib
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from models import manifest, runtimes
 from models.errors import TemplateError
-from models.manifest import Device, Manifest
+from models.manifest import Device, EngineChoice, Manifest
 from models.weights import PROJECT, places
 from scripts import schema
 from scripts.benchmark import report
@@ -44,9 +45,7 @@ def render(
         if present == text:
             continue
         if not check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}", file=sys.stderr)
+            _write(path, text)
             continue
         drifted.append(name)
         difference = difflib.unified_diff(present.splitlines(), text.splitlines(), name, "rendered", lineterm="", n=1)
@@ -57,9 +56,23 @@ def render(
         raise TemplateError(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
 
 
+def _write(path: Path, text: str) -> None:
+    if text:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    else:
+        path.unlink()
+    print(f"{'wrote' if text else 'removed'} {path.relative_to(PROJECT)}", file=sys.stderr)
+
+
 def rendered(model: Manifest) -> dict[str, str]:
-    """Every rendered file, by its path from the project's folder."""
-    files = {config: cog_config(model, device) for device, config in CONFIGS.items()}
+    """Every rendered file, by its path from the project's folder; "" for one that this model has none of.
+
+    Cog's own commands read cog.yaml, so there is one for a model without an engine for a GPU too.
+    """
+    files = {"cog.yaml": "", "cog.cpu.yaml": ""}
+    files |= {CONFIGS[choice.device]: cog_config(model, choice) for choice in reversed(model.engines)}
+    files["cog.yaml"] = files["cog.yaml"] or files["cog.cpu.yaml"]
     files[".dockerignore"] = docker_ignore(model)
     files["README.md"] = with_benchmark((PROJECT / "README.md").read_text(encoding="utf-8"), model)
     for name in schema.class_names():
@@ -67,16 +80,15 @@ def rendered(model: Manifest) -> dict[str, str]:
     return files
 
 
-def cog_config(model: Manifest, device: Device) -> str:
-    """The configuration that `cog build` reads (https://cog.run/yaml); the CPU one has other packages and no CUDA."""
-    requirements = model.task.replace("-", "_") + (".cpu" if device == "cpu" else "")
+def cog_config(model: Manifest, choice: EngineChoice) -> str:
+    """The configuration that `cog build` reads (https://cog.run/yaml): the packages of the engine; CUDA for a GPU."""
     variables = runtimes.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:
-  gpu: {"true" if device == "cuda" else "false"}
+  gpu: {"true" if choice.device == "cuda" else "false"}
   python_version: "{PYTHON_VERSION}"
-  python_requirements: requirements/{requirements}.txt
+  python_requirements: requirements/{choice.engine}.txt
   sdk_version: "{COG_VERSION}"
   run: # sdk_version alone takes the newest coglet, the runtime itself
     - uv pip install --break-system-packages --no-cache coglet=={COG_VERSION}

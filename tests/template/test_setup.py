@@ -123,3 +123,23 @@ def test_a_python_that_can_make_no_venv_is_named_with_what_to_do(tmp_path: Path)
     assert lines[1] == "No module named ensurepip"
     assert lines[2].startswith(f"{python} cannot make a virtual environment: install its venv module")
     assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("engines", "on_cpu", "on_cuda"),
+    [
+        ("\n  - {engine: transformers, device: cuda}\n  - {engine: openvino, device: cpu}", "openvino", "transformers"),
+        ("\n- device: cpu # openvino\n  'engine' : transformers\n- {engine: openvino}", "transformers", "transformers"),
+        (' [{"engine": "openvino", "device": "cpu"}, {"engine": "transformers"}]', "openvino", "openvino"),
+        ("\n  - device: cuda\n    engine: transformers", "transformers", "transformers"),
+    ],
+)
+def test_the_packages_follow_from_the_manifests_engines(
+    tmp_path: Path, engines: str, on_cpu: str, on_cuda: str
+) -> None:
+    folder = tmp_path / "models" / "catalog" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(f"title: engine\nengines:{engines}\nhardware: {{device: none}}\n")
+    for device, engine in (("cpu", on_cpu), ("cuda", on_cuda)):
+        command = ["sh", str(PROJECT / "scripts" / "engine.sh"), device]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout == f"{engine}\n"

@@ -1,4 +1,4 @@
-"""The CUDA configuration, without a GPU: Cog accepts it, and its packages run the model on a CPU."""
+"""The engine transformers in an image: Cog accepts its configuration for a GPU, and one without CUDA answers."""
 
 import sys
 from collections.abc import Iterator
@@ -6,29 +6,30 @@ from collections.abc import Iterator
 import docker
 import httpx
 import pytest
+import yaml
 
+from models import manifest
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import render
 
 from . import host
 
-IMAGE = "template:cuda-packages"
+IMAGE = "template:transformers"
 INPUT = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}
-BAKE = (
-    "from models import manifest; from scripts import image; m = manifest.selected(); image.bake(m, m.engine_on({!r}))"
-)
 
 
 @pytest.fixture(scope="module")
-def cuda_packages(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An image of the project as cog.yaml has it, but with `gpu: false`."""
-    config = render.cog_config(model, "cuda")
-    assert config.count("gpu: true") == 1
+def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What make image DEVICE=cpu builds for a model whose engine on the CPU is transformers."""
     copy = host.copy_project(tmp_path_factory.mktemp("project"))
-    (copy / "cog.yaml").write_text(config.replace("gpu: true", "gpu: false"))
-    host.succeed(sys.executable, "-c", BAKE.format("cuda"), cwd=copy, MODEL=model.slug)
-    host.succeed("cog", "build", "--use-cog-base-image=false", "-t", IMAGE, cwd=copy, seconds=1200)
+    described = yaml.safe_load(manifest.path_of(model.slug).read_text())
+    described["engines"] = [
+        {"engine": "transformers", "device": device, "cache_gb": 0.25} for device in ("cuda", "cpu")
+    ]
+    (copy / "models" / "catalog" / model.slug / "model.yaml").write_text(yaml.safe_dump(described))
+    host.succeed(sys.executable, "-m", "scripts.render", cwd=copy, MODEL=model.slug)
+    command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", IMAGE]
+    host.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
     return IMAGE
 
 
@@ -41,26 +42,26 @@ def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:
     assert any(f"MODEL={model.slug}" in line for line in dockerfile if line.startswith("ENV "))
 
 
-def test_the_image_holds_the_pinned_packages(engine: docker.DockerClient, cuda_packages: str) -> None:
-    lines = (PROJECT / "requirements/text_generation.txt").read_text().splitlines()
+def test_the_image_holds_the_pinned_packages(engine: docker.DockerClient, transformers_image: str) -> None:
+    lines = (PROJECT / "requirements/transformers.txt").read_text().splitlines()
     pinned = {line.casefold() for line in lines if not line.startswith("#")}
     pip = next(line for line in pinned if line.startswith("pip=="))  # which pip's own list leaves out
-    version = host.succeed("docker", "run", "--rm", cuda_packages, "python", "-m", "pip", "--version")
+    version = host.succeed("docker", "run", "--rm", transformers_image, "python", "-m", "pip", "--version")
     assert version.split()[1] == pip.removeprefix("pip==")
-    freeze = engine.images.get(cuda_packages).labels["run.cog.pip_freeze"].casefold().splitlines()
+    freeze = engine.images.get(transformers_image).labels["run.cog.pip_freeze"].casefold().splitlines()
     # PyTorch's own index, where it can be reached, gives a local version such as 2.11.0+cpu.
     installed = {package.partition("+")[0] for package in freeze}
     assert pinned - {pip} <= installed
 
 
-def test_cog_predict_answers(cuda_packages: str) -> None:
+def test_cog_predict_answers(transformers_image: str) -> None:
     inputs = [argument for name, value in INPUT.items() for argument in ("-i", f"{name}={value}")]
-    assert "Paris" in host.joined(host.succeed("cog", "predict", cuda_packages, *inputs))
+    assert "Paris" in host.joined(host.succeed("cog", "predict", transformers_image, *inputs))
 
 
 @pytest.fixture(scope="module")
-def address(engine: docker.DockerClient, cuda_packages: str) -> Iterator[str]:
-    with host.container(engine, cuda_packages) as server:
+def address(engine: docker.DockerClient, transformers_image: str) -> Iterator[str]:
+    with host.container(engine, transformers_image) as server:
         host.health_once(server, "READY")
         yield server
 

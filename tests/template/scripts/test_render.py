@@ -91,6 +91,24 @@ def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> 
     assert class_name in schema.class_names()
 
 
+def test_what_an_image_installs_follows_from_the_engine_of_its_device(copy: Path) -> None:
+    manifest_file = copy / "models" / "catalog" / manifest.selected().slug / "model.yaml"
+    content = yaml.safe_load(manifest_file.read_text())
+    for devices, files in (
+        ("cpu cuda", ["cog.cpu.yaml", "cog.yaml"]),
+        ("cpu", ["cog.cpu.yaml", "cog.yaml"]),
+        ("cuda", ["cog.yaml"]),
+    ):
+        engines = [{"engine": "transformers", "device": device, "cache_gb": 1} for device in devices.split()]
+        manifest_file.write_text(yaml.safe_dump(content | {"engines": engines}))
+        assert run(copy).returncode == 0
+        assert sorted(path.name for path in copy.glob("cog*.yaml")) == files
+        for file in files:
+            build = yaml.safe_load((copy / file).read_text())["build"]
+            assert build["python_requirements"] == "requirements/transformers.txt"
+            assert build["gpu"] == (file == "cog.yaml" and "cuda" in devices)
+
+
 def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the_ways_that_work(copy: Path) -> None:
     slug = manifest.selected().slug
     folder = copy / "models" / "catalog" / slug

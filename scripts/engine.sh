@@ -1,0 +1,26 @@
+# sh scripts/engine.sh cpu|cuda
+#
+# Prints the engine whose packages .venv gets: of the selected model's `engines` the first that this device can run, or
+# the first of all. The manifest is read here without a YAML library, as there is no .venv yet; models/manifest.py checks
+# it.
+set -eu
+
+for file in models/catalog/${MODEL:-*}/model.yaml; do
+    [ -f "$file" ] || continue
+    sed 's/#.*//; s/["'\'']//g; s/  *:/:/g' "$file" | awk -v here="$1" '
+        /^[^ \t-]/ { inside = /^engines:/ }
+        !inside { next }
+        {
+            gsub(/[^a-z_:]/, " ")
+            for (field = 1; field < NF; field++) {
+                if ($field == "engine:") engine = $(field + 1)
+                if ($field == "device:") device = $(field + 1)
+                if (engine == "" || device == "") continue
+                if (first == "") first = engine
+                if (found == "" && (device == "cpu" || device == here)) found = engine
+                engine = device = ""
+            }
+        }
+        END { print found != "" ? found : first }'
+    exit
+done
