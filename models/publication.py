@@ -68,7 +68,7 @@ class Gate(Strict):
 class Stage(Strict):
     """What opens on a day (UTC)."""
 
-    on: date
+    day: date
     opens: Access
 
 
@@ -96,9 +96,9 @@ class Release(Strict):
     def _is_whole(self) -> "Release":
         if (self.tier == "staged") != bool(self.stages):
             raise ValueError(
-                "tier: staged and stages go together: give both, like stages: [{on: 2027-03-01, opens: open}]"
+                "tier: staged and stages go together: give both, like stages: [{day: 2027-03-01, opens: open}]"
             )
-        days = [stage.on for stage in self.stages]
+        days = [stage.day for stage in self.stages]
         if days != sorted(set(days)):
             raise ValueError("stages must be in the order of their days, one a day")
         if "gated" in self.accesses and not self.gate:
@@ -114,7 +114,7 @@ class Release(Strict):
         """Who may download the weights on `day`."""
         if self.tier != "staged":
             return self.tier
-        begun = [stage.opens for stage in self.stages if stage.on <= day]
+        begun = [stage.opens for stage in self.stages if stage.day <= day]
         return begun[-1] if begun else "api-only"
 
 

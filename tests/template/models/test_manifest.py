@@ -204,7 +204,7 @@ def test_a_dtype_or_device_that_the_engine_does_not_have_is_refused(
 
 
 GATE = {"terms": "Be kind."}
-STAGES = [{"on": "2027-01-10", "opens": "gated"}, {"on": "2027-03-01", "opens": "open"}]
+STAGES = [{"day": "2027-01-10", "opens": "gated"}, {"day": "2027-03-01", "opens": "open"}]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""python -m scripts.licence [--of llama3.1] [--check]
+
+Whether the licence allows what the selected model's manifest plans (a public copy, an API, a paid one, changed weights,
+another licence), and what has to be done for it. The files that it asks for are written beside the manifest.
+With --of, what one licence allows in general. It is no legal advice: the licence's text decides.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from models import manifest
+from models.publication import License
+from scripts.cli import command
+from scripts.licences import answers, files
+from scripts.licences.answers import Answer
+from scripts.licences.terms import ACTS, Terms, terms_of
+
+NO_ADVICE = "This is no legal advice; the text decides:"
+
+
+def main(argv: list[str]) -> int:
+    """0 when all that is planned is allowed, 1 refused, 2 wrong usage."""
+    return command.run(licence, argv, "scripts.licence")
+
+
+def licence(
+    of: Annotated[str, typer.Option(help="a licence's id on the Hub, instead of the selected model")] = "",
+    check: Annotated[bool, typer.Option("--check", help="write nothing")] = False,
+) -> None:
+    """Say what is allowed; write what the licence asks for."""
+    if of:
+        terms = terms_of(License(id=of, link=""), "")
+        _show(terms.name, [answers.answer(terms, act, changed=True) for act in terms.rights])
+        print(f"{NO_ADVICE} {terms.link}")
+        return
+    model = manifest.selected()
+    _show(model.title, answers.check(model))
+    print(f"{NO_ADVICE} {_source(model).link}")
+    texts = files.files(model)
+    if not check:
+        _write(model.slug, texts)
+
+
+def _source(model: manifest.Manifest) -> Terms:
+    """The terms that bind who publishes it, or that others get of weights of one's own."""
+    return answers.inherited(model) or terms_of(model.license, model.slug)
+
+
+def _show(title: str, found: Sequence[Answer]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "", "clause", "what it takes", title=title, title_justify="left", box=None)
+    for one in found:
+        takes = [one.why, one.only_if and f"only if {one.only_if}"]
+        takes += [f"{duty.in_words()} ({duty.clause})" for duty in one.duties]
+        table.add_row(ACTS[one.act], one.verdict, one.clause, "\n".join(filter(None, takes)))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _write(slug: str, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        path = manifest.CATALOG / slug / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(manifest.PROJECT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

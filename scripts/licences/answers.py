@@ -1,0 +1,121 @@
+"""Whether what a manifest plans is allowed by the licence of the model that the weights were made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from models.manifest import Manifest, path_of
+from scripts.licences.terms import ACTS, Act, Duty, LicenceError, Right, Terms, terms_of
+
+Verdict = Literal["allowed", "allowed with", "refused"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether `act` is allowed, by which clause, and with what to do for it."""
+
+    act: Act
+    verdict: Verdict
+    clause: str
+    why: str = ""
+    only_if: str = ""
+    duties: Sequence[Duty] = ()
+
+    def in_words(self) -> str:
+        """One line."""
+        reason = f": {self.why}" if self.why else ""
+        return f"{ACTS[self.act]}: {self.verdict} ({self.clause}){reason}"
+
+
+def answer(terms: Terms, act: Act, *, changed: bool = False, becomes: str = "", names: Sequence[str] = ()) -> Answer:
+    """Whether someone who holds weights under `terms` may do `act`.
+
+    `changed`: whether they are fine-tuned, quantised or merged; `becomes`: the id of the other licence, for the act
+    relicense; `names`: what the model is to be called, for which some licences have a rule.
+    """
+    right = terms.rights[act]
+    if not _permits(right, changed, becomes):
+        return Answer(act, "refused", right.clause, right.why)
+    duties = terms.duties_of(act, changed)
+    for duty in duties:
+        wrong = [name for name in names if not _plain(name).startswith(_plain(duty.text))]
+        if duty.kind == "name" and wrong:
+            return Answer(act, "refused", duty.clause, f"{duty.in_words()}, not {wrong[0]!r}")
+    return Answer(act, "allowed with" if duties else "allowed", right.clause, right.why, right.only_if, duties)
+
+
+def _plain(name: str) -> str:
+    """A name without what a repository's name cannot have: Llama 3 and llama-3 are alike."""
+    return name.casefold().replace("-", " ")
+
+
+def _permits(right: Right, changed: bool, becomes: str) -> bool:
+    return right.allowed is True or (right.allowed == "changed" and changed) or becomes in right.to
+
+
+def inherited(model: Manifest) -> Terms | None:
+    """The terms that bind who publishes the model: those of its base; None where the weights are their own.
+
+    Raises:
+        LicenceError: the manifest does not say whose the weights are, or nothing is known about the licence.
+    """
+    if model.base:
+        return terms_of(model.base.license, model.slug)
+    if not model.license.copyright:
+        raise LicenceError(
+            f"{path_of(model.slug)} does not say whose the weights are: set base (the model they were made from), "
+            "or for your own license.copyright, like Copyright (c) 2026 Acme"
+        )
+    return None
+
+
+def planned(model: Manifest) -> list[Act]:
+    """What the manifest plans to do with the weights.
+
+    Raises:
+        LicenceError: it does not say how the model is released.
+    """
+    release = model.release
+    if not release:
+        raise LicenceError(f"{path_of(model.slug)}: set release to open, gated, api-only or staged")
+    acts: list[Act] = ["serve"]
+    if set(release.accesses) & {"open", "gated"}:
+        acts.append("share")
+        acts += ["change"] if model.base and model.base.is_changed else []
+    acts += ["gate"] if "gated" in release.accesses else []
+    acts += ["sell"] if release.paid_api else []
+    acts += ["relicense"] if model.base and _names(model) else []
+    return acts
+
+
+def _names(model: Manifest) -> bool:
+    """Whether the model has another licence than its base."""
+    assert model.base
+    own, base = model.license, model.base.license
+    return (own.id, own.name) != (base.id, base.name)
+
+
+def check(model: Manifest) -> list[Answer]:
+    """The answer to each act that the manifest plans; of weights of one's own everything is allowed."""
+    terms = inherited(model)
+    if not terms:
+        terms_of(model.license, model.slug)
+        return [Answer(act, "allowed", "the weights are your own") for act in planned(model)]
+    changed = bool(model.base and model.base.is_changed)
+    hub = model.release.hub if model.release else None
+    names = [model.title, *([hub.partition("/")[2]] if hub else [])]
+    return [answer(terms, act, changed=changed, becomes=model.license.id, names=names) for act in planned(model)]
+
+
+def require(model: Manifest) -> list[Answer]:
+    """The answers, when all are allowed.
+
+    Raises:
+        LicenceError: one is refused; names the clause.
+    """
+    answers = check(model)
+    if refused := [answer.in_words() for answer in answers if answer.verdict == "refused"]:
+        terms = inherited(model)
+        assert terms
+        raise LicenceError(f"{terms.name} ({terms.link}) forbids {'; '.join(refused)}")
+    return answers
