@@ -1,9 +1,15 @@
-"""What a model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered."""
+"""What every model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered.
 
+Each task adds its own keys: the class `Manifest` in models/tasks/<task>/manifest.py.
+"""
+
+import importlib
 import os
 import re
+from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
@@ -14,6 +20,7 @@ from models.strict import Strict
 
 PROJECT = Path(__file__).parents[1]
 CATALOG = PROJECT / "models" / "catalog"
+TASKS = PROJECT / "models" / "tasks"
 
 EngineName = Literal["openvino", "transformers"]
 Device = Literal["cpu", "cuda"]
@@ -66,20 +73,8 @@ class Weights(Strict):
         return self
 
 
-class Architecture(Strict):
-    """The numbers that give the size of a decoder's key-value cache; `head_dim`: values a head."""
-
-    layers: int = Field(gt=0)
-    kv_heads: int = Field(gt=0)
-    head_dim: int = Field(gt=0)
-
-    def cache_bytes_per_token(self, bytes_per_value: float) -> float:
-        """A key and a value for each head of each layer."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
-
-
 class EngineChoice(Strict):
-    """An engine on a device, the number format of its weights, and the most its key-value cache may take (GiB).
+    """An engine on a device, and the number format of its weights.
 
     `dtype`: left out, what suits the engine and the weights: openvino has int8 of safetensors and float16 of a GGUF,
     transformers bfloat16.
@@ -88,7 +83,11 @@ class EngineChoice(Strict):
     engine: EngineName
     device: Device
     dtype: Dtype = "float16"
-    cache_gb: float = Field(gt=0)
+
+    @property
+    def gb_beside_weights(self) -> float:
+        """The memory that it takes beside the weights, at most (GiB)."""
+        return 0
 
     @model_validator(mode="after")
     def _fits(self) -> "EngineChoice":
@@ -100,15 +99,6 @@ class EngineChoice(Strict):
         return self
 
 
-class SamplingChoice(Strict):
-    """How tokens are chosen where a prediction does not say; what is left out is as generation_config.json has it."""
-
-    temperature: float | None = Field(default=None, ge=0, le=5)
-    top_p: float | None = Field(default=None, ge=0.01, le=1)
-    top_k: int | None = Field(default=None, ge=0, le=1000)
-    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
-
-
 class Hardware(Strict):
     """`replicate`: a hardware SKU of Replicate's API; `memory_gb`: what a server of this model needs."""
 
@@ -117,24 +107,11 @@ class Hardware(Strict):
 
 
 class Expectation(Strict):
-    """What must hold of an example's output and metrics. `contains` and `excludes` are read without regard to case."""
+    """What must hold of an example's output and metrics, in the words of its task."""
 
-    contains: list[str] = []
-    excludes: list[str] = []
-    finish_reason: Literal["stop", "length"] | None = None
-    max_output_tokens: int | None = Field(default=None, ge=1)
-
-    def failures(self, output: str, metrics: dict[str, Any]) -> list[str]:
-        """Every expectation that `output` and `metrics` break, in words; empty when all hold."""
-        text = output.casefold()
-        broken = [f"does not contain {want!r}" for want in self.contains if want.casefold() not in text]
-        broken += [f"contains {unwanted!r}" for unwanted in self.excludes if unwanted.casefold() in text]
-        reason, tokens = metrics.get("finish_reason"), metrics.get("output_token_count", 0)
-        if self.finish_reason and reason != self.finish_reason:
-            broken.append(f"finished by {reason!r}, not {self.finish_reason!r}")
-        if self.max_output_tokens and tokens > self.max_output_tokens:
-            broken.append(f"has {tokens} tokens, more than {self.max_output_tokens}")
-        return broken
+    @abstractmethod
+    def failures(self, output: Any, metrics: dict[str, Any]) -> list[str]:
+        """Every expectation that a prediction's `output` and `metrics` break, in words; empty when all hold."""
 
 
 class Example(Strict):
@@ -146,31 +123,23 @@ class Example(Strict):
 
 
 class Manifest(Strict):
-    """A model of the catalog.
+    """A model of the catalog, as far as all tasks have it in common.
 
-    `parameters`: count; `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told
-    when the caller says nothing, instead of its chat template's own; `template_variables`: values for the variables of
-    its chat template, like enable_thinking; `sampling`: instead of what its generation_config.json says.
-    `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
+    `parameters`: their count; `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
     What comes after `examples` is for the model card and the release (models/publication.py): `card` is the link of the
     card that the facts are taken from, `datasets` are names on the Hub, `misuse` is what the model is not for.
     """
 
-    task: Literal["text-generation"]
+    task: str
     title: str
     summary: str
     license: License
-    parameters: int = Field(gt=0)
-    architecture: Architecture
-    context_length: int = Field(gt=0)
-    system_prompt: str | None = None
-    template_variables: dict[str, Any] = {}
-    sampling: SamplingChoice = SamplingChoice()
+    parameters: int | None = Field(default=None, gt=0)
     weights: Weights
-    engines: list[EngineChoice] = Field(min_length=1)
+    engines: Sequence[EngineChoice] = Field(min_length=1)
     hardware: Hardware
     deployments: list[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = []
-    examples: list[Example] = Field(min_length=3)
+    examples: Sequence[Example] = Field(min_length=3)
     card: str | None = None
     base: Base | None = None
     languages: list[str] = []
@@ -188,7 +157,7 @@ class Manifest(Strict):
 
     @field_validator("engines")
     @classmethod
-    def _have_dtypes(cls, engines: list[EngineChoice], info: ValidationInfo) -> list[EngineChoice]:
+    def _have_dtypes(cls, engines: Sequence[EngineChoice], info: ValidationInfo) -> Sequence[EngineChoice]:
         weights = info.data.get("weights")
         return [_with_dtype(choice, weights) for choice in engines] if weights else engines
 
@@ -225,9 +194,17 @@ def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
     return choice
 
 
+Kind = TypeVar("Kind", bound=Manifest)
+
+
 def slugs() -> list[str]:
     """The models of the catalog, by folder name."""
     return sorted(path.parent.name for path in CATALOG.glob("*/model.yaml"))
+
+
+def tasks() -> list[str]:
+    """The tasks that a model can have, as a manifest names them: text-generation and others."""
+    return sorted(path.parent.name.replace("_", "-") for path in TASKS.glob("*/manifest.py"))
 
 
 def path_of(slug: str) -> Path:
@@ -236,22 +213,34 @@ def path_of(slug: str) -> Path:
 
 
 def selected() -> Manifest:
-    """The model that the variable MODEL names, or the only one there is.
+    """The model that the variable MODEL names, else the one that cog.yaml was rendered for, else the only one there is.
 
     Raises:
         ManifestError: MODEL names no model, or several could be meant.
     """
-    slug = os.environ.get("MODEL", "")
-    if not slug:
-        known = slugs()
-        if len(known) != 1:
-            raise ManifestError(f"set MODEL to one of {', '.join(known) or '(models/catalog is empty)'}")
-        slug = known[0]
-    return load(slug)
+    if wanted := os.environ.get("MODEL"):
+        return load(wanted)
+    known, rendered = slugs(), _rendered_for()
+    if rendered not in known and len(known) != 1:
+        raise ManifestError(f"set MODEL to one of {', '.join(known) or '(models/catalog is empty)'}")
+    return load(rendered if rendered in known else known[0])
+
+
+def selected_as(kind: type[Kind]) -> Kind:
+    """The selected model, which must be one of the task that `kind` is the manifest of.
+
+    Raises:
+        ManifestError: it has another task, or cannot be selected.
+    """
+    model = selected()
+    if not isinstance(model, kind):
+        wanted = kind.__module__.split(".")[-2].replace("_", "-")
+        raise ManifestError(f"{model.slug} is a model for {model.task}, not for {wanted}: set MODEL to another")
+    return model
 
 
 def load(slug: str) -> Manifest:
-    """Read and check models/catalog/<slug>/model.yaml.
+    """Read and check models/catalog/<slug>/model.yaml, by the manifest of its task.
 
     Raises:
         ManifestError: there is no such model, or its manifest is wrong; names the file, the key and the remedy.
@@ -259,6 +248,25 @@ def load(slug: str) -> Manifest:
     path = path_of(slug)
     if not path.is_file():
         raise ManifestError(f"there is no model {slug!r}{strict.suggestion(slug, slugs())}: make {path}, or set MODEL")
-    manifest = strict.read(path, Manifest, ManifestError)
+    said = strict.content(path, ManifestError)
+    manifest = strict.check(path, said, _kind_of(path, said), ManifestError)
     manifest._slug = slug
     return manifest
+
+
+def _kind_of(path: Path, said: Any) -> type[Manifest]:
+    task = said.get("task") if isinstance(said, dict) else None
+    if task is None:
+        return Manifest
+    if task not in tasks():
+        raise ManifestError(f"{path}: task: there is no task {task!r}{strict.suggestion(str(task), tasks())}")
+    kind: type[Manifest] = importlib.import_module(f"models.tasks.{task.replace('-', '_')}.manifest").Manifest
+    return kind
+
+
+def _rendered_for() -> str:
+    """The model that `make render` wrote cog.yaml for; empty where there is no such file."""
+    config = PROJECT / "cog.yaml"
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    found = re.search(r"^ +- MODEL=(\S+)$", text, re.MULTILINE)
+    return found[1] if found else ""

@@ -27,12 +27,31 @@ def read(path: Path, kind: type[Section], error: type[TemplateError]) -> Section
     """The file at `path` as a `kind`.
 
     Raises:
+        TemplateError: as of `content` and `check`.
+    """
+    return check(path, content(path, error), kind, error)
+
+
+def content(path: Path, error: type[TemplateError]) -> Any:
+    """What the YAML file at `path` holds.
+
+    Raises:
+        TemplateError: of the class `error`, if it is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as cause:
+        raise error(f"{path} is not YAML: {' '.join(str(cause).split())}") from cause
+
+
+def check(path: Path, said: Any, kind: type[Section], error: type[TemplateError]) -> Section:
+    """What the file at `path` says, as a `kind`.
+
+    Raises:
         TemplateError: of the class `error`, a line for each thing that is wrong: the file, the key, the remedy.
     """
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise error(f"{path} is not YAML: {' '.join(str(cause).split())}") from cause
+        return kind.model_validate(said)
     except ValidationError as cause:
         raise error("\n".join(_explain(path, kind, problem) for problem in cause.errors())) from cause
 

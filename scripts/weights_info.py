@@ -42,9 +42,9 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
     console.print(found["resolved"], files, sep="\n")
     kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
     console.print(f"\n{found['parameters']:,} parameters: {kinds}\n")
-    needs = Table("number format", "weights", "with the key-value cache", "fits on Replicate's", box=None)
+    needs = Table("number format", "weights", "with what it needs beside", "fits on Replicate's", box=None)
     for dtype, need in found["memory"].items():
-        total = f"{need['weights_gb'] + need['cache_gb']:.2f} GB"
+        total = f"{need['weights_gb'] + need['beside_gb']:.2f} GB"
         needs.add_row(dtype, f"{need['weights_gb']:.2f} GB", total, ", ".join(need["fits"]) or "no single GPU")
     console.print(needs)
 
@@ -73,11 +73,12 @@ def described(model: Manifest) -> dict[str, Any]:
 
 
 def _need(model: Manifest, parameters: int, width: int) -> dict[str, Any]:
-    weights_gb, cache_gb = parameters * width / 1e9, max(choice.cache_gb for choice in model.engines) * 2**30 / 1e9
+    weights_gb = parameters * width / 1e9
+    beside_gb = max(choice.gb_beside_weights for choice in model.engines) * 2**30 / 1e9
     return {
         "weights_gb": weights_gb,
-        "cache_gb": cache_gb,
-        "fits": [one.sku for one in hardware.that_fit(weights_gb + cache_gb)],
+        "beside_gb": beside_gb,
+        "fits": [one.sku for one in hardware.that_fit(weights_gb + beside_gb)],
     }
 
 

@@ -46,8 +46,8 @@ https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
 """
 Export = Callable[[Path, Path, str], None]
 """Makes an engine's files: of a GGUF or of a folder of safetensors, in a new folder, in a number format."""
-Load = Callable[[EngineChoice, Path], Any]
-"""Loads a model from a folder, as its task needs it."""
+Load = Callable[[Any, Path], Any]
+"""Loads a model from a folder, as its task needs it; gets the choice, of the class that the task's manifest has."""
 
 
 def module(engine: str) -> ModuleType:

@@ -12,9 +12,10 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from functools import partial
 
-from models import manifest
+from models.manifest import selected_as
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.model_text import ModelText
 from scripts.benchmark import load
 from scripts.cli import command
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
 def answer() -> None:
     """Run the prompts of each line that comes in."""
     with redirect_stdout(sys.stderr):
-        model = manifest.selected()
+        model = selected_as(Manifest)
         engine = engines.start(model)
         text = ModelText(engine.folder, model)
     print(json.dumps("ready"), flush=True)

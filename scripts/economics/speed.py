@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from models.manifest import Manifest
+from scripts import tasks
 from scripts.economics.fit import Fit, by_streams
 from scripts.economics.price_list import SHARE_FOR_WEIGHTS, Estimates, Gpu, Hardware, PriceList, Range
 from scripts.economics.receipts import Measurement
@@ -127,8 +128,11 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
     choice = next((one for one in model.engines if one.device == "cuda"), None)
     if choice is None or hardware.gpu is None:
         return "the manifest names no engine for CUDA"
+    cache_bytes = tasks.fact(model, "cache_bytes_per_token", None)
+    if model.parameters is None or cache_bytes is None:
+        return f"no estimate is made for the task {model.task}, or without `parameters`: make bench measures"
     weights = model.parameters * BYTES[choice.dtype]
-    needed = (weights + choice.cache_gb * 2**30) / 1e9
+    needed = (weights + choice.gb_beside_weights * 2**30) / 1e9
     if needed > hardware.memory_gb * SHARE_FOR_WEIGHTS:
         return f"{needed:.1f} GB of weights and cache do not fit into {hardware.memory_gb:g} GB"
     estimates = prices.estimates
@@ -137,7 +141,7 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
         estimates,
         model.parameters,
         BYTES[choice.dtype],
-        model.architecture.cache_bytes_per_token(BYTES[choice.dtype]),
+        cache_bytes(model, BYTES[choice.dtype]),
         _STREAMS,
         start,
         f"estimate from {hardware.gpu.source} ({hardware.gpu.date}) and {estimates.source} ({estimates.date})",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from models import manifest
 from models.cancellation import Cancellation
 from models.errors import InputError
+from models.manifest import selected_as
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines.interface import Engine, Generation, Message, Sampling
+from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
 
@@ -44,7 +45,7 @@ def load() -> "TextGeneration":
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
-    model = manifest.selected()
+    model = selected_as(Manifest)
     engine = engines.start(model)
     text = ModelText(engine.folder, model)
     text.describe()

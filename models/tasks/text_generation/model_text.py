@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.manifest import Manifest
 from models.tasks.text_generation import model_files, sampling_defaults
 from models.tasks.text_generation.chat_template import ChatTemplate
 from models.tasks.text_generation.engines.interface import Message
+from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from models import manifest
 from models.errors import ManifestError
-from models.manifest import Expectation
+from models.tasks.text_generation.manifest import Expectation, Manifest
 
 DEFAULT = manifest.selected().slug
 REAL = manifest.path_of(DEFAULT).read_text(encoding="utf-8")
@@ -53,7 +53,9 @@ def test_the_task_names_the_class_and_the_device_its_best_engine() -> None:
     [
         (lambda content: content.update(titel="x"), "titel", "title"),
         (lambda content: content["license"].update(url="x", lnk="y"), "license.lnk", "link"),
+        (lambda content: content.update(context_lenght=5), "context_lenght", "context_length"),
         (lambda content: content["engines"][1].update(dtyp="x"), "engines.1.dtyp", "dtype"),
+        (lambda content: content["engines"][1].update(cache=1), "engines.1.cache", "cache_gb"),
         (lambda content: content["examples"][0]["expect"].update(contain=[]), "examples.0.expect.contain", "contains"),
     ],
 )
@@ -74,7 +76,9 @@ def test_an_unknown_key_that_resembles_none_lists_the_known_ones(catalog: Callab
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda content: content.update(task="poetry"), "task: .*text-generation"),
+        (lambda content: content.update(task="poetry"), r"task: there is no task 'poetry' \(known: .*text-generation"),
+        (lambda content: content.update(task="text-generatoin"), r"task: .*\(did you mean text-generation\?\)"),
+        (lambda content: content.pop("task"), "task: Field required"),
         (lambda content: content.update(context_length=0), "context_length: .*greater than 0"),
         (lambda content: content["engines"][0].update(device="tpu"), r"engines\.0\.device: .*cpu"),
         (lambda content: content["weights"].update(source="ftp://example.com/x"), r"weights\.source: .*must be hf://"),
@@ -127,16 +131,32 @@ def test_an_unknown_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> 
         manifest.selected()
 
 
-def test_the_variable_model_chooses_and_is_needed_where_there_are_several(
-    catalog: Callable[[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+def test_the_variable_model_chooses_else_cog_yaml_else_there_must_be_one(
+    catalog: Callable[[str, Any], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(manifest, "PROJECT", tmp_path)
     catalog("a", lambda content: content.update(title="First"))
     assert manifest.selected().title == "First"
     catalog("b", lambda content: content.update(title="Second"))
     with pytest.raises(ManifestError, match="set MODEL to one of a, b"):
         manifest.selected()
+    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=gone\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="set MODEL to one of a, b"):
+        manifest.selected()
+    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=a\n", encoding="utf-8")
+    assert manifest.selected().title == "First"
     monkeypatch.setenv("MODEL", "b")
     assert manifest.selected().title == "Second"
+
+
+def test_a_task_gets_its_own_models_alone(catalog: Callable[[str, Any], Path]) -> None:
+    class Other(manifest.Manifest):
+        __module__ = "models.tasks.text_embedding.manifest"
+
+    catalog("a", lambda content: None)
+    assert manifest.selected_as(Manifest).context_length
+    with pytest.raises(ManifestError, match=r"^a is a model for text-generation, not for text-embedding: set MODEL"):
+        manifest.selected_as(Other)
 
 
 def test_a_device_without_an_engine_says_where_to_add_one(catalog: Callable[[str, Any], Path]) -> None:

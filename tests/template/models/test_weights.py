@@ -26,7 +26,7 @@ from tests.template.models.weights.project import gguf
 SLUG = "tiny"
 SOURCE = "pypi:tiny-weights==1.0#tiny_weights/model.gguf"
 CONTENT = gguf(99_936)
-CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.25)
+CHOICE = EngineChoice(engine="openvino", device="cpu", dtype="float16")
 CONVERTER = {"gguf": "1.0"}
 KILLED = """
 import os, pathlib, signal, sys

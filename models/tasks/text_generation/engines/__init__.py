@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from models import runtimes
-from models.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _WARM_STREAMS = 16
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.errors import EngineError
-from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _SHARE_OF_FREE = 0.5
 _CGROUP = Path("/sys/fs/cgroup")

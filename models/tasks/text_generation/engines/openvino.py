@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from models.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Generation, Sampling
 from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64

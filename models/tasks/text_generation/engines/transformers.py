@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import EngineError
-from models.manifest import EngineChoice, Manifest
 from models.runtimes import checkpoint
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Generation
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _MAX_REQUESTS = 64
 _PAGE_TOKENS = 256

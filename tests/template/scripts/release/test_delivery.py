@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models import manifest
-from models.manifest import Expectation
+from models.tasks.text_generation.manifest import Expectation
 from scripts import schema
 from scripts.release import delivery, ledger
 from scripts.release.ledger import Entry

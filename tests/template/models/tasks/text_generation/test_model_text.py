@@ -9,8 +9,8 @@ import pytest
 import transformers
 
 from models.errors import InputError, WeightsError
-from models.manifest import SamplingChoice
 from models.tasks.text_generation import model_files
+from models.tasks.text_generation.manifest import SamplingChoice
 from models.tasks.text_generation.model_text import ModelText
 from models.tasks.text_generation.tokenizer import Tokenizer
 from tests import tiny_tokenizers

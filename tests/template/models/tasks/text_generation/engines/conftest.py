@@ -8,12 +8,12 @@ import pytest
 import torch
 import transformers as library
 
-from models import manifest, weights
-from models.manifest import EngineChoice, Manifest
+from models import weights
 from models.tasks.text_generation import engines, model_files
 from models.tasks.text_generation.engines.interface import Engine
 from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
+from models.tasks.text_generation.manifest import Architecture, EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 from scripts.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
@@ -55,7 +55,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoi
         initializer_range=0.3,
     )
     library.LlamaForCausalLM(config).save_pretrained(folder)
-    shape = manifest.Architecture(layers=2, kv_heads=2, head_dim=16)
+    shape = Architecture(layers=2, kv_heads=2, head_dim=16)
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32", cache_gb=0.01)
     return MODEL.model_copy(update={"architecture": shape}), choice, folder
 

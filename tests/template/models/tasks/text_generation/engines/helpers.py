@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from models import manifest, weights
-from models.manifest import EngineChoice, Manifest
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 
 MODEL = manifest.selected()

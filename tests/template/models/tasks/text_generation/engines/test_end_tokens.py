@@ -8,8 +8,8 @@ import torch
 
 from models import runtimes
 from models.cancellation import Cancellation
-from models.manifest import Architecture, EngineChoice
 from models.tasks.text_generation import Request, TextGeneration, engines
+from models.tasks.text_generation.manifest import Architecture, EngineChoice
 from models.tasks.text_generation.model_text import ModelText
 from tests import tiny_models, tiny_tokenizers
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL

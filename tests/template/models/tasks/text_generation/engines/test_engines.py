@@ -10,13 +10,13 @@ import torch
 
 from models import runtimes
 from models.errors import EngineError
-from models.manifest import EngineChoice, Manifest
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines import openvino as openvino_engine
 from models.tasks.text_generation.engines.interface import Engine, Generation
 from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from tests.template.models.tasks.text_generation.engines.helpers import (
     MODEL,
     TEXT,
@@ -37,7 +37,7 @@ def test_the_log_says_why_an_engine_was_chosen(
     monkeypatch.setenv("ENGINE", asked)
     monkeypatch.setattr(runtimes, "_Verification", _out_of_memory)  # nothing is loaded
     with pytest.raises(RuntimeError):
-        runtimes.start(MODEL)
+        runtimes.start(MODEL, lambda choice, folder: None)
     assert f", {why}" in capsys.readouterr().out
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from models import manifest
 from models.errors import EngineError
-from models.manifest import EngineChoice
 from models.tasks.text_generation.engines import memory
+from models.tasks.text_generation.manifest import EngineChoice
 
 MODEL = manifest.selected()
 TOKEN_BYTES = 2 * 30 * 3 * 64 * 2

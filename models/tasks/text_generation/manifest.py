@@ -1,0 +1,86 @@
+"""What the manifest of a language model says beside what every model has."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from models import manifest
+from models.strict import Strict
+
+
+class Architecture(Strict):
+    """The numbers that give the size of a decoder's key-value cache; `head_dim`: values a head."""
+
+    layers: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+
+    def cache_bytes_per_token(self, bytes_per_value: float) -> float:
+        """A key and a value for each head of each layer."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
+
+
+class EngineChoice(manifest.EngineChoice):
+    """`cache_gb`: the most that its key-value cache may take (GiB)."""
+
+    cache_gb: float = Field(gt=0)
+
+    @property
+    def gb_beside_weights(self) -> float:
+        return self.cache_gb
+
+
+class SamplingChoice(Strict):
+    """How tokens are chosen where a prediction does not say; what is left out is as generation_config.json has it."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_p: float | None = Field(default=None, ge=0.01, le=1)
+    top_k: int | None = Field(default=None, ge=0, le=1000)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
+
+
+class Expectation(manifest.Expectation):
+    """Of the text and its metrics. `contains` and `excludes` are read without regard to case."""
+
+    contains: list[str] = []
+    excludes: list[str] = []
+    finish_reason: Literal["stop", "length"] | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+
+    def failures(self, output: Any, metrics: dict[str, Any]) -> list[str]:
+        """`output`: the text, or its pieces as they came."""
+        text = ("".join(map(str, output)) if isinstance(output, list) else str(output)).casefold()
+        broken = [f"does not contain {want!r}" for want in self.contains if want.casefold() not in text]
+        broken += [f"contains {unwanted!r}" for unwanted in self.excludes if unwanted.casefold() in text]
+        reason, tokens = metrics.get("finish_reason"), metrics.get("output_token_count", 0)
+        if self.finish_reason and reason != self.finish_reason:
+            broken.append(f"finished by {reason!r}, not {self.finish_reason!r}")
+        if self.max_output_tokens and tokens > self.max_output_tokens:
+            broken.append(f"has {tokens} tokens, more than {self.max_output_tokens}")
+        return broken
+
+
+class Example(manifest.Example):
+    """An input of predict() and what must hold of its text."""
+
+    expect: Expectation
+
+
+class Manifest(manifest.Manifest):
+    """A language model.
+
+    `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told when the caller says
+    nothing, instead of its chat template's own; `template_variables`: values for the variables of its chat template,
+    like enable_thinking; `sampling`: instead of what its generation_config.json says.
+    """
+
+    task: Literal["text-generation"]
+    parameters: int = Field(gt=0)
+    architecture: Architecture
+    context_length: int = Field(gt=0)
+    system_prompt: str | None = None
+    template_variables: dict[str, Any] = {}
+    sampling: SamplingChoice = SamplingChoice()
+    engines: Sequence[EngineChoice] = Field(min_length=1)
+    examples: Sequence[Example] = Field(min_length=3)
