@@ -32,7 +32,7 @@ help: ## list the verbs
 setup: .venv/.$(RUNS) ## make .venv with what this machine needs (ENGINE=transformers for torch)
 
 predict: .venv/.$(RUNS) ## one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
-	@exec $(PY) scripts.predict --inputs "$$INPUTS"
+	@exec $(PY) scripts.call local --inputs "$$INPUTS"
 
 serve: .venv/.$(RUNS) ## serve the model on 127.0.0.1 (PORT=5001), no Docker
 	@exec $(PY) scripts.serve $${PORT:+--port "$$PORT"}
@@ -62,7 +62,7 @@ render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schema
 image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
 	@exec $(PY) scripts.image --device "$$DEVICE"
 
-container-predict: .venv/.$(RUNS) ## one prediction in the container: cog run with PROMPT="..."
+container-predict: .venv/.$(RUNS) ## build the container, one prediction in it: PROMPT="..."
 	@exec $(PY) scripts.container_predict --device "$$DEVICE" --inputs "$$INPUTS"
 
 push: .venv/.$(RUNS) ## ship: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why")

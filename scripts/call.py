@@ -1,14 +1,17 @@
 """python -m scripts.call WHAT name=value name=@file ... [--json] [--out DIR] [--wait SECONDS | --no-wait]
 
-Runs anything on Replicate, or the same on this machine by another WHAT: OWNER/NAME (a model's latest version),
-OWNER/NAME:VERSION, deployment:OWNER/NAME, http://HOST:PORT (a Cog server), image:NAME (a local image) or local (this
-project). Inputs are read as the model's schema wants them: text, numbers, JSON, a repeated name for a list, @file, and
-- for standard input. Text streams to standard output; files are saved in DIR; Ctrl-C cancels.
-Replicate's token is in REPLICATE_API_TOKEN.
+Runs one prediction. WHAT is local (this project's own server, started for it: make predict), http://HOST:PORT (a Cog
+server), image:NAME (a local image), or on Replicate OWNER/NAME (a model's latest version), OWNER/NAME:VERSION or
+deployment:OWNER/NAME.
+Inputs are read as the model's schema wants them: text, numbers, JSON, a repeated name for a list, @file, and - for
+standard input; `-i name=value`, as cog predict has it, means the same. The variable PROMPT is the input prompt.
+Text streams to standard output, everything else goes to standard error; files are saved in DIR, label scores are a
+table, any other output is JSON. Ctrl-C cancels. Replicate's token is in REPLICATE_API_TOKEN.
 
 python -m scripts.call --verify-webhook BODYFILE HEADERSFILE says whether a webhook that you kept is from Replicate.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,14 +19,15 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts.calling import outputs, places
-from scripts.calling.inputs import Reading, parse, require
+from scripts.calling import client, inputs, outputs
+from scripts.calling.closing import closing_line
+from scripts.calling.display import Display
 from scripts.calling.outputs import Saver
-from scripts.calling.screen import Screen
 from scripts.cli import command
 from scripts.cli.command import REFUSED, UsageError
 from scripts.contract import document
 from scripts.contract.document import Node
+from scripts.serving.local_server import without_prefix
 
 EVENTS = ("start", "output", "logs", "completed")
 _SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds, as Replicate has them
@@ -35,8 +39,9 @@ def main(argv: list[str]) -> int:
 
 
 def call(
-    what: Annotated[str, typer.Argument(help=places.FORMS)] = "",
+    what: Annotated[str, typer.Argument(help=client.FORMS)] = "",
     pairs: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="inputs; @file, or - for stdin")] = [],
+    more_pairs: Annotated[list[str], typer.Option("-i", "--input", help="the same, as for cog predict -i")] = [],
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object in the end")] = False,
     out: Annotated[Path, typer.Option(help="the folder for output files")] = Path("outputs"),
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress, no logs")] = False,
@@ -51,33 +56,34 @@ def call(
         tuple[Path, Path] | None, typer.Option(metavar="BODYFILE HEADERSFILE", help="check a webhook's signature")
     ] = None,
 ) -> int:
-    """Run a model on Replicate, on a Cog server, or in a local image."""
+    """Run a prediction on this project's server, any Cog server, a local image, or Replicate."""
     if verify_webhook:
         return _verify(*verify_webhook)
     _check(what, wait, no_wait, timeout, webhook)
-    screen, began = Screen(is_quiet=quiet), time.monotonic()
-    with places.opened(what, screen) as place:
-        given, output, _ = document.parse(place.document)
-        inputs = parse(pairs, given.properties, Reading("", place.to_uri, sys.stdin.buffer))
-        require(inputs, given.required)
-        screen.shows_text = outputs.is_text(output) and not as_json
-        order = places.Order(inputs, wait, timeout, no_wait, webhook, _events(webhook_events))
-        prediction = place.run(order, screen)
+    display, began = Display(is_quiet=quiet), time.monotonic()
+    with client.opened(what, display) as opened:
+        known, output, _ = document.parse(opened.document)
+        typed = inputs.with_prompt([*pairs, *more_pairs], os.environ, known.properties)
+        given = inputs.parse(typed, known.properties, opened.to_uri, sys.stdin.buffer)
+        inputs.require(given, known.required)
+        display.shows_text = outputs.is_text(output) and not as_json
+        request = client.PredictionRequest(given, wait, timeout, no_wait, webhook, _events(webhook_events))
+        prediction = opened.run(request, display)
         if no_wait:
             print(prediction["id"])
             return 0
-        saver = Saver(out, prediction["id"], place.authorized)
+        saver = Saver(out, prediction["id"], opened.authorized)
         if as_json:
-            _print_json(prediction, output, saver, screen)
+            _print_json(prediction, output, saver, display)
         else:
-            outputs.show(prediction, output, saver, screen)
-        _close(prediction, place.hardware, time.monotonic() - began, screen)
+            outputs.show(prediction, output, saver, display)
+        _close(prediction, opened.hardware, time.monotonic() - began, display)
     return 0 if prediction["status"] == "succeeded" else REFUSED
 
 
 def _check(what: str, wait: int | None, no_wait: bool, timeout: int | None, webhook: str) -> None:
     if not what:
-        raise UsageError(f"what is to run? Write {places.FORMS}")
+        raise UsageError(f"what is to run? Write {client.FORMS}")
     if wait and no_wait:
         raise UsageError("--wait and --no-wait: choose one")
     if no_wait and (what == "local" or what.startswith("image:")):
@@ -88,46 +94,38 @@ def _check(what: str, wait: int | None, no_wait: bool, timeout: int | None, webh
         raise UsageError("--timeout: a Cog server has none, and whoever does not wait cannot cancel: leave out one")
 
 
-def _events(said: list[str]) -> tuple[str, ...]:
-    events = tuple(event.strip() for part in said for event in part.split(","))
+def _events(typed: list[str]) -> tuple[str, ...]:
+    events = tuple(event.strip() for words in typed for event in words.split(","))
     for event in events:
         if event not in EVENTS:
             raise UsageError(f"--webhook-events {event}: there are {', '.join(EVENTS)}")
     return events
 
 
-def _print_json(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen) -> None:
+def _print_json(prediction: dict[str, Any], schema: Node, saver: Saver, display: Display) -> None:
     output = outputs.as_shown(prediction.get("output"), schema, saver)
-    said = {name: prediction.get(name) for name in ("id", "status", "error", "metrics", "logs")}
-    print(outputs.as_json(said | {"output": output}))
+    rest = {name: prediction.get(name) for name in ("id", "status", "error", "metrics", "logs")}
+    print(outputs.as_json(rest | {"output": output}))
     for saved in saver.saved:
-        screen.say(saved.preview())
+        display.say(saved.preview())
 
 
-def _close(prediction: dict[str, Any], sku: str, seconds: float, screen: Screen) -> None:
-    """Why it failed, then the closing line: status, time, cost."""
-    from scripts.calling.remote import dollars
-
+def _close(prediction: dict[str, Any], sku: str, seconds: float, display: Display) -> None:
+    """Say why it failed, or how it went."""
     if prediction.get("error"):
-        screen.warn(f"the prediction failed: {prediction['error']}")
+        display.warn(f"the prediction failed: {without_prefix(prediction['error'])}")
     elif prediction["status"] in ("canceled", "aborted"):
-        screen.warn("the prediction was cancelled: its --timeout passed, or someone cancelled it")
-    predicting = (prediction.get("metrics") or {}).get("predict_time")
-    parts = [prediction["status"], f"{seconds:.1f} s"]
-    if predicting is not None:
-        cost = dollars(predicting, sku)
-        parts.append(f"{predicting:.3g} s predicting")
-        parts += [f"about ${cost:.6f} on {sku}"] if cost is not None else []
-    screen.say(" · ".join(parts))
+        display.warn("the prediction was cancelled: its --timeout passed, or someone cancelled it")
+    display.say(closing_line(prediction, sku, seconds))
 
 
 def _verify(body: Path, headers: Path) -> int:
     from scripts.calling import webhooks
     from scripts.replicate.client import connect
 
-    said, received = webhooks.read_text(body), webhooks.read_headers(headers)
+    content, received = webhooks.read_text(body), webhooks.read_headers(headers)
     try:
-        age = webhooks.age(connect(), said, received)
+        age = webhooks.age(connect(), content, received)
     except webhooks.NotFromReplicate as error:
         print(f"not from Replicate: {error}", file=sys.stderr)
         return REFUSED

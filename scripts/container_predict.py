@@ -1,17 +1,17 @@
-"""python -m scripts.container_predict -i prompt="Why is the sea salty?" [-i name=value ...] [--device cpu|cuda]
+"""python -m scripts.container_predict [name=value ...] [--device cpu|cuda]
 
-Builds the image and runs one prediction in it: `cog build`, then `cog predict IMAGE -i ...`.
+Builds the image with `cog build` and runs one prediction in a container of it, as scripts.call on image:NAME does.
 """
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from models import manifest
+from scripts import call
 from scripts.cli import command
-from scripts.image import DeviceOption, build, chosen_device, run_cog
+from scripts.image import DeviceOption, build, chosen_device
 
 
 def main(argv: list[str]) -> int:
@@ -20,13 +20,13 @@ def main(argv: list[str]) -> int:
 
 
 def container_predict(
-    input: Annotated[list[str], typer.Option("-i", "--input", help="name=value, as for cog predict -i")] = [],
+    pairs: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="inputs; @file, or - for stdin")] = [],
+    more_pairs: Annotated[list[str], typer.Option("-i", "--input", help="the same, as for cog predict -i")] = [],
     device: DeviceOption = "",
-) -> None:
-    """Run one prediction in the container. The variable PROMPT is the input prompt."""
-    pairs = command.with_prompt(input, os.environ)
+) -> int:
+    """Build the container and run one prediction in it. The variable PROMPT is the input prompt."""
     name = build(manifest.selected(), chosen_device(device))
-    run_cog("predict", name, *[argument for pair in pairs for argument in ("-i", pair)])
+    return call.call(f"image:{name}", pairs, more_pairs)
 
 
 if __name__ == "__main__":

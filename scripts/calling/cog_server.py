@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,9 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import TemplateError, in_words
-from scripts.calling import connection, inputs
-from scripts.calling.places import Order
-from scripts.calling.screen import Screen
+from scripts.calling import connection
+from scripts.calling.cancelling import cancel, cancel_once
+from scripts.calling.client import Client, PredictionRequest
+from scripts.calling.display import Display
 from scripts.contract import document
 from scripts.serving import local_server
 
@@ -33,14 +33,12 @@ class _Prediction(BaseModel):
     metrics: dict[str, Any] | None = None
 
 
-class CogServer:
+class CogServer(Client):
     """A server that runs at `address`, once it is ready.
 
     Raises:
         TemplateError: nothing answers there, its setup failed, or it has no schema.
     """
-
-    hardware = ""
 
     def __init__(self, address: str) -> None:
         import httpx
@@ -61,45 +59,42 @@ class CogServer:
             raise TemplateError(f"no Cog server answers at {self.address} ({error}): make serve starts one") from error
         self._streams = document.parse(self.document)[2]
 
-    def to_uri(self, content: bytes, name: str) -> str:
-        return inputs.data_uri(content, name)
-
-    def authorized(self, url: str) -> dict[str, str]:
-        return {}
-
-    def run(self, order: Order, screen: Screen) -> dict[str, Any]:
+    def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
         id = uuid.uuid4().hex[:16]
-        if order.returns_at_once:
-            return self._leave(id, order)
+        if request.returns_at_once:
+            return self._leave(id, request)
         try:
-            with self._lifetime(id, order.timeout) as is_over:
-                while (prediction := self._send(id, order, screen)) is None:
+            with self._lifetime(id, request.timeout) as is_over:
+                while (prediction := self._send(id, request, display)) is None:
                     local_server.check_answers(self.address)
                     if is_over.wait(_SECONDS_BETWEEN_TRIES):
                         return {"id": id, "status": "aborted"}
-                    screen.status("waiting for a free slot")
+                    display.status("waiting for a free slot")
         except KeyboardInterrupt:
-            self._cancel_for_good(id)
-            screen.end_line()
-            screen.warn(f"cancelled the prediction {id} on {self.address}")
+            cancel([self._url(id)], _SECONDS_OF_CANCELLING)
+            display.end_line()
+            display.warn(f"cancelled the prediction {id} on {self.address}")
             raise
         return {"id": id} | prediction
 
-    def _send(self, id: str, order: Order, screen: Screen) -> dict[str, Any] | None:
+    def _url(self, id: str) -> str:
+        return f"{self.address}/predictions/{id}"
+
+    def _send(self, id: str, request: PredictionRequest, display: Display) -> dict[str, Any] | None:
         """The prediction at its end; None where every slot is taken."""
         import httpx
 
-        url, headers = f"{self.address}/predictions/{id}", {"Accept": "text/event-stream"} if self._streams else {}
+        url, headers = self._url(id), {"Accept": "text/event-stream"} if self._streams else {}
         try:
             with ExitStack() as stack:
-                request = connection.stream("PUT", url, json=order.body(), headers=headers, timeout=None)
-                with screen.meanwhile("processing"):
-                    response = stack.enter_context(request)
+                sending = connection.stream("PUT", url, json=request.body(), headers=headers, timeout=None)
+                with display.meanwhile("processing"):
+                    response = stack.enter_context(sending)
                 if response.status_code == 409:
                     return None
                 if response.status_code != 200:
                     raise TemplateError(refusal(response.status_code, response.read()))
-                return _followed(response, screen) if self._streams else _whole(response.read(), screen)
+                return _followed(response, display) if self._streams else _whole(response.read(), display)
         except httpx.TransportError as error:
             raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -107,13 +102,14 @@ class CogServer:
                 f"{self.address} answers a prediction otherwise than Cog ({in_words(error)}): see what serves there"
             ) from error
 
-    def _leave(self, id: str, order: Order) -> dict[str, Any]:
+    def _leave(self, id: str, request: PredictionRequest) -> dict[str, Any]:
         """Start it and go; only a webhook can tell how it ends."""
         import httpx
 
-        url = f"{self.address}/predictions/{id}"
         try:
-            answer = connection.ask("PUT", url, json=order.body(), headers={"Prefer": "respond-async"}, timeout=60)
+            answer = connection.ask(
+                "PUT", self._url(id), json=request.body(), headers={"Prefer": "respond-async"}, timeout=60
+            )
         except httpx.TransportError as error:
             raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
         if answer.status_code != 202:
@@ -129,28 +125,13 @@ class CogServer:
             if not has_ended.wait(seconds):
                 is_over.set()
             while not has_ended.wait(_SECONDS_BETWEEN_TRIES):
-                self._cancel(id)
+                cancel_once(self._url(id))
 
         threading.Thread(target=pass_away, daemon=True).start()
         try:
             yield is_over
         finally:
             has_ended.set()
-
-    def _cancel_for_good(self, id: str) -> None:
-        """Cancel until the server knows of no such prediction: it can lose a cancel that comes while one starts."""
-        deadline = time.monotonic() + _SECONDS_OF_CANCELLING
-        while self._cancel(id) and time.monotonic() < deadline:
-            time.sleep(_SECONDS_BETWEEN_TRIES)
-
-    def _cancel(self, id: str) -> bool:
-        """Whether the server still had it."""
-        import httpx
-
-        try:
-            return connection.ask("POST", f"{self.address}/predictions/{id}/cancel", timeout=10).status_code == 200
-        except httpx.HTTPError:  # it ends with the connection too
-            return False
 
 
 def refusal(status: int, body: bytes) -> str:
@@ -165,7 +146,7 @@ def refusal(status: int, body: bytes) -> str:
     return f"the server answers {status}: {detail}"
 
 
-def _followed(response: Any, screen: Screen) -> dict[str, Any]:
+def _followed(response: Any, display: Display) -> dict[str, Any]:
     """The prediction of an event stream: start, output, log, metric, completed."""
     from httpx_sse import EventSource
 
@@ -175,16 +156,16 @@ def _followed(response: Any, screen: Screen) -> dict[str, Any]:
         data = json.loads(event.data)
         if event.event == "output":
             output.append(data["chunk"])
-            screen.text(data["chunk"] if isinstance(data["chunk"], str) else "")
+            display.text(data["chunk"] if isinstance(data["chunk"], str) else "")
         elif event.event == "log":
             logs += data["data"]
-            screen.logs(data["data"])
+            display.logs(data["data"])
         elif event.event == "completed":
             return _Prediction.model_validate({"output": output, "logs": logs} | data).model_dump(exclude_unset=True)
     raise TemplateError(f"{urlsplit(str(response.url)).netloc} ended the stream before the prediction was complete")
 
 
-def _whole(body: bytes, screen: Screen) -> dict[str, Any]:
+def _whole(body: bytes, display: Display) -> dict[str, Any]:
     prediction = _Prediction.model_validate_json(body)
-    screen.logs_up_to(prediction.logs or "")
+    display.logs_up_to(prediction.logs or "")
     return prediction.model_dump(exclude_unset=True)

@@ -1,18 +1,20 @@
 """`name=value` from a command line to a prediction's inputs, read as `cog predict -i` reads them."""
 
 import base64
-import difflib
 import json
 import mimetypes
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from models.strict import suggestion
 from scripts.cli.command import UsageError
 from scripts.contract.document import Node
+
+ToUri = Callable[[bytes, str], str]
 
 
 def data_uri(content: bytes, name: str) -> str:
@@ -21,27 +23,14 @@ def data_uri(content: bytes, name: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a command line is read.
-
-    `option`: what stands before a pair; `to_uri`: what makes a URI of a file's content and name; `stdin`: what the
-    value `-` stands for, where it is not itself; the line end after a text is left out.
-    """
-
-    option: str = "-i "
-    to_uri: Callable[[bytes, str], str] = data_uri
-    stdin: IO[bytes] | None = None
-
-
-_AS_COG = Reading()
-
-
-def parse(pairs: Sequence[str], properties: Mapping[str, Node], reading: Reading = _AS_COG) -> dict[str, Any]:
+def parse(
+    pairs: Sequence[str], properties: Mapping[str, Node], to_uri: ToUri = data_uri, stdin: IO[bytes] | None = None
+) -> dict[str, Any]:
     """The inputs that `pairs` give; `properties` are those of the schema's input, as document.parse reads them.
 
-    `@file` reads the value from a file, a repeated name makes a list, and JSON is read where the schema wants it. A
-    file input takes a file or a URL; where there are several types, what is quoted as in JSON is a text.
+    `@file` reads the value from a file and `-` from `stdin`, without a last line end; a repeated name makes a list, and
+    JSON is read where the schema wants it. A file input takes a file or a URL: `to_uri` makes one of a file's content
+    and name. Where there are several types, what is quoted as in JSON is a text.
 
     Raises:
         UsageError: no such input, or its value has the wrong form.
@@ -50,15 +39,28 @@ def parse(pairs: Sequence[str], properties: Mapping[str, Node], reading: Reading
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise UsageError(f"{reading.option}{pair}: write name=value")
+            raise UsageError(f"{pair}: write name=value")
         if name not in properties:
             raise UsageError(f"there is no input {name!r}{suggestion(name, list(properties))}")
-        value = _value(_Given(name, text, reading), properties[name])
+        value = _value(_Given(name, text, to_uri, stdin), properties[name])
         if isinstance(inputs.get(name), list) and isinstance(value, list):
             inputs[name] += value
         else:
             inputs[name] = value
     return inputs
+
+
+def with_prompt(pairs: Sequence[str], environment: Mapping[str, str], properties: Mapping[str, Node]) -> list[str]:
+    """The pairs, with the variable PROMPT as the input `prompt` unless they give one.
+
+    Raises:
+        UsageError: the model takes a prompt, has none of its own, and nothing at all is given.
+    """
+    if "PROMPT" in environment and not any(pair.startswith("prompt=") for pair in pairs):
+        return [*pairs, f"prompt={environment['PROMPT']}"]
+    if not pairs and "prompt" in properties and properties["prompt"].default is None:
+        raise UsageError('say something: PROMPT="Why is the sea salty?", or prompt=...')
+    return list(pairs)
 
 
 def require(inputs: Mapping[str, Any], needed: Iterable[str]) -> None:
@@ -72,25 +74,22 @@ def require(inputs: Mapping[str, Any], needed: Iterable[str]) -> None:
         raise UsageError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: write {missing[0]}=...")
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """The nearest known word, or where none is near, all of them."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]}?" if near else f": there are {', '.join(known)}"
-
-
+@dataclass(frozen=True)
 class _Given:
     """One pair: what was typed, and what it stands for."""
 
-    def __init__(self, name: str, typed: str, reading: Reading) -> None:
-        self.name, self.typed, self.reading = name, typed, reading
+    name: str
+    typed: str
+    to_uri: ToUri
+    stdin: IO[bytes] | None
 
     def wrong(self, why: str) -> UsageError:
-        return UsageError(f"{self.reading.option}{self.name}={self.typed}: {why}")
+        return UsageError(f"{self.name}={self.typed}: {why}")
 
     def content(self) -> bytes | None:
         """What a file or standard input holds; None where the value itself was typed."""
-        if self.typed == "-" and self.reading.stdin:
-            return self.reading.stdin.read()
+        if self.typed == "-" and self.stdin:
+            return self.stdin.read()
         if not self.typed.startswith("@"):
             return None
         try:
@@ -113,18 +112,18 @@ class _Given:
             has_all = not re.search("[\ud800-\udfff]", self.typed)
             return self.typed if has_all else os.fsencode(self.typed).decode()
         except UnicodeError:
-            raise UsageError(f"{self.reading.option}{self.name}: the value is not UTF-8 text") from None
+            raise UsageError(f"{self.name}: the value is not UTF-8 text") from None
 
     def is_file(self) -> bool:
         """Whether it is a file's path, standard input, or a URL."""
-        is_content = self.typed.startswith("@") or (self.typed == "-" and self.reading.stdin is not None)
+        is_content = self.typed.startswith("@") or (self.typed == "-" and self.stdin is not None)
         return is_content or re.match(r"data:|[a-z][a-z0-9+.-]*://", self.typed) is not None
 
     def uri(self) -> str:
         if not self.is_file():
             raise self.wrong(f"must be a file, as {self.name}=@PATH, or a URL")
         content = self.content()
-        return self.typed if content is None else self.reading.to_uri(content, Path(self.typed[1:]).name)
+        return self.typed if content is None else self.to_uri(content, Path(self.typed[1:]).name)
 
 
 def _value(given: _Given, node: Node) -> Any:
@@ -150,7 +149,7 @@ def _read_as_json(given: _Given, kinds: Sequence[Node], texts: Sequence[Node]) -
         value = text
     for kind in kinds:
         if kind.type == "array" and _is_file(kind.items) and isinstance(value, list):
-            return [_Given(given.name, str(item), given.reading).uri() for item in value]
+            return [replace(given, typed=str(item)).uri() for item in value]
         if _fits(value, kind):
             return _chosen(given, kind, value)
     if texts:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from models.errors import TemplateError
 from scripts.calling import connection
-from scripts.calling.screen import Screen
+from scripts.calling.display import Display
+from scripts.cli import console
 from scripts.contract.document import Node
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}
@@ -91,21 +92,23 @@ class Saver:
         raise AssertionError("count ends never")
 
 
-def show(prediction: dict[str, Any], schema: Node, saver: Saver, screen: Screen) -> None:
-    """Print a prediction's output: text, files by a line each, anything else as JSON."""
+def show(prediction: dict[str, Any], schema: Node, saver: Saver, display: Display) -> None:
+    """Print a prediction's output: text, files by a line each, label scores as a table, anything else as JSON."""
     output = as_shown(prediction.get("output"), schema, saver)
     paths = [str(saved.path) for saved in saver.saved]
     is_files = bool(paths) and output in (paths, paths[0])
     if is_text(schema):
-        screen.text_up_to(joined(output))
-        screen.end_line()
+        display.text_up_to(joined(output))
+        display.end_line()
+    elif is_scores(output):
+        _print_scores(output)
     elif output is not None and not is_files:
         print(as_json(output, indent=2))
     for saved in saver.saved:
         if is_files:
             print(saved.preview())
         else:
-            screen.say(saved.preview())
+            display.say(saved.preview())
 
 
 def as_shown(output: Any, schema: Node, saver: Saver) -> Any:
@@ -130,6 +133,25 @@ def is_text(node: Node) -> bool:
         return kind.type == "string" and kind.format != "uri"
 
     return all(is_it(kind) for kind in node.alternatives())
+
+
+def is_scores(output: Any) -> bool:
+    """Whether an output is a list of labels with their scores, as a classifier returns."""
+    return (
+        isinstance(output, list)
+        and bool(output)
+        and all(isinstance(item, dict) and item.keys() == {"label", "score"} for item in output)
+    )
+
+
+def _print_scores(scores: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table("label", box=None, pad_edge=False)
+    table.add_column("score", justify="right")
+    for item in scores:
+        table.add_row(str(item["label"]), f"{item['score']:.4f}")
+    console.stdout().print(table)
 
 
 def joined(output: Any) -> str:

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 from models.errors import TemplateError
 from scripts.calling import connection, inputs
+from scripts.calling.client import Client, PredictionRequest
+from scripts.calling.display import Display
 from scripts.calling.outputs import joined
-from scripts.calling.places import Order
-from scripts.calling.screen import Screen
-from scripts.replicate import hardware
 from scripts.replicate.client import ReplicateRefusal, connect, explained, patiently
 
 ENDED = ("succeeded", "failed", "canceled", "aborted")
@@ -80,15 +79,6 @@ def get(client: Any, path: str, what: str) -> dict[str, Any]:
         return answer
 
 
-def dollars(seconds: float, sku: str) -> float | None:
-    """What a prediction of so many seconds costs on a SKU; None where its price is unknown. gpu-l40s-2x is two."""
-    prices = {one.sku: one.dollars_a_second for one in hardware.known().values()}
-    base, _, times = sku.rpartition("-")
-    if times[:-1].isdigit() and times.endswith("x") and base in prices:
-        return seconds * prices[base] * int(times[:-1])
-    return seconds * prices[sku] if sku in prices else None
-
-
 def _version(client: Any, name: str, id: str) -> dict[str, Any]:
     return get(client, f"/v1/models/{name}/versions/{id}", f"the version {id[:12]} of {name}")
 
@@ -98,7 +88,7 @@ def _of_version(client: Any, name: str, version: dict[str, Any]) -> "Remote":
     return Remote(client, what, "/v1/predictions", {"version": version["id"]}, version["openapi_schema"])
 
 
-class Remote:
+class Remote(Client):
     """Something on Replicate that runs. `path`: of its predictions; `body`: what names it there."""
 
     def __init__(
@@ -124,62 +114,62 @@ class Remote:
         is_own = (wanted.scheme, wanted.netloc) == (own.scheme, own.netloc.decode())
         return {"Authorization": connection.headers["Authorization"]} if is_own else {}
 
-    def run(self, order: Order, screen: Screen) -> dict[str, Any]:
+    def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
         try:
-            prediction = self._create(order, screen)
+            prediction = self._create(request, display)
         except KeyboardInterrupt:
-            screen.warn("interrupted before Replicate said an id; if it runs: https://replicate.com/predictions")
+            display.warn("interrupted before Replicate said an id; if it runs: https://replicate.com/predictions")
             raise
-        screen.say(f"prediction {prediction['id']}: {prediction.get('urls', {}).get('web', self._what)}")
-        if order.returns_at_once:
+        display.say(f"prediction {prediction['id']}: {prediction.get('urls', {}).get('web', self._what)}")
+        if request.returns_at_once:
             return prediction
         try:
-            return self._follow(prediction, screen)
+            return self._follow(prediction, display)
         except KeyboardInterrupt:
-            screen.end_line()
-            self._cancel(prediction["id"], screen)
+            display.end_line()
+            self._cancel(prediction["id"], display)
             raise
 
-    def _create(self, order: Order, screen: Screen) -> dict[str, Any]:
-        headers = {"Prefer": f"wait={order.wait}"} if order.wait else {}
-        headers |= {"Cancel-After": f"{order.timeout}s"} if order.timeout else {}
-        seconds = _SECONDS_TO_ANSWER + (order.wait or 0)
+    def _create(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
+        headers = {"Prefer": f"wait={request.wait}"} if request.wait else {}
+        headers |= {"Cancel-After": f"{request.timeout}s"} if request.timeout else {}
+        seconds = _SECONDS_TO_ANSWER + (request.wait or 0)
         with explained(self._what):
             for tries_left in reversed(range(_TRIES)):
-                with screen.meanwhile("starting"):
+                with display.meanwhile("starting"):
                     answer = self._client._client.post(
-                        self._path, json=self._body | order.body(), headers=headers, timeout=seconds
+                        self._path, json=self._body | request.body(), headers=headers, timeout=seconds
                     )
                 if answer.status_code != 429 or not tries_left:
                     return _accepted(answer)
                 pause = _pause(answer)
-                screen.say(f"Replicate was asked too often: trying again in {pause} s")
+                display.say(f"Replicate was asked too often: trying again in {pause} s")
                 time.sleep(pause)
         raise AssertionError("the last try returns")
 
-    def _follow(self, prediction: dict[str, Any], screen: Screen) -> dict[str, Any]:
+    def _follow(self, prediction: dict[str, Any], display: Display) -> dict[str, Any]:
         """Say how it goes until it ends: by its event stream, or where that fails by asking again and again."""
         while prediction["status"] == "starting":
-            screen.status("starting")
+            display.status("starting")
             time.sleep(self._client.poll_interval)
             prediction = self._reload(prediction)
         if prediction["status"] == "processing":
-            screen.status("processing")
-            self._stream(prediction["urls"].get("stream"), screen)
+            display.status("processing")
+            self._stream(prediction["urls"].get("stream"), display)
         while True:
             prediction = self._reload(prediction)
-            screen.logs_up_to(prediction.get("logs") or "")
-            screen.text_up_to(joined(prediction.get("output")))
+            display.logs_up_to(prediction.get("logs") or "")
+            display.text_up_to(joined(prediction.get("output")))
             if prediction["status"] in ENDED:
                 return prediction
-            screen.status(prediction["status"])
+            display.status(prediction["status"])
             time.sleep(self._client.poll_interval)
 
     def _reload(self, prediction: dict[str, Any]) -> dict[str, Any]:
         id = prediction["id"]
         return patiently(lambda: get(self._client, f"/v1/predictions/{id}", f"the prediction {id}"))
 
-    def _stream(self, url: str | None, screen: Screen) -> None:
+    def _stream(self, url: str | None, display: Display) -> None:
         """Show output and logs as they come; a stream that breaks ends early. Events: output, logs, error, done.
 
         Its URL is on another host and needs no token. https://replicate.com/docs/topics/predictions/streaming
@@ -194,21 +184,21 @@ class Remote:
             with connection.stream("GET", url, headers=headers, timeout=self._client._client.timeout) as response:
                 for event in EventSource(response).iter_sse():
                     if event.event == "output":
-                        screen.text(event.data)
+                        display.text(event.data)
                     elif event.event == "logs":
-                        screen.logs(event.data)
+                        display.logs(event.data)
                     elif event.event in ("error", "done"):
                         return
         except (httpx.TransportError, SSEError):
-            screen.say("the stream broke: asking for the rest")
+            display.say("the stream broke: asking for the rest")
 
-    def _cancel(self, id: str, screen: Screen) -> None:
+    def _cancel(self, id: str, display: Display) -> None:
         try:
             with explained(f"the prediction {id}"):
                 self._client._request("POST", f"/v1/predictions/{id}/cancel")
         except ReplicateRefusal as error:
             raise TemplateError(f"the prediction {id} may still run: {error}") from error
-        screen.warn(f"cancelled the prediction {id} on Replicate")
+        display.warn(f"cancelled the prediction {id} on Replicate")
 
 
 def _accepted(answer: Any) -> dict[str, Any]:

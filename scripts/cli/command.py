@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -148,17 +148,3 @@ def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Abort from None
 
     return wrapped
-
-
-def with_prompt(pairs: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The inputs of the command line, and the variable PROMPT as the input prompt unless they say what to answer.
-
-    Raises:
-        UsageError: neither says anything.
-    """
-    said = any(pair.startswith(("prompt=", "messages=")) for pair in pairs)
-    if "PROMPT" in environment and not said:
-        return [*pairs, f"prompt={environment['PROMPT']}"]
-    if not pairs:
-        raise UsageError('say something: PROMPT="Why is the sea salty?", or -i prompt=...')
-    return list(pairs)

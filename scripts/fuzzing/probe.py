@@ -20,6 +20,8 @@ from typing import Any
 import httpx
 
 from scripts.calling import connection
+from scripts.calling.cancelling import cancel, cancel_once
+from scripts.cli import waiting
 from scripts.contract import meaning
 from scripts.contract.meaning import Value
 from scripts.fuzzing.cases import Case
@@ -220,15 +222,17 @@ class _Probe:
         answered = threading.Event()
         if case.is_long:
             threading.Thread(target=self._cancel_until, args=(url, answered), daemon=True).start()
-        deadline = time.monotonic() + self.settle
+        sent: list[httpx.Response] = []
+
+        def has_slot() -> bool:
+            sent.append(self._put(url, {"input": case.input}))
+            return sent[-1].status_code != 409
+
         try:
-            while (response := self._put(url, {"input": case.input})).status_code == 409:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.05)
-            return response
+            waiting.until(has_slot, self.settle)
+            return sent[-1]
         except httpx.TimeoutException:
-            _cancel(f"{self.address}{url}")
+            cancel_once(f"{self.address}{url}")
             raise
         finally:
             answered.set()
@@ -240,7 +244,7 @@ class _Probe:
     def _cancel_until(self, url: str, answered: threading.Event) -> None:
         """Cancel, again and again: a cancel that comes before the prediction has started is lost in Cog."""
         while not answered.wait(self.patience):
-            _cancel(f"{self.address}{url}")
+            cancel_once(f"{self.address}{url}")
 
     def _fill(self, body: Mapping[str, Any]) -> list[int]:
         """Start one prediction more than there are slots, cancel them, and say with what each was answered."""
@@ -263,27 +267,6 @@ class _Probe:
             raise _Useless(f"the server does not say how it is: {error}") from error
         if health["setup"]["started_at"] != self.setup:
             raise _Useless("the server restarted")
-
-
-def cancel(urls: Sequence[str], seconds: float) -> bool:
-    """Cancel predictions until all have ended; whether they have, after at most `seconds`.
-
-    Again and again: a cancel that comes before its prediction has started is lost in Cog.
-    """
-    deadline = time.monotonic() + seconds
-    while urls := [url for url in urls if _cancel(url)]:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def _cancel(url: str) -> bool:
-    """Ask on a connection of its own, since whoever waits holds the client's; whether the prediction may still run."""
-    try:
-        return connection.ask("POST", f"{url}/cancel", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return True
 
 
 def curl_of(address: str, case: Case) -> str:

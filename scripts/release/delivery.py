@@ -1,6 +1,5 @@
 """Pushing to staging with cog, and the examples of the manifest through Replicate's API on what arrived there."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -9,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 from models.errors import TemplateError
 from models.manifest import Example
 from scripts import image
-from scripts.calling.remote import ENDED, dollars, get
+from scripts.calling.remote import ENDED, get
+from scripts.cli import waiting
 from scripts.release import ledger
 from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ledger import Entry
@@ -17,6 +17,7 @@ from scripts.release.ship import Refused, Ship, say
 from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ask, patiently
+from scripts.replicate.hardware import dollars
 from scripts.serving import docker_engine
 
 Done = TypeVar("Done")
@@ -180,12 +181,12 @@ def _time(told: str) -> float:
 def _ended(client: Any, created: Any) -> dict[str, Any]:
     """Wait for the end of a prediction that the client created; one that takes too long is cancelled."""
     path, what = f"/v1/predictions/{created.id}", f"the prediction {created.id}"
-    deadline = time.monotonic() + _SECONDS
-    while True:
+
+    def ended() -> dict[str, Any] | None:
         prediction = patiently(lambda: get(client, path, what))
-        if prediction["status"] in ENDED:
-            return prediction
-        if time.monotonic() > deadline:
-            created.cancel()
-            raise Refused(f"{what} did not end in {_SECONDS} s: cancelled")
-        time.sleep(0.5)
+        return prediction if prediction["status"] in ENDED else None
+
+    if prediction := waiting.until(ended, _SECONDS, pause=0.5):
+        return prediction
+    created.cancel()
+    raise Refused(f"{what} did not end in {_SECONDS} s: cancelled")

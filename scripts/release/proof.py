@@ -11,6 +11,8 @@ from httpx_sse import EventSource
 from models import runtimes
 from scripts import schema
 from scripts.calling import connection
+from scripts.calling.cancelling import cancel
+from scripts.cli import waiting
 from scripts.cli.progress import counted
 from scripts.contract import meaning
 from scripts.contract.label import contract_of
@@ -147,7 +149,7 @@ def _cancels(example: Mapping[str, Any], address: str, document: Mapping[str, An
     _wait_until_ready(address)
     connection.ask("PUT", url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
     time.sleep(1)
-    if probe.cancel([url], _PATIENCE_SECONDS):
+    if cancel([url], _PATIENCE_SECONDS):
         return []
     return [f"a cancelled prediction still runs after {_PATIENCE_SECONDS} s: {_curl({'input': long})}"]
 
@@ -157,13 +159,15 @@ def _wait_until_ready(address: str) -> None:
 
     Raises:
         ServerError: the server calls itself UNHEALTHY or DEFUNCT.
+        httpx.TransportError: it answers no more.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (health := connection.ask("GET", f"{address}/health-check", timeout=60).json())["status"] != "READY":
+
+    def is_ready() -> bool:
+        health = connection.ask("GET", f"{address}/health-check", timeout=60).json()
         local_server.check_alive(address, health)
-        if time.monotonic() > deadline:
-            return
-        time.sleep(0.05)
+        return bool(health["status"] == "READY")
+
+    waiting.until(is_ready, _PATIENCE_SECONDS)
 
 
 def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:

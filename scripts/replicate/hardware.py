@@ -32,3 +32,12 @@ def that_fit(gigabytes: float) -> list[Hardware]:
     """The GPUs whose memory holds so much, the cheapest first."""
     fitting = [one for one in known().values() if gigabytes <= one.memory_gb * price_list.SHARE_FOR_WEIGHTS]
     return sorted(fitting, key=lambda one: one.dollars_a_second)
+
+
+def dollars(seconds: float, sku: str) -> float | None:
+    """What a prediction of so many seconds costs on a SKU; None where its price is unknown. gpu-l40s-2x is two."""
+    prices = {one.sku: one.dollars_a_second for one in known().values()}
+    base, _, times = sku.rpartition("-")
+    if times[:-1].isdigit() and times.endswith("x") and base in prices:
+        return seconds * prices[base] * int(times[:-1])
+    return seconds * prices[sku] if sku in prices else None

@@ -98,7 +98,7 @@ def test_cog_predict_answers(answer: str) -> None:
 
 
 def test_the_image_answers_word_for_word_like_this_machine(answer: str, model: Manifest) -> None:
-    command = [sys.executable, "-m", "scripts.predict", "-i", f"prompt={PROMPT}", *INPUTS]
+    command = [sys.executable, "-m", "scripts.call", "local", "-i", f"prompt={PROMPT}", *INPUTS]
     local = host.succeed(*command, ENGINE=model.engine_on("cpu").engine)
     assert local == f"{answer}\n"
 

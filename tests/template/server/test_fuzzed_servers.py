@@ -17,6 +17,7 @@ import pytest
 from models import manifest
 from scripts import fuzz as script
 from scripts import schema
+from scripts.calling.cancelling import cancel
 from scripts.fuzzing import cases as fuzz_cases
 from scripts.fuzzing import files, probe
 from scripts.release import proof
@@ -274,7 +275,7 @@ def test_cancelling_says_whether_the_predictions_ended(planted: Any, bug: str, h
     urls = [f"{address}/predictions/{number}" for number in range(SLOTS)]
     for url in urls:
         httpx.put(url, json={"input": {"hold": 600}}, headers={"Prefer": "respond-async"}).raise_for_status()
-    assert probe.cancel(urls, seconds=1) == has_ended
+    assert cancel(urls, seconds=1) == has_ended
 
 
 @pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])

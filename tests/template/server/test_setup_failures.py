@@ -112,7 +112,7 @@ def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, 
     monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME
     one_bit_changed(path)
-    done = run("scripts.predict", "-i", "prompt=Hi")
+    done = run("scripts.call", "local", "prompt=Hi")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert f"{path} has sha256 {sha256(path)}, expected" in done.stderr
@@ -124,7 +124,7 @@ def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
     path = next((copied / "source").iterdir())
     one_bit_changed(path)
     shutil.rmtree(copied / "openvino")
-    done = run("scripts.predict", "-i", "prompt=Hi")
+    done = run("scripts.call", "local", "prompt=Hi")
     assert (done.returncode, done.stdout) == (1, "")
     announcement, refusal = done.stderr.splitlines()
     assert announcement.startswith("making openvino's files")
@@ -136,7 +136,7 @@ def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
 def test_predict_makes_the_engine_s_files_anew_where_one_is_missing(copied: Path):
     path = copied / "openvino" / NAME
     missing(path)
-    done = run("scripts.predict", "-i", "prompt=Hi", "-i", "max_tokens=2")
+    done = run("scripts.call", "local", "prompt=Hi", "max_tokens=2")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("making openvino's files")
     assert path.is_file()

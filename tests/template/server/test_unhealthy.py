@@ -14,9 +14,9 @@ from models import manifest
 from models.weights import PROJECT
 from scripts import schema, soak
 from scripts.benchmark import load
+from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
-from scripts.calling.places import Order
-from scripts.calling.screen import Screen
+from scripts.calling.display import Display
 from scripts.fuzzing import cases, probe
 from scripts.release import proof
 from scripts.serving import local_server
@@ -71,7 +71,7 @@ CLIENTS: dict[str, Callable[[Unhealthy], Any]] = {
     "predict, serve": lambda server: local_server.wait_until_ready(server.address, server.process),
     "bench, fuzz": lambda server: local_server.check_served(server.address),
     "call": lambda server: CogServer(server.address),
-    "call, while it waits for a slot": lambda server: server.caller.run(Order({}), Screen()),
+    "call, while it waits for a slot": lambda server: server.caller.run(PredictionRequest({}), Display()),
     "bench, while it waits for a slot": lambda server: load.run(server.address, ["Hi"]),
     "soak, at work": lambda server: soak._all_clients(server.address, 2, 1, soak._Memory(_family(server))),
     "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, 1),

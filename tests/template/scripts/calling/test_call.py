@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from models.weights import PROJECT
-from scripts import call, predict, schema
-from scripts.calling import places
+from scripts import call, schema
+from scripts.calling import project_server
 from scripts.serving import local_server
 from tests.services.canned import answering
 from tests.services.replicate_client import Receiver
@@ -109,21 +109,29 @@ def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, caps
     assert "succeeded · " in errors
 
 
-def test_make_predict_shows_files_as_make_call_does(
+def test_this_project_is_called_like_any_server(
     painter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The selected model's class and server are the painter's here; the rest is as it is."""
+    """The selected model's class and server are the painter's here: that of a language model returns no files."""
     document = httpx.get(f"{painter}/openapi.json").json()
     monkeypatch.setattr(schema, "generate", lambda class_name: document)
-    monkeypatch.setattr(places, "_project", lambda screen: nullcontext(painter))
+    monkeypatch.setattr(project_server.local_server, "running", lambda model, log: nullcontext((painter, None)))
     monkeypatch.chdir(tmp_path)
-    assert predict.main(["-i", "prompt=a cat", "-i", "num_outputs=2", "-i", "width=32"]) == 0
+    monkeypatch.setenv("PROMPT", "a cat")
+    assert call.main(["local", "--inputs", "-i num_outputs=2 width=32"]) == 0
     output, errors = capsys.readouterr()
     saved = [path.relative_to(tmp_path) for path in sorted((tmp_path / "outputs").iterdir())]
     assert output.splitlines() == [f"{path} · {path.stat().st_size} bytes · image/png · 32 x 64" for path in saved]
-    assert errors.startswith("succeeded · ")
-    assert predict.main(["-i", "prompt=a", "-i", "fail=true"]) == 1
-    assert capsys.readouterr().err == "out of paint\n"
+    assert "painting 'a cat'" in errors
+    assert errors.splitlines()[-1].startswith("succeeded · ")
+
+
+def test_a_wrong_input_of_this_project_is_refused_before_its_server_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(project_server.local_server, "running")
+    assert call.main(["local", "prompt=a", "max_tokens=many"]) == 2
+    assert capsys.readouterr().err == "max_tokens=many: must be an integer\n"
 
 
 def test_json_is_one_object_with_the_paths_and_quiet_says_nothing(
@@ -152,10 +160,10 @@ def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_p
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        (["prompt=a", "style=phot"], "style=phot: is none of the choices: did you mean photo?"),
-        (["prompt=a", "style=oil"], "style=oil: is none of the choices: there are photo, anime"),
-        (["prompt=a", "num_outputs=3"], "num_outputs=3: is none of the choices: there are 1, 2"),
-        (["prompt=a", "promt=b"], "there is no input 'promt': did you mean prompt?"),
+        (["prompt=a", "style=phot"], "style=phot: is none of the choices (did you mean photo?)"),
+        (["prompt=a", "style=oil"], "style=oil: is none of the choices (known: photo, anime)"),
+        (["prompt=a", "num_outputs=3"], "num_outputs=3: is none of the choices (known: 1, 2)"),
+        (["prompt=a", "promt=b"], "there is no input 'promt' (did you mean prompt?)"),
         (["width=9"], "prompt is missing: write prompt=..."),
         (["prompt=a", "width=wide"], "width=wide: must be an integer"),
         (["prompt=a", "image=cat.png"], "image=cat.png: must be a file, as image=@PATH, or a URL"),
@@ -206,8 +214,7 @@ def test_a_failed_prediction_is_1_with_its_reason(painter: str, capsys: pytest.C
     assert call.main([painter, "prompt=a", "fail=true", "--quiet"]) == 1
     output, errors = capsys.readouterr()
     assert output == ""
-    assert errors.startswith("the prediction failed: ")
-    assert "out of paint" in errors
+    assert errors == "the prediction failed: out of paint\n"
     assert call.main([painter, "prompt=a", "fail=true", "--quiet", "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert (said["status"], said["output"]) == ("failed", None)

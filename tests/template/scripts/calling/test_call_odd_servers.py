@@ -10,9 +10,9 @@ import pytest
 from models.errors import TemplateError
 from scripts import schema
 from scripts.calling import remote
+from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
-from scripts.calling.places import Order
-from scripts.calling.screen import Screen
+from scripts.calling.display import Display
 from scripts.replicate.client import ask, connect
 from scripts.serving import local_server
 from tests.services.canned import answering
@@ -28,7 +28,7 @@ def answer_to_a_prediction(body: bytes, kind: str, streams: bool) -> str:
     paths = {"/health-check": b'{"status": "READY"}', "/openapi.json": json.dumps(document).encode()}
     with answering(200, body, kind, paths=paths) as address:
         server = CogServer(address)
-        return said(lambda: server.run(Order({"prompt": "Hi"}), Screen(is_quiet=True)), address)
+        return said(lambda: server.run(PredictionRequest({"prompt": "Hi"}), Display(is_quiet=True)), address)
 
 
 def said(act: Callable[[], Any], address: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from scripts.calling import outputs, remote
+from scripts.calling import outputs
+from scripts.calling.display import Display
 from scripts.calling.outputs import OutputError, Saver
-from scripts.calling.screen import Screen
 from scripts.contract.document import Node
 
 URI = {"type": "string", "format": "uri"}
@@ -77,6 +77,9 @@ FILE = uri(b"x", "text/plain")
 SAVED = "p-{}.txt · 1 bytes · text/plain\n"
 TEXTS = {"type": "array", "items": {"type": "string"}}
 PIECES = TEXTS | {"x-cog-array-type": "iterator", "x-cog-array-display": "concatenate"}
+SCORE = {"type": "object", "properties": {"label": {"type": "string"}, "score": {"type": "number"}}}
+SCORES = {"type": "array", "items": SCORE}
+TABLE = "label   score\nsea    0.9100\nsky    0.0900\n"
 MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "number"}}}
 
 
@@ -91,6 +94,7 @@ MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "numbe
         (URI, FILE, SAVED.format(0), ""),
         (TEXTS | {"items": URI}, [FILE, FILE], SAVED.format(0) + SAVED.format(1), ""),
         (MIXED, {"image": FILE, "score": 1}, '{\n  "image": "p-0.txt",\n  "score": 1\n}\n', SAVED.format(0)),
+        (SCORES, [{"label": "sea", "score": 0.91}, {"label": "sky", "score": 0.09}], TABLE, ""),
         ({"type": "object"}, None, "", ""),
     ],
 )
@@ -105,7 +109,7 @@ def test_every_form_of_output_is_shown(
 ) -> None:
     node = Node.model_validate(schema)
     monkeypatch.chdir(tmp_path)
-    outputs.show({"output": output}, node, Saver(Path(), "p"), Screen(shows_text=outputs.is_text(node)))
+    outputs.show({"output": output}, node, Saver(Path(), "p"), Display(shows_text=outputs.is_text(node)))
     assert capsys.readouterr() == (printed, said)
 
 
@@ -172,27 +176,20 @@ def test_dimensions_of_images() -> None:
 
 
 def test_a_text_is_never_shown_twice_and_a_lost_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen()
-    screen.text("a\n")
-    screen.text_up_to("a\r\nbc")
-    screen.text_up_to("a\nb")
-    screen.text_up_to("a\nbcd")
-    screen.end_line()
+    display = Display()
+    display.text("a\n")
+    display.text_up_to("a\r\nbc")
+    display.text_up_to("a\nb")
+    display.text_up_to("a\nbcd")
+    display.end_line()
     assert capsys.readouterr() == ("a\nbcd\n", "")
-    screen.text_up_to("something else")
+    display.text_up_to("something else")
     assert "--json prints all of it" in capsys.readouterr().err
 
 
 def test_quiet_keeps_progress_and_logs_but_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(is_quiet=True)
-    screen.status("starting")
-    screen.logs_up_to("50%\n")
-    screen.warn("failed")
+    display = Display(is_quiet=True)
+    display.status("starting")
+    display.logs_up_to("50%\n")
+    display.warn("failed")
     assert capsys.readouterr() == ("", "failed\n")
-
-
-def test_what_a_second_costs() -> None:
-    assert remote.dollars(10, "gpu-t4") == pytest.approx(0.00225)
-    assert remote.dollars(10, "gpu-l40s-2x") == pytest.approx(0.0195)
-    assert remote.dollars(10, "abacus") is None
-    assert remote.dollars(10, "") is None

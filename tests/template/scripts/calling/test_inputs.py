@@ -1,4 +1,4 @@
-"""`-i name=value` on a command line, read as `cog predict -i` reads it, against the real schema's inputs."""
+"""`name=value` on a command line, read as `cog predict -i` reads it, against the real schema's inputs."""
 
 import re
 from pathlib import Path
@@ -52,24 +52,24 @@ def test_an_at_sign_reads_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ("prompt", "-i prompt: write name=value"),
-        ("promt=Hi", "there is no input 'promt': did you mean prompt?"),
-        ("zzz=Hi", "there is no input 'zzz': there are prompt, messages, system_prompt"),
-        ("max_tokens=many", "-i max_tokens=many: must be an integer"),
-        ("max_tokens=1.5", "-i max_tokens=1.5: must be an integer"),
-        ("max_tokens=true", "-i max_tokens=true: must be an integer"),
-        ("temperature=hot", "-i temperature=hot: must be a number"),
-        ("temperature=true", "-i temperature=true: must be a number"),
-        ("temperature=NaN", "-i temperature=NaN: must be a number"),
-        ("temperature=1e999", "-i temperature=1e999: must be a number"),
-        ('options={"a": "\\ud83d"}', '-i options={"a": "\\ud83d"}: must be an object'),
-        ("raw=1", "-i raw=1: must be a boolean"),
-        ("options=[1]", "-i options=[1]: must be an object"),
-        ("counts=many", "-i counts=many: must be a list of integers"),
-        ('counts=[1, "2"]', '-i counts=[1, "2"]: must be a list of integers'),
-        ("stop=[1]", "-i stop=[1]: must be a list of strings"),
-        ("prompt=@/nowhere", "-i prompt=@/nowhere: cannot read the file: "),
-        ("prompt=\udce9", "-i prompt: the value is not UTF-8 text"),
+        ("prompt", "prompt: write name=value"),
+        ("promt=Hi", "there is no input 'promt' (did you mean prompt?)"),
+        ("zzz=Hi", "there is no input 'zzz' (known: prompt, messages, system_prompt"),
+        ("max_tokens=many", "max_tokens=many: must be an integer"),
+        ("max_tokens=1.5", "max_tokens=1.5: must be an integer"),
+        ("max_tokens=true", "max_tokens=true: must be an integer"),
+        ("temperature=hot", "temperature=hot: must be a number"),
+        ("temperature=true", "temperature=true: must be a number"),
+        ("temperature=NaN", "temperature=NaN: must be a number"),
+        ("temperature=1e999", "temperature=1e999: must be a number"),
+        ('options={"a": "\\ud83d"}', 'options={"a": "\\ud83d"}: must be an object'),
+        ("raw=1", "raw=1: must be a boolean"),
+        ("options=[1]", "options=[1]: must be an object"),
+        ("counts=many", "counts=many: must be a list of integers"),
+        ('counts=[1, "2"]', 'counts=[1, "2"]: must be a list of integers'),
+        ("stop=[1]", "stop=[1]: must be a list of strings"),
+        ("prompt=@/nowhere", "prompt=@/nowhere: cannot read the file: "),
+        ("prompt=\udce9", "prompt: the value is not UTF-8 text"),
     ],
 )
 def test_a_pair_that_cannot_be_meant_says_why(pair: str, message: str) -> None:
@@ -81,3 +81,26 @@ def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_bytes(b"caf\xe9")
     with pytest.raises(UsageError, match=r"prompt\.txt: cannot read the file: .*utf-8"):
         inputs.parse([f"prompt=@{tmp_path}/prompt.txt"], PROPERTIES)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "environment", "all_pairs"),
+    [
+        ([], {"PROMPT": 'say "$HOME"\n'}, ['prompt=say "$HOME"\n']),
+        (["seed=1"], {"PROMPT": "Hi"}, ["seed=1", "prompt=Hi"]),
+        (["prompt=typed"], {"PROMPT": "Hi"}, ["prompt=typed"]),
+        (["seed=1"], {}, ["seed=1"]),
+        ([], {"PROMPT": ""}, ["prompt="]),
+    ],
+)
+def test_the_variable_prompt_is_the_prompt_unless_the_command_line_has_one(
+    pairs: list[str], environment: dict[str, str], all_pairs: list[str]
+) -> None:
+    assert inputs.with_prompt(pairs, environment, PROPERTIES) == all_pairs
+
+
+def test_no_input_at_all_is_wrong_usage_where_a_prompt_is_needed() -> None:
+    with pytest.raises(UsageError, match="say something: PROMPT="):
+        inputs.with_prompt([], {}, PROPERTIES)
+    assert inputs.with_prompt([], {}, {"count": Node(type="integer")}) == []
+    assert inputs.with_prompt([], {}, {"prompt": Node(type="string", default="a cat")}) == []

@@ -111,7 +111,7 @@ def test_a_real_signal_ends_a_real_process_with_130_and_a_second_does_not_distur
 ) -> None:
     code = """
 import sys, time
-from scripts import command
+from scripts.cli import command
 def wait() -> None:
     try:
         print("waiting", flush=True)
@@ -224,7 +224,7 @@ def test_debug_shows_what_caused_a_refusal(capsys: pytest.CaptureFixture[str], m
 def test_what_the_terminal_cannot_show_is_escaped() -> None:
     code = """
 import sys
-from scripts import command
+from scripts.cli import command
 def say() -> None:
     print("caf\\u00e9 \\U0001f600")
     print("\\u6f22", file=sys.stderr)
@@ -233,25 +233,3 @@ sys.exit(command.run(say, [], "scripts.say"))
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"caf\\xe9 \\U0001f600\n", b"\\u6f22\n")
-
-
-@pytest.mark.parametrize(
-    ("pairs", "environment", "inputs"),
-    [
-        ([], {"PROMPT": 'say "$HOME"\n'}, ['prompt=say "$HOME"\n']),
-        (["seed=1"], {"PROMPT": "Hi"}, ["seed=1", "prompt=Hi"]),
-        (["prompt=typed"], {"PROMPT": "Hi"}, ["prompt=typed"]),
-        (["messages=[]"], {"PROMPT": "Hi"}, ["messages=[]"]),
-        (["seed=1"], {}, ["seed=1"]),
-        ([], {"PROMPT": ""}, ["prompt="]),
-    ],
-)
-def test_the_variable_prompt_is_the_prompt_unless_the_command_line_says_another(
-    pairs: list[str], environment: dict[str, str], inputs: list[str]
-) -> None:
-    assert command.with_prompt(pairs, environment) == inputs
-
-
-def test_saying_nothing_at_all_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="say something: PROMPT="):
-        command.with_prompt([], {})

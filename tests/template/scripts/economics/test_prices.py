@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from scripts import prices
-from scripts.calling.remote import dollars
 from scripts.economics import price_list
 from scripts.economics.price_list import PriceError
 from scripts.replicate import hardware
+from scripts.replicate.hardware import dollars
 
 LIST = price_list.shipped()
 
@@ -112,4 +112,5 @@ def test_what_a_prediction_costs_on_replicate_comes_from_the_same_list() -> None
     assert dollars(10, "gpu-t4") == pytest.approx(0.00225)
     assert dollars(10, "gpu-l40s-2x") == pytest.approx(0.0195)
     assert dollars(10, "abacus") is None
+    assert dollars(10, "") is None
     assert next(one.sku for one in hardware.that_fit(20)) == "gpu-a40-small"

@@ -10,7 +10,7 @@ _SECONDS_BEFORE_A_STATUS = 0.8
 _SECONDS_BETWEEN_REMINDERS = 10
 
 
-class Screen:
+class Display:
     """`shows_text`: print text as it comes; `is_quiet`: keep progress and logs to oneself."""
 
     def __init__(self, shows_text: bool = True, is_quiet: bool = False) -> None:

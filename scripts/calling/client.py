@@ -1,13 +1,13 @@
-"""Where a prediction runs: on Replicate, on a Cog server, in a local image, or in this project's own server."""
+"""The client of whatever runs predictions: Replicate, a Cog server, a local image, or this project's own server."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from scripts.calling.screen import Screen
+from scripts.calling.display import Display
+from scripts.calling.inputs import data_uri
 from scripts.cli.command import UsageError
 
 FORMS = "OWNER/NAME, OWNER/NAME:VERSION, deployment:OWNER/NAME, http://HOST:PORT, image:NAME, or local"
@@ -17,12 +17,12 @@ _DEPLOYMENT = re.compile(rf"deployment:({_NAME})")
 
 
 @dataclass(frozen=True)
-class Order:
+class PredictionRequest:
     """A prediction that is wanted.
 
     `wait`: the seconds for which creating it may hold the connection; `timeout`: the seconds after which it is
-    cancelled; `returns_at_once`: do not wait for its end; `webhook`: whom to tell of `events`, none: those that the
-    service tells by default.
+    cancelled; `returns_at_once`: do not wait for its end; `webhook`: the URL that is told of `events`; without events
+    the service chooses which.
     """
 
     inputs: dict[str, Any]
@@ -33,55 +33,57 @@ class Order:
     events: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
-        """What Replicate and Cog take alike."""
+        """The JSON that Replicate and Cog take alike."""
         webhook = {"webhook": self.webhook} if self.webhook else {}
         events = {"webhook_events_filter": list(self.events)} if self.events else {}
         return {"input": self.inputs} | webhook | events
 
 
-class Place(Protocol):
-    """Where predictions run. `document`: the OpenAPI document; `hardware`: Replicate's SKU, empty where unknown."""
+class Client(Protocol):
+    """Runs predictions. `document`: the OpenAPI document; `hardware`: Replicate's SKU, empty where unknown."""
 
     document: dict[str, Any]
-    hardware: str
+    hardware: str = ""
 
     def to_uri(self, content: bytes, name: str) -> str:
-        """What a file input is given for a file."""
+        """The value that a file input gets for a file's content and name."""
+        return data_uri(content, name)
 
-    def run(self, order: Order, screen: Screen) -> dict[str, Any]:
-        """The prediction once it has ended, as Replicate describes one; its text was shown on `screen`.
+    def authorized(self, url: str) -> dict[str, str]:
+        """The headers that an output's URL is fetched with."""
+        return {}
+
+    def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
+        """The prediction once it has ended, as Replicate describes one; its text is shown on `display` as it comes.
 
         Raises:
             TemplateError: it was refused.
             KeyboardInterrupt: someone interrupted; the prediction was cancelled.
         """
 
-    def authorized(self, url: str) -> dict[str, str]:
-        """The headers to fetch an output with."""
-
 
 @contextmanager
-def opened(what: str, screen: Screen) -> Iterator[Place]:
-    """The place that `what` names; what was started for it is ended with the block.
+def opened(what: str, display: Display) -> Iterator[Client]:
+    """The client of `what`; a container that was started for it is removed when the block ends.
 
     Raises:
-        UsageError: it names none.
+        UsageError: `what` has none of the FORMS.
         TemplateError: it cannot be reached, or does not start; says why.
     """
     from scripts.calling import remote
     from scripts.calling.cog_server import CogServer
+    from scripts.calling.project_server import ProjectServer
     from scripts.serving import local_container
 
     if what == "local":
-        with _project(screen) as address:
-            yield CogServer(address)
+        yield ProjectServer()
     elif what.startswith("image:"):
         with ExitStack() as stack:
-            with screen.meanwhile("starting a container"):
+            with display.meanwhile("starting a container"):
                 address, _ = stack.enter_context(local_container.running(what.removeprefix("image:")))
             yield CogServer(address)
     elif re.match(r"https?://", what):
-        with screen.meanwhile("waiting for the server"):
+        with display.meanwhile("waiting for the server"):
             server = CogServer(what)
         yield server
     elif found := _DEPLOYMENT.fullmatch(what):
@@ -90,18 +92,3 @@ def opened(what: str, screen: Screen) -> Iterator[Place]:
         yield remote.version(found[1], found[2]) if found[2] else remote.model(found[1])
     else:
         raise UsageError(f"{what!r} names nothing that runs: write {FORMS}")
-
-
-@contextmanager
-def _project(screen: Screen) -> Iterator[str]:
-    """The address of this project's server, ready."""
-    from models import manifest, runtimes
-    from scripts import weights
-    from scripts.serving import local_server
-
-    model = manifest.selected()
-    weights.ensure(model, runtimes.choose(model))
-    with tempfile.TemporaryFile() as log, local_server.running(model, log=log) as (address, process):
-        with screen.meanwhile(f"starting the server of {model.slug}"):
-            local_server.wait_until_ready(address, process)
-        yield address

@@ -1,0 +1,27 @@
+"""A prediction on this project's own server, which is started for it and ends with it."""
+
+import tempfile
+from typing import Any
+
+from models import manifest, runtimes
+from scripts import schema, weights
+from scripts.calling.client import Client, PredictionRequest
+from scripts.calling.cog_server import CogServer
+from scripts.calling.display import Display
+from scripts.serving import local_server
+
+
+class ProjectServer(Client):
+    """Its schema is read from predict.py, so that a wrong input is refused before the model is loaded."""
+
+    def __init__(self) -> None:
+        self._model = manifest.selected()
+        self.document = schema.generate(schema.served_class(self._model))
+
+    def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
+        """Fetch the weights if need be, start the server, and run the prediction on it."""
+        weights.ensure(self._model, runtimes.choose(self._model))
+        with tempfile.TemporaryFile() as log, local_server.running(self._model, log=log) as (address, process):
+            with display.meanwhile(f"starting the server of {self._model.slug}"):
+                local_server.wait_until_ready(address, process)
+            return CogServer(address).run(request, display)

@@ -1,0 +1,25 @@
+"""The consoles that every command prints with."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_OF_FILES = 220
+
+
+def stdout() -> Console:
+    """For results: as wide as the terminal, and in a file or a pipe so wide that no table is cut."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES, markup=False, highlight=False)
+
+
+def stderr() -> Console:
+    """For progress, so that standard output holds the results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True)
