@@ -91,10 +91,10 @@ class Ship:
             try:
                 found = stage(self)
             except BaseException as error:
-                self.note(name, _result(error), time.monotonic() - begun, why=" ".join(str(error).split())[:500])
+                self.note(name, result_of(error), time.monotonic() - begun, why=" ".join(str(error).split())[:500])
                 self.details = {}
-                self.note("ship", _result(error), where=name)
-                say(f"{name}: {_result(error)} after {time.monotonic() - begun:.1f} s")
+                self.note("ship", result_of(error), where=name)
+                say(f"{name}: {result_of(error)} after {time.monotonic() - begun:.1f} s")
                 raise
             self.note(name, "ok", time.monotonic() - begun)
             say(f"{name}: {found} ({time.monotonic() - begun:.1f} s)")
@@ -121,7 +121,8 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _result(error: BaseException) -> Result:
+def result_of(error: BaseException) -> Result:
+    """How a step that raised `error` ended, for the ledger."""
     if isinstance(error, TemplateError) and not isinstance(error, Stuck):
         return "refused"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

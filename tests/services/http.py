@@ -35,7 +35,7 @@ class Fault:
     stall: nothing more after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
     slow: `rate` bytes a second.
     gzip: the whole body, compressed, whatever the request accepts, as some proxies send text.
-    dead: the connection closes, and nothing was done.
+    dead: the connection closes, as if the request had not come.
     lost: the request is done as asked, but the connection closes before its answer.
 
     cut to gzip touch bodies only (GET, 200 or 206), the others any request. `host` and `method` narrow it, and the
@@ -170,13 +170,13 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(headers.get("content-length", 0)))
         request = Request(self.server.host, self.command, self.path, headers, content)
         service = self.server.service
-        if fault := service.fault(request):
-            response = refusal(fault)
-        else:
-            response = in_part(request, self.server.respond(request))
-            fault = service.fault(request, response)
+        fault = service.fault(request)
+        if fault and fault.kind == "dead":
+            return self._close()
+        response = refusal(fault) if fault else in_part(request, self.server.respond(request))
+        fault = fault or service.fault(request, response)
         service.record(request)
-        if fault and fault.kind in ("dead", "lost"):
+        if fault and fault.kind == "lost":
             return self._close()
         if fault and fault.kind == "gzip":
             response = compressed(response)

@@ -12,7 +12,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
-    first, inputs, serve, ask, of_weights, call, earn, before, fork = plain
+    first, inputs, serve, ask, of_weights, call, earn, before, publish, fork = plain
 
     done = newcomer.types(first)
     assert done.returncode == 0, done.stderr
@@ -48,6 +48,10 @@ def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     done = newcomer.types(before)
     assert done.returncode == 0, done.stderr
     assert "Built with Llama" in done.stdout
+
+    done = newcomer.types(publish)
+    assert done.returncode == 0, done.stderr
+    assert "hf.co/acme/smollm2: would send" in done.stdout
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr

@@ -92,10 +92,12 @@ def _metadata(repository: str, commit: str, name: str) -> Any:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with _explained(repository, commit, name):
-        return get_hf_file_metadata(hf_hub_url(repository, name, revision=commit), token=_token(), retry_on_errors=True)
+        return get_hf_file_metadata(
+            hf_hub_url(repository, name, revision=commit), token=known_token(), retry_on_errors=True
+        )
 
 
-def _token() -> str | bool:
+def known_token() -> str | bool:
     """The person's token, without the quotes that some files of variables leave around it; False where there is none.
 
     Tokens of the Hub are ASCII: another text is not sent (no header could hold it), and this is said.
@@ -132,7 +134,7 @@ def _info(repository: str, revision: str, failures: int = 0, sizes: bool = True)
     from huggingface_hub import HfApi, errors
 
     try:
-        return HfApi(token=_token()).model_info(repository, revision=revision, files_metadata=sizes, timeout=30)
+        return HfApi(token=known_token()).model_info(repository, revision=revision, files_metadata=sizes, timeout=30)
     except KeyError:  # half of what the client expects of a large file; each file's own headers are asked for then
         return _info(repository, revision, failures, sizes=False)
     except errors.HfHubHTTPError as error:
@@ -152,7 +154,7 @@ def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], Locat
     def locate(name: str) -> Located:
         found: str = _metadata(repository, commit, name).location
         is_hub = urlsplit(found)[:2] == urlsplit(constants.ENDPOINT)[:2]
-        return found, build_hf_headers(token=_token()) if is_hub else {}
+        return found, build_hf_headers(token=known_token()) if is_hub else {}
 
     return lambda name: lambda: locate(name)
 

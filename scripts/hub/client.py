@@ -1,0 +1,84 @@
+"""The official client of the Hub, and its refusals in words that say what to do.
+
+https://huggingface.co/docs/huggingface_hub, https://huggingface.co/docs/hub/api
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from models.errors import TemplateError, in_words
+from models.weights.sources.hub import known_token
+
+TOKEN_PAGE = "https://huggingface.co/settings/tokens"
+ADVICE = {
+    401: f"the Hub does not know this token: hf auth login, or set HF_TOKEN anew, from {TOKEN_PAGE}",
+    403: f"this token may not do that: take one with the right to write there, from {TOKEN_PAGE}",
+    404: "the Hub has no such thing, or this token may not see it: see the name",
+    412: "somebody committed while this was sent: run it again, which says what they did",
+    413: "that is more than the Hub takes in one commit",
+    429: "the Hub was asked too often: wait a little, then run it again, which goes on",
+}
+
+
+class HubRefusal(TemplateError):
+    """The Hub refused, or could not be reached; `status`: of HTTP, None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def connect() -> Any:
+    """A huggingface_hub.HfApi with the person's token; HF_ENDPOINT names another server than the Hub.
+
+    Other servers that speak the Hub's HTTP take large files by Git LFS, and few have its own storage Xet: they are sent
+    by LFS, unless HF_HUB_DISABLE_XET=0 says otherwise.
+
+    Raises:
+        HubRefusal: there is no token.
+    """
+    if endpoint := os.environ.get("HF_ENDPOINT"):
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    from huggingface_hub import HfApi
+
+    token = known_token()
+    if not token:
+        raise HubRefusal(f"there is no token of the Hub: hf auth login, or export HF_TOKEN=..., from {TOKEN_PAGE}")
+    return HfApi(endpoint=endpoint, token=token, library_name="cog-template")
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the client's errors about `what` ("acme/smollm2") into one line.
+
+    Raises:
+        HubRefusal: for each of them.
+    """
+    import httpx2
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (errors.HfHubHTTPError, httpx2.HTTPError) as error:
+        raise _refusal(what, error) from error
+    except errors.OfflineModeIsEnabled as error:
+        raise HubRefusal(f"HF_HUB_OFFLINE keeps the Hub from being asked for {what}: unset it") from error
+    except RuntimeError as error:  # what the client makes of a large file's upload that failed
+        if not isinstance(error.__cause__, (errors.HfHubHTTPError, httpx2.HTTPError)):
+            raise
+        raise _refusal(what, error.__cause__) from error
+    except ValueError as error:  # of a card's front matter, and of answers that are not the Hub's
+        raise HubRefusal(f"the Hub does not take {what}: {' '.join(str(error).split())}", 400) from error
+
+
+def _refusal(what: str, error: Exception) -> HubRefusal:
+    from huggingface_hub import errors
+
+    if not isinstance(error, errors.HfHubHTTPError):
+        return HubRefusal(f"cannot reach the Hub for {what} ({in_words(error)}): run it again, which goes on")
+    status = error.response.status_code
+    said = (error.server_message or "").rstrip(".")
+    advice = ADVICE.get(status, "try again later")
+    return HubRefusal(f"the Hub answers {status} for {what}{f' ({said})' if said else ''}: {advice}", status)

@@ -1,0 +1,139 @@
+"""What a model's repository on the Hub holds: weights, card, licence, evaluation, benchmarks, examples."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from models import manifest, runtimes, weights
+from models.errors import TemplateError
+from models.manifest import EngineChoice, Manifest
+from models.publication import Access
+from models.weights import files
+from models.weights.lock import lock_of
+from scripts.licences import files as licence_files
+from scripts.release.ship import Refused
+
+_PUBLISHED = "transformers"
+"""The runtime whose files are published beside what they were made from: what most people of the Hub load."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file of the repository.
+
+    `source`: its bytes, or the file that has them; `why`: it is there, in a few words; `locked`: the bytes that it will
+    have, where weights.lock says so.
+    """
+
+    path: str
+    source: bytes | Path
+    why: str
+    locked: int | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it can be sent."""
+        return isinstance(self.source, bytes) or self.source.is_file()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None where that is not known, as the file is not made yet."""
+        if isinstance(self.source, bytes):
+            return len(self.source)
+        return self.source.stat().st_size if self.source.is_file() else self.locked
+
+    def is_as(self, remote: Any) -> bool:
+        """Whether the Hub's file `remote`, a huggingface_hub.RepoFile, has these very bytes."""
+        if not self.is_here or self.size != remote.size:
+            return False
+        if remote.lfs:
+            source = self.source
+            mine = files.sha256(source) if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
+            return bool(mine == remote.lfs.sha256)
+        content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())
+
+
+def access_today(model: Manifest) -> Access:
+    """Who may download the weights today (UTC), as the manifest's `release` says.
+
+    Raises:
+        Refused: it says nothing.
+    """
+    if not model.release:
+        raise Refused(f"{manifest.path_of(model.slug)}: set release to open, gated, api-only or staged")
+    return model.release.access_on(datetime.now(timezone.utc).date())
+
+
+def opens_later(model: Manifest) -> str:
+    """What a staged release opens next, in words; "" where nothing comes."""
+    today: date = datetime.now(timezone.utc).date()
+    coming = [stage for stage in (model.release.stages if model.release else []) if stage.day > today]
+    return f"{coming[0].opens} from {coming[0].day}" if coming else ""
+
+
+def of(model: Manifest) -> list[Item]:
+    """Every file that belongs into the model's repository today, by path.
+
+    Raises:
+        TemplateError: the manifest does not say who may have the weights, the licence forbids what is planned, or two
+            files have one path.
+    """
+    items = [*_words(model), *_measured(model), _examples(model)]
+    if access_today(model) != "api-only":
+        items += _weights(model)
+    paths = [item.path for item in items]
+    if twice := sorted({path for path in paths if paths.count(path) > 1}):
+        raise TemplateError(f"two files would be {twice[0]} in the repository of {model.slug}: rename one")
+    return sorted(items, key=lambda item: item.path)
+
+
+def published_choice(model: Manifest) -> EngineChoice | None:
+    """The engine whose files are published beside the downloaded ones; None where the manifest has no such engine."""
+    return next((choice for choice in model.engines if choice.engine == _PUBLISHED), None)
+
+
+def _weights(model: Manifest) -> Iterator[Item]:
+    choice = published_choice(model)
+    part = runtimes.part_of(model, choice) if choice else weights.SOURCE
+    for name, file in lock_of(model).files.items():
+        is_origin = part != weights.SOURCE
+        why = f"what the weights for {part} were made from" if is_origin else _why(name)
+        yield Item(name, weights.folder(model.slug, weights.SOURCE) / name, why, file.size)
+    if choice and part != weights.SOURCE:
+        made = weights.folder(model.slug, part)
+        names = sorted(path.name for path in made.glob("*") if path.name != weights.RECORD) or ["model.safetensors"]
+        yield from (Item(name, made / name, _why(name)) for name in names)
+
+
+def _why(name: str) -> str:
+    if name.endswith((".safetensors", ".gguf", ".bin", ".xml")):
+        return "weights"
+    return "tokenizer" if "token" in name or "template" in name or "vocab" in name else "configuration"
+
+
+def _words(model: Manifest) -> Iterator[Item]:
+    """The card, and the texts that the licence asks for."""
+    yield Item("README.md", manifest.path_of(model.slug).with_name("README.md"), "card")
+    for name, text in licence_files.files(model).items():
+        yield Item(name, text.encode(), "licence")
+
+
+def _measured(model: Manifest) -> Iterator[Item]:
+    for folder, why in (("evals", "evaluation"), ("benchmarks", "benchmark")):
+        measured = manifest.PROJECT / folder / model.slug
+        for path in sorted(measured.rglob("*")):
+            if path.is_file():
+                within = path.relative_to(measured)
+                is_result = within.parts[0] == ".eval_results"
+                yield Item(str(within if is_result else Path(folder) / within), path, why)
+
+
+def _examples(model: Manifest) -> Item:
+    """The manifest's examples: inputs, and what must hold of the outputs."""
+    examples = [example.model_dump(exclude_defaults=True) for example in model.examples]
+    return Item("examples.json", (json.dumps(examples, indent=2, ensure_ascii=False) + "\n").encode(), "usage examples")

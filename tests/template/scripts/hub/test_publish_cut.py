@@ -1,0 +1,53 @@
+"""A publish that is cut at each of its requests in turn, and run again: it goes on, and nothing is there twice."""
+
+from typing import Literal
+
+import pytest
+
+from tests.services.http import Fault
+from tests.template.scripts.hub.conftest import CARD, Published
+
+REQUESTS = 12
+EVER = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits between its tries: not here."""
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+
+
+def is_whole(published: Published) -> bool:
+    """Whether all is there, by one commit."""
+    titles = [commit.title for commit in published.api.list_repo_commits("acme/tiny")]
+    files = published.files()
+    return (
+        titles == ["Publish SmolLM2 135M Instruct", "initial commit"]
+        and len(files) == 9
+        and CARD.encode() in files.values()
+    )
+
+
+def test_a_publish_has_as_many_requests_as_are_cut_below(published: Published) -> None:
+    assert published.publish() == 0
+    assert len(published.hub.requests) == REQUESTS
+
+
+@pytest.mark.parametrize("index", range(REQUESTS))
+@pytest.mark.parametrize("kind", ["dead", "lost"])
+def test_a_publish_that_was_cut_goes_on(
+    published: Published, capsys: pytest.CaptureFixture[str], index: int, kind: Literal["dead", "lost"]
+) -> None:
+    """`dead`: from this request on nothing arrives. `lost`: this one does, but not its answer; then nothing."""
+    faults = published.hub.faults
+    if kind == "lost":
+        faults.append(Fault("", "lost", skip=index))
+    faults.append(Fault("", "dead", skip=index + (kind == "lost"), times=EVER))
+    assert published.publish() == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot reach the Hub for acme/tiny" in line
+    assert "run it again" in line
+    faults.clear()
+    assert published.publish() == 0
+    assert is_whole(published)
+    assert len(published.sent) == 1
