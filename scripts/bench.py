@@ -6,15 +6,15 @@ does what Cog's streaming example does; writes benchmarks/<model>/<machine>.json
 
 import datetime
 import importlib.metadata
+import itertools
 import json
 import platform
 import shutil
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +26,7 @@ from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
-from scripts import image, weights
+from scripts import image, tasks, weights
 from scripts.benchmark import load, loading, machine, report, subjects
 from scripts.cli import command
 from scripts.release import repository
@@ -42,8 +42,8 @@ PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
 _STARTS = 5
 _WARM_UP = 2
 _SINGLE_RUNS = 4  # of one stream in a repeat, half as many of two: they are short, so that any disturbance shows
-Runs = list[list[str]]
-"""The prompts of each run, one a stream."""
+Runs = list[list[load.Inputs]]
+"""The inputs of each run, one a stream."""
 Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 
@@ -63,8 +63,10 @@ def bench(
     choice = runtimes.choose(model)
     is_usual = choice == model.engine_on(choice.device)
     wanted = _wanted(model, is_usual, only, url)
-    runs = _runs(counts, repeats)
-    receipt = _receipt(model, choice, counts, repeats) | _measure(model, choice, wanted, url, runs)
+    measured_with = tasks.load(model)
+    runs = _runs(measured_with, counts, repeats)
+    receipt = _receipt(model, choice, counts, repeats, measured_with.unit)
+    receipt |= _measure(model, choice, wanted, url, measured_with, runs)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only or not is_usual:
         print("only a part was measured, or not the usual engine: no receipt is written", file=sys.stderr)
@@ -73,7 +75,7 @@ def bench(
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
         report.draw(receipt, target)
         print(f"wrote {target.relative_to(PROJECT)}.json, .png and .svg; README.md: make render", file=sys.stderr)
-    _print(receipt, counts)
+    _print(receipt, counts, tasks.fact(model, "TARGETS", report.TARGETS))
 
 
 def _counts(streams: str) -> list[int]:
@@ -88,18 +90,20 @@ def _counts(streams: str) -> list[int]:
     return [int(count) for count in named]
 
 
-def _runs(counts: list[int], repeats: int) -> Runs:
-    """What each subject runs in turn. No prompt is used twice: one that was read before is answered sooner."""
-    prompts = load.prompts()
+def _runs(measured_with: load.Load, counts: list[int], repeats: int) -> Runs:
+    """What each subject runs in turn; no input twice, where one that came before is answered sooner."""
+    inputs = measured_with.inputs
     repeat = [count for count in counts for _ in range(max(_SINGLE_RUNS // count, 1))]
-    most = (len(prompts) - _WARM_UP) // sum(repeat)
-    if repeats > most:
-        raise command.UsageError(f"there are prompts for {most} repeats of {sum(repeat)} streams, not for {repeats}")
-    unused = iter(prompts)
-    return [list(islice(unused, count)) for _ in range(repeats) for count in repeat]
+    most = (len(inputs) - _WARM_UP) // sum(repeat)
+    if repeats > most and not measured_with.may_repeat:
+        raise command.UsageError(f"there are inputs for {most} repeats of {sum(repeat)} streams, not for {repeats}")
+    unused = itertools.cycle(inputs)
+    return [list(itertools.islice(unused, count)) for _ in range(repeats) for count in repeat]
 
 
-def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str, runs: Runs) -> dict[str, Any]:
+def _measure(
+    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, measured_with: load.Load, runs: Runs
+) -> dict[str, Any]:
     weights.ensure(model, choice)
     if "baseline" in wanted:
         weights.ensure(model, next(one for one in model.engines if one.engine == "transformers"))
@@ -107,16 +111,16 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
     if "container" in wanted:
         image.build(model, choice.device, tag)
     starting: dict[str, Start] = {
-        "baseline": partial(subjects.baseline, model),
-        "engine": partial(subjects.bare_engine, model, choice),
-        "server": partial(subjects.local, model),
-        "container": partial(subjects.container, tag),
-        "url": partial(subjects.served, url),
+        "baseline": partial(subjects.baseline, model, tasks.fact(model, "BASELINE", ""), measured_with),
+        "engine": partial(subjects.bare_engine, model, choice, tasks.of(model).__name__, measured_with),
+        "server": partial(subjects.local, model, measured_with),
+        "container": partial(subjects.container, tag, measured_with),
+        "url": partial(subjects.served, url, measured_with),
     }
     with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
         starts = _starts({name: starting[name] for name in wanted}, progress)
         running = {name: stack.enter_context(starting[name]()) for name in wanted}
-        samples = _samples(running, runs, progress)
+        samples = _samples(running, measured_with.inputs[-_WARM_UP:], runs, progress)
         measured = {
             name: {
                 "start_seconds": round(statistics.median(starts[name]), 2),
@@ -128,21 +132,21 @@ def _measure(model: Manifest, choice: EngineChoice, wanted: list[str], url: str,
     return {
         "subjects": measured,
         "loading": loading.measured(model, choice.engine),
-        "deliveries": _deliveries(model, tag) if "container" in wanted else {},
+        "deliveries": _deliveries(model, tag, measured_with) if "container" in wanted else {},
     }
 
 
-def _deliveries(model: Manifest, tag: str) -> dict[str, float]:
+def _deliveries(model: Manifest, tag: str, measured_with: load.Load) -> dict[str, float]:
     """A container's start by how its weights come; what goes wrong there does not spoil what was measured before."""
     try:
-        return loading.deliveries(model, tag)
+        return loading.deliveries(model, tag, measured_with)
     except TemplateError as error:
         print(f"how long fetched weights take is not measured: {error}", file=sys.stderr)
         return {}
 
 
 def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[float]]:
-    """How long each subject takes to its first token, started alone and stopped again, in turn, once to warm up."""
+    """How long each subject takes to its first output, started alone and stopped again, in turn, once to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in starting}
     for _ in progress.track(range(1 + _STARTS), description="starting"):
         for name, start in starting.items():
@@ -152,24 +156,24 @@ def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[fl
 
 
 def _samples(
-    running: dict[str, subjects.Subject], runs: Runs, progress: Progress
+    running: dict[str, subjects.Subject], warm_up: Sequence[load.Inputs], runs: Runs, progress: Progress
 ) -> dict[str, dict[int, list[load.Sample]]]:
     """Warm up, then run after run, each with every subject in turn; by subject and number of streams."""
-    warm_up = load.prompts()[-_WARM_UP:]
     for subject in running.values():
         subject.run(warm_up)
     samples: dict[str, dict[int, list[load.Sample]]] = {name: {} for name in running}
     task = progress.add_task("measuring", total=len(runs) * len(running))
-    for prompts in runs:
+    for inputs in runs:
         for name, subject in running.items():
-            progress.update(task, description=f"{name}, {len(prompts)} streams")
-            samples[name].setdefault(len(prompts), []).append(subject.run(prompts))
+            progress.update(task, description=f"{name}, {len(inputs)} streams")
+            samples[name].setdefault(len(inputs), []).append(subject.run(inputs))
             progress.advance(task)
     return samples
 
 
-def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: int) -> dict[str, Any]:
-    installed = {name: importlib.metadata.version(name) for name in PACKAGES}
+def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: int, unit: str) -> dict[str, Any]:
+    found = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
+    installed = {name: found[name] for name in PACKAGES if name in found}
     return {
         "model": model.title,
         "date": datetime.date.today().isoformat(),
@@ -180,7 +184,7 @@ def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: 
             "engine": choice.model_dump(),
             "streams": counts,
             "repeats": repeats,
-            "output_tokens": load.OUTPUT_TOKENS,
+            "unit": unit,
         },
         "labels": LABELS,
     }
@@ -193,7 +197,8 @@ def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
         UsageError: `only` names what is no subject or cannot be measured.
     """
     lacks = {
-        "baseline": "" if any(one.engine == "transformers" for one in model.engines) else "an engine transformers",
+        "baseline": _without_baseline(model),
+        "engine": "" if hasattr(tasks.of(model), "bare_engine") else "an engine that its task runs without Cog",
         "container": "" if shutil.which("cog") and shutil.which("docker") else "cog and Docker (make doctor)",
         "url": "" if url else "a server's --url",
     }
@@ -210,19 +215,28 @@ def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
     return names
 
 
-def _print(receipt: report.Receipt, counts: list[int]) -> None:
+def _without_baseline(model: Manifest) -> str:
+    """What it lacks, if anything: the baseline reads the weights as transformers does."""
+    if not hasattr(tasks.of(model), "BASELINE"):
+        return f"an example of Cog's for the task {model.task}"
+    return "" if any(one.engine == "transformers" for one in model.engines) else "an engine transformers"
+
+
+def _print(receipt: report.Receipt, counts: list[int], targets: Sequence[report.Target]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table("tokens a second", *[f"{count} streams" for count in counts], "start", "peak memory")
+    table = Table(
+        f"{receipt['settings']['unit']} a second", *[f"{count} streams" for count in counts], "start", "peak memory"
+    )
     for name, measured in receipt["subjects"].items():
-        rates = [f"{measured['streams'][str(count)]['tokens_per_second']:.0f}" for count in counts]
+        rates = [f"{measured['streams'][str(count)]['per_second']:.0f}" for count in counts]
         table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
     console.print(table, *report.loading_lines(receipt), sep="\n")
-    targets = Table("must reach", "bound", "measured", "")
-    for target in report.TARGETS:
+    held = Table("must reach", "bound", "measured", "")
+    for target in targets:
         value, sign = target.value(receipt), "at least" if target.at_least else "at most"
         shown = "" if value is None else f"{value:.2f} {target.unit}"
-        targets.add_row(target.what, f"{sign} {target.bound:g} {target.unit}", shown, target.verdict(receipt))
-    console.print(targets)
+        held.add_row(target.what, f"{sign} {target.bound:g} {target.unit}", shown, target.verdict(receipt))
+    console.print(held)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from models import manifest, runtimes
 from models.manifest import Manifest
-from scripts import schema, weights
+from scripts import schema, tasks, weights
 from scripts.cli import command
 from scripts.cli.progress import counted
 from scripts.fuzzing import cases as fuzzing
@@ -41,14 +41,15 @@ def fuzz(
     model = manifest.selected()
     document = schema.generate(schema.served_class(model))
     examples = [example.input for example in model.examples]
-    made = fuzzing.cases(document, examples, seed, cases)
+    limits = tasks.fact(model, "LIMITS", fuzzing.NO_LIMITS)
+    made = fuzzing.cases(document, examples, seed, cases, limits)
     with _served(model, url) as address, counted(f"fuzzing {address}", len(made)) as progress:
         report = probe.run(
             address,
             made,
             document,
             slots=schema.max_concurrency(schema.served_class(model)),
-            occupy=fuzzing.longest(document, examples[-1]),
+            occupy=fuzzing.longest(document, examples[-1], limits),
             timeout=timeout,
             progress=progress,
         )

@@ -17,7 +17,7 @@ from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import Device, EngineChoice, Manifest
 from models.weights import PROJECT, places
-from scripts import schema
+from scripts import schema, tasks
 from scripts.benchmark import report
 from scripts.cli import command
 from scripts.contract.openapi_frame import COG_VERSION
@@ -122,7 +122,12 @@ def with_benchmark(readme: str, model: Manifest) -> str:
     _, end, after = rest.partition("<!-- end of benchmark -->")
     if not receipts or not end:
         return readme
-    return f"{before}{start}{report.markdown(receipts, f'{BENCHMARKS}/{model.slug}')}\n{end}{after}"
+    return f"{before}{start}{_benchmark(receipts, model)}\n{end}{after}"
+
+
+def _benchmark(receipts: list[report.Receipt], model: Manifest) -> str:
+    targets = tasks.fact(model, "TARGETS", report.TARGETS)
+    return report.markdown(receipts, f"{BENCHMARKS}/{model.slug}", targets)
 
 
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."

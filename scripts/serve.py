@@ -3,14 +3,18 @@
 Serves the selected model with Cog's real HTTP server on 127.0.0.1, without Docker, until Ctrl-C.
 """
 
+import json
+import shlex
 import sys
 from typing import Annotated
 
 import typer
 
 from models import manifest, runtimes
-from scripts import weights
+from models.manifest import Manifest
+from scripts import schema, weights
 from scripts.cli import command
+from scripts.contract import meaning
 from scripts.serving import local_server
 
 
@@ -25,9 +29,8 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
     weights.ensure(model, runtimes.choose(model))
     with local_server.running(model, port, log=sys.stderr.buffer) as (address, process):
         local_server.wait_until_ready(address, process)
-        print(
-            f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(address)}", file=sys.stderr, flush=True
-        )
+        hint = f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(model, address)}"
+        print(hint, file=sys.stderr, flush=True)
         if process.wait() != 0:
             raise local_server.ServerError(
                 "the server has ended, and its log above says why: make serve starts it again"
@@ -35,11 +38,12 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
     return 0
 
 
-def _example(address: str) -> str:
-    return (
-        f"curl -N {address}/predictions -H 'Content-Type: application/json' -H 'Accept: text/event-stream' "
-        """-d '{"input": {"prompt": "Why is the sea salty?"}}'"""
-    )
+def _example(model: Manifest, address: str) -> str:
+    """A command that sends the manifest's first example, and streams where the class does."""
+    streams = meaning.read(schema.generate(schema.served_class(model))).streams
+    accept = " -H 'Accept: text/event-stream'" if streams else ""
+    body = shlex.quote(json.dumps({"input": model.examples[0].input}))
+    return f"curl -N {address}/predictions -H 'Content-Type: application/json'{accept} -d {body}"
 
 
 if __name__ == "__main__":

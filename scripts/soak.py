@@ -5,6 +5,7 @@ dropped connections, bad requests, more requests than slots. Ends well when ever
 cancelled, memory grew no more after the first part, and the server is as fast as at the start.
 """
 
+import itertools
 import json
 import random
 import sys
@@ -12,8 +13,9 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import httpx
@@ -26,24 +28,28 @@ from rich.table import Table
 
 from models import manifest, runtimes
 from models.errors import TemplateError
-from scripts import schema, weights
-from scripts.benchmark import load
+from models.manifest import Manifest
+from scripts import schema, tasks, weights
+from scripts.benchmark.load import Load, run
 from scripts.calling import connection
 from scripts.cli import command
+from scripts.contract import meaning
+from scripts.fuzzing import cases
 from scripts.serving import local_server
 
 CLIENTS = 20
 SETTLING_SECONDS = 60  # or half of a shorter soak: then caches are full, and memory may grow no more
 GROWTH = 1.02
 SLOWER = 0.9
-BAD_INPUTS: list[dict[str, Any]] = [
-    {"prompt": "Hi", "temperature": 99},
-    {"prompt": ""},
-    {"max_tokens": 5},
-    {"prompt": "Hi", "stop": [""]},
-    {"prompt": 5},
-    {"prompt": "word " * 20000},
-]
+
+
+@dataclass(frozen=True)
+class _Uses:
+    """What clients send: `varied` makes an input; `bad`: inputs that are refused; `streams`: whether the class does."""
+
+    varied: Callable[[random.Random], Mapping[str, Any]]
+    bad: Sequence[Mapping[str, Any]]
+    streams: bool
 
 
 def main(argv: list[str]) -> int:
@@ -54,15 +60,29 @@ def main(argv: list[str]) -> int:
 def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -> None:
     """Use the server in every way at once, for some minutes."""
     model = manifest.selected()
+    load = tasks.load(model)
     weights.ensure(model, runtimes.choose(model))
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)
-        before = _speed(address)
+        before, uses = _speed(address, load), _uses_of(model)
         watch = _Memory(psutil.Process(process.pid))
-        outcomes = _all_clients(address, minutes * 60, seed, watch)
-        _wait_until_idle(address, schema.max_concurrency(schema.served_class(model)))
-        after = _speed(address)
-    _judge(outcomes, watch, before, after)
+        outcomes = _all_clients(address, uses, minutes * 60, seed, watch)
+        _wait_until_idle(address, model.examples[0].input, schema.max_concurrency(schema.served_class(model)))
+        after = _speed(address, load)
+    _judge(outcomes, watch, before, after, load.unit)
+
+
+def _uses_of(model: Manifest) -> _Uses:
+    """Bad inputs are those that the schema forbids, and those that the model's task knows of."""
+    document = schema.generate(schema.served_class(model))
+    examples = [example.input for example in model.examples]
+    forbidden = [case.input for case in cases.cases(document, examples, mixed=0) if case.expect == "invalid"]
+    varied = tasks.fact(model, "varied", lambda model, choices: choices.choice(examples))
+    return _Uses(
+        varied=lambda choices: varied(model, choices),
+        bad=[*forbidden, *tasks.fact(model, "REFUSED", [])],
+        streams=meaning.read(document).streams,
+    )
 
 
 class _Memory:
@@ -84,7 +104,7 @@ class _Memory:
             self.settling = max(self.settling, resident)
 
 
-def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Counter[str]":
+def _all_clients(address: str, uses: _Uses, seconds: float, seed: int, watch: _Memory) -> "Counter[str]":
     """What came of every request.
 
     Raises:
@@ -94,7 +114,7 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
     until = time.monotonic() + seconds
     threads = [
         threading.Thread(
-            target=_client, args=(address, random.Random(seed * 1000 + number), until, outcomes), daemon=True
+            target=_client, args=(address, uses, random.Random(seed * 1000 + number), until, outcomes), daemon=True
         )
         for number in range(CLIENTS)
     ]
@@ -111,13 +131,17 @@ def _all_clients(address: str, seconds: float, seed: int, watch: _Memory) -> "Co
     return outcomes
 
 
-def _client(address: str, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
-    prompts = load.prompts()
+def _client(address: str, uses: _Uses, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
+    predict = _stream if uses.streams else _whole
     with connection.client(address, timeout=120) as client:
         while time.monotonic() < until:
-            is_bad = choices.random() < 0.1
+            is_bad = bool(uses.bad) and choices.random() < 0.1
             try:
-                outcome = _send_bad(client, choices) if is_bad else _stream(client, _inputs(prompts, choices), choices)
+                outcome = (
+                    _send_bad(client, choices.choice(uses.bad))
+                    if is_bad
+                    else predict(client, uses.varied(choices), choices)
+                )
             except httpx.HTTPError as error:
                 outcome = f"LOST: {type(error).__name__}"
             outcomes[outcome] += 1
@@ -125,23 +149,33 @@ def _client(address: str, choices: random.Random, until: float, outcomes: "Count
                 time.sleep(choices.uniform(0.05, 0.2))
 
 
-def _inputs(prompts: Sequence[str], choices: random.Random) -> dict[str, Any]:
-    return load.inputs_of(choices.choice(prompts)) | {
-        "max_tokens": choices.choice([1, 5, 20, 60, 150, 300]),
-        "temperature": choices.choice([0, 0.7, 1.5]),
-        "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
-    }
-
-
-def _send_bad(client: httpx.Client, choices: random.Random) -> str:
-    response = client.post("/predictions", json={"input": choices.choice(BAD_INPUTS)})
+def _send_bad(client: httpx.Client, inputs: Mapping[str, Any]) -> str:
+    response = client.post("/predictions", json={"input": inputs})
     if response.status_code == 409:
         return "full: 409"
     refused = response.status_code == 422 or response.json().get("status") == "failed"
     return "bad request refused" if refused else f"BAD REQUEST ANSWERED: {response.text[:100]}"
 
 
-def _stream(client: httpx.Client, inputs: dict[str, Any], choices: random.Random) -> str:
+def _whole(client: httpx.Client, inputs: Mapping[str, Any], choices: random.Random) -> str:
+    """One prediction in one answer: waited for, begun and cancelled, or begun and left alone."""
+    what = choices.choices(["read", "cancel", "drop"], [6, 2, 2])[0]
+    url, headers = f"/predictions/{uuid.uuid4().hex}", {} if what == "read" else {"Prefer": "respond-async"}
+    response = client.put(url, json={"input": inputs}, headers=headers)
+    if response.status_code == 409:
+        return "full: 409"
+    if response.status_code not in (200, 202):
+        return f"REFUSED WITH {response.status_code}"
+    if what == "cancel":
+        time.sleep(choices.uniform(0, 0.1))
+        return "canceled" if client.post(f"{url}/cancel").status_code in (200, 404) else "NOT CANCELLED"
+    if what == "drop":
+        return "dropped"
+    answer = response.json()
+    return "succeeded" if answer["status"] == "succeeded" else f"FAILED: {answer.get('error')}"
+
+
+def _stream(client: httpx.Client, inputs: Mapping[str, Any], choices: random.Random) -> str:
     """One prediction over SSE: read to its end, cancelled, or dropped, after a random number of events."""
     what = choices.choices(["read", "cancel", "drop"], [6, 2, 2])[0]
     after, url = choices.randrange(2, 40), f"/predictions/{uuid.uuid4().hex}"
@@ -159,12 +193,13 @@ def _stream(client: httpx.Client, inputs: dict[str, Any], choices: random.Random
     return "ENDED WITHOUT AN ANSWER"
 
 
-def _speed(address: str) -> float:
-    prompts = load.prompts()
-    return max(load.run(address, prompts[first : first + 8]).tokens_per_second for first in range(0, 32, 8))
+def _speed(address: str, load: Load) -> float:
+    """The best of four runs of eight streams, in units a second."""
+    inputs = list(itertools.islice(itertools.cycle(load.inputs), 32))
+    return max(run(address, inputs[first : first + 8], load).per_second for first in range(0, 32, 8))
 
 
-def _wait_until_idle(address: str, slots: int) -> None:
+def _wait_until_idle(address: str, inputs: Mapping[str, Any], slots: int) -> None:
     """Every slot is free again: that many predictions are accepted at once.
 
     Raises:
@@ -173,7 +208,7 @@ def _wait_until_idle(address: str, slots: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answers: list[int] = []
-        threads = [threading.Thread(target=_one_slot, args=(address, answers)) for _ in range(slots)]
+        threads = [threading.Thread(target=_one_slot, args=(address, inputs, answers)) for _ in range(slots)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -185,13 +220,12 @@ def _wait_until_idle(address: str, slots: int) -> None:
     raise TemplateError(f"a slot leaked: of {slots} predictions at once, some are still refused after a minute")
 
 
-def _one_slot(address: str, answers: list[int]) -> None:
-    inputs = {"prompt": "Hi", "raw": True, "max_tokens": 100}
+def _one_slot(address: str, inputs: Mapping[str, Any], answers: list[int]) -> None:
     with suppress(httpx.HTTPError):  # then it has no slot either
         answers.append(connection.ask("POST", f"{address}/predictions", json={"input": inputs}, timeout=60).status_code)
 
 
-def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float) -> None:
+def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float, unit: str) -> None:
     """Print what happened, and refuse what may not happen.
 
     Raises:
@@ -202,7 +236,7 @@ def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float
         table.add_row(outcome, str(count))
     table.add_row("memory, at most, while settling", f"{watch.settling / 1e6:.0f} MB")
     table.add_row("memory, at most, afterwards", f"{watch.settled / 1e6:.0f} MB")
-    table.add_row("8 streams, before and after", f"{before:.0f} and {after:.0f} tokens/s")
+    table.add_row("8 streams, before and after", f"{before:.0f} and {after:.0f} {unit}/s")
     Console().print(table)
     wrong = [outcome for outcome in outcomes if outcome[:3].isupper()]
     if watch.settled > watch.settling * GROWTH:

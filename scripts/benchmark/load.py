@@ -1,11 +1,12 @@
 """The load: N streams at once against a Cog server, and what each of them saw."""
 
 import http.client
+import itertools
 import json
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,70 +14,78 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
-from models.weights import PROJECT
 from scripts.serving import local_server
 
-OUTPUT_TOKENS = 128
 _CHECK_SECONDS = 5
 _RETRY_SECONDS = 0.1  # of several that come at once, coglet was seen to refuse one though slots were free
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the servers of a task are measured with.
+
+    `inputs`: of predictions; `may_repeat`: whether an input may be sent twice, which no cache answers sooner.
+    `streams`: whether the class streams; `each`: how often a stream sends its input, one after the other.
+    `sizes`: the metric that has each size of a prediction; `unit`: what is counted, and `counted`: the size that says
+    how many of it a prediction made, empty where every prediction counts as one.
+    """
+
+    inputs: Sequence[Inputs]
+    streams: bool
+    may_repeat: bool = True
+    each: int = 20
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "predictions"
+    counted: str = ""
 
 
 @dataclass
-class Stream:
-    """What one stream saw; times in seconds, from when its request was first sent."""
+class Prediction:
+    """What one prediction brought; times in seconds, from when its request was first sent."""
 
     first: float = 0.0
     arrivals: list[float] = field(default_factory=list)
-    input_tokens: int = 0
-    output_tokens: int = 0
+    sizes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of N streams: tokens a second of all together, and the times that the streams saw (seconds)."""
+    """One run of N streams: its seconds, units a second of all together, and each prediction's times and sizes."""
 
-    tokens_per_second: float
-    output_tokens: list[int]
-    input_tokens: list[int]
-    first_tokens: list[float]
+    seconds: float
+    per_second: float
+    firsts: list[float]
     gaps: list[float]
+    sizes: dict[str, list[float]]
 
 
-def prompts() -> list[str]:
-    """The prompts of the benchmark: no two begin alike, so that a cache of one helps no other."""
-    texts: list[str] = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
-    return texts
-
-
-def inputs_of(prompt: str, output_tokens: int = OUTPUT_TOKENS) -> dict[str, Any]:
-    """The same work for every subject: greedy, to the full length."""
-    return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": output_tokens}
-
-
-def run(address: str, prompts: Sequence[str], output_tokens: int = OUTPUT_TOKENS) -> Sample:
-    """One stream a prompt, all at once; a full server is asked again as soon as one of the others has ended.
+def run(address: str, inputs: Sequence[Inputs], load: Load) -> Sample:
+    """One stream for each of `inputs`, all at once; a full server is asked again as soon as another stream has ended.
 
     Raises:
-        TemplateError: a stream was refused or did not end well; says what the server answered.
+        TemplateError: a prediction was refused or did not end well; says what the server answered.
     """
-    barrier, freed = threading.Barrier(len(prompts) + 1), threading.Condition()
-    with ThreadPoolExecutor(len(prompts)) as pool:
-        bodies = [json.dumps({"input": inputs_of(prompt, output_tokens)}) for prompt in prompts]
-        running = [pool.submit(_stream, address, body, barrier, freed) for body in bodies]
+    barrier, freed = threading.Barrier(len(inputs) + 1), threading.Condition()
+    client = _Client(address, load, freed)
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        running = [pool.submit(client.stream, json.dumps({"input": one}), barrier) for one in inputs]
         barrier.wait()
         started = time.perf_counter()
     seconds = time.perf_counter() - started
-    return summed([stream.result() for stream in running], seconds)
+    return summed([one for stream in running for one in stream.result()], seconds, load.counted)
 
 
-def summed(streams: Sequence[Stream], seconds: float) -> Sample:
-    """The sample of streams that together took `seconds`."""
+def summed(predictions: Sequence[Prediction], seconds: float, counted: str) -> Sample:
+    """The sample of predictions that together took `seconds`."""
+    names = dict.fromkeys(name for one in predictions for name in one.sizes)
+    made = sum(one.sizes.get(counted, len(one.arrivals)) for one in predictions) if counted else len(predictions)
     return Sample(
-        tokens_per_second=sum(stream.output_tokens for stream in streams) / seconds,
-        output_tokens=[stream.output_tokens for stream in streams],
-        input_tokens=[stream.input_tokens for stream in streams],
-        first_tokens=[stream.first for stream in streams],
-        gaps=[later - earlier for s in streams for earlier, later in zip(s.arrivals, s.arrivals[1:], strict=False)],
+        seconds=seconds,
+        per_second=made / seconds,
+        firsts=[one.first for one in predictions],
+        gaps=[later - before for one in predictions for before, later in itertools.pairwise(one.arrivals)],
+        sizes={name: [one.sizes[name] for one in predictions if name in one.sizes] for name in names},
     )
 
 
@@ -87,61 +96,71 @@ def percentile(values: Sequence[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
 
 
-def _stream(address: str, body: str, barrier: threading.Barrier, freed: threading.Condition) -> Stream:
-    is_secure = urlsplit(address).scheme == "https"
-    kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
-    barrier.wait()
-    try:
-        with closing(kind(urlsplit(address).netloc, timeout=600)) as connection:
-            return _read(address, connection, body, freed)
-    except (OSError, http.client.HTTPException) as error:
-        raise TemplateError(f"the connection to {address} broke ({error or type(error).__name__})") from error
+class _Client:
+    """Sends predictions to one server; `freed` is told when one has ended."""
+
+    def __init__(self, address: str, load: Load, freed: threading.Condition) -> None:
+        self._address, self._load, self._freed = address, load, freed
+
+    def stream(self, body: str, barrier: threading.Barrier) -> list[Prediction]:
+        is_secure = urlsplit(self._address).scheme == "https"
+        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+        barrier.wait()
+        try:
+            with closing(kind(urlsplit(self._address).netloc, timeout=600)) as connection:
+                return [self._predict(connection, body) for _ in range(self._load.each)]
+        except (OSError, http.client.HTTPException) as error:
+            raise TemplateError(f"the connection to {self._address} broke ({error or type(error).__name__})") from error
+
+    def _predict(self, connection: http.client.HTTPConnection, body: str) -> Prediction:
+        found, started = Prediction(), time.perf_counter()
+        response = self._accepted(connection, body)
+        received = bytearray()
+        while chunk := response.read1(1 << 16):
+            now = time.perf_counter() - started
+            received += chunk
+            if events := chunk.count(b"event: output"):
+                found.first = found.first or now
+                found.arrivals += [now] * events
+        response.close()  # of a body with a length, the connection would not see that it was read
+        found.first = found.first or time.perf_counter() - started
+        with self._freed:
+            self._freed.notify()
+        metrics = _metrics(bytes(received), self._load.streams)
+        found.sizes = {size: metrics[name] for size, name in self._load.sizes.items() if name in metrics}
+        return found
+
+    def _accepted(self, connection: http.client.HTTPConnection, body: str) -> http.client.HTTPResponse:
+        """The response of a server that takes the prediction, however long it is full; not of one that never will."""
+        accept = "text/event-stream" if self._load.streams else "application/json"
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        check_at = time.monotonic() + _CHECK_SECONDS
+        while True:
+            connection.request("POST", "/predictions", body, headers)
+            response = connection.getresponse()
+            if response.status == 200:
+                return response
+            answer = response.read()
+            if response.status != 409:
+                raise TemplateError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
+            if time.monotonic() > check_at:
+                local_server.check_answers(self._address)
+                check_at += _CHECK_SECONDS
+            with self._freed:
+                self._freed.wait(_RETRY_SECONDS)
 
 
-def _read(address: str, connection: http.client.HTTPConnection, body: str, freed: threading.Condition) -> Stream:
-    stream, started = Stream(), time.perf_counter()
-    response = _accepted(address, connection, body, freed)
-    received = bytearray()
-    while chunk := response.read1(1 << 16):
-        now = time.perf_counter() - started
-        received += chunk
-        if events := chunk.count(b"event: output"):
-            stream.first = stream.first or now
-            stream.arrivals += [now] * events
-    with freed:
-        freed.notify()
-    _read_completed(bytes(received), stream)
-    return stream
+def _metrics(received: bytes, streamed: bool) -> dict[str, Any]:
+    """Those of a prediction that went well.
 
-
-def _accepted(
-    address: str, connection: http.client.HTTPConnection, body: str, freed: threading.Condition
-) -> http.client.HTTPResponse:
-    """The response of a server that takes the prediction, however long it is full; but not of one that never will."""
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-    check_at = time.monotonic() + _CHECK_SECONDS
-    while True:
-        connection.request("POST", "/predictions", body, headers)
-        response = connection.getresponse()
-        if response.status == 200:
-            return response
-        answer = response.read()
-        if response.status != 409:
-            raise TemplateError(f"the server answered {response.status}: {answer.decode(errors='replace')[:200]}")
-        if time.monotonic() > check_at:
-            local_server.check_answers(address)
-            check_at += _CHECK_SECONDS
-        with freed:
-            freed.wait(_RETRY_SECONDS)
-
-
-def _read_completed(received: bytes, stream: Stream) -> None:
+    Raises:
+        TemplateError: it did not.
+    """
     _, ended, completed = received.rpartition(b"event: completed\ndata: ")
-    if not ended:
+    if streamed and not ended:
         raise TemplateError("the server ended a stream before its prediction was complete")
-    prediction = json.loads(completed)
+    prediction = json.loads(completed if streamed else received)
     if prediction["status"] != "succeeded":
         raise TemplateError(f"a prediction ended as {prediction['status']}: {prediction.get('error')}")
-    metrics = prediction["metrics"]
-    stream.input_tokens = metrics.get("input_token_count", 0)
-    stream.output_tokens = metrics.get("output_token_count", len(stream.arrivals))
+    metrics: dict[str, Any] = prediction.get("metrics") or {}
+    return metrics

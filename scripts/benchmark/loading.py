@@ -1,7 +1,7 @@
 """python -m scripts.benchmark.loading
 
 How long the engine takes to load its weights when nothing of them is in memory yet, against reading the same files from
-the disk; one JSON line. And `deliveries`: how long a container takes to its first token when its weights are in the
+the disk; one JSON line. And `deliveries`: how long a container takes to its first output when its weights are in the
 image, when setup must fetch them, and when an earlier setup has.
 """
 
@@ -18,6 +18,7 @@ from models import manifest, runtimes, weights
 from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts.benchmark import subjects
+from scripts.benchmark.load import Load
 
 _BLOCK = 4 << 20
 
@@ -70,16 +71,16 @@ def measured(model: Manifest, engine: str) -> dict[str, Any]:
     return found
 
 
-def deliveries(model: Manifest, image: str) -> dict[str, float]:
-    """Seconds from `docker run` to the first token, by how the weights come; a container cannot fetch local files."""
+def deliveries(model: Manifest, image: str, load: Load) -> dict[str, float]:
+    """Seconds from `docker run` to the first output, by how the weights come; a container cannot fetch local files."""
     seconds = {}
     if model.weights.delivery == "baked":
-        with subjects.container(image) as baked:
+        with subjects.container(image, load) as baked:
             seconds["baked"] = baked.start_seconds
     if not model.weights.source.startswith("file:"):
         with subjects.fetching(model) as options:
             for state in ("fetched, into an empty folder", "fetched, the folder filled"):
-                with subjects.container(image, **options) as fetched:
+                with subjects.container(image, load, **options) as fetched:
                     seconds[state] = fetched.start_seconds
     return {state: round(one, 1) for state, one in seconds.items()}
 

@@ -1,4 +1,4 @@
-"""What is measured. Each subject starts, answers `run(prompts)` with a sample, says its processes, and stops."""
+"""What is measured. Each subject starts, answers `run(inputs)` with a sample, says its processes, and stops."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from models import runtimes
 from models.manifest import EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts import schema
-from scripts.benchmark import load
+from scripts.benchmark.load import Inputs, Load, Sample, run
 from scripts.serving import docker_engine, local_container, local_server
 from scripts.serving.local_server import ServerError
 
 
 class Subject(Protocol):
-    """A running subject; `start_seconds`: from the start of its process to the first token."""
+    """A running subject; `start_seconds`: from the start of its process to the first output."""
 
     start_seconds: float
 
-    def run(self, prompts: Sequence[str]) -> load.Sample:
-        """One stream a prompt, all at once."""
+    def run(self, inputs: Sequence[Inputs]) -> Sample:
+        """One stream for each of `inputs`, all at once."""
 
     def peak_memory(self) -> int:
         """Bytes that its processes had resident at most, added up."""
@@ -38,14 +38,14 @@ class Subject(Protocol):
 class HttpSubject:
     """A Cog server that is ready, at an address; `started`: when its process was started, None where it ran already."""
 
-    def __init__(self, address: str, processes: list[psutil.Process], started: float | None) -> None:
-        self._address, self._processes = address, processes
+    def __init__(self, address: str, processes: list[psutil.Process], started: float | None, load: Load) -> None:
+        self._address, self._processes, self._load = address, processes, load
         asked = time.monotonic()
-        first = load.run(address, ["The sea"]).first_tokens[0]
+        first = run(address, load.inputs[-1:], load).firsts[0]
         self.start_seconds = asked + first - started if started else 0.0
 
-    def run(self, prompts: Sequence[str]) -> load.Sample:
-        return load.run(self._address, prompts)
+    def run(self, inputs: Sequence[Inputs]) -> Sample:
+        return run(self._address, inputs, self._load)
 
     def peak_memory(self) -> int:
         family = {child for process in self._processes for child in [process, *process.children(recursive=True)]}
@@ -55,16 +55,16 @@ class HttpSubject:
 class EngineSubject:
     """The engine alone in a process of its own, without Cog and HTTP: see scripts/benchmark/bare_engine.py."""
 
-    def __init__(self, process: "subprocess.Popen[str]", started: float) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", started: float, load: Load) -> None:
         self._process = process
         self._line()
-        self.start_seconds = time.monotonic() - started + self.run(["The sea"]).first_tokens[0]
+        self.start_seconds = time.monotonic() - started + self.run(load.inputs[-1:]).firsts[0]
 
-    def run(self, prompts: Sequence[str]) -> load.Sample:
+    def run(self, inputs: Sequence[Inputs]) -> Sample:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(list(prompts)) + "\n")
+        self._process.stdin.write(json.dumps(list(inputs)) + "\n")
         self._process.stdin.flush()
-        return load.Sample(**self._line())
+        return Sample(**self._line())
 
     def peak_memory(self) -> int:
         return _peak(self._process.pid)
@@ -78,36 +78,36 @@ class EngineSubject:
 
 
 @contextmanager
-def bare_engine(model: Manifest, choice: EngineChoice) -> Iterator[Subject]:
-    """The engine without a server."""
-    command = [sys.executable, "-m", "scripts.benchmark.bare_engine"]
+def bare_engine(model: Manifest, choice: EngineChoice, module: str, load: Load) -> Iterator[Subject]:
+    """The engine without a server; `module`: the file of the model's task."""
+    command = [sys.executable, "-m", "scripts.benchmark.bare_engine", module]
     environment = os.environ | runtimes.ENVIRONMENT | {"MODEL": model.slug, "ENGINE": choice.engine}
     started = time.monotonic()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        yield EngineSubject(process, started)
+        yield EngineSubject(process, started, load)
     finally:
         process.kill()
         process.wait()
 
 
 @contextmanager
-def local(model: Manifest) -> Iterator[Subject]:
+def local(model: Manifest, load: Load) -> Iterator[Subject]:
     """The Cog server of this project, on this machine."""
     started = time.monotonic()
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)
-        yield HttpSubject(address, [psutil.Process(process.pid)], started)
+        yield HttpSubject(address, [psutil.Process(process.pid)], started, load)
 
 
 @contextmanager
-def baseline(model: Manifest) -> Iterator[Subject]:
-    """Cog's server of benchmarks/baseline, on the same weights."""
+def baseline(model: Manifest, source: str, load: Load) -> Iterator[Subject]:
+    """Cog's server of the class Baseline in the file `source`, on the same weights."""
     with tempfile.TemporaryDirectory() as place:
         target = Path(place) / "predict.py"
-        target.write_bytes((PROJECT / "benchmarks" / "baseline" / "predict.py").read_bytes())
+        target.write_bytes((PROJECT / source).read_bytes())
         (Path(place) / ".cog").mkdir()
         described = json.dumps(schema.generate("Baseline", target))
         (Path(place) / ".cog" / "openapi_schema.json").write_text(described, encoding="utf-8")
@@ -121,13 +121,13 @@ def baseline(model: Manifest) -> Iterator[Subject]:
         try:
             address = f"http://{local_server.HOST}:{port}"
             local_server.wait_until_ready(address, process)
-            yield HttpSubject(address, [psutil.Process(process.pid)], started)
+            yield HttpSubject(address, [psutil.Process(process.pid)], started, load)
         finally:
             local_server.stop(process)
 
 
 @contextmanager
-def container(image: str, **options: Any) -> Iterator[Subject]:
+def container(image: str, load: Load, **options: Any) -> Iterator[Subject]:
     """A container of `image`, with the GPU where it was built for one; `options`: more of docker's for running it."""
     port, started = local_server.free_port(), time.monotonic()
     options["environment"] = {**options.get("environment", {}), "PORT": str(port)}
@@ -138,7 +138,7 @@ def container(image: str, **options: Any) -> Iterator[Subject]:
             address = f"http://{local_server.HOST}:{port}"
             local_server.wait_until_ready(address, local_container.Alive(running))
             pids = [int(row[1]) for row in running.top()["Processes"]]
-            yield HttpSubject(address, [psutil.Process(pid) for pid in pids], started)
+            yield HttpSubject(address, [psutil.Process(pid) for pid in pids], started, load)
         finally:
             running.remove(force=True)
 
@@ -167,14 +167,14 @@ def fetching(model: Manifest) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def served(url: str) -> Iterator[Subject]:
+def served(url: str, load: Load) -> Iterator[Subject]:
     """Any Cog server that runs already.
 
     Raises:
         ServerError: none does.
     """
     local_server.check_served(url)
-    yield HttpSubject(url.rstrip("/"), [], None)
+    yield HttpSubject(url.rstrip("/"), [], None, load)
 
 
 def _peak(pid: int) -> int:

@@ -132,7 +132,7 @@ def _lengths(path: Path, model: Manifest) -> Measurement:
 
 
 def _benchmark(path: Path, model: Manifest) -> Measurement:
-    """Two points a number of streams: until the first token, and until the last."""
+    """Of tokens two points a number of streams, until the first and until the last; of anything else one."""
     receipt = _read(path, model)
     try:
         machine = Machine.model_validate(receipt["machine"])
@@ -150,13 +150,14 @@ def _benchmark(path: Path, model: Manifest) -> Measurement:
 
 def _points_of_row(streams: int, row: Mapping[str, Any]) -> list[Point]:
     """None where the predictions had several lengths, because the receipt does not say how many had which."""
-    inputs, outputs = row["input_tokens"], row["output_tokens"]
-    if len(inputs) != 1 or len(outputs) != 1:
+    if any(len(found) != 1 for found in row["sizes"].values()):
         return []
-    total = streams * outputs[0] / row["tokens_per_second"]
-    first = {"input_tokens": inputs[0], "output_tokens": 1}
-    whole = {"input_tokens": inputs[0], "output_tokens": outputs[0]}
-    return [Point(first, streams, row["first_token_ms_p50"] / 1000), Point(whole, streams, total)]
+    whole = {name: found[0] for name, found in row["sizes"].items()}
+    if "output_tokens" not in whole:
+        return [Point(whole, streams, streams / row["per_second"])]
+    total = streams * whole["output_tokens"] / row["per_second"]
+    first = whole | {"output_tokens": 1}
+    return [Point(first, streams, row["first_ms_p50"] / 1000), Point(whole, streams, total)]
 
 
 def _staging_runs(model: Manifest) -> list[Measurement]:

@@ -19,8 +19,8 @@ from scripts.fuzzing.values import Expect
 
 _Found = tuple[str, dict[str, Any], Expect]
 
-LIMITS: dict[str, float] = dict.fromkeys(("max_tokens", "max_new_tokens", "max_output_tokens"), 4)
-"""Inputs whose high values take minutes, and the highest that a case lets run to its end, if the schema allows it."""
+
+NO_LIMITS: Mapping[str, float] = {}
 
 
 class FuzzError(TemplateError):
@@ -48,12 +48,13 @@ def cases(
     examples: Sequence[Mapping[str, Any]],
     seed: int = 0,
     mixed: int = 50,
-    limits: Mapping[str, float] = LIMITS,
+    limits: Mapping[str, float] = NO_LIMITS,
 ) -> list[Case]:
     """Every case of a server's OpenAPI document `schema`, in the same order each time.
 
     `examples`: inputs that succeed; an input is changed in the first that gives it, else in the first of all.
-    `mixed`: how many cases change several inputs at random within their bounds.
+    `mixed`: how many cases change several inputs at random within their bounds. `limits`: inputs whose high values take
+    minutes, and the highest that a case lets run to its end, if the schema allows it.
 
     Raises:
         FuzzError: there is no example, or one that the schema refuses.
@@ -80,7 +81,7 @@ def cases(
     ]
 
 
-def longest(schema: Mapping[str, Any], example: Mapping[str, Any], limits: Mapping[str, float] = LIMITS) -> Any:
+def longest(schema: Mapping[str, Any], example: Mapping[str, Any], limits: Mapping[str, float]) -> Any:
     """`example` with every limited input at the schema's maximum: what holds a slot; None where nothing is limited."""
     fields = _fields(schema)
     found = {name: values.highest(fields[name].value) for name in _within_bounds(limits, fields)}

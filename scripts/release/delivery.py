@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from models.errors import TemplateError
-from models.manifest import Example
-from scripts import image
+from models.manifest import Example, Manifest
+from scripts import image, tasks
+from scripts.calling.outputs import joined
 from scripts.calling.remote import ENDED, get
 from scripts.cli import waiting
 from scripts.release import ledger
@@ -98,12 +99,18 @@ def staging(ship: Ship) -> str:
     cost = dollars(sum(seconds), sku) or 0
     ship.details = {
         "predict_seconds": [round(one, 3) for one in seconds],
-        "sizes": [run.sizes for run in runs],
+        "sizes": [_sizes(ship.model, run.metrics) for run in runs],
         "cold_start_seconds": round(runs[0].waited, 1),
         "dollars": round(cost, 6),
         "hardware": sku,
     }
     return f"{len(seconds)} examples hold, {sum(seconds):.1f} s of predictions, ${cost:.6f} on {sku}"
+
+
+def _sizes(model: Manifest, metrics: dict[str, Any]) -> dict[str, float]:
+    """What the cost of a prediction depends on, as its task names it."""
+    named = tasks.fact(model, "SIZES", {}).items()
+    return {size: float(metrics[name]) for size, name in named if metrics.get(name) is not None}
 
 
 def _last_pushed(ship: Ship) -> Entry:
@@ -140,11 +147,11 @@ def _is_there(name: str, digest: str) -> bool:
 
 
 class Run(NamedTuple):
-    """A prediction that went well: seconds that Replicate measured, seconds until it started, and its tokens."""
+    """A prediction that went well: seconds that Replicate measured, seconds until it started, and its metrics."""
 
     seconds: float
     waited: float
-    sizes: dict[str, float]
+    metrics: dict[str, Any]
 
 
 def run_example(client: Any, example: Example, version: str = "", deployment: str = "") -> Run:
@@ -161,16 +168,13 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     status, given = prediction["status"], prediction.get("output")
     if status != "succeeded":
         raise Refused(f"example {example.name!r} {status} {on}: {prediction.get('error') or 'no reason given'}")
-    output = "".join(given) if isinstance(given, list) else str(given)
     metrics = prediction.get("metrics") or {}
-    broken = example.expect.failures(output, metrics)
+    broken = example.expect.failures(given, metrics)
     if broken:
-        raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {output[:200]!r}")
-    tokens = {name: metrics.get(f"{name.removesuffix('s')}_count") for name in ("input_tokens", "output_tokens")}
+        raise Refused(f"example {example.name!r} {'; '.join(broken)} {on}: {joined(given)[:200]!r}")
     created = prediction["created_at"]
     waited = _time(prediction.get("started_at") or created) - _time(created)
-    sizes = {name: float(count) for name, count in tokens.items() if count is not None}
-    return Run(float(metrics.get("predict_time") or 0), waited, sizes)
+    return Run(float(metrics.get("predict_time") or 0), waited, metrics)
 
 
 def _time(told: str) -> float:

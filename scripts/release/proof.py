@@ -9,7 +9,7 @@ import httpx
 from httpx_sse import EventSource
 
 from models import runtimes
-from scripts import schema
+from scripts import schema, tasks
 from scripts.calling import connection
 from scripts.calling.cancelling import cancel
 from scripts.cli import waiting
@@ -81,8 +81,10 @@ def _try(ship: Ship, name: str, document: Mapping[str, Any], problems: list[str]
         say(f"  ready after {setup:.1f} s; examples, streaming, cancellation ...")
         _examples(ship, address, problems)
         example = ship.model.examples[-1].input
-        problems += streams(example, address, document) + _cancels(example, address, document)
-        report = _fuzz(ship, address, document)
+        limits = tasks.fact(ship.model, "LIMITS", cases.NO_LIMITS)
+        long = cases.longest(document, example, limits)
+        problems += streams(long or example, address, document) + (_cancels(long, address) if long else [])
+        report = _fuzz(ship, address, document, limits, long)
         peak = local_container.memory_peak(container)
     problems += [
         f"{failure.case}: {failure.reason}\n    {failure.curl}".replace(address, _ADDRESS)
@@ -102,7 +104,7 @@ def _examples(ship: Ship, address: str, problems: list[str]) -> None:
         if prediction["status"] != "succeeded":
             broken = [f"{prediction['status']}: {prediction.get('error')}"]
         else:
-            broken = example.expect.failures(_text(prediction["output"]), prediction.get("metrics") or {})
+            broken = example.expect.failures(prediction["output"], prediction.get("metrics") or {})
         problems += [f"example {example.name!r} {what}\n    {_curl(body)}" for what in broken]
 
 
@@ -118,11 +120,11 @@ def _prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
     return prediction
 
 
-def streams(example: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
+def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
     """What is wrong with the events of a prediction, where the schema promises some: its class has @cog.streaming."""
     if not meaning.read(document).streams:
         return []
-    body = {"input": cases.longest(document, example) or example}
+    body = {"input": inputs}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
     _wait_until_ready(address)
@@ -140,11 +142,8 @@ def streams(example: Mapping[str, Any], address: str, document: Mapping[str, Any
     return [f"no stream: HTTP {answer.status_code}, events {events[:5]}\n    {shown}"]
 
 
-def _cancels(example: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
+def _cancels(long: Mapping[str, Any], address: str) -> list[str]:
     """Whether a long prediction ends soon after it was cancelled."""
-    long = cases.longest(document, example)
-    if long is None:
-        return []
     url = f"{address}/predictions/{uuid.uuid4().hex}"
     _wait_until_ready(address)
     connection.ask("PUT", url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
@@ -170,10 +169,12 @@ def _wait_until_ready(address: str) -> None:
     waiting.until(is_ready, _PATIENCE_SECONDS)
 
 
-def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report:
+def _fuzz(
+    ship: Ship, address: str, document: Mapping[str, Any], limits: Mapping[str, float], long: Mapping[str, Any] | None
+) -> probe.Report:
     """Every case of the fuzz, with a progress bar on standard error."""
     examples = [example.input for example in ship.model.examples]
-    made = cases.cases(document, examples)
+    made = cases.cases(document, examples, limits=limits)
     say(f"  {len(made)} fuzzed inputs ...")
     with counted("fuzzing", len(made)) as progress:
         return probe.run(
@@ -181,13 +182,9 @@ def _fuzz(ship: Ship, address: str, document: Mapping[str, Any]) -> probe.Report
             made,
             document,
             slots=schema.max_concurrency(schema.served_class(ship.model)),
-            occupy=cases.longest(document, examples[-1]),
+            occupy=long,
             progress=progress,
         )
-
-
-def _text(output: Any) -> str:
-    return "".join(map(str, output)) if isinstance(output, list) else str(output)
 
 
 def _curl(body: Mapping[str, Any]) -> str:

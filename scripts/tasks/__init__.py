@@ -1,10 +1,22 @@
-"""What the tools must know of each task: one file a task, found by its name. No other file of scripts/ names a task."""
+"""What the tools must know of each task: one file a task, found by its name. No other file of scripts/ names a task.
+
+A file may leave out what is here, and everything works from the schema and the manifest's examples alone:
+`LIMITS`: inputs whose high values take long, each with the highest that a case of the fuzz lets run to its end.
+`SIZES`: the metric that has each size of a prediction, by the names of scripts/economics/receipts.py.
+`load(model)`: what its servers are measured with; `TARGETS`: what that is held against; `sweep(model)`: endless inputs
+of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
+`bare_engine()`: what runs the inputs of the load without Cog; `BASELINE`: a file with a class to compare with.
+`cache_bytes_per_token(model, bytes_per_value)`: what each step of a prediction reads beside the weights.
+"""
 
 import importlib
 from types import ModuleType
 from typing import Any
 
 from models.manifest import Manifest
+from scripts import schema
+from scripts.benchmark.load import Load
+from scripts.contract import meaning
 
 
 def of(model: Manifest) -> ModuleType:
@@ -15,3 +27,13 @@ def of(model: Manifest) -> ModuleType:
 def fact(model: Manifest, name: str, otherwise: Any) -> Any:
     """What the file of a model's task has under a name, or `otherwise` where it says nothing."""
     return getattr(of(model), name, otherwise)
+
+
+def load(model: Manifest) -> Load:
+    """What a model's servers are measured with: what its task says, or its examples, again and again."""
+    return fact(model, "load", _examples)(model)  # type: ignore[no-any-return]
+
+
+def _examples(model: Manifest) -> Load:
+    streams = meaning.read(schema.generate(schema.served_class(model))).streams
+    return Load([example.input for example in model.examples], streams, sizes=fact(model, "SIZES", {}))

@@ -1,8 +1,118 @@
 """Text generation, as the tools see it."""
 
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from models.manifest import selected_as
+from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines.interface import Generation, Sampling
 from models.tasks.text_generation.manifest import Manifest
+from models.tasks.text_generation.model_text import ModelText
+from models.weights import PROJECT
+from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
+from scripts.benchmark.report import TARGETS as FOR_EVERY_TASK
+from scripts.benchmark.report import Target, jitter, memory, ratio, start_ratio
+
+LIMITS = {"max_tokens": 4}
+"""Inputs whose high values take minutes, and the highest that a case of the fuzz lets run to its end."""
+SIZES = {"input_tokens": "input_token_count", "output_tokens": "output_token_count"}
+"""The metric that has each size of a prediction."""
+BASELINE = "benchmarks/baseline/predict.py"
+"""A class `Baseline` on the same weights, as transformers reads them: what `make bench` compares with."""
+REFUSED: list[dict[str, Any]] = [
+    {"max_tokens": 5},
+    {"prompt": "Hi", "stop": [""]},
+    {"prompt": "word " * 20000},
+]
+"""Inputs that the schema allows and the model refuses."""
+TARGETS = [
+    *FOR_EVERY_TASK,
+    Target("tokens a second, 1 stream, against the baseline", 3, "times", True, ratio("server", "baseline", 1)),
+    Target("total, 8 streams, against the baseline", 17, "times", True, ratio("server", "baseline", 8)),
+    Target("total, 16 streams, against the baseline", 25, "times", True, ratio("server", "baseline", 16)),
+    Target("process start to first token, against the baseline", 0.5, "times", False, start_ratio),
+    Target("p99 of the gap between a stream's pieces against its median, 8 streams", 4, "times", False, jitter),
+    Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
+]
+"""What a benchmark of the default model is held against."""
+_OUTPUT_TOKENS = 128
+_LENGTHS = list(itertools.product((12, 100, 300), (8, 64, 192)))  # words of a prompt, tokens of its output
+
+
+def load(model: Manifest) -> Load:
+    """The same work for every subject: greedy, to the full length, and no prompt twice, as a cache would know it."""
+    inputs = [inputs_of(prompt) for prompt in prompts()]
+    return Load(inputs, streams=True, may_repeat=False, each=1, sizes=SIZES, unit="tokens", counted="output_tokens")
+
+
+def prompts() -> list[str]:
+    """The prompts of the benchmark, of 32 tokens; no two begin alike, so that a cache of one helps no other."""
+    texts: list[str] = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
+    return texts
+
+
+def inputs_of(prompt: str, output_tokens: int = _OUTPUT_TOKENS) -> dict[str, Any]:
+    """Greedy, and to the full length unless the model ends sooner."""
+    return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": output_tokens}
+
+
+def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
+    """For each pair of lengths endless inputs, no two of which begin alike."""
+    words = (PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split()
+    starts = itertools.cycle(range(len(words)))
+
+    def of_length(count: int, tokens: int) -> Iterator[dict[str, Any]]:
+        for first in starts:
+            text = words[first:] + words * (count // len(words)) + words[:first]
+            yield inputs_of(" ".join(text[:count]), tokens)
+
+    return [of_length(count, tokens) for count, tokens in _LENGTHS]
+
+
+def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
+    """An input of the soak: answers of every length, at every temperature, some ended by a stop string."""
+    return inputs_of(choices.choice(prompts()), choices.choice([1, 5, 20, 60, 150, 300])) | {
+        "temperature": choices.choice([0, 0.7, 1.5]),
+        "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
+    }
 
 
 def cache_bytes_per_token(model: Manifest, bytes_per_value: float) -> float:
     """What a token of a running prediction takes in memory, which each step reads."""
     return model.architecture.cache_bytes_per_token(bytes_per_value)
+
+
+def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
+    """Loads the engine; returns what runs inputs of the benchmark on it."""
+    model = selected_as(Manifest)
+    engine = engines.start(model)
+    text = ModelText(engine.folder, model)
+
+    def run(inputs: Sequence[Inputs]) -> Sample:
+        sampling = Sampling(_OUTPUT_TOKENS, 0, 1, 0, 1, 0, text.end_ids)
+        generations = [Generation(text.raw_ids(one["prompt"]), sampling) for one in inputs]
+        started = time.perf_counter()
+        for generation in generations:
+            engine.submit(generation)
+        with ThreadPoolExecutor(len(generations)) as pool:
+            predictions = list(pool.map(partial(_read, started=started), generations))
+        return summed(predictions, time.perf_counter() - started, "output_tokens")
+
+    return run
+
+
+def _read(generation: Generation, started: float) -> Prediction:
+    found, tokens = Prediction(), 0
+    for token_ids in generation:
+        now = time.perf_counter() - started
+        found.first = found.first or now
+        found.arrivals.append(now)
+        tokens += len(token_ids)
+    found.sizes = {"input_tokens": len(generation.prompt_ids), "output_tokens": tokens}
+    return found

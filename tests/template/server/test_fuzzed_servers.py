@@ -16,7 +16,7 @@ import pytest
 
 from models import manifest
 from scripts import fuzz as script
-from scripts import schema
+from scripts import schema, tasks
 from scripts.calling.cancelling import cancel
 from scripts.fuzzing import cases as fuzz_cases
 from scripts.fuzzing import files, probe
@@ -305,8 +305,10 @@ def default_report(openvino_server: LiveServer) -> probe.Report:
     document = schema.generate(model.predictor_class)
     examples = [example.input for example in model.examples]
     slots = schema.max_concurrency(model.predictor_class)
-    occupy = fuzz_cases.longest(document, examples[-1])
-    return probe.run(openvino_server.address, fuzz_cases.cases(document, examples), document, slots, occupy)
+    limits = tasks.fact(model, "LIMITS", {})
+    occupy = fuzz_cases.longest(document, examples[-1], limits)
+    made = fuzz_cases.cases(document, examples, limits=limits)
+    return probe.run(openvino_server.address, made, document, slots, occupy)
 
 
 def test_the_default_model_passes(default_report: probe.Report):

@@ -1,20 +1,29 @@
 """The benchmark's load against a real server."""
 
+from models import manifest
+from scripts import tasks
 from scripts.benchmark import load
 from tests.template.server.live_server import SLOTS, LiveServer
 
-PROMPTS = load.prompts()
+LOAD = tasks.load(manifest.selected())
+EXAMPLES = load.Load([{"prompt": "Hi", "max_tokens": 2}], streams=False, each=3)
 
 
 def test_every_stream_is_counted_whole(server: LiveServer) -> None:
-    sample = load.run(server.address, PROMPTS[:16])
-    assert sample.output_tokens == [128] * 16
-    assert sample.input_tokens == [32] * 16
-    assert all(first > 0 for first in sample.first_tokens)
+    sample = load.run(server.address, LOAD.inputs[:16], LOAD)
+    assert sample.sizes == {"input_tokens": [32] * 16, "output_tokens": [128] * 16}
+    assert sample.per_second == 16 * 128 / sample.seconds
+    assert all(first > 0 for first in sample.firsts)
     assert len(sample.gaps) > 100
 
 
+def test_predictions_that_do_not_stream_are_counted_one_by_one(server: LiveServer) -> None:
+    sample = load.run(server.address, EXAMPLES.inputs * 2, EXAMPLES)
+    assert sample.per_second == 2 * 3 / sample.seconds
+    assert len([first for first in sample.firsts if first > 0]) == 6
+    assert (sample.gaps, sample.sizes) == ([], {})
+
+
 def test_a_full_server_is_asked_again_until_it_takes_the_stream(server: LiveServer) -> None:
-    prompts = PROMPTS[: SLOTS + 4]
-    assert len(load.run(server.address, prompts).output_tokens) == SLOTS + 4
+    assert len(load.run(server.address, LOAD.inputs[: SLOTS + 4], LOAD).firsts) == SLOTS + 4
     server.assert_answers()

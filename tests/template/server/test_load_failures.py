@@ -9,6 +9,7 @@ from scripts.benchmark import load
 from tests.services.canned import answering
 
 FAILED = b'event: completed\ndata: {"status": "failed", "error": "out of memory"}\n\n'
+LOAD = load.Load([], streams=True)
 OUTPUT = b"event: output\ndata: word\n\n"
 
 
@@ -23,11 +24,11 @@ OUTPUT = b"event: output\ndata: word\n\n"
 )
 def test_a_stream_that_does_not_end_well_fails_the_run(status: int, body: bytes, promised: int, said: str) -> None:
     with answering(status, body, promised=promised) as address, pytest.raises(TemplateError, match=re.escape(said)):
-        load.run(address, ["The sea", "The sky"])
+        load.run(address, [{"text": "The sea"}, {"text": "The sky"}], LOAD)
 
 
 def test_a_server_that_is_gone_fails_the_run() -> None:
     with answering(200, b"") as address:
         pass
     with pytest.raises(TemplateError, match=rf"the connection to {address} broke \(.*refused"):
-        load.run(address, ["The sea"])
+        load.run(address, [{"text": "The sea"}], LOAD)

@@ -12,8 +12,8 @@ def test_under_every_kind_of_use_no_prediction_is_lost_and_no_slot_leaks() -> No
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)
         watch = soak._Memory(psutil.Process(process.pid))
-        outcomes = soak._all_clients(address, seconds=15, seed=3, watch=watch)
-        soak._wait_until_idle(address, schema.max_concurrency(model.predictor_class))
+        outcomes = soak._all_clients(address, soak._uses_of(model), seconds=15, seed=3, watch=watch)
+        soak._wait_until_idle(address, model.examples[0].input, schema.max_concurrency(model.predictor_class))
     assert not [outcome for outcome in outcomes if outcome[:3].isupper()]
     assert {"succeeded", "canceled", "dropped", "bad request refused", "full: 409"} <= set(outcomes)
     assert watch.settling > 0

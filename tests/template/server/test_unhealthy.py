@@ -67,14 +67,16 @@ def fuzzed(server: Unhealthy) -> None:
     raise local_server.ServerError(report.failures[-1].reason)
 
 
+LOAD = load.Load([], streams=True)
+USES = soak._Uses(lambda choices: {"prompt": "Hi"}, bad=[], streams=True)
 CLIENTS: dict[str, Callable[[Unhealthy], Any]] = {
     "predict, serve": lambda server: local_server.wait_until_ready(server.address, server.process),
     "bench, fuzz": lambda server: local_server.check_served(server.address),
     "call": lambda server: CogServer(server.address),
     "call, while it waits for a slot": lambda server: server.caller.run(PredictionRequest({}), Display()),
-    "bench, while it waits for a slot": lambda server: load.run(server.address, ["Hi"]),
-    "soak, at work": lambda server: soak._all_clients(server.address, 2, 1, soak._Memory(_family(server))),
-    "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, 1),
+    "bench, while it waits for a slot": lambda server: load.run(server.address, [{"prompt": "Hi"}], LOAD),
+    "soak, at work": lambda server: soak._all_clients(server.address, USES, 2, 1, soak._Memory(_family(server))),
+    "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, {"prompt": "Hi"}, 1),
     "proof": lambda server: proof._wait_until_ready(server.address),
     "fuzz": fuzzed,
 }

@@ -12,7 +12,7 @@ import pytest
 from models import manifest
 from models.errors import TemplateError
 from scripts import cost as command
-from scripts.economics import cost, cost_report, fit, live, price_list, receipts
+from scripts.economics import cost, cost_report, fit, price_list, receipts
 from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.fit import Fit
 from scripts.economics.money import rounded
@@ -20,6 +20,7 @@ from scripts.economics.price_list import Billing, Hardware, Range
 from scripts.economics.receipts import Measurement, Point
 from scripts.economics.speed import FromDataSheet, Measured, speed_on
 from scripts.release import ledger
+from scripts.tasks import text_generation
 from tests.template.server.live_server import LiveServer
 
 LIST = price_list.shipped()
@@ -327,8 +328,7 @@ def test_a_running_server_is_measured_by_input_and_output_length(
     server: LiveServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MODEL", MODEL.slug)
-    monkeypatch.setattr(live, "INPUT_WORDS", (5, 40))
-    monkeypatch.setattr(live, "OUTPUT_TOKENS", (2, 12))
+    monkeypatch.setattr(text_generation, "_LENGTHS", [(5, 2), (5, 12), (40, 2), (40, 12)])
     options = ["--url", server.address, "--hardware", "replicate/cpu", "--concurrency", "2", "--only", "replicate"]
     assert command.main([*options, "--json"]) == 0
     output, errors = capsys.readouterr()

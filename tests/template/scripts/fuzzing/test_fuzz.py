@@ -13,8 +13,10 @@ import pytest
 from models import manifest
 from scripts import fuzz as script
 from scripts import schema as schemas
+from scripts import tasks
 from scripts.contract import meaning
-from scripts.fuzzing import cases, files, probe, values
+from scripts.fuzzing import cases as fuzz
+from scripts.fuzzing import files, probe, values
 from tests.template.scripts.contract.contracts import cog
 
 PROJECT = Path(__file__).parents[4]
@@ -52,11 +54,11 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def cases(document: dict[str, Any]) -> list[cases.Case]:
-    return cases.cases(document, [BASE], limits={"count": 4})
+def cases(document: dict[str, Any]) -> list[fuzz.Case]:
+    return fuzz.cases(document, [BASE], limits={"count": 4})
 
 
-def expected(cases: list[cases.Case], name: str, value: Any) -> str | None:
+def expected(cases: list[fuzz.Case], name: str, value: Any) -> str | None:
     """What the case that changes one input of BASE, and nothing else, expects; None where there is no such case."""
     wanted = json.dumps({"count": 4, **BASE, name: value}, sort_keys=True)
     found = [case.expect for case in cases if json.dumps(case.input, sort_keys=True) == wanted]
@@ -128,27 +130,27 @@ def expected(cases: list[cases.Case], name: str, value: Any) -> str | None:
         ("no_such_input", 1, "either"),
     ],
 )
-def test_the_schema_says_what_a_value_must_be_answered(cases: list[cases.Case], name: str, value: Any, expect: str):
+def test_the_schema_says_what_a_value_must_be_answered(cases: list[fuzz.Case], name: str, value: Any, expect: str):
     assert expected(cases, name, value) == expect
 
 
-def test_a_required_input_is_left_out(cases: list[cases.Case]):
+def test_a_required_input_is_left_out(cases: list[fuzz.Case]):
     assert {case.name: (case.input, case.expect) for case in cases}["text: missing"] == ({"count": 4}, "invalid")
 
 
-def test_every_case_has_a_name_and_an_input_of_its_own(cases: list[cases.Case]):
+def test_every_case_has_a_name_and_an_input_of_its_own(cases: list[fuzz.Case]):
     assert len({case.name for case in cases}) == len(cases)
     assert len({json.dumps(case.input, sort_keys=True) for case in cases}) == len(cases)
 
 
-def test_no_text_holds_half_a_character(cases: list[cases.Case]):
+def test_no_text_holds_half_a_character(cases: list[fuzz.Case]):
     for case in cases:
         json.dumps(case.input, ensure_ascii=False, allow_nan=False).encode()
 
 
 def test_mixed_cases_stay_in_their_bounds(document: dict[str, Any]):
     inputs = meaning.read(document).inputs
-    mixed = [case for case in cases.cases(document, [BASE], mixed=300, limits={"count": 4}) if "mixed" in case.name]
+    mixed = [case for case in fuzz.cases(document, [BASE], mixed=300, limits={"count": 4}) if "mixed" in case.name]
     assert len(mixed) > 200
     assert all(values.fits(case.input[name], inputs[name].value) for case in mixed for name in case.input)
     assert all(case.input["count"] <= 4 for case in mixed)
@@ -156,18 +158,18 @@ def test_mixed_cases_stay_in_their_bounds(document: dict[str, Any]):
     assert not any(case.is_long for case in mixed)
 
 
-def test_only_valid_values_beyond_a_limit_are_long(cases: list[cases.Case]):
+def test_only_valid_values_beyond_a_limit_are_long(cases: list[fuzz.Case]):
     assert {case.input["count"] for case in cases if case.is_long} == {9, 10}
 
 
 def test_an_input_is_changed_in_the_example_that_gives_it(document: dict[str, Any]):
-    made = cases.cases(document, [BASE, {"text": "stopped", "stop": ["x"]} | {"text": "abcd"}], limits={})
+    made = fuzz.cases(document, [BASE, {"text": "stopped", "stop": ["x"]} | {"text": "abcd"}], limits={})
     assert {case.input["text"] for case in made if case.name.startswith("stop: ")} == {"abcd"}
     assert {case.input["text"] for case in made if case.name.startswith("seed: ")} == {"abc"}
 
 
 def test_only_an_example_may_not_be_refused(document: dict[str, Any]):
-    made = cases.cases(document, [BASE, BASE | {"count": 1}])
+    made = fuzz.cases(document, [BASE, BASE | {"count": 1}])
     assert [case.name for case in made if not case.may_refuse] == ["example 1", "example 2"]
 
 
@@ -175,26 +177,26 @@ def test_only_an_example_may_not_be_refused(document: dict[str, Any]):
     ("examples", "reason"), [([], "no example"), ([BASE, {"text": "x"}], "example 2 is not valid by the schema")]
 )
 def test_examples_that_cannot_be_changed_are_named(document: dict[str, Any], examples: list, reason: str):
-    with pytest.raises(cases.FuzzError, match=reason):
-        cases.cases(document, examples)
+    with pytest.raises(fuzz.FuzzError, match=reason):
+        fuzz.cases(document, examples)
 
 
 def test_the_longest_input_is_at_the_maximum_of_what_is_limited(document: dict[str, Any]):
-    assert cases.longest(document, BASE, {"count": 4, "elsewhere": 1}) == BASE | {"count": 10}
-    assert cases.longest(document, BASE, {}) is None
+    assert fuzz.longest(document, BASE, {"count": 4, "elsewhere": 1}) == BASE | {"count": 10}
+    assert fuzz.longest(document, BASE, {}) is None
 
 
 URI = {"type": "string", "format": "uri"}
 PATTERN = {"type": "string", "pattern": "^[a-z]+$", "default": "abc"}
 
 
-def made_for(field: dict[str, Any], known: Any, **limits: float) -> list[cases.Case]:
+def made_for(field: dict[str, Any], known: Any, **limits: float) -> list[fuzz.Case]:
     """The cases for one input x, required if it has no default; `known` is a value that works."""
     required = () if "default" in field else ("x",)
-    return cases.cases(cog({"x": field}, required=required), [{"x": known}], limits=limits)
+    return fuzz.cases(cog({"x": field}, required=required), [{"x": known}], limits=limits)
 
 
-def values_of(made: list[cases.Case], expect: str) -> list[Any]:
+def values_of(made: list[fuzz.Case], expect: str) -> list[Any]:
     return [case.input["x"] for case in made if case.expect == expect and "x" in case.input]
 
 
@@ -288,7 +290,7 @@ DUMP = """
 import dataclasses, json
 from models import manifest
 from scripts import schema
-from scripts.release import fuzz
+from scripts.fuzzing import cases as fuzz
 model = manifest.selected()
 made = fuzz.cases(schema.generate(model.predictor_class), [example.input for example in model.examples], seed={seed})
 print(json.dumps([dataclasses.asdict(case) for case in made]))
@@ -306,24 +308,25 @@ def test_the_same_seed_makes_the_same_cases_in_every_interpreter():
 
 
 def test_the_order_of_the_document_does_not_matter(document: dict[str, Any]):
-    assert cases.cases(json.loads(json.dumps(document, sort_keys=True)), [BASE]) == cases.cases(document, [BASE])
+    assert fuzz.cases(json.loads(json.dumps(document, sort_keys=True)), [BASE]) == fuzz.cases(document, [BASE])
 
 
 def test_the_default_model_has_all_its_bounds_tried():
     model = manifest.selected()
-    made = cases.cases(schemas.generate(model.predictor_class), [example.input for example in model.examples])
+    examples = [example.input for example in model.examples]
+    made = fuzz.cases(schemas.generate(model.predictor_class), examples, limits=tasks.fact(model, "LIMITS", {}))
     tried = [(case.input.get("max_tokens"), case.expect, case.is_long) for case in made]
     for wanted in [(131072, "valid", True), (131073, "invalid", False), (1, "valid", False), (0, "invalid", False)]:
         assert wanted in tried
     assert any(case.input.get("messages") == [] for case in made)
 
 
-VALID = cases.Case("text: x", {}, "valid")
-ODD = cases.Case("text: x", {}, "valid", may_refuse=True)
-GUESS = cases.Case("text: x", {}, "valid", may_refuse=True, is_guess=True)
-LONG = cases.Case("count: x", {}, "valid", is_long=True)
-WRONG = cases.Case("text: x", {}, "invalid", may_refuse=True)
-EITHER = cases.Case("text: x", {}, "either")
+VALID = fuzz.Case("text: x", {}, "valid")
+ODD = fuzz.Case("text: x", {}, "valid", may_refuse=True)
+GUESS = fuzz.Case("text: x", {}, "valid", may_refuse=True, is_guess=True)
+LONG = fuzz.Case("count: x", {}, "valid", is_long=True)
+WRONG = fuzz.Case("text: x", {}, "invalid", may_refuse=True)
+EITHER = fuzz.Case("text: x", {}, "either")
 
 
 def prediction(status: str, **more: Any) -> str:
@@ -366,7 +369,7 @@ def failed(error: str) -> str:
         (VALID, 200, prediction("succeeded"), "wrong", "no array"),
     ],
 )
-def test_an_answer_is_judged(case: cases.Case, status: int, text: str, outcome: str, problem: str | None):
+def test_an_answer_is_judged(case: fuzz.Case, status: int, text: str, outcome: str, problem: str | None):
     found, reason = probe.judge(case, status, text, OUTPUT)
     assert found == outcome
     assert (reason is None) if problem is None else (problem in (reason or ""))
@@ -374,7 +377,7 @@ def test_an_answer_is_judged(case: cases.Case, status: int, text: str, outcome: 
 
 @pytest.mark.parametrize("text", ['it\'s "quoted" $HOME `id` \\ \n \x00 😀', "word " * 5000])
 def test_the_curl_command_holds_the_whole_input(text: str):
-    words = shlex.split(probe.curl_of("http://127.0.0.1:1", cases.Case("text: x", {"text": text}, "valid")))
+    words = shlex.split(probe.curl_of("http://127.0.0.1:1", fuzz.Case("text: x", {"text": text}, "valid")))
     body = words[words.index("--data-binary") + 1]
     content = Path(body[1:]).read_text() if body.startswith("@") else body
     assert words[:3] == ["curl", "-sS", "http://127.0.0.1:1/predictions"]

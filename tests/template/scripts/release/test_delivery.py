@@ -78,5 +78,5 @@ def test_a_staging_run_is_kept_with_its_seconds_its_wait_and_its_tokens(monkeypa
 
         service.script = script
         run = delivery.run_example(replicate_api.connect(), example, version.id)
-        assert (run.seconds, run.sizes) == (1.25, {"input_tokens": 31, "output_tokens": 7})
+        assert (run.seconds, delivery._sizes(MODEL, run.metrics)) == (1.25, {"input_tokens": 31, "output_tokens": 7})
         assert run.waited >= 0.3
