@@ -108,6 +108,9 @@ revenue: .venv/.economics ## what a plan earns: PLAN=examples/plans/sketch.yaml 
 	@exec $(PY) scripts.revenue "$$PLAN" --rate-source "$$RATE_SOURCE" \
 	  $${CURRENCY:+--currency "$$CURRENCY"} $${RATE:+--rate "$$RATE"} $${LOCALE:+--locale "$$LOCALE"}
 
+card: .venv/.$(RUNS) ## the model card, with what the licence asks for, beside the manifest; a page of it in reports/
+	@exec $(PY) scripts.card
+
 licence: .venv/.$(RUNS) ## what the licence allows of what the manifest plans; writes what it asks for (OF=llama3.1: of one licence)
 	@exec $(PY) scripts.licence --of "$$OF"
 
@@ -117,7 +120,7 @@ publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## put the model on the Hu
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue licence publish clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue card licence publish clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python

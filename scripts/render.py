@@ -1,7 +1,8 @@
 """python -m scripts.render [--check]
 
 Writes what follows from the selected model's manifest, from predict.py and from the benchmark's receipts: cog.yaml,
-cog.cpu.yaml, .dockerignore, schemas/<class>.json and the numbers in README.md. With --check it writes nothing and fails
+cog.cpu.yaml, .dockerignore, schemas/<class>.json, the numbers in README.md, and each model card of the catalog that
+`make card` has made, with the files that its licence asks for. With --check it writes nothing and fails
 where a file differs from what would be written.
 """
 
@@ -21,6 +22,7 @@ from scripts import schema, tasks
 from scripts.benchmark import report
 from scripts.cli import command
 from scripts.contract.openapi_frame import COG_VERSION
+from scripts.hub import card
 
 PYTHON_VERSION = "3.11"
 BENCHMARKS = "benchmarks"
@@ -77,6 +79,8 @@ def rendered(model: Manifest) -> dict[str, str]:
     files["README.md"] = with_benchmark((PROJECT / "README.md").read_text(encoding="utf-8"), model)
     for name in schema.class_names():
         files[f"schemas/{name}.json"] = json.dumps(schema.generate(name), indent=2, sort_keys=True) + "\n"
+    for slug in manifest.slugs():
+        files |= card.committed(model if slug == model.slug else manifest.load(slug))
     return files
 
 
@@ -109,6 +113,7 @@ def docker_ignore(model: Manifest) -> str:
 !models
 models/catalog/*
 !models/catalog/{model.slug}
+models/catalog/{model.slug}/README.md
 {baked}**/__pycache__
 **/.env
 """

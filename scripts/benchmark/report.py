@@ -110,7 +110,7 @@ def _measured(receipt: Receipt, targets: Sequence[Target]) -> str:
     lines = [
         f"Measured on {receipt['date']} on {where} by `make bench`: total {settings['unit']} a second,",
         f"the median of at least {settings['repeats']} interleaved runs, {_sizes(receipt)}over HTTP. "
-        + _missed(receipt, targets),
+        f"{_missed(receipt, targets)}".rstrip(),
         "",
         "| streams | " + " | ".join(str(count) for count in counts) + " | start to first output | peak memory |",
         "| --- |" + " --- |" * (len(counts) + 2),
@@ -136,7 +136,9 @@ def _sizes(receipt: Receipt) -> str:
 
 
 def _missed(receipt: Receipt, targets: Sequence[Target]) -> str:
-    """A sentence: the targets that were missed, with their figures."""
+    """A sentence: the targets that were missed, with their figures; nothing where there are none."""
+    if not targets:
+        return ""
     missed = [
         f"{target.what} ({target.value(receipt):.2f} {target.unit}, {'at least' if target.at_least else 'at most'} "
         f"{target.bound:g})"

@@ -126,7 +126,7 @@ def _read() -> dict[str, Terms]:
 
 
 _DUTIES: dict[Kind, str] = {
-    "license": "give the licence's text along",
+    "license": "include the licence's text",
     "copyright": "keep the copyright notice",
     "attribution": "name the authors, with the copyright and warranty notices that came with it",
     "keep-notices": "keep the notices that came with it (copyright, attribution, NOTICE)",
@@ -137,7 +137,7 @@ _DUTIES: dict[Kind, str] = {
     "use-policy": "bind users to the use policy, and have them bind theirs: {text}",
     "display": 'show "{text}" where people see it',
     "name": 'begin the name of the model with "{text}"',
-    "documentation": "give the documentation along, as good or better",
+    "documentation": "include the documentation, as good or better",
     "no-training": "improve no language model outside this family with it or with what it writes",
     "no-endorsement": "do not advertise with the authors' names",
 }

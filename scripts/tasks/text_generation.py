@@ -116,3 +116,22 @@ def _read(generation: Generation, started: float) -> Prediction:
         tokens += len(token_ids)
     found.sizes = {"input_tokens": len(generation.prompt_ids), "output_tokens": tokens}
     return found
+
+
+def transformers_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
+    """Code that says the same to the weights of a repository, or of a folder, with transformers alone."""
+    prompts = [("system", model.system_prompt), ("user", said["prompt"])]
+    turns = "\n".join(f'    {{"role": "{role}", "content": {_quoted(text)}}},' for role, text in prompts if text)
+    sampling = "do_sample=False" if said.get("temperature") == 0 else "do_sample=True"
+    return f"""from transformers import pipeline
+
+generate = pipeline("text-generation", model={_quoted(repository)})
+messages = [
+{turns}
+]
+answer = generate(messages, max_new_tokens={said.get("max_tokens", 64)}, {sampling})
+print(answer[0]["generated_text"][-1]["content"])"""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

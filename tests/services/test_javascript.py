@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 import pytest
 
 from tests.services.hub import Hub
+from tests.services.node import clients_in
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
 from tests.services.replicate_routes import Collection
-from tests.template.container.host import lacks, run
+from tests.template.container.host import run
 from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
 from tests.template.scripts.contract.contracts import cog
 
-SCRIPTS = Path(__file__).parent / "javascript"
 TEXTS = {
     "type": "array",
     "items": {"type": "string"},
@@ -34,13 +33,7 @@ Node = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Runs a script of the folder javascript/ with the clients installed; what it printed."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        lacks("the commands node and npm", "https://nodejs.org has them")
-    folder = shutil.copytree(SCRIPTS, tmp_path_factory.mktemp("javascript"), dirs_exist_ok=True)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-    installed = run("npm", "install", *options, cwd=folder)
-    if installed.returncode:
-        lacks("what npm installs", installed.stderr.strip()[-300:])
+    folder = clients_in(tmp_path_factory.mktemp("javascript"))
 
     def script(name: str, *arguments: str) -> dict[str, Any]:
         done = run("node", name, *arguments, cwd=folder, seconds=60)

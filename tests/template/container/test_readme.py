@@ -1,7 +1,9 @@
-"""A newcomer with Docker and cog follows the README's container blocks word for word; Replicate is this machine."""
+"""A newcomer with Docker and cog follows the container blocks of README and card; Replicate is this machine."""
 
 from pathlib import Path
 
+from models import manifest
+from scripts.hub import usage
 from tests.services.replicate import Replicate
 from tests.template.readme import Newcomer, blocks, needs_docker
 
@@ -11,7 +13,7 @@ git -c user.name=Ada -c user.email=ada@example.com commit --quiet --message "wha
 """
 
 
-def test_every_container_block_does_what_it_says(tmp_path: Path, r8_im: str) -> None:
+def test_every_container_block_of_the_readme_and_of_the_card_does_what_it_says(tmp_path: Path, r8_im: str) -> None:
     newcomer = Newcomer(tmp_path)
     bare, build, push = [block for block in blocks() if needs_docker(block)]
     assert newcomer.types(blocks()[0]).returncode == 0
@@ -21,6 +23,17 @@ def test_every_container_block_does_what_it_says(tmp_path: Path, r8_im: str) -> 
         done = newcomer.types(block)
         assert done.returncode == 0, done.stderr
         assert "Paris" in done.stdout
+
+    of_card = [
+        block.code for block in usage.blocks(manifest.selected(), "acme/smollm2", None) if block.language == "sh"
+    ]
+    try:
+        for block in of_card:
+            done = newcomer.types(block)
+            assert done.returncode == 0, done.stderr
+            assert "Paris" in done.stdout
+    finally:
+        newcomer.types(f"docker rm --force {manifest.selected().slug}")
 
     with Replicate() as service:
         newcomer.environment |= {"REPLICATE_BASE_URL": service.address, "REPLICATE_API_TOKEN": service.token}

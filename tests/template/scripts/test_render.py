@@ -15,13 +15,16 @@ from models.weights import openvino_format
 from scripts import render, schema
 
 PROJECT = Path(__file__).parents[3]
-RENDERED = ["cog.yaml", "cog.cpu.yaml", ".dockerignore", "schemas/TextGeneration.json"]
+CARD = "models/catalog/smollm2-135m-instruct/README.md"
+RENDERED = ["cog.yaml", "cog.cpu.yaml", ".dockerignore", "schemas/TextGeneration.json", CARD]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What rendering reads and writes, in a folder of this test's own."""
-    for folder in ("models", "scripts", "schemas", "benchmarks"):
+    for folder in filter(
+        lambda name: (PROJECT / name).is_dir(), ("models", "scripts", "schemas", "benchmarks", "evals")
+    ):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md"):
         shutil.copy(PROJECT / file, tmp_path / file)

@@ -1,0 +1,177 @@
+"""The model card: README.md of the model's repository on the Hub, from the manifest and from what was measured.
+
+https://huggingface.co/docs/hub/model-cards
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import ManifestError
+from models.manifest import CATALOG, Manifest, path_of
+from models.publication import Relation
+from scripts.hub import card_licence, measured, usage
+from scripts.licences import answers as licence_answers
+from scripts.licences import files as licence_files
+
+_TEMPLATE = Path(__file__).with_name("card.md.j2")
+CHARTS = "benchmarks"
+"""The folder of the benchmarks' receipts and charts in the repository."""
+_ASKED = {
+    "languages": "the languages that it understands, by their codes, like [en, ja]",
+    "intended_use": "what it is for",
+    "misuse": "what it is not for",
+    "limitations": "what it does badly, and its biases",
+    "training_data": "what it was trained on, as far as that is known",
+    "citation": "how to cite it, as BibTeX",
+    "release": "open, gated, api-only or staged",
+}
+_ORIGINS: dict[Relation, str] = {
+    "copy": "An unchanged copy of",
+    "finetune": "A fine-tune of",
+    "adapter": "An adapter for",
+    "merge": "A merge with",
+    "quantized": "A quantised version of",
+}
+
+
+@dataclass(frozen=True)
+class Other:
+    """The other model of a pair, like a free small one and a large one behind an API; `link`: its page."""
+
+    model: Manifest
+    link: str
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where it is published, as OWNER/NAME: the repository on the Hub, the model on Replicate, the demo Space."""
+
+    hub: str
+    replicate: str | None = None
+    space: str | None = None
+    other: Other | None = None
+
+
+def pages_of(model: Manifest) -> Pages:
+    """As the manifest has them; YOUR-NAME stands for an owner that it does not name."""
+    release = model.release
+    own = f"YOUR-NAME/{model.slug}"
+    return Pages((release and release.hub) or own, (release and release.replicate) or own)
+
+
+def render(model: Manifest, pages: Pages) -> str:
+    """The card as Markdown, its metadata in front.
+
+    Raises:
+        ManifestError: facts are missing; a line for each, with its key.
+        LicenceError: the licence forbids what is planned.
+    """
+    from huggingface_hub import ModelCard
+    from jinja2 import Environment, StrictUndefined
+
+    _require_facts(model)
+    licence_answers.require(model)
+    template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    body = template.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        model=model,
+        pages=pages,
+        base=model.base,
+        origin=_ORIGINS[model.base.relation] if model.base else "",
+        details=_details(model),
+        blocks=usage.blocks(model, pages.hub, pages.replicate),
+        evaluations=measured.evaluations(model),
+        benchmarks=measured.benchmarks(model, CHARTS),
+        comparison=measured.side_by_side(model, pages.other.model) if pages.other else [],
+        licence=card_licence.plain_words(model),
+        notices=card_licence.shown(model),
+    )
+    return str(ModelCard(f"---\n{metadata(model).to_yaml()}\n---\n\n{body}"))
+
+
+def files(model: Manifest, pages: Pages) -> dict[str, str]:
+    """The card and the licence's files, each as they lie in the repository and beside the manifest, with their text."""
+    return {"README.md": render(model, pages)} | licence_files.files(model)
+
+
+def committed(model: Manifest) -> dict[str, str]:
+    """The same for the manifest's own pages, by path from the project's folder; nothing before `make card` ran once."""
+    if not (CATALOG / model.slug / "README.md").is_file():
+        return {}
+    folder = path_of(model.slug).parent.relative_to(CATALOG.parents[1])
+    return {str(folder / name): text for name, text in files(model, pages_of(model)).items()}
+
+
+def metadata(model: Manifest) -> Any:
+    """What stands in front of the card, as huggingface_hub's ModelCardData."""
+    from huggingface_hub import ModelCardData
+
+    results = measured.results(model)
+    is_other = model.license.id == "other"
+    return ModelCardData(
+        language=list(model.languages),
+        license=model.license.id,
+        license_name=model.license.name if is_other else None,
+        license_link=model.license.link if is_other else None,
+        library_name=library(model),
+        pipeline_tag=model.task,
+        tags=list(model.tags) or None,
+        datasets=list(model.datasets) or None,
+        base_model=model.base.model if model.base else None,
+        metrics=sorted({result.metric_type for result in results if not result.source_url}) or None,
+        model_name=model.title if results else None,
+        eval_results=results or None,
+        **(_relation(model) | _gate(model)),
+    )
+
+
+def library(model: Manifest) -> str:
+    """The library that loads the published weights: transformers wherever an engine of the manifest is it."""
+    return "transformers" if any(choice.engine == "transformers" for choice in model.engines) else "openvino"
+
+
+def _relation(model: Manifest) -> dict[str, Any]:
+    """https://huggingface.co/docs/hub/model-cards#specifying-a-base-model has no word for a plain copy."""
+    return {"base_model_relation": model.base.relation} if model.base and model.base.is_changed else {}
+
+
+def _gate(model: Manifest) -> dict[str, Any]:
+    """https://huggingface.co/docs/hub/models-gated"""
+    gate = model.release.gate if model.release else None
+    if not gate:
+        return {}
+    return {"extra_gated_prompt": gate.terms} | ({"extra_gated_fields": dict(gate.questions)} if gate.questions else {})
+
+
+def _require_facts(model: Manifest) -> None:
+    missing = [f"{path_of(model.slug)}: set {key}: {what}" for key, what in _ASKED.items() if not getattr(model, key)]
+    if missing:
+        raise ManifestError("\n".join(missing))
+
+
+def _access(model: Manifest) -> str:
+    """Who may download the weights, and from when."""
+    words = {"open": "open", "gated": "behind terms", "api-only": "not published: over an API only"}
+    release = model.release
+    if not release:
+        return ""
+    stages = [f"{words[stage.opens]} from {stage.day.isoformat()}" for stage in release.stages]
+    return ", ".join(stages) or words[release.accesses[0]]
+
+
+def _details(model: Manifest) -> Sequence[tuple[str, str]]:
+    """The table at the top: what it is, in figures that the manifest has."""
+    runs = [f"{choice.engine} on {choice.device} ({choice.dtype})" for choice in model.engines]
+    context = getattr(model, "context_length", None)
+    rows = [
+        ("task", model.task),
+        ("weights", _access(model)),
+        ("parameters", f"{model.parameters:,}" if model.parameters else ""),
+        ("context", f"{context:,} tokens" if context else ""),
+        ("languages", ", ".join(model.languages)),
+        ("runs on", ", ".join(runs)),
+        ("memory of a server", f"{model.hardware.memory_gb:g} GB"),
+        ("licence", f"[{model.license.name or model.license.id}]({model.license.link})"),
+    ]
+    return [(name, value) for name, value in rows if value]

@@ -1,0 +1,108 @@
+"""The card's examples of use, as code that runs: transformers, the container, HTTP, and Replicate's clients."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.manifest import Manifest
+from scripts import schema, tasks
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code under a title of its own; `before`: a sentence in front of it."""
+
+    title: str
+    language: str
+    code: str
+    before: str = ""
+
+
+def blocks(model: Manifest, hub: str, replicate: str | None) -> list[Block]:
+    """In the order of the card; `hub` and `replicate` are OWNER/NAME there."""
+    found = [*_transformers(model, hub), *_container(model)]
+    return [*found, *_replicate(model, replicate)] if replicate else found
+
+
+def example_input(model: Manifest) -> dict[str, Any]:
+    """The input of the manifest's first example that is all plain values, which a command line can say."""
+    inputs = [example.input for example in model.examples]
+    plain = [said for said in inputs if not any(isinstance(value, dict | list) for value in said.values())]
+    return (plain or inputs)[0]
+
+
+def _transformers(model: Manifest, hub: str) -> Iterator[Block]:
+    """Of weights that people may have, where the task's file has the code."""
+    write = tasks.fact(model, "transformers_example", None)
+    may_have = model.release and set(model.release.accesses) != {"api-only"}
+    if write and may_have and any(choice.engine == "transformers" for choice in model.engines):
+        yield Block(
+            "Python, with transformers",
+            "python",
+            write(model, hub, example_input(model)),
+            "`pip install transformers torch`",
+        )
+
+
+def _container(model: Manifest) -> Iterator[Block]:
+    said, device = example_input(model), "cuda" if all(one.device == "cuda" for one in model.engines) else "cpu"
+    image = f"{model.slug}:{device}"
+    words = " ".join(f"-i {shlex.quote(f'{name}={_word(value)}')}" for name, value in said.items())
+    predict = f"make image DEVICE={device}\ncog predict {image} {words}"
+    yield Block(
+        "In a container, with Cog", "sh", predict, "In a clone of the repository that the container is built from:"
+    )
+    gpus = "--gpus all " if device == "cuda" else ""
+    body = shlex.quote(json.dumps({"input": said}, ensure_ascii=False))
+    serve = f"""docker run --detach --rm {gpus}--name {model.slug} --publish 127.0.0.1:5000:5000 {image}
+until curl --silent http://127.0.0.1:5000/health-check | grep --quiet READY; do sleep 1; done
+curl --silent http://127.0.0.1:5000/predictions -H 'Content-Type: application/json' -d {body}"""
+    yield Block("curl, against the container", "sh", serve)
+
+
+def _replicate(model: Manifest, replicate: str) -> Iterator[Block]:
+    """Both clients run a version by its id, which works for everyone's models and not for official ones alone."""
+    said, streams = example_input(model), _streams(model)
+    use = """for event in replicate.stream(version, input=said):
+    print(event, end="")"""
+    python = f"""import replicate
+
+model = replicate.models.get({json.dumps(replicate)})
+version = f"{{model.owner}}/{{model.name}}:{{model.latest_version.id}}"
+said = {_python(said)}
+{use if streams else "print(replicate.run(version, input=said))"}"""
+    token = "With a token in `REPLICATE_API_TOKEN`:"
+    yield Block("Python, on Replicate", "python", python, f"`pip install replicate`. {token}")
+    owner, name = replicate.split("/")
+    use = """for await (const event of replicate.stream(version, { input })) {
+  if (event.event === "output") process.stdout.write(event.data);
+}"""
+    javascript = f"""import Replicate from "replicate";
+
+const replicate = new Replicate();
+const model = await replicate.models.get({json.dumps(owner)}, {json.dumps(name)});
+const version = `${{model.owner}}/${{model.name}}:${{model.latest_version.id}}`;
+const input = {json.dumps(said, ensure_ascii=False)};
+{use if streams else "console.log(await replicate.run(version, { input }));"}"""
+    yield Block("JavaScript, on Replicate", "javascript", javascript, f"`npm install replicate`. {token}")
+
+
+def _streams(model: Manifest) -> bool:
+    """Whether predict() of the model's class gives its output in pieces."""
+    output: Mapping[str, Any] = schema.generate(schema.served_class(model))["components"]["schemas"]["Output"]
+    return output.get("x-cog-array-type") == "iterator"
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _python(value: Any) -> str:
+    """A value as Python code, with double quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: {_python(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_python, value)) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,0 +1,207 @@
+"""The model card: facts from the manifest or asked for by their key, figures from files, and nothing else."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard, constants
+
+from models import manifest
+from models.errors import ManifestError
+from scripts import card as command
+from scripts.hub import card, card_page, measured
+from scripts.licences.terms import LicenceError
+from tests.services.hub import Hub
+
+DEFAULT = manifest.load("smollm2-135m-instruct")
+GATED = {"tier": "gated", "gate": {"terms": "Be kind.", "questions": {"Company": "text"}}}
+Change = Callable[..., manifest.Manifest]
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
+    """Makes the manifest of a model called tiny: the default one, with some keys changed."""
+    content = yaml.safe_load(manifest.path_of(DEFAULT.slug).read_text(encoding="utf-8"))
+    for module in (manifest, card):
+        monkeypatch.setattr(module, "CATALOG", tmp_path / "models" / "catalog")
+    for module in (manifest, measured):
+        monkeypatch.setattr(module, "PROJECT", tmp_path)
+    monkeypatch.setenv("MODEL", "tiny")
+
+    def changed(slug: str = "tiny", **keys: Any) -> manifest.Manifest:
+        manifest.path_of(slug).parent.mkdir(parents=True, exist_ok=True)
+        manifest.path_of(slug).write_text(yaml.safe_dump(content | keys), encoding="utf-8")
+        return manifest.load(slug)
+
+    return changed
+
+
+def text_of(model: manifest.Manifest, **pages: Any) -> str:
+    return card.render(model, card.Pages(**({"hub": "acme/tiny"} | pages)))
+
+
+def evaluated(folder: Path, slug: str, value: float) -> None:
+    """An evaluation's receipt, as scripts/eval.py writes one."""
+    figure = {"name": "exact_match", "title": "Exact match", "hub": "exact_match", "lines": 8, "more_is_better": True}
+    figure |= {"value": value, "low": 0.25, "high": None, "written": f"{value:.1%}"}
+    receipt = {
+        "date": "2026-11-27",
+        "command": f"make eval MODEL={slug}",
+        "made_by": {"engine": "openvino", "device": "cpu", "dtype": "int8"},
+        "data": {"path": "examples/evaluation/letters.jsonl", "sha256": "ab" * 32, "lines": 8},
+        "confidence": 0.95,
+        "metrics": [figure],
+        "groups": {"vowels": [figure | {"low": 0.5, "high": 1.0, "lines": 5}]},
+    }
+    (folder / "evals" / slug).mkdir(parents=True)
+    (folder / "evals" / slug / "letters.json").write_text(json.dumps(receipt))
+
+
+def test_the_hub_takes_the_default_models_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = ModelCard.load(manifest.path_of(DEFAULT.slug).with_name("README.md"))
+    with Hub() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+        read.validate()
+    data = read.data
+    assert (data.license, data.pipeline_tag, data.library_name) == ("apache-2.0", "text-generation", "transformers")
+    assert (data.base_model, data.base_model_relation) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "quantized")
+    assert (data.language, data.datasets) == (["en"], ["HuggingFaceTB/smol-smoltalk"])
+
+
+def test_no_section_is_empty_whatever_was_measured(model: Change) -> None:
+    for text in (text_of(model()), text_of(model(evaluations=[]), replicate="acme/tiny", space="acme/demo")):
+        headings = list(re.finditer(r"^(#+) .+$", text, re.MULTILINE))
+        ends = [*[heading.start() for heading in headings[1:]], len(text)]
+        for heading, end, following in zip(headings, ends, [*headings[1:], None], strict=True):
+            is_deeper = following is not None and len(following[1]) > len(heading[1])
+            assert text[heading.end() : end].strip() or is_deeper, heading[0]
+        assert "\n\n\n" not in text
+        assert "None" not in text
+
+
+def test_missing_facts_are_asked_for_each_by_its_key(model: Change) -> None:
+    with pytest.raises(ManifestError) as caught:
+        text_of(model(misuse=None, languages=[], citation=None))
+    assert [line.split("model.yaml: ")[1].split(":")[0] for line in str(caught.value).splitlines()] == [
+        "set languages",
+        "set misuse",
+        "set citation",
+    ]
+
+
+def test_what_the_licence_forbids_gets_no_card(model: Change) -> None:
+    licence = {"id": "cc-by-nc-4.0", "link": "https://example.com"}
+    base = {"model": "acme/base", "relation": "finetune", "license": licence, "changes": "Tuned."}
+    with pytest.raises(LicenceError, match="forbids a paid API"):
+        text_of(model(license=licence, base=base, release={"tier": "open", "paid_api": True}))
+
+
+def test_measured_results_stand_in_the_text_and_in_the_model_index(model: Change, tmp_path: Path) -> None:
+    evaluated(tmp_path, "tiny", 0.75)
+    text = text_of(model())
+    assert "Measured on 2026-11-27 by `make eval MODEL=tiny`: 8 lines" in text
+    assert "| all | Exact match | 8 | 75.0% |  |" in text
+    assert "| vowels | Exact match | 5 | 75.0% | 50.0% to 100.0% |" in text
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.metric_type, result.metric_value, result.source_url) == ("exact_match", 0.75, None)
+    assert ModelCard(text).data.metrics == ["exact_match"]
+
+
+def test_quoted_results_name_their_source_and_those_of_another_model_are_not_this_ones(model: Change) -> None:
+    quote = {
+        "source": "https://example.com/card",
+        "results": [{"dataset": "GSM8K", "metric": "accuracy", "value": 1.5}],
+    }
+    text = text_of(model(evaluations=[quote]))
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.dataset_name, result.metric_value, result.source_url) == ("GSM8K", 1.5, "https://example.com/card")
+    assert "Quoted, not measured here: [example.com/card](https://example.com/card)" in text
+    text = text_of(model(evaluations=[quote | {"of": "the large one"}]))
+    assert ModelCard(text).data.eval_results is None
+    assert "Quoted of the large one, not measured here" in text
+
+
+def test_gated_weights_ask_on_the_hub(model: Change) -> None:
+    data = ModelCard(text_of(model(release=GATED))).data.to_dict()
+    assert (data["extra_gated_prompt"], data["extra_gated_fields"]) == ("Be kind.", {"Company": "text"})
+
+
+@pytest.mark.parametrize(
+    ("release", "shown"),
+    [
+        ("open", "| weights | open |"),
+        ("api-only", "| weights | not published: over an API only |"),
+        (
+            GATED | {"tier": "staged", "stages": [{"day": date(2027, 1, 2), "opens": "gated"}]},
+            "| weights | behind terms from 2027-01-02 |",
+        ),
+    ],
+)
+def test_the_card_says_who_may_have_the_weights(model: Change, release: Any, shown: str) -> None:
+    text = text_of(model(release=release))
+    assert shown in text
+    assert ("from transformers import" in text) == (release != "api-only")
+
+
+def test_two_models_link_to_each_other_with_what_is_measured_of_both(model: Change, tmp_path: Path) -> None:
+    small, large = model(), model("large", title="Large", release="api-only", parameters=2_000_000_000)
+    for slug, value in (("tiny", 0.5), ("large", 0.75)):
+        evaluated(tmp_path, slug, value)
+    text = text_of(small, other=card.Other(large, "https://replicate.com/acme/large"))
+    assert "[Large](https://replicate.com/acme/large)" in text
+    assert "| parameters | 134,515,008 | 2,000,000,000 |" in text
+    assert re.search(r"\| Exact match, examples/evaluation/letters.jsonl \(abababab\) \| 50.0%.* \| 75.0%.* \|", text)
+
+
+def test_a_use_policy_and_what_must_be_shown_are_at_the_top(model: Change) -> None:
+    licence = {"id": "llama3.1", "link": "https://www.llama.com/llama3_1/license/"}
+    base = {"model": "meta-llama/Llama-3.1-8B", "relation": "quantized", "license": licence}
+    text = text_of(model(title="Llama Tiny", license=licence, base=base), hub="acme/llama-tiny")
+    above, _, below = text.partition("## Model details")
+    assert "**Built with Llama**" in above
+    assert "[the use policy](USE_POLICY.md)" in above
+    assert "A quantised version of [meta-llama/Llama-3.1-8B]" in above
+    assert "- Put what you made from them under another licence: no (section 1.b.i)." in below
+
+
+def test_a_licence_of_its_own_has_a_name_and_a_link(model: Change) -> None:
+    other = {"id": "other", "name": "acme-1.0", "link": "https://example.com/acme", "copyright": "Copyright (c) Acme"}
+    tiny = model(license=other, base=None)
+    rights = {
+        act: {"allowed": True, "clause": "1"} for act in ("share", "gate", "serve", "sell", "change", "relicense")
+    }
+    terms = {"name": "Acme License", "link": "https://example.com/acme", "rights": rights}
+    manifest.path_of("tiny").with_name("acme-1.0.yaml").write_text(yaml.safe_dump(terms))
+    data = ModelCard(text_of(tiny)).data
+    assert (data.license, data.license_name, data.license_link) == ("other", "acme-1.0", "https://example.com/acme")
+
+
+def test_the_command_writes_the_card_the_licences_files_and_a_page(
+    model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "PROJECT", tmp_path)
+    model()
+    assert card.committed(manifest.load("tiny")) == {}
+    assert command.main([]) == 0
+    folder = manifest.path_of("tiny").parent
+    assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "NOTICE", "README.md", "model.yaml"]
+    assert "<h1>SmolLM2 135M Instruct</h1>" in (tmp_path / "reports" / "tiny" / "card.html").read_text()
+    written = card.committed(manifest.load("tiny"))
+    assert {tmp_path / name for name in written} == {folder / name for name in ("LICENSE", "NOTICE", "README.md")}
+    assert all((tmp_path / name).read_text() == text for name, text in written.items())
+
+
+def test_the_page_opens_offline_and_runs_nothing_of_the_card(tmp_path: Path) -> None:
+    (tmp_path / "chart.png").write_bytes(b"PNG")
+    shown = card_page.page(
+        "---\nlicense: mit\n---\n# A & B\n\n<script>x</script>\n\n![c](charts/chart.png)\n", tmp_path
+    )
+    assert "<title>A &amp; B</title>" in shown
+    assert "<script>" not in shown
+    assert 'src="data:image/png;base64,UE5H"' in shown
+    assert "<span>mit</span>" in shown

@@ -1,0 +1,117 @@
+"""The card's examples of use, each run as it stands; tests/template/container/test_readme.py runs the container's."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models import manifest, weights
+from scripts import schema, tasks
+from scripts.hub import usage
+from scripts.weights import ensure
+from tests.services.node import clients_in
+from tests.services.replicate_prediction import Prediction
+from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.template.server.live_server import LiveServer
+
+MODEL = manifest.load("smollm2-135m-instruct")
+NAME = "acme/smollm2"
+
+
+def code(title: str, model: manifest.Manifest = MODEL) -> str:
+    """The block of this title."""
+    (found,) = [block.code for block in usage.blocks(model, NAME, NAME) if block.title.startswith(title)]
+    return found
+
+
+def runs(*command: str, folder: Path, **variables: str) -> str:
+    """What a command prints in a folder."""
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_transformers_runs_the_weights_of_the_repository(tmp_path: Path) -> None:
+    """A folder of the repository's name stands for it. It takes ten seconds, of which torch's import takes most."""
+    (choice,) = [one for one in MODEL.engines if (one.engine, one.device) == ("transformers", "cpu")]
+    ensure(MODEL, choice)
+    (tmp_path / "acme").mkdir()
+    (tmp_path / NAME).symlink_to(weights.folder(MODEL.slug, "transformers"))
+    said = runs(sys.executable, "-c", code("Python, with transformers"), folder=tmp_path, HF_HUB_OFFLINE="1")
+    assert MODEL.examples[0].expect.failures(said, {}) == []
+
+
+def test_curl_gets_the_answer_of_the_server(server: LiveServer, tmp_path: Path) -> None:
+    """The block's last line, on Cog's own server; the container is another test's."""
+    ask = code("curl").splitlines()[-1].replace("http://127.0.0.1:5000", server.address)
+    answer = json.loads(runs("sh", "-c", ask, folder=tmp_path))
+    assert answer["status"] == "succeeded"
+    assert MODEL.examples[0].expect.failures(answer["output"], answer["metrics"]) == []
+
+
+def writes(prediction: Prediction) -> None:
+    """Says what it was asked, in two pieces."""
+    prediction.start()
+    for piece in ("said: ", json.dumps(prediction.as_json()["input"], sort_keys=True)):
+        prediction.add_output(piece)
+    prediction.end("succeeded")
+
+
+@pytest.fixture
+def service() -> Iterator[ScriptedReplicate]:
+    """Replicate with two versions of the model, whose input is the card's."""
+    with ScriptedReplicate() as started:
+        document = schema.generate("TextGeneration")
+        started.add_model(NAME, document, document)
+        started.script = writes
+        yield started
+
+
+SAID = "said: " + json.dumps(usage.example_input(MODEL), sort_keys=True)
+
+
+def test_the_python_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
+    block = code("Python, on Replicate")
+    where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
+    assert runs(sys.executable, "-c", block, folder=tmp_path, **where) == SAID
+    (prediction,) = service.predictions.values()
+    assert prediction.version is service.models[NAME].repository.versions[-1]
+
+
+def test_the_javascript_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
+    folder = clients_in(tmp_path)
+    (folder / "card.mjs").write_text(code("JavaScript"))
+    where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
+    assert runs("node", "--import", "./local_replicate.mjs", "card.mjs", folder=folder, **where) == SAID
+
+
+def test_without_a_model_on_replicate_there_is_no_block_of_it() -> None:
+    titles = [block.title for block in usage.blocks(MODEL, NAME, None)]
+    assert not [title for title in titles if "Replicate" in title]
+    assert len(titles) == 3
+
+
+def test_weights_that_nobody_may_have_are_not_shown_with_transformers() -> None:
+    closed = MODEL.model_copy(update={"release": MODEL.release.model_copy(update={"tier": "api-only"})})  # type: ignore[union-attr]
+    assert not [block for block in usage.blocks(closed, NAME, None) if "transformers" in block.code]
+
+
+def test_text_of_any_kind_arrives_as_it_is(tmp_path: Path) -> None:
+    """Quotes, dollars, backslashes and Japanese, in every language of the card."""
+    text = 'It\'s "50 $HOME" \\n `x`, と'
+    example = MODEL.examples[0].model_copy(update={"input": {"prompt": text, "raw": True}})
+    model = MODEL.model_copy(update={"examples": [example, *MODEL.examples[1:]]})
+    shown = code("In a container", model).splitlines()[-1].removeprefix("cog predict smollm2-135m-instruct:cpu")
+    assert runs("sh", "-c", f"printf '%s|' {shown}", folder=tmp_path) == f"-i|prompt={text}|-i|raw=true|"
+    body = code("curl", model).splitlines()[-1].rpartition(" -d ")[2]
+    assert json.loads(runs("sh", "-c", f"printf %s {body}", folder=tmp_path)) == {
+        "input": {"prompt": text, "raw": True}
+    }
+    line = next(line for line in code("Python, on", model).splitlines() if line.startswith("said"))
+    assert eval(line.removeprefix("said = ")) == {"prompt": text, "raw": True}
+    compile(tasks.fact(model, "transformers_example", None)(model, NAME, {"prompt": text}), "card", "exec")
