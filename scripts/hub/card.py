@@ -16,8 +16,6 @@ from scripts.licences import answers as licence_answers
 from scripts.licences import files as licence_files
 
 _TEMPLATE = Path(__file__).with_name("card.md.j2")
-CHARTS = "benchmarks"
-"""The folder of the benchmarks' receipts and charts in the repository."""
 _ASKED = {
     "languages": "the languages that it understands, by their codes, like [en, ja]",
     "intended_use": "what it is for",
@@ -46,19 +44,27 @@ class Other:
 
 @dataclass(frozen=True)
 class Pages:
-    """Where it is published, as OWNER/NAME: the repository on the Hub, the model on Replicate, the demo Space."""
+    """Where it is published, as OWNER/NAME: the repository on the Hub, the model on Replicate, the demo Space.
+
+    `charts`: the folder of the benchmarks' charts as the card names it, by default that of the repository on the Hub.
+    """
 
     hub: str
     replicate: str | None = None
     space: str | None = None
     other: Other | None = None
+    charts: str = "benchmarks"
 
 
 def pages_of(model: Manifest) -> Pages:
-    """As the manifest has them; YOUR-NAME stands for an owner that it does not name."""
+    """As the manifest has them, for the card beside it; YOUR-NAME stands for an owner that it does not name."""
     release = model.release
     own = f"YOUR-NAME/{model.slug}"
-    return Pages((release and release.hub) or own, (release and release.replicate) or own)
+    return Pages(
+        (release and release.hub) or own,
+        (release and release.replicate) or own,
+        charts=f"../../../benchmarks/{model.slug}",
+    )
 
 
 def render(model: Manifest, pages: Pages) -> str:
@@ -82,7 +88,7 @@ def render(model: Manifest, pages: Pages) -> str:
         details=_details(model),
         blocks=usage.blocks(model, pages.hub, pages.replicate),
         evaluations=measured.evaluations(model),
-        benchmarks=measured.benchmarks(model, CHARTS),
+        benchmarks=measured.benchmarks(model, pages.charts),
         comparison=measured.side_by_side(model, pages.other.model) if pages.other else [],
         licence=card_licence.plain_words(model),
         notices=card_licence.shown(model),

@@ -205,3 +205,13 @@ def test_the_page_opens_offline_and_runs_nothing_of_the_card(tmp_path: Path) -> 
     assert "<script>" not in shown
     assert 'src="data:image/png;base64,UE5H"' in shown
     assert "<span>mit</span>" in shown
+
+
+def test_every_picture_and_link_of_the_committed_cards_is_there() -> None:
+    """Beside the manifest, where GitHub shows it; on the Hub the charts lie in benchmarks/."""
+    for slug in manifest.slugs():
+        path = manifest.path_of(slug).with_name("README.md")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        for target in re.findall(r"\]\((?!https://)([^)]+)\)", text):
+            assert (path.parent / target).is_file(), f"{path}: {target}"
+    assert "](benchmarks/intel" in card.render(DEFAULT, card.Pages("acme/tiny"))
