@@ -90,6 +90,10 @@ doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that 
 bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
 	@exec $(PY) scripts.bench --url "$$URL"
 
+eval: .venv/.evaluation ## how good: the task's metrics with intervals; writes evals/ (DATA= METRICS= AGAINST= DATASET= TASK_ID=)
+	@exec $(PY) scripts.eval --data "$$DATA" --metrics "$$METRICS" --against "$$AGAINST" \
+	  --dataset "$$DATASET" --task-id "$$TASK_ID"
+
 soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES=10)
 	@exec $(PY) scripts.soak $${MINUTES:+--minutes "$$MINUTES"}
 
@@ -120,7 +124,7 @@ publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## put the model on the Hu
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench soak prices cost price revenue card licence publish clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python
@@ -140,5 +144,8 @@ endif
 .venv/.economics: .venv/.$(RUNS) requirements/economics.txt
 	@sh scripts/install.sh requirements/economics.txt >&2 && touch $@
 
-.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt
-	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt >&2 && touch $@
+.venv/.evaluation: .venv/.$(RUNS) requirements/evaluation.txt
+	@sh scripts/install.sh requirements/evaluation.txt >&2 && touch $@
+
+.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt requirements/evaluation.txt
+	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt requirements/evaluation.txt >&2 && touch $@

@@ -55,13 +55,14 @@ def module(engine: str) -> ModuleType:
     return importlib.import_module(ENGINES[engine])
 
 
-def choose(manifest: Manifest) -> EngineChoice:
-    """The first engine of the manifest whose device and packages are here; the variable ENGINE can name another.
+def choose(manifest: Manifest, wanted: str = "") -> EngineChoice:
+    """The first engine of the manifest whose device and packages are here; `wanted`, or else the variable ENGINE, can
+    name another.
 
     Raises:
         EngineError: none can run; says what each lacks and how to get it.
     """
-    wanted = os.environ.get("ENGINE", "")
+    wanted = wanted or os.environ.get("ENGINE", "")
     lacks = []
     for choice in manifest.engines:
         if wanted and choice.engine != wanted:

@@ -3,21 +3,29 @@
 import itertools
 import json
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from models.cancellation import Cancellation
+from models.errors import InputError
 from models.manifest import selected_as
+from models.tasks import text_generation
 from models.tasks.text_generation import engines
-from models.tasks.text_generation.engines.interface import Generation, Sampling
+from models.tasks.text_generation.engines.interface import Generation, Logits, Sampling
 from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.weights import PROJECT
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import TARGETS as FOR_EVERY_TASK
 from scripts.benchmark.report import Target, jitter, memory, ratio, start_ratio
+from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 
 LIMITS = {"max_tokens": 4}
 """Inputs whose high values take minutes, and the highest that a case of the fuzz lets run to its end."""
@@ -43,6 +51,9 @@ TARGETS = [
 """What a benchmark of the default model is held against."""
 _OUTPUT_TOKENS = 128
 _LENGTHS = list(itertools.product((12, 100, 300), (8, 64, 192)))  # words of a prompt, tokens of its output
+_Text = Annotated[str, Field(pattern=r"\S")]
+_GREEDY = {"temperature": 0}
+"""Where a line does not say: the most likely answer, which is the same each time."""
 
 
 def load(model: Manifest) -> Load:
@@ -135,3 +146,84 @@ print(answer[0]["generated_text"][-1]["content"])"""
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+@contextmanager
+def _measures(model: Manifest, kinds: Collection[Kind], stop: Cancellation) -> Iterator[Mapping[Kind, Measure]]:
+    loaded = text_generation.load()
+    measures: dict[Kind, Measure] = {"output": lambda line: _output(loaded, line, stop)}
+    try:
+        if "likelihood" in kinds:
+            measures["likelihood"] = _Likelihood(loaded, engines.logits(model))
+        yield measures
+    finally:
+        loaded.engine.stop()
+
+
+def _request(line: Line) -> text_generation.Request:
+    return text_generation.Request(**(_GREEDY | line.input))
+
+
+def _output(model: text_generation.TextGeneration, line: Line, stop: Cancellation) -> str:
+    """The whole text, as a caller gets it."""
+    return "".join(model.generate(_request(line), stop, lambda name, value: None))
+
+
+class _Likelihood:
+    """How likely the expected text is after the prompt: of several the first."""
+
+    def __init__(self, model: text_generation.TextGeneration, logits: Logits) -> None:
+        self._model, self._logits = model, logits
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, line: Line) -> dict[str, float]:
+        import numpy
+
+        text = line.expected if isinstance(line.expected, str) else line.expected[0]
+        prompt_ids, token_ids = self._token_ids(_request(line), text)
+        with self._one_at_a_time:
+            logits = self._logits(token_ids)[len(prompt_ids) - 1 : -1]
+        chosen = logits[numpy.arange(len(logits)), token_ids[len(prompt_ids) :]]
+        log_probabilities = chosen - numpy.logaddexp.reduce(logits, axis=-1)
+        return {
+            "log_probability": float(log_probabilities.sum()),
+            "tokens": len(logits),
+            "bytes": len(text.encode()),
+        }
+
+    def _token_ids(self, request: text_generation.Request, text: str) -> tuple[list[int], list[int]]:
+        """The prompt's tokens, and those with the text after it; a raw prompt and its text are read as one."""
+        prompt_ids = self._model.prompt_ids(request)
+        if request.raw:
+            token_ids = self._model.text.raw_ids(f"{request.prompt}{text}")
+            pairs = zip(prompt_ids, token_ids, strict=False)
+            same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(prompt_ids))
+            prompt_ids = token_ids[:same]
+        else:
+            token_ids = [*prompt_ids, *self._model.text.tokenizer.encode(text)]
+        if not 0 < len(prompt_ids) < len(token_ids) <= self._model.context_length:
+            raise InputError(
+                f"prompt and expected text have {len(token_ids)} tokens: there must be some of each, and no more than "
+                f"{self._model.context_length}"
+            )
+        return prompt_ids, token_ids
+
+
+EVALUATION = Evaluation(
+    metrics=(
+        "exact_match",
+        "includes",
+        "f1",
+        "rouge1",
+        "rouge2",
+        "rougeL",
+        "wer",
+        "cer",
+        "perplexity",
+        "bits_per_byte",
+    ),
+    usual=("exact_match",),
+    expected=_Text | Annotated[list[_Text], Field(min_length=1)],
+    expected_is="a text that is not empty, or a list of such texts of which any is right",
+    measures=_measures,
+)

@@ -4,7 +4,7 @@ https://docs.openvino.ai/2026/openvino-workflow/model-preparation/conversion-par
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +92,24 @@ def set_frequencies(model: Any, decoder: Decoder) -> None:
 
 def logits(model: Any, token_ids: list[int]) -> Any:
     """The logits after each token, computed in float32: float32[tokens, vocabulary]."""
+    return computing(model, {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0})(token_ids)
+
+
+def computing(model: Any, properties: dict[str, Any]) -> Callable[[list[int]], Any]:
+    """What computes the logits after each token of a text, float32[tokens, vocabulary], with the plugin's properties.
+
+    `model`: a graph, or the path of one. One thread at a time may call it.
+    """
     import openvino
 
-    exactly = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
-    compiled = openvino.Core().compile_model(model, "CPU", exactly)
-    return compiled(_inputs(compiled, token_ids))["logits"][0]
+    compiled = openvino.Core().compile_model(model, "CPU", properties)
+    request = compiled.create_infer_request()
+
+    def compute(token_ids: list[int]) -> Any:
+        request.reset_state()
+        return request.infer(_inputs(compiled, token_ids))["logits"][0]
+
+    return compute
 
 
 def _inputs(model: Any, token_ids: list[int]) -> dict[str, Any]:

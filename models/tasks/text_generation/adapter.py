@@ -80,7 +80,7 @@ class TextGeneration:
         """
         started = time.monotonic()
         stop_strings = _checked_stop(request)
-        prompt_ids = self._prompt_ids(request)
+        prompt_ids = self.prompt_ids(request)
         generation = Generation(prompt_ids, self._sampling(request, len(prompt_ids)))
         record_metric("input_token_count", len(prompt_ids))
         record_metric("seed", generation.sampling.seed)
@@ -102,6 +102,22 @@ class TextGeneration:
         if generation.finish_reason == "cancelled":
             raise asyncio.CancelledError
 
+    def prompt_ids(self, request: Request) -> list[int]:
+        """The tokens that the model reads before it answers.
+
+        Raises:
+            InputError: the request has no prompt, or says several things at once; says why.
+        """
+        if request.messages is not None and request.prompt is not None:
+            raise InputError("prompt and messages exclude each other: send one of them")
+        if request.raw:
+            return self.text.raw_ids(_checked_raw(request))
+        if request.messages is not None:
+            return self._chat_ids(_checked_messages(request.messages), request, "messages")
+        if not request.prompt:
+            raise InputError("prompt is empty: send a prompt, or messages")
+        return self._chat_ids([{"role": "user", "content": request.prompt}], request, "prompt")
+
     def _pieces(
         self, generation: Generation, is_raw: bool, stop_strings: list[str], measures: "_Measures"
     ) -> Iterator[str]:
@@ -121,17 +137,6 @@ class TextGeneration:
                 generation.finish_reason = "stop"
             if rest:
                 yield rest
-
-    def _prompt_ids(self, request: Request) -> list[int]:
-        if request.messages is not None and request.prompt is not None:
-            raise InputError("prompt and messages exclude each other: send one of them")
-        if request.raw:
-            return self.text.raw_ids(_checked_raw(request))
-        if request.messages is not None:
-            return self._chat_ids(_checked_messages(request.messages), request, "messages")
-        if not request.prompt:
-            raise InputError("prompt is empty: send a prompt, or messages")
-        return self._chat_ids([{"role": "user", "content": request.prompt}], request, "prompt")
 
     def _chat_ids(self, messages: list[Message], request: Request, input_name: str) -> list[int]:
         if messages[0]["role"] == "system" and request.system_prompt is not None:

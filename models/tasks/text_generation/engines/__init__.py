@@ -3,9 +3,10 @@
 import importlib
 import time
 from pathlib import Path
+from types import ModuleType
 
-from models import runtimes
-from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+from models import runtimes, weights
+from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _WARM_STREAMS = 16
@@ -28,10 +29,26 @@ def start(manifest: Manifest) -> Engine:
     return engine
 
 
+def logits(manifest: Manifest) -> Logits:
+    """What computes a text's logits as the chosen engine does, to evaluate it; its weights must be in place (`start`).
+
+    Raises:
+        EngineError: no engine can run here.
+    """
+    choice = runtimes.choose(manifest)
+    folder = weights.folder(manifest.slug, runtimes.part_of(manifest, choice))
+    computing: Logits = _module(choice.engine).logits(manifest, choice, folder)
+    return computing
+
+
 def load(manifest: Manifest, choice: EngineChoice, folder: Path) -> Engine:
     """The engine `choice` with the weights in `folder`, which models/runtimes made ready for it."""
-    engine: Engine = importlib.import_module(f"{__name__}.{choice.engine}").start(manifest, choice, folder)
+    engine: Engine = _module(choice.engine).start(manifest, choice, folder)
     return engine
+
+
+def _module(engine: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{engine}")
 
 
 def _warm_up(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 """What a text-generation engine takes and gives: token ids in, token ids out as they come."""
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -11,6 +11,9 @@ from models.errors import EngineError
 FinishReason = Literal["stop", "length", "cancelled"]
 Message = dict[str, Any]
 """{"role": "system" | "user" | "assistant" | ..., "content": text, ...}"""
+
+Logits = Callable[[list[int]], Any]
+"""The logits after each token of a text: float32[tokens, vocabulary]. One thread at a time may call it."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +99,6 @@ class Engine(Protocol):
 
     def is_healthy(self) -> bool:
         """False once the engine has failed and could not be started again."""
+
+    def stop(self) -> None:
+        """End its threads, so that the process can end; a server never needs to."""

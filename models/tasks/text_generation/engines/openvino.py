@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from models.runtimes.gguf import openvino_graph
 from models.tasks.text_generation.engines import memory
-from models.tasks.text_generation.engines.interface import Generation, Sampling
+from models.tasks.text_generation.engines.interface import Generation, Logits, Sampling
 from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
+from models.weights import openvino_format
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
@@ -28,6 +30,11 @@ _WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whol
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
     """Load the files that models/runtimes/openvino.py made."""
     return OpenVino(manifest, choice, folder)
+
+
+def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
+    """The same files, computed in the same formats, without the batching."""
+    return openvino_graph.computing(folder / openvino_format.MODEL, _properties(manifest.weights.are_gguf))
 
 
 class OpenVino:
@@ -60,6 +67,9 @@ class OpenVino:
 
     def is_healthy(self) -> bool:
         return self._healthy
+
+    def stop(self) -> None:
+        """Nothing to end: its thread does not keep the process."""
 
     def _new_pipeline(self) -> Any:
         scheduler = self._genai.SchedulerConfig()

@@ -11,7 +11,7 @@ from typing import Any
 from models.errors import EngineError
 from models.runtimes import checkpoint
 from models.tasks.text_generation.engines import memory
-from models.tasks.text_generation.engines.interface import Generation
+from models.tasks.text_generation.engines.interface import Generation, Logits
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _MAX_REQUESTS = 64
@@ -23,6 +23,19 @@ _FAILURES_TO_GIVE_UP = 2
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "Transformers":
     """Load the folder of safetensors onto the chosen device."""
     return Transformers(manifest, choice, folder)
+
+
+def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
+    """The same files in the same number format, without the batching."""
+    import torch
+
+    model = checkpoint.load(folder, dtype=_supported(torch, choice), device_map=choice.device)
+
+    def compute(token_ids: list[int]) -> Any:
+        with torch.inference_mode():
+            return model(torch.tensor([token_ids], device=choice.device)).logits[0].float().cpu().numpy()
+
+    return compute
 
 
 class Transformers:
@@ -77,7 +90,6 @@ class Transformers:
             generation.fail(RuntimeError("a failed batch is still being cleared away: try again"))
 
     def stop(self) -> None:
-        """End the batching thread; a server never needs to."""
         self._manager.stop(block=True, hard_stop=True)
 
     def is_healthy(self) -> bool:

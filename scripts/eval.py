@@ -1,0 +1,179 @@
+"""python -m scripts.eval [--data FILE.jsonl] [--metrics exact_match,f1] [--against MODEL, MODEL@ENGINE or FILE.jsonl]
+
+Has the selected model answer a file of inputs through the adapter that serves it, judges the answers by the task's
+metrics with their intervals of confidence, and writes evals/<model>/. A run that was broken off goes on.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from models import manifest, runtimes
+from models.errors import TemplateError
+from models.manifest import PROJECT, EngineChoice, Manifest
+from models.strict import suggestion
+from scripts import schema, tasks, weights
+from scripts.cli import command
+from scripts.evaluation import answers, data, receipt, side_by_side
+from scripts.evaluation.answers import Answers
+from scripts.evaluation.data import Data
+from scripts.evaluation.metrics import METRICS
+from scripts.evaluation.task import Evaluation
+
+EXAMPLES = PROJECT / "examples" / "evaluation"
+
+
+def main(argv: list[str]) -> int:
+    """Evaluate; 0 when it was done, whatever the figures."""
+    return command.run(evaluate, argv, "scripts.eval")
+
+
+def evaluate(
+    path: Annotated[str, typer.Option("--data", help="JSONL; by default the task's own, in examples/evaluation")] = "",
+    metrics: Annotated[str, typer.Option(help="only these, by commas; by default those of each line")] = "",
+    against: Annotated[str, typer.Option(help="a model, MODEL@ENGINE, or the answers of an earlier version")] = "",
+    dataset: Annotated[str, typer.Option(help="what the data is on the Hub: ORG/NAME or ORG/NAME@REVISION")] = "",
+    task_id: Annotated[str, typer.Option(help="its task there, as in the dataset's eval.yaml")] = "",
+) -> None:
+    """Evaluate the selected model and write the receipt."""
+    model = manifest.selected()
+    evaluation = _evaluation(model)
+    benchmark = _benchmark(dataset, task_id)
+    wanted = _metrics(evaluation, metrics)
+    asked = data.read(Path(path) if path else EXAMPLES / f"{model.task}.jsonl", _inputs(model), evaluation, wanted)
+    theirs = _theirs(asked, metrics, against) if against else None
+    choice = runtimes.choose(model)
+    target = receipt.path_of(model, choice, asked.path)
+    ours = _answers(model, choice, evaluation, asked)
+    result = receipt.of(model, choice, asked, ours, benchmark, _command(model, asked, metrics))
+    if theirs:
+        result["against"] = side_by_side.compared(asked, ours, theirs)
+    target.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_for_hub(result, target)
+    print(f"wrote {receipt.from_here(target)}, and the answers beside it", file=sys.stderr)
+    _print(result)
+
+
+def _evaluation(model: Manifest) -> Evaluation:
+    """How the model's task is evaluated.
+
+    Raises:
+        TemplateError: its file in scripts/tasks does not say.
+    """
+    evaluation: Evaluation | None = tasks.fact(model, "EVALUATION", None)
+    if evaluation is None:
+        raise TemplateError(f"{model.task} cannot be evaluated: {tasks.of(model).__file__} has no EVALUATION")
+    return evaluation
+
+
+def _benchmark(dataset: str, task_id: str) -> receipt.Benchmark | None:
+    """What the data is on the Hub; None where it is not there.
+
+    Raises:
+        UsageError: only half of it is said.
+    """
+    if bool(dataset) != bool(task_id):
+        raise command.UsageError("DATASET=ORG/NAME and TASK_ID=... (as in its eval.yaml) are given together, or not")
+    name, _, revision = dataset.partition("@")
+    return receipt.Benchmark(name, task_id, revision) if dataset else None
+
+
+def _metrics(evaluation: Evaluation, named: str) -> list[str]:
+    """The metrics that the command line names.
+
+    Raises:
+        UsageError: the task has no such metric.
+    """
+    wanted = [name.strip() for name in named.split(",") if name.strip()]
+    for name in wanted:
+        if name not in evaluation.metrics:
+            raise command.UsageError(f"there is no metric {name}{suggestion(name, evaluation.metrics)}")
+    return wanted
+
+
+def _inputs(model: Manifest) -> list[str]:
+    """The names of predict()'s inputs."""
+    document = schema.generate(schema.served_class(model))
+    return list(document["components"]["schemas"]["Input"]["properties"])
+
+
+def _answers(model: Manifest, choice: EngineChoice, evaluation: Evaluation, asked: Data) -> Answers:
+    """The model's answers, all of them new unless an earlier run was broken off."""
+    weights.ensure(model, choice)
+    streams = schema.max_concurrency(schema.served_class(model))
+    made_by = answers.maker(model, choice, asked)
+    path = receipt.path_of(model, choice, asked.path).with_suffix(".jsonl")
+    with redirect_stdout(sys.stderr):  # what the model's setup says
+        return answers.collect(path, model, made_by, asked, evaluation, streams)
+
+
+def _theirs(asked: Data, metrics: str, against: str) -> Answers:
+    """The answers to compare with: a file's, or another model's, which is asked what it was not asked before.
+
+    Raises:
+        TemplateError: there is no such file or model, or it cannot be evaluated.
+    """
+    path = Path(against)
+    if path.suffix != ".jsonl":
+        slug, _, engine = against.partition("@")
+        model = manifest.load(slug)
+        choice = runtimes.choose(model, engine)
+        options = ["--data", str(asked.path), "--metrics", metrics]
+        environment = os.environ | {"MODEL": slug, "ENGINE": choice.engine}
+        if subprocess.run([sys.executable, "-m", "scripts.eval", *options], env=environment).returncode:
+            raise TemplateError(f"{against} was not evaluated, as said above")
+        path = receipt.path_of(model, choice, asked.path).with_suffix(".jsonl")
+    found = answers.read(path)
+    if found is None:
+        raise TemplateError(f"{path}: there is no such file: AGAINST=MODEL, MODEL@ENGINE, or a file of answers")
+    return found
+
+
+def _command(model: Manifest, asked: Data, metrics: str) -> str:
+    """The command that repeats the evaluation."""
+    own = [f"METRICS={metrics}"] if metrics else []
+    return " ".join(["make eval", f"MODEL={model.slug}", f"DATA={receipt.from_here(asked.path)}", *own])
+
+
+def _write_for_hub(result: receipt.Receipt, target: Path) -> None:
+    """The file of .eval_results, where the data is a dataset of the Hub: the Hub takes no others."""
+    folder = target.parent / receipt.HUB_FOLDER
+    path = folder / f"{target.stem}.yaml"
+    if result["data"]["benchmark"]:
+        folder.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(receipt.hub_entries(result), sort_keys=False, width=120), encoding="utf-8")
+        print(f"wrote {receipt.from_here(path)}", file=sys.stderr)
+    elif path.exists():
+        path.unlink()
+
+
+def _print(result: receipt.Receipt) -> None:
+    """The figures, by group; and both models side by side."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(result["title"], "metric", "", f"{result['confidence']:.0%} interval", "lines")
+    for group, figures in [*result["groups"].items(), ("all", result["metrics"])]:
+        for figure in figures:
+            table.add_row(group, figure["title"], figure["written"], _interval(figure), str(figure["lines"]))
+    console.print(table)
+    if "against" in result:
+        names = [f"{made['model']} on {made['engine']}" for made in (result["against"]["made_by"], result["made_by"])]
+        console.print(side_by_side.table((names[0], names[1]), result["against"]))
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    """The bounds as the figure itself is written; where every line scores the same, nothing is known of them."""
+    metric = METRICS[figure["name"]]
+    return "" if figure["low"] is None else f"{metric.written(figure['low'])} to {metric.written(figure['high'])}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""The data of an evaluation: a JSONL file, each line an input of predict() and what is expected of its output.
+
+    {"input": {"prompt": "..."}, "expected": "...", "group": "capitals", "metrics": ["exact_match"]}
+
+`group` and `metrics` may be left out: the line then belongs to no group and is judged by the task's usual metrics.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from models.errors import TemplateError, in_words
+from models.strict import Strict, suggestion
+from scripts.evaluation.task import Evaluation, Line
+
+
+class DataError(TemplateError):
+    """A file of data that cannot be evaluated; names the line."""
+
+
+class _Written(Strict):
+    input: dict[str, Any] = Field(min_length=1)
+    expected: Any
+    group: str = ""
+    metrics: list[str] = []
+
+
+@dataclass(frozen=True)
+class Data:
+    """A file's lines, and the sha256 of its bytes."""
+
+    path: Path
+    sha256: str
+    lines: list[Line]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of all lines, in the order in which they first come."""
+        return list(dict.fromkeys(name for line in self.lines for name in line.metrics))
+
+    def with_metric(self, name: str) -> list[Line]:
+        """The lines that are judged by the metric."""
+        return [line for line in self.lines if name in line.metrics]
+
+
+def read(path: Path, inputs: Sequence[str], evaluation: Evaluation, wanted: Sequence[str]) -> Data:
+    """The lines of the file that some metric judges.
+
+    `inputs`: the names of predict()'s inputs; `wanted`: only these metrics, where it is not empty.
+
+    Raises:
+        DataError: there is no such file, or a line is wrong; says which, why, and what it may be.
+    """
+    try:
+        content = path.read_bytes()
+        texts = content.decode("utf-8").split("\n")
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}: DATA=FILE.jsonl names the data") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: write it as JSON, one object a line") from error
+    numbered = [(number, text) for number, text in enumerate(texts, start=1) if text.strip()]
+    lines = [_line(f"{path}, line {number}", number, text, inputs, evaluation) for number, text in numbered]
+    kept = [line for line in (_judged_by(line, evaluation.usual, wanted) for line in lines) if line.metrics]
+    if not kept:
+        raise DataError(f"{path} has no line that {', '.join(wanted) or 'a metric'} judges")
+    return Data(path, hashlib.sha256(content).hexdigest(), kept)
+
+
+def _line(where: str, number: int, text: str, inputs: Sequence[str], evaluation: Evaluation) -> Line:
+    try:
+        written = _Written.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        if problem["type"] == "extra_forbidden":
+            key = str(problem["loc"][-1])
+            raise DataError(f"{where}: unknown key {key}{suggestion(key, list(_Written.model_fields))}") from error
+        raise DataError(f"{where}: {in_words(error)}") from error
+    try:
+        TypeAdapter(evaluation.expected).validate_python(written.expected, strict=True)
+    except ValidationError as error:
+        raise DataError(f"{where}: expected must be {evaluation.expected_is}") from error
+    check_known(where, "input", written.input, inputs)
+    check_known(where, "metric", written.metrics, evaluation.metrics)
+    return Line(number, written.input, written.expected, written.group, tuple(written.metrics))
+
+
+def check_known(where: str, what: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a name that is none of the known ones.
+
+    Raises:
+        DataError: names it, and the nearest.
+    """
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where}: unknown {what} {name}{suggestion(name, known)}")
+
+
+def _judged_by(line: Line, usual: Sequence[str], wanted: Sequence[str]) -> Line:
+    own = line.metrics or tuple(wanted or usual)
+    kept = tuple(name for name in own if not wanted or name in wanted)
+    return Line(line.number, line.input, line.expected, line.group, kept)

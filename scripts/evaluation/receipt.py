@@ -1,0 +1,122 @@
+"""The receipt of an evaluation: what was measured, of what, with which command; and the Hub's own file of results."""
+
+import datetime
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.manifest import PROJECT, EngineChoice, Manifest
+from scripts.benchmark import machine
+from scripts.evaluation import intervals
+from scripts.evaluation.answers import Answers
+from scripts.evaluation.data import Data
+from scripts.evaluation.metrics import METRICS
+from scripts.evaluation.task import Line
+from scripts.release import repository
+
+FOLDER = PROJECT / "evals"
+HUB_FOLDER = ".eval_results"
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the data is on the Hub: a dataset with an eval.yaml, and the task in it."""
+
+    id: str
+    task_id: str
+    revision: str = ""
+
+
+def path_of(model: Manifest, choice: EngineChoice, data: Path) -> Path:
+    """evals/<model>/<data's name>.json, with the engine's name behind it where that is not the usual one."""
+    engine = "" if choice == model.engine_on(choice.device) else f"-{choice.engine}"
+    return FOLDER / model.slug / f"{data.stem}{engine}.json"
+
+
+def of(
+    model: Manifest, choice: EngineChoice, data: Data, answers: Answers, benchmark: Benchmark | None, command: str
+) -> Receipt:
+    """Every metric with its interval, for all lines and for each group of them."""
+    groups = sorted({line.group for line in data.lines if line.group})
+    return {
+        "name": data.path.stem,
+        "model": model.slug,
+        "title": model.title,
+        "task": model.task,
+        "date": datetime.date.today().isoformat(),
+        "commit": repository.commit(),
+        "command": command,
+        "machine": machine.described(choice),
+        "made_by": answers.made_by,
+        "data": {
+            "path": from_here(data.path),
+            "sha256": data.sha256,
+            "lines": len(data.lines),
+            "benchmark": asdict(benchmark) if benchmark else None,
+        },
+        "confidence": intervals.CONFIDENCE,
+        "metrics": _figures(data, data.lines, answers),
+        "groups": {
+            group: _figures(data, [line for line in data.lines if line.group == group], answers) for group in groups
+        },
+    }
+
+
+def parts(name: str, lines: Sequence[Line], answers: Answers) -> intervals.Parts:
+    """What each line adds to a metric."""
+    metric = METRICS[name]
+    return [metric.parts(answers.given[line.number][metric.kind], line.expected) for line in lines]
+
+
+def hub_entries(receipt: Receipt) -> list[dict[str, Any]]:
+    """What goes to .eval_results/*.yaml of a model's repository on the Hub: the first metric, of a dataset of the Hub.
+
+    https://huggingface.co/docs/hub/eval-results
+    """
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    figure, benchmark = receipt["metrics"][0], receipt["data"]["benchmark"]
+    interval = f"{receipt['confidence']:.0%} interval {figure['low']:.4g} to {figure['high']:.4g}"
+    entry = EvalResultEntry(
+        dataset_id=benchmark["id"],
+        task_id=benchmark["task_id"],
+        dataset_revision=benchmark["revision"] or None,
+        value=figure["value"],
+        date=receipt["date"],
+        notes=f"{figure['title']} of {figure['lines']} lines, {interval}; {receipt['command']}",
+    )
+    return eval_result_entries_to_yaml([entry])
+
+
+def _figures(data: Data, lines: Sequence[Line], answers: Answers) -> list[dict[str, Any]]:
+    judged = {name: [line for line in lines if name in line.metrics] for name in data.metrics}
+    return [_figure(name, of_metric, answers) for name, of_metric in judged.items() if of_metric]
+
+
+def _figure(name: str, lines: Sequence[Line], answers: Answers) -> dict[str, Any]:
+    metric = METRICS[name]
+    estimate = intervals.estimate(metric, parts(name, lines, answers))
+    return {
+        "name": name,
+        "title": metric.title,
+        "hub": metric.hub,
+        "lines": len(lines),
+        "value": estimate.value,
+        "low": finite(estimate.low),
+        "high": finite(estimate.high),
+        "more_is_better": metric.more_is_better,
+        "written": metric.written(estimate.value),
+    }
+
+
+def finite(bound: float) -> float | None:
+    """A bound for JSON, which knows no infinity: of one line there is none."""
+    return bound if math.isfinite(bound) else None
+
+
+def from_here(path: Path) -> str:
+    """A path as it is typed in this project's folder."""
+    return str(path.resolve().relative_to(PROJECT)) if path.resolve().is_relative_to(PROJECT) else str(path)

@@ -1,0 +1,193 @@
+"""make eval on the real default model: what it writes, that it goes on, and that it compares two on the same lines."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import parse_eval_result_entries
+
+from models import manifest, runtimes
+from models.manifest import PROJECT
+from models.tasks import text_generation
+from scripts import eval as command
+from scripts.evaluation import receipt
+from scripts.weights import ensure
+
+SLUG = "smollm2-135m-instruct"
+SHOTS = "The capital of Spain is Madrid\nThe capital of Kenya is Nairobi\nThe capital of Peru is Lima\n"
+CAPITALS = {"Italy": "Rome", "France": "Paris", "Japan": "Tokyo", "Greece": "Athens"}
+STORY = {"input": {"prompt": "The sea is", "raw": True}, "expected": " salty.", "metrics": ["perplexity"]}
+
+
+def capital(country: str, expected: str, **more: Any) -> dict[str, Any]:
+    asked = {"prompt": f"{SHOTS}The capital of {country} is", "raw": True, "max_tokens": 4, "stop": ["\n"]}
+    return {"input": asked, "expected": expected, "group": "capitals"} | more
+
+
+def written(path: Path, lines: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def loaded() -> text_generation.TextGeneration:
+    """The model, loaded once for all these tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODEL", SLUG)
+        ensure(manifest.selected(), runtimes.choose(manifest.selected(), "openvino"))
+        return text_generation.load()
+
+
+@pytest.fixture(autouse=True)
+def evals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: text_generation.TextGeneration) -> Path:
+    monkeypatch.setenv("MODEL", SLUG)
+    monkeypatch.setattr(text_generation, "load", lambda: loaded)
+    monkeypatch.setattr(receipt, "FOLDER", tmp_path / "evals")
+    return tmp_path / "evals" / SLUG
+
+
+def test_the_receipt_says_what_was_measured_of_what(
+    tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [capital(country, name) for country, name in CAPITALS.items()]
+    lines += [capital("Poland", "Krakow", metrics=["exact_match", "includes"]), STORY]
+    path = written(tmp_path / "mine.jsonl", lines)
+    options = ["--dataset", "acme/mine@abc123", "--task-id", "capitals"]
+    assert command.main(["--data", str(path), *options]) == 0
+    found = json.loads((evals / "mine.json").read_text())
+    figures = {figure["name"]: figure for figure in found["metrics"]}
+    assert figures["exact_match"]["value"] == 4 / 5
+    assert figures["exact_match"]["low"] < 4 / 5 < figures["exact_match"]["high"]
+    assert (figures["includes"]["value"], figures["includes"]["lines"]) == (0, 1)
+    assert found["groups"]["capitals"][0]["lines"] == 5
+    assert found["made_by"]["data"] == found["data"]["sha256"]
+    assert found["command"] == f"make eval MODEL={SLUG} DATA={path}"
+    assert "Exact match         │ 80.0%" in capsys.readouterr().out
+    [entry] = parse_eval_result_entries(yaml.safe_load((evals / ".eval_results" / "mine.yaml").read_text()))
+    assert (entry.dataset_id, entry.dataset_revision, entry.task_id) == ("acme/mine", "abc123", "capitals")
+    assert entry.value == 4 / 5
+
+
+def test_how_likely_a_text_is_is_counted_over_its_own_tokens(
+    tmp_path: Path, evals: Path, loaded: text_generation.TextGeneration
+) -> None:
+    whole = "The sky is blue."
+    lines = [
+        {"input": {"prompt": whole[:cut], "raw": True}, "expected": whole[cut:], "metrics": ["bits_per_byte"]}
+        for cut in (3, 10)
+    ]
+    asked = {"input": {"prompt": "What color is the sky?"}, "metrics": ["perplexity"]}
+    lines += [asked | {"expected": text} for text in ("The sky is blue.", "The sky is cheese.")]
+    assert command.main(["--data", str(written(tmp_path / "texts.jsonl", lines))]) == 0
+    answers = [json.loads(line) for line in (evals / "texts.jsonl").read_text().splitlines()[1:]]
+    longer, shorter, blue, cheese = (answer["given"]["likelihood"] for answer in answers)
+    count = len(loaded.text.raw_ids(whole))
+    assert longer["tokens"] == count - len(loaded.text.raw_ids("The"))
+    assert shorter["tokens"] == count - len(loaded.text.raw_ids("The sky is"))
+    assert longer["bytes"] == len(whole) - 3
+    assert longer["log_probability"] < shorter["log_probability"] < 0
+    assert blue["log_probability"] > cheese["log_probability"] + 2
+
+
+def test_what_was_answered_is_not_asked_again_unless_something_changed(
+    tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "data.jsonl", [capital(country, name) for country, name in CAPITALS.items()])
+    assert command.main(["--data", str(path)]) == 0
+    answers = (evals / "data.jsonl").read_text().splitlines()
+    cut_off = [answers[0], answers[1].replace("Rome", "Atlantis"), answers[2], answers[3][:20]]
+    (evals / "data.jsonl").write_text("\n".join(cut_off))
+    capsys.readouterr()
+    assert command.main(["--data", str(path)]) == 0
+    assert "2 of 4 lines were answered before" in capsys.readouterr().err
+    assert json.loads((evals / "data.json").read_text())["metrics"][0]["value"] == 3 / 4
+    written(path, [capital(country, name) for country, name in reversed(CAPITALS.items())])
+    assert command.main(["--data", str(path)]) == 0
+    assert "answered before" not in capsys.readouterr().err
+    assert json.loads((evals / "data.json").read_text())["metrics"][0]["value"] == 1
+
+
+def test_a_run_that_is_cut_off_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C while it asks: the process ends in a moment with what it has, and the next asks for the rest."""
+    clone = tmp_path / "clone"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if name.startswith(("models/", "scripts/", "predict.py", "benchmarks/")) and (PROJECT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, clone / name)
+    lines = [
+        capital(name, "Rome", input={"prompt": f"{name} is", "raw": True, "max_tokens": 96})
+        for name in map(str, range(32))
+    ]
+    written(clone / "data.jsonl", lines)
+    environment = os.environ | {"WEIGHTS_ROOT": str(PROJECT / "weights")}
+    run = [sys.executable, "-m", "scripts.eval", "--data", "data.jsonl"]
+    process = subprocess.Popen(run, cwd=clone, env=environment, stderr=subprocess.PIPE, text=True)
+    answers = clone / "evals" / SLUG / "data.jsonl"
+    while process.poll() is None and (not answers.exists() or answers.read_text().count("\n") < 4):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    done = answers.read_text().count("\n") - 1
+    assert 3 <= done < 32
+    ended = subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{done} of 32 lines were answered before" in ended.stderr
+    assert [json.loads(line)["line"] for line in answers.read_text().splitlines()[1:]] == list(range(1, 33))
+
+
+def test_two_versions_side_by_side(tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "data.jsonl", [capital(country, name) for country, name in CAPITALS.items()] * 6)
+    assert command.main(["--data", str(path)]) == 0
+    worse = tmp_path / "earlier.jsonl"
+    worse.write_text((evals / "data.jsonl").read_text().replace("Rome", "Atlantis"))
+    capsys.readouterr()
+    assert command.main(["--data", str(path), "--against", str(worse)]) == 0
+    assert "real: better" in capsys.readouterr().out
+    [row] = json.loads((evals / "data.json").read_text())["against"]["metrics"]
+    assert (row["theirs"], row["ours"], row["difference"], row["real"]) == (0.75, 1, 0.25, True)
+    assert 0 < row["low"] < 0.25 < row["high"]
+
+
+def test_answers_to_other_data_are_not_compared(
+    tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = written(tmp_path / "first.jsonl", [capital("Italy", "Rome")])
+    second = written(tmp_path / "second.jsonl", [capital("France", "Paris")])
+    assert command.main(["--data", str(first)]) == 0
+    assert command.main(["--data", str(second), "--against", str(evals / "first.jsonl")]) == 1
+    assert "the other answers are not to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metrics", "exact_match,rouge"], "there is no metric rouge (did you mean rouge"),
+        (["--dataset", "acme/mine"], "DATASET=ORG/NAME and TASK_ID="),
+        (["--against", "smolm2"], "there is no model 'smolm2'"),
+        (["--against", "none.jsonl"], "none.jsonl: there is no such file"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_a_model_is_loaded(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = written(tmp_path / "data.jsonl", [capital("Italy", "Rome")])
+    assert command.main(["--data", str(path), *options]) > 0
+    error = capsys.readouterr().err
+    assert message in error
+    assert "warmed up" not in error
+
+
+def test_a_line_that_the_model_refuses_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [capital("Italy", "Rome"), {"input": {"prompt": "a", "messages": []}, "expected": "b"}]
+    assert command.main(["--data", str(written(tmp_path / "data.jsonl", lines))]) == 1
+    assert "line 2 of the data: prompt and messages exclude each other" in capsys.readouterr().err
