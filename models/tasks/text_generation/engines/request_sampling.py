@@ -2,6 +2,7 @@
 
 The library brings temperature, top_k and top_p per request. These two processors add the repetition penalty and the
 seed: noise that depends only on a request's seed and on how far it got, so what runs beside it changes nothing.
+In the async mode a step is prepared before the last one's tokens are known here: they are on the device alone.
 """
 
 from typing import Any
@@ -29,7 +30,7 @@ _GREEDY = -1
 
 def processors(max_requests: int, vocabulary: int, device: torch.device) -> ContinuousBatchingLogitsProcessorList:
     """All processors, in the order in which transformers' generate applies its own."""
-    chain = ContinuousBatchingLogitsProcessorList(LogitsProcessorList())
+    chain = _Chain(LogitsProcessorList())
     chain.logits_processor = LogitsProcessorList(
         [
             RepetitionPenalty(max_requests, vocabulary, device),
@@ -57,10 +58,21 @@ def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
     }
 
 
+class _Chain(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]
+    """Tells the first processor, the penalty, each request's newest token."""
+
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
+    ) -> torch.Tensor:
+        self.logits_processor[0].newest = input_ids
+        return super().__call__(input_ids, scores, logits_processor_args)
+
+
 class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     """Divides positive and multiplies negative scores of tokens that the request already has by its penalty.
 
     Holds one row of factors a request on the device, [max_requests + 1, vocabulary]; row 0, all ones, serves the rest.
+    `newest`: the token that each request's step computes, int[requests], which its row may not have yet.
     Source: https://arxiv.org/abs/1909.05858, section 4.1.
     """
 
@@ -69,6 +81,8 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
 
     def __init__(self, max_requests: int, vocabulary: int, device: torch.device) -> None:
         self._factors = torch.ones(max_requests + 1, vocabulary, dtype=torch.float32, device=device)
+        self._penalties = torch.ones(max_requests + 1, dtype=torch.float32, device=device)
+        self.newest: torch.Tensor | None = None
         self._free = list(range(max_requests, 0, -1))
         self._rows: dict[str, tuple[int, int]] = {}
 
@@ -88,7 +102,10 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         return torch.tensor(rows, dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
-        factors = self._factors[tensor_arg[: scores.size(0)].long()]
+        rows = tensor_arg[: scores.size(0)].long()
+        factors = self._factors[rows]
+        if self.newest is not None:
+            factors = factors.scatter(1, self.newest.long().unsqueeze(1), self._penalties[rows].unsqueeze(1))
         return torch.where(scores > 0, scores / factors, scores * factors)
 
     def _updated_row(self, state: Any) -> int:
@@ -100,6 +117,7 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         if not row:
             row = self._free.pop()
             self._factors[row] = 1.0
+            self._penalties[row] = penalty
         new = torch.tensor(tokens[known:], dtype=torch.long, device=self._factors.device)
         self._factors[row, new] = penalty
         self._rows[state.request_id] = (row, len(tokens))
@@ -127,9 +145,9 @@ class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         keys = tensor_arg[: scores.size(0)].long().unsqueeze(-1) & _MASK
         token_ids = torch.arange(scores.size(1), device=scores.device)
-        bits = _mixed(keys ^ _mixed(token_ids + 1))
-        uniform = (bits.double() + 0.5) / (_MASK + 1)
-        noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0).float()
+        bits = _mixed(keys ^ _mixed(token_ids + 1)) >> 9  # 23 of them: a half more still fits float32
+        uniform = (bits.float() + 0.5) / (1 << 23)
+        noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0)
         winner = (scores + noise).argmax(dim=-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter(-1, winner, 0.0)
 
@@ -139,8 +157,7 @@ def _key(state: Any) -> int:
     seed = state.logit_processor_kwargs.get("seed", _GREEDY)
     if seed == _GREEDY:
         return 0
-    position = len(state.initial_tokens) + len(state.generated_tokens)
-    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ position))) or 1
+    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ state.position_offset))) or 1
     return mixed - (1 << 32) if mixed >= 1 << 31 else mixed
 
 

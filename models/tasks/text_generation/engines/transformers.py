@@ -1,4 +1,4 @@
-"""transformers' continuous batching: paged attention on CUDA (with CUDA graphs and flash attention) or the CPU.
+"""transformers' continuous batching: paged attention on CUDA, with CUDA graphs and its async mode, or on the CPU.
 
 https://huggingface.co/docs/transformers/continuous_batching
 """
@@ -11,6 +11,7 @@ from typing import Any
 from models.errors import EngineError
 from models.runtimes import checkpoint
 from models.tasks.text_generation.engines import memory
+from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
 from models.tasks.text_generation.engines.interface import Generation, Logits
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
@@ -58,9 +59,11 @@ class Transformers:
         self._count = 0
         self._failures = 0
         self._failed_thread: threading.Thread | None = None
+        self.attention = self._choose_attention()
         self._manager = self._batching(transformers)
-        self._manager.warmup()  # allocates the cache; on CUDA captures the graphs
-        self.attention: str = self._model.config._attn_implementation
+        self._manager.warmup()  # allocates the cache
+        if self._has_graphs:
+            print(f"transformers: {DecodeGraphs(self._manager.batch_processor, _MAX_REQUESTS).capture(self._model)}")
 
     def announce(self) -> None:
         """Nothing to prepare: PyTorch gives Python's lock away while it computes."""
@@ -95,6 +98,18 @@ class Transformers:
     def is_healthy(self) -> bool:
         return self._failures < _FAILURES_TO_GIVE_UP
 
+    def _choose_attention(self) -> str:
+        """Set the fastest attention for the model on its device, and fuse its norms; returns the name and why."""
+        from models.tasks.text_generation.engines import fused_norms, packed_attention
+
+        choice = packed_attention.chosen(self._model)
+        if self.device == "cuda":
+            print(f"transformers: {fused_norms.install(self._model)} norms run as one kernel each")
+        # set_attn_implementation would look for a package behind any name with "flash" in it
+        self._model.config._attn_implementation = choice.name
+        self._has_graphs = self.device == "cuda" and choice.name.startswith("flash")
+        return f"{choice.name} ({choice.why})"
+
     def _batching(self, transformers: Any) -> Any:
         """A manager whose requests each sample by themselves, and whose outputs go straight to their generations."""
         from models.tasks.text_generation.engines import request_sampling
@@ -104,7 +119,9 @@ class Transformers:
             num_blocks=self.cache_tokens // _PAGE_TOKENS,
             max_batch_tokens=_STEP_TOKENS,
             max_requests_per_batch=_MAX_REQUESTS,
-            use_async_batching=False,
+            auto_switch_to_flash=False,
+            use_cuda_graph=self._has_graphs,
+            use_async_batching=self._has_graphs,
         )
         defaults = transformers.GenerationConfig(do_sample=False, eos_token_id=-1)  # each request brings its own
         manager = self._model.init_continuous_batching(defaults, config)
@@ -171,7 +188,7 @@ class _Running:
 
 
 def _supported(torch: Any, choice: EngineChoice) -> Any:
-    """The manifest's dtype, or float32 where the device computes no bfloat16.
+    """The manifest's dtype; where the device computes no bfloat16, float16 on a GPU and float32 on a CPU.
 
     Raises:
         EngineError: torch cannot use the GPU.
@@ -183,5 +200,5 @@ def _supported(torch: Any, choice: EngineChoice) -> Any:
     else:
         has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if choice.dtype == "bfloat16" and not has_bfloat16:
-        return torch.float32
+        return torch.float16 if choice.device == "cuda" else torch.float32
     return getattr(torch, choice.dtype)

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from models import runtimes
 from models.errors import EngineError
@@ -82,14 +83,14 @@ def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
     assert len(set(penalised)) > len(set(plain))
 
 
-def test_the_penalty_is_the_one_of_transformers_generate(transformers: Transformers) -> None:
+def test_the_penalty_is_the_one_of_transformers_generate(
+    transformers: Transformers, tiny: tuple[Manifest, EngineChoice, Path]
+) -> None:
     prompt = encoded(transformers, "one two one two one two")
-    model = transformers._model
-    model.set_attn_implementation("sdpa")
+    model = AutoModelForCausalLM.from_pretrained(tiny[2], dtype=torch.float32)
     expected = model.generate(
         torch.tensor([prompt]), max_new_tokens=24, min_new_tokens=24, do_sample=False, repetition_penalty=1.5
     )[0, len(prompt) :].tolist()
-    model.set_attn_implementation("paged|sdpa")
     assert tokens(submitted(transformers, "one two one two one two", repetition_penalty=1.5)) == expected
 
 

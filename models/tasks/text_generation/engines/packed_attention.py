@@ -1,0 +1,180 @@
+"""Attention over requests that lie packed behind one another, by the kernels that PyTorch brings itself.
+
+transformers' continuous batching builds a mask over all requests for any attention that is not called "flash...": every
+request then attends over everyone's keys, without CUDA graphs and without its async mode. These kernels take the
+lengths of the requests instead, and are registered under such a name.
+https://huggingface.co/docs/transformers/attention_interface
+"""
+
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import torch
+import transformers
+from transformers.masking_utils import flash_attention_mask
+
+Kernel = Literal["flash", "efficient", "one by one"]
+_MOST_HEAD_VALUES = 256
+_MOST_DIFFERENCE = 0.02
+_CAUSAL_FROM_BOTTOM_RIGHT = 2  # of aten::_efficient_attention_forward's mask types
+
+
+class Choice(NamedTuple):
+    """An implementation of attention by its name in transformers, and why it was chosen, for the log."""
+
+    name: str
+    why: str
+
+
+def chosen(model: Any) -> Choice:
+    """The attention for a loaded model on its device; registers it.
+
+    A kernel is first run on random values of the model's own shape and compared with a plain computation.
+    """
+    config, device = model.config.get_text_config(), model.device
+    if what := _unsupported(model, config):
+        return Choice(model.config._attn_implementation, f"as no packed kernel has {what}")
+    kernel, why = _kernel(device, model.dtype, has_window=bool(getattr(config, "sliding_window", None)))
+    if kernel is None:
+        return Choice(model.config._attn_implementation, why)
+    try:
+        difference = _difference(kernel, config, device, model.dtype)
+    except Exception as error:
+        return Choice(model.config._attn_implementation, f"as PyTorch's {kernel} kernel fails here: {error}")
+    if not difference < _MOST_DIFFERENCE:
+        return Choice(model.config._attn_implementation, f"as PyTorch's {kernel} kernel is {difference:.3f} off here")
+    name = f"flash_packed_{kernel.replace(' ', '_')}"
+    transformers.AttentionInterface.register(name, partial(_forward, kernel))
+    transformers.AttentionMaskInterface.register(name, flash_attention_mask)
+    return Choice(name, why)
+
+
+def _unsupported(model: Any, config: Any) -> str | None:
+    """What the model's attention does that the kernels do not."""
+    if getattr(config, "attn_logit_softcapping", None):
+        return "soft-capped scores"
+    if any(name.endswith(".sinks") for name, _ in model.named_parameters()):
+        return "attention sinks"
+    if not getattr(model, "_supports_flash_attn", False):
+        return f"been made for the architecture {config.model_type}"
+    head = _head_values(config)
+    return f"heads of {head} values" if head % 8 or head > _MOST_HEAD_VALUES else None
+
+
+def _kernel(device: torch.device, dtype: torch.dtype, has_window: bool) -> tuple[Kernel | None, str]:
+    """The fastest kernel that a device has, and why it is that one."""
+    if device.type != "cuda":
+        return "one by one", "one request after another, as on every CPU"
+    major, minor = torch.cuda.get_device_capability(device)
+    if dtype == torch.float32:
+        return None, "as float32 has no packed kernel"
+    if major >= 8:
+        return "flash", f"PyTorch's flash kernel, which compute capability {major}.{minor} has"
+    if has_window:
+        return None, f"as compute capability {major}.{minor} has no packed kernel with a sliding window"
+    return "efficient", f"PyTorch's memory-efficient kernel, as compute capability {major}.{minor} has no flash kernel"
+
+
+def _forward(
+    kernel: Kernel,
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    cache: Any = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of all requests of a step: [1, heads, tokens, values] in, [1, tokens, heads, values] out."""
+    key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
+    packed = [tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value)]
+    lengths = kwargs["cu_seq_lens_q"].to(torch.int32), kwargs["cu_seq_lens_k"].to(torch.int32)
+    # An upper bound of all keys, the same at every step, so that a CUDA graph holds for every length.
+    longest = kwargs["max_length_q"], cache.max_tokens_read + cache.max_batch_tokens
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    return attend(kernel, packed, lengths, longest, scale, sliding_window).unsqueeze(0), None
+
+
+def attend(
+    kernel: Kernel,
+    packed: list[torch.Tensor],
+    lengths: tuple[torch.Tensor, torch.Tensor],
+    longest: tuple[int, int],
+    scale: float,
+    window: int | None,
+) -> torch.Tensor:
+    """Causal attention of each request over its own keys; its last query sees its last key.
+
+    `packed`: queries [tokens, heads, values], keys and values [keys, key heads, values] of all requests; `lengths`:
+    where each request begins, int32[requests + 1], in the queries and in the keys; `window`: the most keys that a query
+    sees, itself among them. Returns [tokens, heads, values].
+    """
+    query, key, value = packed
+    if kernel == "flash":
+        left = None if window is None else window - 1
+        return torch.ops.aten._flash_attention_forward(
+            *packed, *lengths, *longest, 0.0, True, False, scale=scale, window_size_left=left, window_size_right=0
+        )[0]
+    if kernel == "efficient":
+        groups = query.size(1) // key.size(1)
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+        batch = [tensor.unsqueeze(0) for tensor in (query, key, value)]
+        return torch.ops.aten._efficient_attention_forward(
+            *batch, None, *lengths, *longest, 0.0, _CAUSAL_FROM_BOTTOM_RIGHT, scale=scale
+        )[0].squeeze(0)
+    return _one_by_one(query, key, value, lengths, scale, window)
+
+
+def _one_by_one(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: tuple[torch.Tensor, torch.Tensor],
+    scale: float,
+    window: int | None,
+) -> torch.Tensor:
+    """The plain computation, with no kernel of its own: what a CPU runs and what the others are compared with."""
+    result = torch.zeros_like(query)
+    starts, key_starts = (one.tolist() for one in lengths)
+    for begin, end, key_begin, key_end in zip(starts, starts[1:], key_starts, key_starts[1:], strict=False):
+        if begin == end:
+            continue
+        one = (query[begin:end], key[key_begin:key_end], value[key_begin:key_end])
+        count, keys = end - begin, key_end - key_begin
+        mask = None
+        if count > 1 or (window is not None and keys > window):
+            distance = torch.arange(keys - count, keys).unsqueeze(1) - torch.arange(keys)
+            mask = ((distance >= 0) & (distance < (window or keys))).to(query.device)
+        result[begin:end] = torch.nn.functional.scaled_dot_product_attention(
+            *(tensor.transpose(0, 1).unsqueeze(0) for tensor in one), attn_mask=mask, scale=scale, enable_gqa=True
+        )[0].transpose(0, 1)
+    return result
+
+
+def _head_values(config: Any) -> int:
+    """How many values a head has."""
+    values: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return values
+
+
+def _difference(kernel: Kernel, config: Any, device: torch.device, dtype: torch.dtype) -> float:
+    """The most that a kernel differs from the plain computation in float32, on random values.
+
+    Four requests: a prefill, a step, a prefill that goes on, and one that only pads.
+    """
+    if kernel == "one by one":
+        return 0.0
+    random = torch.Generator(device).manual_seed(1)
+    key_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    queries, keys = torch.tensor([0, 40, 41, 60, 60]), torch.tensor([0, 40, 340, 440, 440])
+    shapes = [(60, config.num_attention_heads), (440, key_heads), (440, key_heads)]
+    packed = [
+        torch.randn(*shape, _head_values(config), device=device, dtype=dtype, generator=random) for shape in shapes
+    ]
+    lengths = queries.to(device, torch.int32), keys.to(device, torch.int32)
+    window = getattr(config, "sliding_window", None)
+    arguments = lengths, (60, 4096), _head_values(config) ** -0.5, window
+    expected = attend("one by one", [tensor.float() for tensor in packed], *arguments)
+    return float((attend(kernel, packed, *arguments).float() - expected).abs().max())

@@ -1,0 +1,165 @@
+"""What runs on CUDA, as far as a CPU can say; with a GPU the kernels themselves, and graphs, run too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import transformers as library
+
+from models.manifest import EngineChoice, Manifest
+from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines import fused_norms, packed_attention, request_sampling
+from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
+from models.tasks.text_generation.engines.transformers import Transformers
+from tests.template.models.tasks.text_generation.engines.helpers import sampling, started, tokens
+
+CUDA = torch.cuda.is_available()
+SHAPE = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+
+
+def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None) -> torch.Tensor:
+    """One request's attention, written out: query i of q sees key j of k where j <= i + k - q."""
+    count, keys = query.size(0), key.size(0)
+    result = torch.zeros_like(query)
+    for head in range(query.size(1)):
+        own = head * key.size(1) // query.size(1)
+        for at in range(count):
+            last = at + keys - count + 1
+            seen = slice(max(0, last - (window or keys)), last)
+            weights = (key[seen, own] @ query[at, head] / query.size(2) ** 0.5).softmax(0)
+            result[at, head] = weights @ value[seen, own]
+    return result
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("kernel", ["one by one", *(["efficient", "flash"] if CUDA else [])])
+def test_each_request_attends_over_its_own_keys_alone(kernel: packed_attention.Kernel, window: int | None) -> None:
+    if kernel == "efficient" and window:
+        return  # it is never chosen for a model with a window
+    torch.manual_seed(0)
+    device, dtype = ("cpu", torch.float32) if kernel == "one by one" else ("cuda", torch.float16)
+    starts, key_starts = [0, 5, 6, 6, 10], [0, 5, 14, 14, 20]
+    packed = [torch.randn(size, heads, 16).to(dtype) for size, heads in ((10, 4), (20, 2), (20, 2))]
+    expected = torch.cat(
+        [
+            plain(packed[0][a:b].float(), packed[1][c:d].float(), packed[2][c:d].float(), window)
+            for a, b, c, d in zip(starts, starts[1:], key_starts, key_starts[1:], strict=False)
+        ]
+    )
+    lengths = tuple(torch.tensor(where, dtype=torch.int32, device=device) for where in (starts, key_starts))
+    moved = [tensor.to(device) for tensor in packed]
+    result = packed_attention.attend(kernel, moved, lengths, (10, 64), 0.25, window).float().cpu()  # type: ignore[arg-type]
+    assert torch.allclose(result, expected, atol=1e-5 if kernel == "one by one" else 5e-3)
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "has_window", "kernel"),
+    [
+        ((9, 0), torch.bfloat16, True, "flash"),
+        ((8, 0), torch.float16, False, "flash"),
+        ((7, 5), torch.float16, False, "efficient"),
+        ((7, 5), torch.float16, True, None),
+        ((9, 0), torch.float32, False, None),
+    ],
+)
+def test_the_kernel_follows_from_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype, has_window: bool, kernel: Any
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    found, why = packed_attention._kernel(torch.device("cuda"), dtype, has_window)
+    assert found == kernel
+    assert why
+
+
+def test_a_kernel_that_fails_or_is_wrong_is_not_used_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = library.LlamaForCausalLM(library.LlamaConfig(vocab_size=8, **SHAPE))
+    monkeypatch.setattr(packed_attention, "_kernel", lambda *arguments, **named: ("flash", "a GPU"))
+    choice = packed_attention.chosen(model)  # a CPU has no such kernel
+    assert choice.name == "sdpa"
+    assert choice.why.startswith("as PyTorch's flash kernel fails here: ")
+    monkeypatch.setattr(packed_attention, "_difference", lambda *arguments: float("nan"))
+    assert packed_attention.chosen(model).why == "as PyTorch's flash kernel is nan off here"
+
+
+def test_an_attention_that_no_kernel_computes_stays_as_it_is() -> None:
+    config = library.Gemma2Config(vocab_size=8, head_dim=16, num_key_value_heads=2, **SHAPE)
+    choice = packed_attention.chosen(library.Gemma2ForCausalLM(config))
+    assert choice.why == "as no packed kernel has soft-capped scores"
+
+
+@pytest.mark.parametrize(("family", "count"), [("Llama", 3), ("Gemma", 0)])
+def test_only_a_norm_that_computes_the_same_is_fused(family: str, count: int) -> None:
+    torch.manual_seed(0)
+    config = getattr(library, f"{family}Config")(vocab_size=8, head_dim=16, num_key_value_heads=2, **SHAPE)
+    model = getattr(library, f"{family}ForCausalLM")(config).eval()
+    for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    ids = torch.tensor([[1, 2, 3, 4]])
+    before = model(ids).logits
+    assert fused_norms.install(model) == count
+    assert torch.allclose(model(ids).logits, before, atol=1e-5)
+
+
+@pytest.fixture
+def padding(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[tuple[Transformers, DecodeGraphs]]:
+    """An engine whose steps are padded as for CUDA graphs, and computed without them, which a CPU has not."""
+    engine: Transformers = engines.load(*tiny)
+    processor = engine._manager.batch_processor
+    graphs = DecodeGraphs(processor, most_tokens=4)
+    graphs._captured = {(count, keys) for count in graphs._tokens for keys in graphs._keys}
+    processor.model_runner.pad_inputs = True
+    processor.model_runner._get_forward_fn = lambda **named: (processor.model_runner._forward_process_and_sample, False)
+    yield engine, graphs
+    engine.stop()
+
+
+def test_a_padded_step_computes_the_same(
+    padding: tuple[Transformers, DecodeGraphs], transformers: Transformers
+) -> None:
+    engine, graphs = padding
+    prompts = [[5, 6, 7], [8] * 40, [9]]
+    apart = [tokens(started(transformers, prompt)) for prompt in prompts]
+    running = [started(engine, prompt) for prompt in prompts]
+    assert [tokens(generation) for generation in running] == apart
+    assert graphs.padded(3, 1, False) == (4, 1024)
+    assert graphs.padded(5, 1, False) == (5, 1), "a prefill runs as it is"
+
+
+@pytest.mark.skipif(not CUDA, reason="needs a GPU")
+def test_on_cuda_every_decode_step_has_its_graph(tiny: tuple[Manifest, EngineChoice, Path]) -> None:
+    model, choice, folder = tiny
+    choice = choice.model_copy(update={"device": "cuda", "dtype": "float16"})
+    engine: Transformers = engines.load(model, choice, folder)
+    assert engine.attention.startswith("flash_packed")
+    pairs = [pair.device_io.graphs._storage for pair in engine._manager.batch_processor.inputs_and_outputs.io_pairs]
+    before = [len(pair) for pair in pairs]
+    for count in (1, 3, 16):
+        alone = tokens(started(engine, [5, 6, 7]))
+        for generation in [started(engine, [5, 6, 7]) for _ in range(count)]:
+            assert tokens(generation) == alone
+    assert [len(pair) for pair in pairs] == before != [0, 0], "nothing is captured while it serves"
+    engine.stop()
+
+
+def test_the_penalty_knows_the_newest_token_and_the_seed_its_place_before_the_request_does() -> None:
+    """In the async mode a request learns its last token only after its next step was prepared."""
+    chain = request_sampling.processors(2, 8, torch.device("cpu"))
+    asked = request_sampling.arguments(sampling(repetition_penalty=2.0, temperature=1, seed=3), 8)
+    state = SimpleNamespace(
+        request_id="1", initial_tokens=[1], generated_tokens=[], position_offset=2, logit_processor_kwargs=asked
+    )
+    request = SimpleNamespace(state=state, has_new_token=True)
+    storage = torch.zeros(chain.tensors_required, 1, dtype=torch.int32)
+    chain.prepare_tensor_args([request], storage)
+    penalty, seeded = chain.logits_processor[0], chain.logits_processor[-1]
+    penalty.newest = torch.tensor([5])
+    assert penalty(torch.ones(1, 8), storage[0]).tolist() == [[1, 0.5, 1, 1, 1, 0.5, 1, 1]]
+    before = seeded.prepare_tensor_args([request])
+    state.generated_tokens = [5]  # it learns of it, which changes nothing
+    assert seeded.prepare_tensor_args([request]).equal(before)
+    state.position_offset = 3
+    assert not seeded.prepare_tensor_args([request]).equal(before)
