@@ -18,7 +18,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -28,7 +27,7 @@ from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
 from scripts import image, tasks, weights
 from scripts.benchmark import load, loading, machine, report, subjects
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.release import repository
 
 LABELS = {
@@ -117,7 +116,7 @@ def _measure(
         "container": partial(subjects.container, tag, measured_with),
         "url": partial(subjects.served, url, measured_with),
     }
-    with ExitStack() as stack, Progress(console=Console(stderr=True), transient=True) as progress:
+    with ExitStack() as stack, Progress(console=console.stderr(), transient=True) as progress:
         starts = _starts({name: starting[name] for name in wanted}, progress)
         running = {name: stack.enter_context(starting[name]()) for name in wanted}
         samples = _samples(running, measured_with.inputs[-_WARM_UP:], runs, progress)
@@ -223,20 +222,20 @@ def _without_baseline(model: Manifest) -> str:
 
 
 def _print(receipt: report.Receipt, counts: list[int], targets: Sequence[report.Target]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    output = console.stdout()
     table = Table(
         f"{receipt['settings']['unit']} a second", *[f"{count} streams" for count in counts], "start", "peak memory"
     )
     for name, measured in receipt["subjects"].items():
         rates = [f"{measured['streams'][str(count)]['per_second']:.0f}" for count in counts]
         table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
-    console.print(table, *report.loading_lines(receipt), sep="\n")
+    output.print(table, *report.loading_lines(receipt), sep="\n")
     held = Table("must reach", "bound", "measured", "")
     for target in targets:
         value, sign = target.value(receipt), "at least" if target.at_least else "at most"
         shown = "" if value is None else f"{value:.2f} {target.unit}"
         held.add_row(target.what, f"{sign} {target.bound:g} {target.unit}", shown, target.verdict(receipt))
-    console.print(held)
+    output.print(held)
 
 
 if __name__ == "__main__":

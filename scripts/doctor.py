@@ -16,14 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from models import manifest, runtimes, weights
 from models.errors import TemplateError
 from models.weights import PROJECT
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.contract.openapi_frame import COG_VERSION
 from scripts.serving.docker_engine import NoEngine, connected
 
@@ -59,7 +58,7 @@ def doctor() -> int:
     for row in rows:
         found = Text(row.found).append(f"\n{row.mend}" if row.mend else "", style="bold")
         table.add_row(Text(row.state, style=COLORS[row.state]), row.what, found)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console.stdout().print(table)
     problems = "; ".join(row.what for row in rows if row.state == "problem")
     print(f"make predict lacks: {problems}" if problems else "make predict can run", file=sys.stderr)
     return 1 if problems else 0

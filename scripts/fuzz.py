@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from models import manifest, runtimes
 from models.manifest import Manifest
 from scripts import schema, tasks, weights
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.cli.progress import counted
 from scripts.fuzzing import cases as fuzzing
 from scripts.fuzzing import probe
@@ -80,7 +79,7 @@ def _served(model: Manifest, url: str) -> Iterator[str]:
         return
     weights.ensure(model, runtimes.choose(model))
     with local_server.running(model) as (address, process):
-        with Console(stderr=True).status("starting the server"):
+        with console.stderr().status("starting the server"):
             local_server.wait_until_ready(address, process)
         yield address
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.economics import price_list
 from scripts.economics.price_list import STALE_DAYS, Hardware
 
@@ -54,7 +54,6 @@ def _row(one: Hardware, today: datetime.date) -> dict[str, object]:
 
 
 def _show(known: list[Hardware], today: datetime.date) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("hardware", "US$/hour", "memory", "billed", "at most", "seen", "days ago", "confidence", box=None)
@@ -70,10 +69,10 @@ def _show(known: list[Hardware], today: datetime.date) -> None:
             f"{age}{' (old)' if age > STALE_DAYS else ''}",
             one.confidence,
         )
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    output = console.stdout()
+    output.print(table)
     for source in dict.fromkeys(one.source for one in known):
-        console.print(source, markup=False, highlight=False, soft_wrap=True)
+        output.print(source, soft_wrap=True)
 
 
 if __name__ == "__main__":

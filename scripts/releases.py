@@ -8,11 +8,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from models import manifest
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.release import ledger
 from scripts.release.ledger import Entry
 
@@ -40,7 +39,7 @@ def releases(
     for entry in reversed(entries):
         if every or _matters(entry):
             table.add_row(*_row(entry, live[entry.to] == entry))
-    Console(width=None if sys.stdout.isatty() else 220).print(table)
+    console.stdout().print(table)
 
 
 def _matters(entry: Entry) -> bool:

@@ -22,7 +22,6 @@ import httpx
 import psutil
 import typer
 from httpx_sse import EventSource
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -32,7 +31,7 @@ from models.manifest import Manifest
 from scripts import schema, tasks, weights
 from scripts.benchmark.load import Load, run
 from scripts.calling import connection
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.contract import meaning
 from scripts.fuzzing import cases
 from scripts.serving import local_server
@@ -120,7 +119,7 @@ def _all_clients(address: str, uses: _Uses, seconds: float, seed: int, watch: _M
     ]
     for thread in threads:
         thread.start()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=console.stderr(), transient=True) as progress:
         task = progress.add_task("soaking", total=seconds)
         while any(thread.is_alive() for thread in threads):
             time.sleep(1)
@@ -237,7 +236,7 @@ def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float
     table.add_row("memory, at most, while settling", f"{watch.settling / 1e6:.0f} MB")
     table.add_row("memory, at most, afterwards", f"{watch.settled / 1e6:.0f} MB")
     table.add_row("8 streams, before and after", f"{before:.0f} and {after:.0f} {unit}/s")
-    Console().print(table)
+    console.stdout().print(table)
     wrong = [outcome for outcome in outcomes if outcome[:3].isupper()]
     if watch.settled > watch.settling * GROWTH:
         wrong.append("memory grew")

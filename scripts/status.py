@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.calling.remote import get
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.cli.command import UsageError
 from scripts.release import ledger
 from scripts.release.target import REPLICATE
@@ -116,15 +116,13 @@ def _deployment(deployment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    console, model = Console(highlight=False, markup=False, soft_wrap=True), found["model"]
-    console.print(f"{model['name']} · {model['visibility']} · {model['run_count']} runs · {model['url']}")
+    output, model = console.stdout(), found["model"]
+    output.print(f"{model['name']} · {model['visibility']} · {model['run_count']} runs · {model['url']}")
     shown = found["versions"][:_VERSIONS_SHOWN]
     rows = [(_short(one["id"]), _minute(one["created_at"]), one["cog_version"] or "-") for one in shown]
-    console.print(_table("versions, the newest first", ("id", "created", "cog"), rows))
+    output.print(_table("versions, the newest first", ("id", "created", "cog"), rows))
     if len(found["versions"]) > len(shown):
-        console.print(f"and {len(found['versions']) - len(shown)} more: --json lists them all")
+        output.print(f"and {len(found['versions']) - len(shown)} more: --json lists them all")
     live = [
         (
             one["name"],
@@ -135,8 +133,8 @@ def _show(found: dict[str, Any]) -> None:
         )
         for one in found["deployments"]
     ]
-    console.print(_table("deployments", ("name", "version", "hardware", "instances", "release"), live))
-    console.print(_predictions(found["predictions"]))
+    output.print(_table("deployments", ("name", "version", "hardware", "instances", "release"), live))
+    output.print(_predictions(found["predictions"]))
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:

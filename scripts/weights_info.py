@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from models import manifest, weights
@@ -18,7 +17,7 @@ from models.errors import WeightsError
 from models.manifest import Manifest
 from models.weights import formats
 from models.weights.lock import lock_of
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.replicate import hardware
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
@@ -35,18 +34,18 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    output = console.stdout()
     files = Table("file", "MB", "sha256", box=None)
     for name, file in found["files"].items():
         files.add_row(name, f"{file['size'] / 1e6:.1f}", file["sha256"])
-    console.print(found["resolved"], files, sep="\n")
+    output.print(found["resolved"], files, sep="\n")
     kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
-    console.print(f"\n{found['parameters']:,} parameters: {kinds}\n")
+    output.print(f"\n{found['parameters']:,} parameters: {kinds}\n")
     needs = Table("number format", "weights", "with what it needs beside", "fits on Replicate's", box=None)
     for dtype, need in found["memory"].items():
         total = f"{need['weights_gb'] + need['beside_gb']:.2f} GB"
         needs.add_row(dtype, f"{need['weights_gb']:.2f} GB", total, ", ".join(need["fits"]) or "no single GPU")
-    console.print(needs)
+    output.print(needs)
 
 
 def described(model: Manifest) -> dict[str, Any]:

@@ -6,13 +6,12 @@ derived.json.
 
 import sys
 
-from rich.console import Console
 from rich.table import Table
 
 from models import manifest, weights
 from models.errors import WeightsError
 from models.manifest import Manifest
-from scripts.cli import command
+from scripts.cli import command, console
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +26,7 @@ def verify() -> int:
     table = Table("state", "weights", "found", box=None)
     for part, state, found in rows:
         table.add_row(state, part, found)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console.stdout().print(table)
     states = {state for _, state, _ in rows}
     return 0 if "ok" in states and "wrong" not in states else 1
 

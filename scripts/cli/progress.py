@@ -7,6 +7,7 @@ from typing import Any
 
 from models.weights.download import Progress
 from models.weights.progress import PlainLines
+from scripts.cli import console
 
 
 def progress() -> Progress:
@@ -17,10 +18,9 @@ def progress() -> Progress:
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar that is gone when the block ends; what it gives is told how many of `total` are done."""
-    from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    with RichProgress(console=Console(stderr=True), transient=True) as shown:
+    with RichProgress(console=console.stderr(), transient=True) as shown:
         task = shown.add_task(what, total=total)
         yield lambda done: shown.update(task, completed=done)
 
@@ -35,10 +35,9 @@ class Bar:
     def start(self, total: int, done: int) -> None:
         """Show a download of `total` bytes, `done` of which are there."""
         from rich import progress
-        from rich.console import Console
 
         columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
-        self._bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True))
+        self._bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=console.stderr())
         self._bar.start()
         self._task = self._bar.add_task("download", total=total, completed=done)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from scripts.cli import console
 from scripts.economics.money import Money
 from scripts.economics.price_list import Range
 
@@ -123,21 +124,18 @@ def tell(section: Section, money: Money, as_json: bool) -> None:
 
 def show(sections: Sequence[Section], money: Money) -> None:
     """Print notes and tables; what an estimate is says so in its cell."""
-    import sys
-
-    from rich.console import Console
     from rich.table import Table as RichTable
 
-    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
+    output = console.stdout()
     for section in sections:
         for note in section.notes:
-            console.print(note.text, soft_wrap=True)
+            output.print(note.text, soft_wrap=True)
         for table in section.tables:
             printed = RichTable(*table.columns, title=table.title, title_justify="left", box=None)
             for name, cells in table.rows:
                 shown = [cell.shown(money) if isinstance(cell, Figure) else cell for cell in cells]
                 printed.add_row(name, *shown)
-            console.print(printed, "")
+            output.print(printed, "")
 
 
 def _text(value: float, kind: Kind, money: Money) -> str:
