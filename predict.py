@@ -8,7 +8,7 @@ import warnings
 
 from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
 
-from models import cancellation, watchdog
+from models import cancellation, cog_runtime
 from models.tasks import text_generation
 
 # Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
@@ -21,8 +21,7 @@ class TextGeneration(BasePredictor):
     def setup(self) -> None:
         """Load the weights once, onto CUDA where there is a GPU."""
         self.model = text_generation.load()
-        cancellation.install(self.model.engine.announce)
-        watchdog.install()
+        cog_runtime.complete(self.model.engine.announce)
 
     def healthcheck(self) -> bool:
         """Turns the server UNHEALTHY when the engine has failed for good."""
@@ -98,17 +97,17 @@ class TextGeneration(BasePredictor):
     ) -> AsyncConcatenateIterator[str]:
         """Generate text."""
         request = text_generation.Request(
-            prompt,
-            messages,
-            system_prompt,
-            max_tokens,
-            temperature,
-            top_p,
-            top_k,
-            repetition_penalty,
-            stop,
-            seed,
-            raw,
-            template_variables,
+            prompt=prompt,
+            messages=messages,
+            system_prompt=system_prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+            raw=raw,
+            template_variables=template_variables,
         )
         return self.model.generate(request, cancellation.current(), current_scope().record_metric)

@@ -6,10 +6,11 @@ runs to its end. The runtime submits every prediction with `asyncio.run_coroutin
 that it gets back (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that
 each prediction's coroutine sees a `Cancellation` which the future's `cancel` requests.
 
-What this cannot mend: a cancel that comes before the runtime has handed the prediction over is lost there, and the
-prediction runs to its end. To hand over it needs Python's lock four times, for each of which it may wait for a step of
-the engine: beside 8 streams, with steps of 80 ms, most cancels after 20 ms were lost, a fifth after 50 and 100, and
-none after 200 ms. The engine is told when a prediction begins, so that it can give the lock away for a moment.
+One loss remains: a cancel that comes before the runtime has handed the prediction over is lost in the runtime, and the
+prediction runs to its end. The runtime takes the GIL four times to hand a prediction over, and may wait each time for a
+step of the engine. Measured beside 8 streams with steps of 80 ms: most cancels after 20 ms were lost, a fifth of those
+after 50 and 100 ms, none after 200 ms. The engine is told when a prediction begins, so that it can release the GIL for
+a moment.
 
 tests/template/server/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file
 can go.

@@ -11,7 +11,7 @@ from models.cancellation import Cancellation
 from models.errors import InputError
 from models.manifest import selected_as
 from models.tasks.text_generation import engines
-from models.tasks.text_generation.engines.interface import Engine, Generation, Message, Sampling
+from models.tasks.text_generation.engines.interface import Engine, Generation, Message, Sampling, State
 from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
@@ -21,22 +21,22 @@ COLDEST = 1e-3  # a temperature below makes the same choices as 0, and engines d
 RecordMetric = Callable[[str, Any], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """The inputs of predict(); see predict.py for what each means and its bounds."""
+    """The inputs of predict(); predict.py says what each means, its bounds and its default."""
 
-    prompt: str | None = None
-    messages: list[Any] | None = None
-    system_prompt: str | None = None
-    max_tokens: int = 512
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    repetition_penalty: float | None = None
-    stop: list[str] | None = None
-    seed: int | None = None
-    raw: bool = False
-    template_variables: dict[str, Any] | None = None
+    prompt: str | None
+    messages: list[Any] | None
+    system_prompt: str | None
+    max_tokens: int
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    repetition_penalty: float | None
+    stop: list[str] | None
+    seed: int | None
+    raw: bool
+    template_variables: dict[str, Any] | None
 
 
 def load() -> "TextGeneration":
@@ -91,15 +91,12 @@ class TextGeneration:
         self.engine.submit(generation)
         try:
             yield from self._pieces(generation, request.raw, stop_strings, measures)
-        except GeneratorExit:
-            generation.finish_reason = "cancelled"
-            raise
         finally:
-            generation.wanted = False
+            generation.become(State.CANCELLED)  # if its reader left before its end
             measures.record(record_metric)
-            if generation.finish_reason:
-                record_metric("finish_reason", generation.finish_reason)
-        if generation.finish_reason == "cancelled":
+            if generation.state is not State.FAILED:
+                record_metric("finish_reason", generation.state.value)
+        if generation.state is State.CANCELLED:
             raise asyncio.CancelledError
 
     def prompt_ids(self, request: Request) -> list[int]:
@@ -129,12 +126,12 @@ class TextGeneration:
             if piece:
                 yield piece
             if stops.found:
-                generation.finish_reason = "stop"
+                generation.become(State.STOPPED)
                 return
-        if generation.finish_reason != "cancelled":
+        if generation.state is not State.CANCELLED:
             rest = stops.push(pieces.rest()) + stops.rest()
             if stops.found:
-                generation.finish_reason = "stop"
+                generation.become(State.STOPPED)
             if rest:
                 yield rest
 

@@ -1,14 +1,15 @@
 """What a text-generation engine takes and gives: token ids in, token ids out as they come."""
 
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from models.errors import EngineError
 
-FinishReason = Literal["stop", "length", "cancelled"]
 Message = dict[str, Any]
 """{"role": "system" | "user" | "assistant" | ..., "content": text, ...}"""
 
@@ -32,50 +33,82 @@ class Sampling:
     end_ids: frozenset[int] = frozenset()
 
 
+class State(Enum):
+    """The life of a generation: it waits, runs, and ends in one of four ways."""
+
+    WAITING = "waiting"
+    """No token has come yet."""
+    RUNNING = "running"
+    STOPPED = "stop"
+    """At an end token or a stop string."""
+    CUT = "length"
+    """At max_tokens."""
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+_ENDS = frozenset({State.STOPPED, State.CUT, State.CANCELLED, State.FAILED})
+
+
 class Generation:
-    """One running generation: a queue that the engine's thread fills and the prediction's thread drains."""
+    """One generation: a queue that the engine's thread fills and the prediction's thread drains."""
 
     def __init__(self, prompt_ids: Sequence[int], sampling: Sampling) -> None:
         self.prompt_ids = list(prompt_ids)
         self.sampling = sampling
-        self.finish_reason: FinishReason | None = None
-        self.wanted = True
-        self.has_begun = False  # its first tokens have come
-        self._events: queue.SimpleQueue[list[int] | FinishReason | Exception] = queue.SimpleQueue()
+        self.state = State.WAITING
+        self._changes = threading.Lock()
+        self._events: queue.SimpleQueue[list[int] | State | Exception] = queue.SimpleQueue()
+
+    @property
+    def has_ended(self) -> bool:
+        """Nobody reads what the engine still makes."""
+        return self.state in _ENDS
+
+    def become(self, state: State) -> bool:
+        """Change the state, from any thread; whether it changed. An end is final.
+
+        One exception: a text that was cut at max_tokens is a stopped one if its last characters hold a stop string.
+        """
+        with self._changes:
+            is_final = self.has_ended and (self.state, state) != (State.CUT, State.STOPPED)
+            if is_final or self.state is state:
+                return False
+            self.state = state
+            return True
 
     def __iter__(self) -> Iterator[list[int]]:
-        """New token ids, without the end token, until `finish_reason` is set.
+        """New token ids, without the end token, until it has ended.
 
         Raises:
             EngineError: the engine failed while this ran.
         """
-        while True:
+        while not self.has_ended:
             event = self._events.get()
             if isinstance(event, list):
                 yield event
-            elif isinstance(event, Exception):
+            elif isinstance(event, State):
+                self.become(event)
+            elif self.become(State.FAILED):
                 raise EngineError(f"the engine failed while it generated: {event}") from event
-            else:
-                self.finish_reason = event
-                return
 
     def put(self, token_ids: list[int]) -> None:
         """For the engine: hand over the tokens of one step."""
-        self.has_begun = True
+        self.become(State.RUNNING)
         self._events.put(token_ids)
 
-    def finish(self, reason: FinishReason) -> None:
-        """For the engine: there is no more."""
-        self._events.put(reason)
+    def finish(self, end: State) -> None:
+        """For the engine: there is no more. The state changes when the reader has read all that came before."""
+        self._events.put(end)
 
     def fail(self, error: Exception) -> None:
         """For the engine: end this generation with an error."""
         self._events.put(error)
 
     def cancel(self) -> None:
-        """Wake the reader at once with the finish reason "cancelled", and let the engine drop the rest."""
-        self.wanted = False
-        self._events.put("cancelled")
+        """End it now: its reader wakes up at once, and the engine drops the rest."""
+        self.become(State.CANCELLED)
+        self._events.put(State.CANCELLED)
 
 
 class Engine(Protocol):

@@ -7,12 +7,13 @@ import contextlib
 import queue
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.runtimes.gguf import openvino_graph
 from models.tasks.text_generation.engines import memory
-from models.tasks.text_generation.engines.interface import Generation, Logits, Sampling
+from models.tasks.text_generation.engines.interface import Generation, Logits, Sampling, State
 from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.weights import openvino_format
@@ -53,7 +54,7 @@ class OpenVino:
         self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._waiting: list[Generation] = []
         self._prefixes = SharedPrefixes(self.cache_tokens)
-        self._running: list[tuple[Generation, Any]] = []
+        self._running: list[_Running] = []
         self._count = 0
         self._handed_over = 0.0
         self._healthy = True
@@ -89,9 +90,9 @@ class OpenVino:
     def _gather(self) -> None:
         """Take what was submitted; wait for it when there is nothing to do.
 
-        Predictions need Python's lock several times before they are submitted, and a step holds it: those that were
-        announced get a moment to come, and so do others that come together with one, so that they share their first
-        step. One whose announcement was taken before, in an earlier step, uses up no other's.
+        A prediction needs the GIL several times before it is submitted, and a step holds the GIL. So the announced
+        ones get a moment to come, and so do those that come together with one: they then share their first step. A
+        prediction whose announcement was read in an earlier step uses up no other's moment.
         """
         is_idle = not self._running and not self._waiting
         with contextlib.suppress(queue.Empty):
@@ -110,10 +111,10 @@ class OpenVino:
 
     def _admit(self) -> None:
         """Add those that may be prefilled beside the ones that are, in the order in which they came."""
-        self._prefixes.keep([generation for generation, _ in self._running if not generation.has_begun])
+        self._prefixes.keep([running.generation for running in self._running if not running.is_prefilled])
         arrived, self._waiting = self._waiting, []
         for generation in arrived:
-            if not generation.wanted:
+            if generation.has_ended:
                 continue
             if self._prefixes.may_prefill(generation):
                 self._add(generation)
@@ -133,8 +134,8 @@ class OpenVino:
         If that cannot be made either, every later generation fails, and the health check says so.
         """
         print(f"openvino: a step failed, starting a new pipeline: {error}")
-        for generation, _ in self._running:
-            generation.fail(error)
+        for running in self._running:
+            running.generation.fail(error)
         self._running = []
         self._pipeline = None
         try:
@@ -159,7 +160,7 @@ class OpenVino:
         except Exception as error:
             generation.fail(error)
         else:
-            self._running.append((generation, handle))
+            self._running.append(_Running(generation, handle))
 
     def _config(self, sampling: Sampling) -> Any:
         config = self._genai.GenerationConfig()
@@ -180,26 +181,28 @@ class OpenVino:
     def _hand_over(self) -> None:
         """Forward what the steps made: a generation's first token and its end at once, the rest every 60 ms.
 
-        Each hand-over wakes its reader, which takes Python's lock and a processor from the next step.
+        Each hand-over wakes its reader, which takes the GIL and a processor from the next step.
         """
         now = time.monotonic()
         if is_time := now - self._handed_over >= _HAND_OVER_SECONDS:
             self._handed_over = now
-        running = self._genai.GenerationStatus.RUNNING
         self._running = [
-            (generation, handle)
-            for generation, handle in self._running
-            if (generation.wanted and generation.has_begun and not is_time and handle.get_status() == running)
-            or self._forward(generation, handle)
+            running for running in self._running if (self._can_wait(running) and not is_time) or self._forward(running)
         ]
 
-    def _forward(self, generation: Generation, handle: Any) -> bool:
+    def _can_wait(self, running: "_Running") -> bool:
+        """Whether it goes on, and its reader has its first token already."""
+        is_running = running.handle.get_status() == self._genai.GenerationStatus.RUNNING
+        return running.is_prefilled and is_running and not running.generation.has_ended
+
+    def _forward(self, running: "_Running") -> bool:
         """Hand over what the last steps made; whether there may be more.
 
         One that is cancelled in its prefill is prefilled to its end: GenAI would keep a block that is half computed for
         later prompts. Its reader does not wait for that.
         """
-        if not generation.wanted and generation.has_begun:
+        generation, handle = running.generation, running.handle
+        if generation.has_ended and running.is_prefilled:
             handle.cancel()
             return False
         reasons = self._genai.GenerationFinishReason
@@ -211,14 +214,24 @@ class OpenVino:
         if reason == reasons.STOP:
             del token_ids[-1:]  # the end token
         if token_ids:
+            running.is_prefilled = True
             generation.put(token_ids)
         if reason != reasons.NONE:
-            generation.finish("stop" if reason == reasons.STOP else "length")
+            generation.finish(State.STOPPED if reason == reasons.STOP else State.CUT)
         elif handle.get_status() == self._genai.GenerationStatus.IGNORED:
             generation.fail(RuntimeError(f"the key-value cache of {self.cache_tokens} tokens cannot hold it"))
         else:
             return True
         return False
+
+
+@dataclass
+class _Running:
+    """A generation in the pipeline, its handle there, and whether its whole prompt is in the key-value cache."""
+
+    generation: Generation
+    handle: Any
+    is_prefilled: bool = False
 
 
 def _properties(are_gguf: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from models.errors import EngineError
 from models.runtimes import checkpoint
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
-from models.tasks.text_generation.engines.interface import Generation, Logits
+from models.tasks.text_generation.engines.interface import Generation, Logits, State
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _MAX_REQUESTS = 64
@@ -66,12 +66,12 @@ class Transformers:
             print(f"transformers: {DecodeGraphs(self._manager.batch_processor, _MAX_REQUESTS).capture(self._model)}")
 
     def announce(self) -> None:
-        """Nothing to prepare: PyTorch gives Python's lock away while it computes."""
+        """Nothing to prepare: PyTorch releases the GIL while it computes."""
 
     def submit(self, generation: Generation) -> None:
         from models.tasks.text_generation.engines import request_sampling
 
-        if not generation.wanted:  # cancelled already: its reader knows
+        if generation.has_ended:  # cancelled already: its reader knows
             return
         with self._lock:
             self._count += 1
@@ -132,11 +132,11 @@ class Transformers:
         return manager
 
     def _deliver_batch(self, outputs: list[Any]) -> None:
-        """Hand over what a step made, and cancel what is not wanted any more, be it waiting or in its prefill."""
+        """Hand over what a step made, and cancel what has ended for its reader, also where it waits or is prefilled."""
         for output in outputs:
             self._deliver(output)
         for request_id, running in self._running.copy().items():
-            if not running.generation.wanted:
+            if running.generation.has_ended:
                 self._cancel(request_id)
 
     def _deliver(self, output: Any) -> None:
@@ -159,7 +159,7 @@ class Transformers:
         elif token_ids[: -1 if ended else None]:
             generation.put(token_ids[: -1 if ended else None])
         if output.is_finished():
-            generation.finish("stop" if ended else "length")
+            generation.finish(State.STOPPED if ended else State.CUT)
             self._forget(output.request_id)
 
     def _cancel(self, request_id: str) -> None:

@@ -10,9 +10,9 @@ import pytest
 from models.cancellation import Cancellation
 from models.errors import EngineError, InputError
 from models.tasks.text_generation import Request, TextGeneration
-from models.tasks.text_generation.engines.interface import Generation
+from models.tasks.text_generation.engines.interface import Generation, State
 from models.tasks.text_generation.model_text import ModelText
-from tests.template.models.tasks.text_generation.texts import END, byte_text
+from tests.template.models.tasks.text_generation.texts import END, byte_text, request
 
 CONTEXT = 100
 
@@ -37,7 +37,7 @@ class ScriptedEngine:
             if isinstance(step, Exception):
                 generation.fail(step)
             elif step in ("stop", "length"):
-                generation.finish(step)
+                generation.finish(State(step))
             else:
                 generation.put(list(step))
 
@@ -51,10 +51,10 @@ def model(engine: ScriptedEngine, text: ModelText) -> TextGeneration:
     return TextGeneration(engine, text, CONTEXT)  # type: ignore[arg-type]
 
 
-def generate(engine: ScriptedEngine, text: ModelText, request: Request) -> tuple[str, dict[str, Any]]:
+def generate(engine: ScriptedEngine, text: ModelText, inputs: Request) -> tuple[str, dict[str, Any]]:
     """The whole output and the metrics."""
     metrics: dict[str, Any] = {}
-    pieces = model(engine, text).generate(request, Cancellation(), metrics.__setitem__)
+    pieces = model(engine, text).generate(inputs, Cancellation(), metrics.__setitem__)
     return "".join(pieces), metrics
 
 
@@ -62,71 +62,71 @@ USER = {"role": "user", "content": "Hi"}
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("inputs", "message"),
     [
-        (Request(), "prompt is empty: send a prompt, or messages"),
-        (Request(prompt=""), "prompt is empty: send a prompt, or messages"),
-        (Request(prompt="Hi", messages=[USER]), "prompt and messages exclude each other"),
-        (Request(raw=True, messages=[USER]), "raw continues prompt as it is: leave out messages, system_prompt and"),
-        (Request(raw=True, prompt="Hi", system_prompt="Be brief."), "raw continues prompt as it is"),
-        (Request(raw=True), "prompt is empty"),
-        (Request(messages=[]), "messages is empty: send at least one message with the role user"),
-        (Request(messages=["Hi"]), 'message 1 must be an object with role and content, like {"role": "user", '),
-        (Request(messages=[{"content": "Hi"}]), "message 1 must be an object with role and content"),
-        (Request(messages=[{"role": "user"}]), "message 1 must be an object with role and content"),
-        (Request(messages=[{"role": ["user"], "content": "Hi"}]), "message 1 has the role ['user']"),
-        (Request(messages=[{"role": "user", "content": ""}]), "message 1 needs a text as its content"),
-        (Request(messages=[{"role": "user", "content": 5}]), "message 1 needs a text as its content"),
-        (Request(messages=[USER, {"role": "system", "content": "x"}]), "message 2 has the role system: only the first"),
+        (request(), "prompt is empty: send a prompt, or messages"),
+        (request(prompt=""), "prompt is empty: send a prompt, or messages"),
+        (request(prompt="Hi", messages=[USER]), "prompt and messages exclude each other"),
+        (request(raw=True, messages=[USER]), "raw continues prompt as it is: leave out messages, system_prompt and"),
+        (request(raw=True, prompt="Hi", system_prompt="Be brief."), "raw continues prompt as it is"),
+        (request(raw=True), "prompt is empty"),
+        (request(messages=[]), "messages is empty: send at least one message with the role user"),
+        (request(messages=["Hi"]), 'message 1 must be an object with role and content, like {"role": "user", '),
+        (request(messages=[{"content": "Hi"}]), "message 1 must be an object with role and content"),
+        (request(messages=[{"role": "user"}]), "message 1 must be an object with role and content"),
+        (request(messages=[{"role": ["user"], "content": "Hi"}]), "message 1 has the role ['user']"),
+        (request(messages=[{"role": "user", "content": ""}]), "message 1 needs a text as its content"),
+        (request(messages=[{"role": "user", "content": 5}]), "message 1 needs a text as its content"),
+        (request(messages=[USER, {"role": "system", "content": "x"}]), "message 2 has the role system: only the first"),
         (
-            Request(messages=[USER, {"role": "assistant", "content": "x"}]),
+            request(messages=[USER, {"role": "assistant", "content": "x"}]),
             "the last message must have the role user, or another",
         ),
         (
-            Request(messages=[{"role": "system", "content": "x"}]),
+            request(messages=[{"role": "system", "content": "x"}]),
             "the last message must have the role user, or another",
         ),
         (
-            Request(messages=[{"role": "system", "content": "x"}, USER], system_prompt="Be brief."),
+            request(messages=[{"role": "system", "content": "x"}, USER], system_prompt="Be brief."),
             "system_prompt and a message with the role system exclude each other",
         ),
-        (Request(prompt="Hi", stop=["a", ""]), "stop holds an empty string: leave it out"),
+        (request(prompt="Hi", stop=["a", ""]), "stop holds an empty string: leave it out"),
         (
-            Request(prompt="x" * CONTEXT, raw=True),
+            request(prompt="x" * CONTEXT, raw=True),
             "the prompt has 100 tokens and 100 fit, answer included: shorten it to at most 99",
         ),
     ],
 )
 def test_an_input_that_cannot_be_answered_is_refused_before_the_engine_runs(
-    request_: Request, message: str, text: ModelText
+    inputs: Request, message: str, text: ModelText
 ) -> None:
     engine = ScriptedEngine(b"x", "stop")
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
-        generate(engine, text, request_)
+        generate(engine, text, inputs)
     assert engine.submitted == []
 
 
 @pytest.mark.parametrize(("asked", "given"), [(10, 10), (60, 60), (61, 60), (131072, 60)])
 def test_max_tokens_is_cut_to_the_room_left(asked: int, given: int, text: ModelText) -> None:
     engine = ScriptedEngine("length")
-    generate(engine, text, Request(prompt="x" * 40, raw=True, max_tokens=asked))
+    generate(engine, text, request(prompt="x" * 40, raw=True, max_tokens=asked))
     assert engine.submitted[0].sampling.max_tokens == given
 
 
 def test_one_token_of_room_is_enough(text: ModelText) -> None:
-    assert generate(ScriptedEngine(b"y", "length"), text, Request(prompt="x" * 99, raw=True))[0] == "y"
+    assert generate(ScriptedEngine(b"y", "length"), text, request(prompt="x" * 99, raw=True))[0] == "y"
 
 
 @pytest.mark.parametrize("seed", [0, 7, 4294967295])
 def test_a_given_seed_is_used_and_told(seed: int, text: ModelText) -> None:
     engine = ScriptedEngine("stop")
-    _, metrics = generate(engine, text, Request(prompt="Hi", seed=seed))
+    _, metrics = generate(engine, text, request(prompt="Hi", seed=seed))
     assert engine.submitted[0].sampling.seed == metrics["seed"] == seed
 
 
 def test_without_a_seed_each_prediction_has_its_own_random_one(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
-    told = [generate(engine, text, Request(prompt="Hi"))[1]["seed"] for _ in range(8)]
+    told = [generate(engine, text, request(prompt="Hi"))[1]["seed"] for _ in range(8)]
     assert [generation.sampling.seed for generation in engine.submitted] == told
     assert len(set(told)) > 1
     assert all(0 <= seed < 2**32 for seed in told)
@@ -134,42 +134,42 @@ def test_without_a_seed_each_prediction_has_its_own_random_one(text: ModelText) 
 
 def test_the_other_sampling_inputs_reach_the_engine_as_they_are(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
-    generate(engine, text, Request(prompt="Hi", temperature=0.0, top_p=0.5, top_k=0, repetition_penalty=1.5))
+    generate(engine, text, request(prompt="Hi", temperature=0.0, top_p=0.5, top_k=0, repetition_penalty=1.5))
     sampling = engine.submitted[0].sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.repetition_penalty) == (0.0, 0.5, 0, 1.5)
 
 
 @pytest.mark.parametrize(
-    ("request_", "default", "prompt"),
+    ("inputs", "default", "prompt"),
     [
-        (Request(prompt="Hi"), None, "user: Hi\n"),
-        (Request(prompt="Hi"), "Default.", "system: Default.\nuser: Hi\n"),
-        (Request(prompt="Hi", system_prompt="Mine."), "Default.", "system: Mine.\nuser: Hi\n"),
-        (Request(messages=[USER], system_prompt=""), "Default.", "system: \nuser: Hi\n"),
+        (request(prompt="Hi"), None, "user: Hi\n"),
+        (request(prompt="Hi"), "Default.", "system: Default.\nuser: Hi\n"),
+        (request(prompt="Hi", system_prompt="Mine."), "Default.", "system: Mine.\nuser: Hi\n"),
+        (request(messages=[USER], system_prompt=""), "Default.", "system: \nuser: Hi\n"),
         (
-            Request(messages=[{"role": "system", "content": "Own."}, USER]),
+            request(messages=[{"role": "system", "content": "Own."}, USER]),
             "Default.",
             "system: Own.\nuser: Hi\n",
         ),
-        (Request(prompt="Hi", raw=True), "Default.", "Hi"),
+        (request(prompt="Hi", raw=True), "Default.", "Hi"),
     ],
 )
 def test_the_conversation_begins_with_the_callers_system_prompt_or_the_models(
-    request_: Request, default: str | None, prompt: str, tmp_path: Path
+    inputs: Request, default: str | None, prompt: str, tmp_path: Path
 ) -> None:
     engine = ScriptedEngine("stop")
-    generate(engine, byte_text(tmp_path, system_prompt=default), request_)
+    generate(engine, byte_text(tmp_path, system_prompt=default), inputs)
     assert engine.prompt == prompt
 
 
 def test_the_engine_is_told_which_tokens_end_an_answer(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
-    generate(engine, text, Request(prompt="Hi"))
+    generate(engine, text, request(prompt="Hi"))
     assert engine.submitted[0].sampling.end_ids == {END}
 
 
 def test_a_text_that_ends_by_itself_is_told_as_stop_with_its_measures(text: ModelText) -> None:
-    output, metrics = generate(ScriptedEngine(b"one", b" two", "stop"), text, Request(prompt="Hi", raw=True, seed=1))
+    output, metrics = generate(ScriptedEngine(b"one", b" two", "stop"), text, request(prompt="Hi", raw=True, seed=1))
     assert output == "one two"
     assert metrics.pop("time_to_first_token") >= 0
     assert metrics.pop("tokens_per_second") > 0
@@ -184,12 +184,12 @@ def test_a_text_that_ends_by_itself_is_told_as_stop_with_its_measures(text: Mode
 
 
 def test_a_text_that_is_cut_is_told_as_length_and_keeps_its_last_half_character(text: ModelText) -> None:
-    output, metrics = generate(ScriptedEngine(b"caf\xc3", "length"), text, Request(prompt="Hi"))
+    output, metrics = generate(ScriptedEngine(b"caf\xc3", "length"), text, request(prompt="Hi"))
     assert (output, metrics["finish_reason"]) == ("caf\ufffd", "length")
 
 
 def test_no_tokens_at_all_make_an_empty_text_without_times(text: ModelText) -> None:
-    output, metrics = generate(ScriptedEngine("stop"), text, Request(prompt="Hi"))
+    output, metrics = generate(ScriptedEngine("stop"), text, request(prompt="Hi"))
     assert (output, metrics["output_token_count"], metrics["finish_reason"]) == ("", 0, "stop")
     assert "time_to_first_token" not in metrics
     assert "tokens_per_second" not in metrics
@@ -197,49 +197,49 @@ def test_no_tokens_at_all_make_an_empty_text_without_times(text: ModelText) -> N
 
 def test_a_stop_string_ends_the_text_and_the_engines_work(text: ModelText) -> None:
     engine = ScriptedEngine(b"one ST", b"OP two", b"three", "length")
-    output, metrics = generate(engine, text, Request(prompt="Hi", stop=["STOP"]))
+    output, metrics = generate(engine, text, request(prompt="Hi", stop=["STOP"]))
     assert (output, metrics["finish_reason"], metrics["output_token_count"]) == ("one ", "stop", 12)
-    assert not engine.submitted[0].wanted
+    assert engine.submitted[0].has_ended
 
 
 def test_what_a_stop_string_held_back_comes_at_the_end(text: ModelText) -> None:
-    assert generate(ScriptedEngine(b"one STO", "length"), text, Request(prompt="Hi", stop=["STOP"]))[0] == "one STO"
+    assert generate(ScriptedEngine(b"one STO", "length"), text, request(prompt="Hi", stop=["STOP"]))[0] == "one STO"
 
 
 def test_cancelling_ends_the_text_and_the_engines_work_and_is_told(text: ModelText) -> None:
     engine, signal, metrics = ScriptedEngine(b"one"), Cancellation(), {}
-    pieces = model(engine, text).generate(Request(prompt="Hi"), signal, metrics.__setitem__)
+    pieces = model(engine, text).generate(request(prompt="Hi"), signal, metrics.__setitem__)
     assert next(pieces) == "one"
     signal.request()
     with pytest.raises(asyncio.CancelledError):
         next(pieces)
     assert (metrics["finish_reason"], metrics["output_token_count"]) == ("cancelled", 3)
-    assert not engine.submitted[0].wanted
+    assert engine.submitted[0].has_ended
 
 
 def test_a_prediction_that_was_cancelled_before_it_began_gives_nothing(text: ModelText) -> None:
     signal = Cancellation()
     signal.request()
-    pieces = model(ScriptedEngine(b"one", "stop"), text).generate(Request(prompt="Hi"), signal, lambda *_: None)
+    pieces = model(ScriptedEngine(b"one", "stop"), text).generate(request(prompt="Hi"), signal, lambda *_: None)
     with pytest.raises(asyncio.CancelledError):
         next(pieces)
 
 
 def test_a_reader_that_leaves_ends_the_engines_work(text: ModelText) -> None:
     engine, metrics = ScriptedEngine(b"one"), {}
-    pieces = model(engine, text).generate(Request(prompt="Hi"), Cancellation(), metrics.__setitem__)
+    pieces = model(engine, text).generate(request(prompt="Hi"), Cancellation(), metrics.__setitem__)
     next(pieces)
     pieces.close()
-    assert not engine.submitted[0].wanted
+    assert engine.submitted[0].has_ended
     assert metrics["finish_reason"] == "cancelled"
 
 
 def test_an_engine_that_fails_surfaces_as_an_engine_error(text: ModelText) -> None:
     engine, metrics = ScriptedEngine(b"one", RuntimeError("out of memory")), {}
-    pieces = model(engine, text).generate(Request(prompt="Hi"), Cancellation(), metrics.__setitem__)
+    pieces = model(engine, text).generate(request(prompt="Hi"), Cancellation(), metrics.__setitem__)
     assert next(pieces) == "one"
     with pytest.raises(EngineError, match=r"^the engine failed while it generated: out of memory$"):
         next(pieces)
-    assert not engine.submitted[0].wanted
+    assert engine.submitted[0].has_ended
     assert metrics["output_token_count"] == 3
     assert "finish_reason" not in metrics

@@ -7,7 +7,9 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from models import manifest
+from models.tasks.text_generation import Request
 from models.tasks.text_generation.model_text import ModelText
+from scripts import schema
 from tests import tiny_tokenizers
 
 END = 256
@@ -47,3 +49,9 @@ def _bytes_vocabulary() -> dict[str, int]:
     visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in visible]
     return {chr(byte): byte for byte in visible} | {chr(256 + number): byte for number, byte in enumerate(hidden)}
+
+
+def request(**given: Any) -> Request:
+    """A request with these inputs, and for the others what predict.py says is left out: their defaults."""
+    properties = schema.generate("TextGeneration")["components"]["schemas"]["Input"]["properties"]
+    return Request(**{name: described.get("default") for name, described in properties.items()} | given)

@@ -8,11 +8,12 @@ import torch
 
 from models import runtimes
 from models.cancellation import Cancellation
-from models.tasks.text_generation import Request, TextGeneration, engines
+from models.tasks.text_generation import TextGeneration, engines
 from models.tasks.text_generation.manifest import Architecture, EngineChoice
 from models.tasks.text_generation.model_text import ModelText
 from tests import tiny_models, tiny_tokenizers
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL
+from tests.template.models.tasks.text_generation.texts import request
 
 KIND = "byte-level"
 PROMPT = "Why is the sea salty?"
@@ -56,8 +57,8 @@ def test_a_turn_ends_by_the_models_second_end_token(
     started = engines.load(TINY, choice, folder)
     metrics: dict[str, Any] = {}
     model = TextGeneration(started, ModelText(folder, TINY), 512)
-    request = Request(prompt=PROMPT, temperature=0, max_tokens=8)
-    said = "".join(model.generate(request, Cancellation(), metrics.__setitem__))
+    inputs = request(prompt=PROMPT, temperature=0, max_tokens=8)
+    said = "".join(model.generate(inputs, Cancellation(), metrics.__setitem__))
     if engine == "transformers":
         started.stop()
     assert said == tiny_tokenizers.build(KIND).decode(answer[:3])

@@ -14,7 +14,7 @@ from models.errors import EngineError
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines import openvino as openvino_engine
-from models.tasks.text_generation.engines.interface import Engine, Generation
+from models.tasks.text_generation.engines.interface import Engine, Generation, State
 from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
@@ -46,7 +46,7 @@ def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
     lengths = [1, 2, 5, 9, 14, 20, 27, 33]
     running = [submitted(engine, f"Number {length} is", max_tokens=length) for length in lengths]
     assert [len(tokens(generation)) for generation in running] == lengths
-    assert {generation.finish_reason for generation in running} == {"length"}
+    assert {generation.state for generation in running} == {State.CUT}
 
 
 def test_a_seed_repeats_and_another_differs(engine: Engine) -> None:
@@ -109,7 +109,7 @@ def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) 
     assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
     long.cancel()
     tokens(long)
-    assert long.finish_reason == "cancelled"  # it had not come to its end
+    assert long.state is State.CANCELLED  # it had not come to its end
 
 
 def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,14 +142,14 @@ def test_a_generation_that_nobody_announced_takes_no_other_s_moment(
     first = submitted(openvino, "Short", max_tokens=1)
     openvino.announce()
     time.sleep(0.3)
-    assert not first.has_begun
+    assert first.state is State.WAITING
     second = submitted(openvino, "Short too", max_tokens=1)
     assert [len(tokens(generation)) for generation in (first, second)] == [1, 1]
 
 
 def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> None:
     running = submitted(engine, "A story about the sea:", max_tokens=20)
-    while running.finish_reason is None:
+    while not running.has_ended:
         for _ in range(50):
             engine.announce()
         next(iter(running), None)
@@ -163,7 +163,7 @@ def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
         asked = time.monotonic()
         threading.Thread(target=generation.cancel).start()
         tokens(generation)
-        assert generation.finish_reason == "cancelled"
+        assert generation.state is State.CANCELLED
         return time.monotonic() - asked
 
     assert min(seconds_to_its_end() for _ in range(3)) < 0.1
@@ -174,7 +174,7 @@ def test_a_generation_cancelled_before_it_is_submitted_never_runs(engine: OpenVi
     generation.cancel()
     engine.submit(generation)
     assert tokens(generation) == []
-    assert generation.finish_reason == "cancelled"
+    assert generation.state is State.CANCELLED
     tokens(submitted(engine, "Another", max_tokens=1))
     assert engine._count == begun + 1
 
@@ -183,9 +183,11 @@ def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(trans
     beside = submitted(transformers, "A long story:", max_tokens=1500)
     next(iter(beside))
     cancelled = started(transformers, encoded(transformers, TEXT) * 4)  # four steps
+    handed_over: list[list[int]] = []
+    cancelled.put = handed_over.append  # type: ignore[method-assign]
     cancelled.cancel()
     eventually(lambda: _running(transformers) == 1, "the cancelled one to leave the batch")
-    assert not cancelled.has_begun
+    assert handed_over == []
     beside.cancel()
     tokens(beside)
 
@@ -330,7 +332,7 @@ def test_any_of_several_tokens_ends_the_text_and_is_no_part_of_it(engine: Engine
     second = next(token_id for token_id in endless if token_id != endless[0])
     generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))
     assert tokens(generation) == endless[: endless.index(second)]
-    assert generation.finish_reason == "stop"
+    assert generation.state is State.STOPPED
 
 
 def _openvino_with(choice: EngineChoice) -> OpenVino:
