@@ -13,7 +13,7 @@ import typer
 
 from models import manifest
 from models.publication import License
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.licences import answers, files
 from scripts.licences.answers import Answer
 from scripts.licences.terms import ACTS, Terms, terms_of
@@ -50,7 +50,6 @@ def _source(model: manifest.Manifest) -> Terms:
 
 
 def _show(title: str, found: Sequence[Answer]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "", "clause", "what it takes", title=title, title_justify="left", box=None)
@@ -58,7 +57,7 @@ def _show(title: str, found: Sequence[Answer]) -> None:
         takes = [one.why, one.only_if and f"only if {one.only_if}"]
         takes += [f"{duty.in_words()} ({duty.clause})" for duty in one.duties]
         table.add_row(ACTS[one.act], one.verdict, one.clause, "\n".join(filter(None, takes)))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console.stdout().print(table)
 
 
 def _write(slug: str, texts: dict[str, str]) -> None:

@@ -9,14 +9,13 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from models import manifest, runtimes, weights
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.publication import Base
-from scripts.cli import command
+from scripts.cli import command, console
 from scripts.cli.progress import progress
 from scripts.conversion import to_openvino
 from scripts.hub import client, contents, repository
@@ -94,7 +93,7 @@ def _explain(planned: Publication) -> None:
             table.add_row(verb, _size(item), item.path, item.why)
     for path in found.remove:
         table.add_row("remove", "", path, "published earlier")
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console.stdout().print(table)
     size = sum(item.size or 0 for item in found.send) / 1e6
     print(f"{planned.place.to}: would send {len(found.send)} files, {size:.1f} MB; {_state(planned, there, unknown)}")
     if planned.model.base:
