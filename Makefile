@@ -22,8 +22,9 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALE
 PY := .venv/bin/python -m
 GPU := $(if $(DEVICE),$(filter cuda,$(DEVICE)),$(shell nvidia-smi --list-gpus 2>/dev/null))
 RUNS := $(or $(ENGINE),$(shell sh scripts/engine.sh $(if $(GPU),cuda,cpu)),openvino)
-ifneq ($(filter-out openvino transformers,$(RUNS)),)
-$(error there is no engine $(RUNS): ENGINE=openvino, ENGINE=transformers, or leave it out)
+ENGINES := openvino transformers plain
+ifneq ($(filter-out $(ENGINES),$(RUNS)),)
+$(error there is no engine $(RUNS): ENGINE=openvino, ENGINE=transformers, ENGINE=plain, or leave it out)
 endif
 
 help: ## list the verbs
@@ -133,13 +134,9 @@ endif
 .venv/.python:
 	@sh scripts/make_venv.sh >&2
 
-.venv/.openvino: .venv/.python requirements/openvino.txt requirements/scripts.txt
-	@echo "installing openvino and the rest into .venv, once" >&2
-	@sh scripts/install.sh requirements/openvino.txt requirements/scripts.txt >&2 && touch $@
-
-.venv/.transformers: .venv/.python requirements/transformers.txt requirements/scripts.txt
-	@echo "installing torch and the rest into .venv, once (some gigabytes)" >&2
-	@sh scripts/install.sh requirements/transformers.txt requirements/scripts.txt >&2 && touch $@
+$(ENGINES:%=.venv/.%): .venv/.%: .venv/.python requirements/%.txt requirements/scripts.txt
+	@echo "installing $* and the rest into .venv, once$(if $(filter transformers,$*), (torch: some gigabytes))" >&2
+	@sh scripts/install.sh requirements/$*.txt requirements/scripts.txt >&2 && touch $@
 
 .venv/.economics: .venv/.$(RUNS) requirements/economics.txt
 	@sh scripts/install.sh requirements/economics.txt >&2 && touch $@

@@ -8,7 +8,7 @@ import warnings
 
 from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
 
-from models import cancellation, cog_runtime
+from models import cancellation, cog_runtime, inputs
 from models.tasks import text_generation
 
 # Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
@@ -31,6 +31,7 @@ class TextGeneration(BasePredictor):
     # says why, and gives back the cancel signal that the form loses.
     @streaming
     @concurrent(max=16)
+    @inputs.whole_numbers
     async def predict(
         self,
         prompt: str | None = Input(

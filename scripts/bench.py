@@ -103,6 +103,7 @@ def _runs(measured_with: load.Load, counts: list[int], repeats: int) -> Runs:
 def _measure(
     model: Manifest, choice: EngineChoice, wanted: list[str], url: str, measured_with: load.Load, runs: Runs
 ) -> dict[str, Any]:
+    task = tasks.of(model)
     weights.ensure(model, choice)
     if "baseline" in wanted:
         weights.ensure(model, next(one for one in model.engines if one.engine == "transformers"))
@@ -111,7 +112,7 @@ def _measure(
         image.build(model, choice.device, tag)
     starting: dict[str, Start] = {
         "baseline": partial(subjects.baseline, model, tasks.fact(model, "BASELINE", ""), measured_with),
-        "engine": partial(subjects.bare_engine, model, choice, tasks.of(model).__name__, measured_with),
+        "engine": partial(subjects.bare_engine, model, choice, task.__name__, measured_with),
         "server": partial(subjects.local, model, measured_with),
         "container": partial(subjects.container, tag, measured_with),
         "url": partial(subjects.served, url, measured_with),
@@ -130,7 +131,7 @@ def _measure(
         }
     return {
         "subjects": measured,
-        "loading": loading.measured(model, choice.engine),
+        "loading": loading.measured(model, choice.engine, task.__name__) if hasattr(task, "load_engine") else {},
         "deliveries": _deliveries(model, tag, measured_with) if "container" in wanted else {},
     }
 

@@ -65,18 +65,21 @@ def doctor() -> int:
 
 
 def model_rows() -> list[Row]:
-    """The selected model, the engine that would run it, both engines' packages, and the weights."""
+    """The selected model, the engine that would run it, the packages of its engines, and the weights."""
     try:
         model = manifest.selected()
         choice = runtimes.choose(model)
     except TemplateError as error:
         return [Row("model and engine", str(error), "problem")]
-    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in runtimes.ENGINES}
+    named = dict.fromkeys(one.engine for one in [*reversed(model.engines), choice])
+    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in named}
     rows = [
-        Row("model and engine", f"{model.slug}, {choice.engine} on {choice.device} in {choice.dtype}"),
+        Row("model and engine", f"{model.slug}, {choice.described}"),
         packages("scripts", "requirements/scripts.txt", choice.engine, "problem"),
-        *(packages(name, f"requirements/{name}.txt", name, lack[name]) for name in runtimes.ENGINES),
+        *(packages(name, f"requirements/{name}.txt", name, lack[name]) for name in sorted(named)),
     ]
+    if not model.weights.source:
+        return rows
     made = [
         weights_row(other.engine, partial(runtimes.is_ready, model, other), lack[other.engine])
         for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()

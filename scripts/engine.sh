@@ -1,11 +1,14 @@
 # sh scripts/engine.sh cpu|cuda
 #
-# Prints the engine whose packages .venv gets: of the selected model's `engines` the first that this device can run, or
-# the first of all. The manifest is read here without a YAML library, as there is no .venv yet; models/manifest.py checks
-# it.
+# Prints the engine whose packages .venv gets: of the selected model (MODEL, else that of cog.yaml) the first of its
+# `engines` that this device can run, or the first of all. The manifest is read here without a YAML library, as there is
+# no .venv yet; models/manifest.py checks it.
 set -eu
 
-for file in models/catalog/${MODEL:-*}/model.yaml; do
+slug=${MODEL:-$(sed -n 's/^ *- MODEL=//p' cog.yaml 2>/dev/null || true)}
+[ -f "models/catalog/$slug/model.yaml" ] || slug=${MODEL:-*}
+
+for file in models/catalog/$slug/model.yaml; do
     [ -f "$file" ] || continue
     sed 's/#.*//; s/["'\'']//g; s/  *:/:/g' "$file" | awk -v here="$1" '
         /^[^ \t-]/ { inside = /^engines:/ }

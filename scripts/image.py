@@ -65,7 +65,7 @@ def bake(model: Manifest, choice: EngineChoice) -> None:
     baked = PROJECT / "baked"
     shutil.rmtree(baked, ignore_errors=True)
     baked.mkdir()
-    if model.weights.delivery == "fetched":
+    if model.weights.delivery == "fetched" or not model.weights.source:
         return
     ensure(model, choice)
     part = runtimes.part_of(model, choice)
@@ -136,8 +136,10 @@ def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
 
 def _digests(model: Manifest) -> str:
     """One more line of a configuration."""
-    manifest_digest, lock_digest = described(path_of(model.slug)).sha256, described(lock.path_of(model.slug)).sha256
-    return f"image: {model.slug}/manifest-{manifest_digest}/weights.lock-{lock_digest}\n"
+    named = f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}"
+    return (
+        f"{named}/weights.lock-{described(lock.path_of(model.slug)).sha256}\n" if model.weights.source else f"{named}\n"
+    )
 
 
 def _link(source: str, target: str) -> str:

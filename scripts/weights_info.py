@@ -14,7 +14,7 @@ from rich.table import Table
 
 from models import manifest, weights
 from models.errors import WeightsError
-from models.manifest import Manifest
+from models.manifest import Manifest, path_of
 from models.weights import formats
 from models.weights.lock import lock_of
 from scripts.cli import command, console
@@ -54,6 +54,8 @@ def described(model: Manifest) -> dict[str, Any]:
     Raises:
         WeightsError: the weights are not here.
     """
+    if not model.weights.source:
+        raise WeightsError(f"{model.slug} has no weights: name some under `weights` in {path_of(model.slug)}")
     lock = lock_of(model)
     if not weights.is_fetched(model):
         raise WeightsError(f"the weights of {model.slug} are not here: make weights MODEL={model.slug}")

@@ -25,6 +25,10 @@ def main(argv: list[str]) -> int:
 def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change")] = False) -> None:
     """Pin what the selected model's weights are now."""
     model = manifest.selected()
+    if not model.weights.source:
+        raise WeightsError(
+            f"{model.slug} has no weights to pin: name some under `weights` in {manifest.path_of(model.slug)}"
+        )
     print(f"resolving {model.weights.source}", file=sys.stderr)
     with weights.one_at_a_time(model):
         new = weights.make_lock(model, progress())

@@ -20,17 +20,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from models import weights
 from models.errors import EngineError, TemplateError, in_words
-from models.manifest import PROJECT, EngineChoice, Manifest
+from models.manifest import PROJECT, EngineChoice, EngineName, Manifest
 from models.weights import places
 from models.weights.download import Progress
 from models.weights.lock import lock_of, path_of
 from models.weights.progress import PlainLines
 
-ENGINES = {"openvino": "models.runtimes.openvino", "transformers": "models.runtimes.transformers"}
+ENGINES = {name: f"models.runtimes.{name}" for name in get_args(EngineName)}
 ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=33554432",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
@@ -87,8 +87,9 @@ def start(manifest: Manifest, load: Load) -> Any:
     try:
         choice = choose(manifest)
         why = "as ENGINE asks" if os.environ.get("ENGINE") else "the first of the manifest that can run"
-        print(f"{manifest.slug}: {choice.engine} on {choice.device} in {choice.dtype}, {why}")
-        _find(manifest, choice)
+        print(f"{manifest.slug}: {choice.described}, {why}")
+        if manifest.weights.source:
+            _find(manifest, choice)
         return _loaded(manifest, choice, load)
     except TemplateError as error:
         if (PROJECT / "Makefile").is_file():

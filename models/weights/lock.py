@@ -57,11 +57,13 @@ def path_of(slug: str) -> Path:
 
 
 def lock_of(manifest: Manifest) -> Lock:
-    """The model's weights.lock.
+    """The model's weights.lock; one without files where the model has no weights.
 
     Raises:
         WeightsError: it is missing, malformed, or locks something else than the manifest names.
     """
+    if not manifest.weights.source:
+        return Lock.model_construct(source="", resolved="no weights", files={})
     path = path_of(manifest.slug)
     remedy = f"make weights-lock MODEL={manifest.slug}"
     try:

@@ -1,10 +1,12 @@
-"""python -m scripts.benchmark.loading
+"""python -m scripts.benchmark.loading MODULE
 
 How long the engine takes to load its weights when nothing of them is in memory yet, against reading the same files from
-the disk; one JSON line. And `deliveries`: how long a container takes to its first output when its weights are in the
-image, when setup must fetch them, and when an earlier setup has.
+the disk; one JSON line. MODULE is the task's file, whose `load_engine(model, choice, folder)` loads it. And
+`deliveries`: how long a container takes to its first output when its weights are in the image, when setup must fetch
+them, and when an earlier setup has.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -29,8 +31,8 @@ def main(argv: list[str]) -> int:
     choice = runtimes.choose(model)
     folder = weights.folder(model.slug, runtimes.part_of(model, choice))
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    module = runtimes.module(choice.engine)
-    for package in module.PACKAGES:
+    load_engine = importlib.import_module(argv[0]).load_engine
+    for package in runtimes.module(choice.engine).PACKAGES:
         __import__(package)
     forget(paths)
     begun = time.monotonic()
@@ -42,7 +44,7 @@ def main(argv: list[str]) -> int:
     forget(paths)
     begun = time.monotonic()
     with redirect_stdout(sys.stderr):
-        engine = module.start(model, choice, folder)
+        engine = load_engine(model, choice, folder)
     loaded = time.monotonic() - begun
     size = sum(path.stat().st_size for path in paths)
     print(json.dumps({"bytes": size, "load_seconds": round(loaded, 2), "disk_seconds": round(read, 2)}))
@@ -60,12 +62,12 @@ def forget(paths: list[Path]) -> None:
         os.close(descriptor)
 
 
-def measured(model: Manifest, engine: str) -> dict[str, Any]:
+def measured(model: Manifest, engine: str, module: str) -> dict[str, Any]:
     """What this command prints, from a process of its own; nothing where the system cannot drop files from memory."""
     if not hasattr(os, "posix_fadvise"):
         return {}
     environment = os.environ | {"MODEL": model.slug, "ENGINE": engine}
-    command = [sys.executable, "-m", "scripts.benchmark.loading"]
+    command = [sys.executable, "-m", "scripts.benchmark.loading", module]
     done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -77,7 +79,7 @@ def deliveries(model: Manifest, image: str, load: Load) -> dict[str, float]:
     if model.weights.delivery == "baked":
         with subjects.container(image, load) as baked:
             seconds["baked"] = baked.start_seconds
-    if not model.weights.source.startswith("file:"):
+    if model.weights.source and not model.weights.source.startswith("file:"):
         with subjects.fetching(model) as options:
             for state in ("fetched, into an empty folder", "fetched, the folder filled"):
                 with subjects.container(image, load, **options) as fetched:

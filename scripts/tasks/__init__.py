@@ -5,7 +5,8 @@ A file may leave out what is here, and everything works from the schema and the 
 `SIZES`: the metric that has each size of a prediction, by the names of scripts/economics/receipts.py.
 `load(model)`: what its servers are measured with; `TARGETS`: what that is held against; `sweep(model)`: endless inputs
 of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
-`bare_engine()`: what runs the inputs of the load without Cog; `BASELINE`: a file with a class to compare with.
+`bare_engine()`: what runs the inputs of the load without Cog; `load_engine(model, choice, folder)`: the engine alone;
+`BASELINE`: a file with a class to compare with.
 `cache_bytes_per_token(model, bytes_per_value)`: what each step of a prediction reads beside the weights.
 `EVALUATION`: how its models are judged (scripts/evaluation/task.py).
 """

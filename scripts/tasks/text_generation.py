@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,8 +19,8 @@ from models.errors import InputError
 from models.manifest import selected_as
 from models.tasks import text_generation
 from models.tasks.text_generation import engines
-from models.tasks.text_generation.engines.interface import Generation, Logits, Sampling
-from models.tasks.text_generation.manifest import Manifest
+from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.weights import PROJECT
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
@@ -97,6 +98,11 @@ def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
 def cache_bytes_per_token(model: Manifest, bytes_per_value: float) -> float:
     """What a token of a running prediction takes in memory, which each step reads."""
     return model.architecture.cache_bytes_per_token(bytes_per_value)
+
+
+def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> Engine:
+    """The engine with its weights, as setup loads it."""
+    return engines.load(model, choice, folder)
 
 
 def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:

@@ -149,13 +149,13 @@ class TextGeneration:
             )
         asked = {name: getattr(request, name) for name in self.text.sampling}
         chosen = {name: default if asked[name] is None else asked[name] for name, default in self.text.sampling.items()}
-        return Sampling(  # Cog hands on a whole number that was sent as 3.0 as it came
-            max_tokens=int(min(request.max_tokens, room)),
+        return Sampling(
+            max_tokens=min(request.max_tokens, room),
             temperature=chosen["temperature"] if chosen["temperature"] >= COLDEST else 0,
             top_p=chosen["top_p"],
             top_k=int(chosen["top_k"]),
             repetition_penalty=chosen["repetition_penalty"],
-            seed=secrets.randbelow(2**32) if request.seed is None else int(request.seed),
+            seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
             end_ids=self.text.end_ids,
         )
 

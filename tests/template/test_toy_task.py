@@ -1,0 +1,97 @@
+"""Adding a task is one class, one folder, one file for the tools, one schema and one entry: then everything works."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.template import toy
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("toy")
+    toy.copy_project(copy)
+    toy.add_to(copy)
+    done = _run(copy, "make", "render", f"MODEL={toy.SLUG}")
+    assert done.returncode == 0, done.stderr
+    return copy
+
+
+@pytest.fixture
+def run(project: Path) -> Run:
+    """Runs a command in the project, which must succeed."""
+
+    def succeed(*command: str) -> "subprocess.CompletedProcess[str]":
+        done = _run(project, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return succeed
+
+
+def _run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
+    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
+
+
+def script(name: str, *arguments: str) -> list[str]:
+    return [".venv/bin/python", "-m", f"scripts.{name}", *arguments]
+
+
+def test_it_is_rendered_and_from_then_on_the_selected_model(project: Path) -> None:
+    config = (project / "cog.yaml").read_text(encoding="utf-8")
+    assert config == (project / "cog.cpu.yaml").read_text(encoding="utf-8")
+    assert "gpu: false" in config
+    assert "python_requirements: requirements/plain.txt" in config
+    assert "predict: predict.py:WordCount" in config
+    schema = json.loads((project / "schemas" / "WordCount.json").read_text(encoding="utf-8"))
+    assert list(schema["components"]["schemas"]["Input"]["properties"]) == ["text", "times"]
+
+
+def test_the_checks_pass(run: Run) -> None:  # the type checker takes most of it
+    run("make", "check")
+
+
+def test_make_predict_and_make_call_answer(run: Run) -> None:
+    assert run("make", "predict", "INPUTS=text='one two' times=3").stdout == "6\n"
+    assert run("make", "call", "WHAT=local", "INPUTS=text=once").stdout == "1\n"
+
+
+def test_a_wrong_input_is_refused_by_its_name(project: Path) -> None:
+    done = _run(project, "make", "predict", "INPUTS=text=x times=99")
+    assert done.returncode != 0
+    assert "times: 99" in done.stderr
+
+
+def test_the_fuzz_finds_nothing(run: Run) -> None:
+    assert "; 0 failures" in run(*script("fuzz", "--cases", "10")).stdout
+
+
+def test_the_bench_counts_predictions(run: Run) -> None:
+    done = run(*script("bench", "--only", "server", "--streams", "1,2", "--repeats", "1"))
+    assert "predictions a second" in done.stdout
+
+
+def test_the_soak_loses_nothing(run: Run) -> None:
+    done = run(*script("soak", "--minutes", "0.1"))
+    assert "succeeded" in done.stdout
+    assert "bad request refused" in done.stdout
+
+
+def test_the_doctor_misses_nothing(run: Run) -> None:
+    done = run(*script("doctor"))
+    assert "packages, plain" in done.stdout
+    assert "openvino" not in done.stdout
+    assert "make predict can run" in done.stderr
+
+
+def test_weights_are_in_place_and_there_is_nothing_to_pin(run: Run, project: Path) -> None:
+    run("make", "weights")
+    done = _run(project, "make", "weights-lock")
+    assert "word-counter has no weights to pin" in done.stderr
