@@ -6,10 +6,10 @@ Cog reads this file without running it, so bounds, defaults and descriptions are
 
 import warnings
 
-from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, current_scope, streaming
+from cog import AsyncConcatenateIterator, BaseModel, BasePredictor, File, Input, concurrent, current_scope, streaming
 
 from models import cancellation, cog_runtime, inputs
-from models.tasks import text_generation
+from models.tasks import text_embedding, text_generation
 
 # Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
 warnings.filterwarnings("ignore", r".*(predict\(\)|BasePredictor) is deprecated", DeprecationWarning)
@@ -112,3 +112,74 @@ class TextGeneration(BasePredictor):
             template_variables=template_variables,
         )
         return self.model.generate(request, cancellation.current(), current_scope().record_metric)
+
+
+class Embeddings(BaseModel):
+    """`embeddings`: a vector a text, in their order; or `file`: a .npy of float32[texts, dimensions]."""
+
+    embeddings: list[list[float]] | None = None
+    file: File | None = None
+
+
+class TextEmbedding(BasePredictor):
+    """Turns texts into vectors that are near where meanings are."""
+
+    def setup(self) -> None:
+        """Load the weights once, onto CUDA where there is a GPU."""
+        self.model = text_embedding.load()
+        cog_runtime.complete()
+
+    def healthcheck(self) -> bool:
+        """Turns the server UNHEALTHY when the model fails again and again."""
+        return self.model.is_healthy()
+
+    @concurrent(max=16)
+    @inputs.whole_numbers
+    async def predict(
+        self,
+        text: str | None = Input(
+            description="The text to embed. Or send `texts` instead.",
+            default=None,
+            min_length=1,
+        ),
+        texts: list[str] | None = Input(
+            description="Several texts instead of `text`, at most 20000: their vectors come in the same order.",
+            default=None,
+        ),
+        input_type: str = Input(
+            description="What the texts are: what is searched with (query), or what is searched (passage).",
+            default="passage",
+            choices=["passage", "query"],
+        ),
+        normalize: bool = Input(
+            description="Give vectors of length 1, whose dot product is their cosine similarity.",
+            default=True,
+        ),
+        dimensions: int | None = Input(
+            description="Keep only so many numbers of each vector, the first; for models trained to be shortened.",
+            default=None,
+            ge=1,
+            le=65536,
+        ),
+        truncate: bool = Input(
+            description="Cut a text that is longer than the model reads; false refuses it.",
+            default=True,
+        ),
+        output_format: str = Input(
+            description="json: numbers in `embeddings`; npy: a NumPy file in `file`, better for thousands of texts.",
+            default="json",
+            choices=["json", "npy"],
+        ),
+    ) -> Embeddings:
+        """Embed texts."""
+        request = text_embedding.Request(
+            text=text,
+            texts=texts,
+            input_type=input_type,
+            normalize=normalize,
+            dimensions=dimensions,
+            truncate=truncate,
+            output_format=output_format,
+        )
+        embedded = await self.model.embed(request, current_scope().record_metric)
+        return Embeddings(embeddings=embedded.embeddings, file=embedded.file)

@@ -43,7 +43,8 @@ class Weights(Strict):
     """Where the weights come from, and how they come into the container.
 
     `source`: `hf://ORG/NAME@REVISION`, `https://...` (a file or a tar), `file:PATH` (a file or a folder), or
-    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL`. weights.lock pins what it is. Only the engine plain runs without any.
+    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL` (a file, or a folder: PATH/). weights.lock pins them.
+    Only the engine plain runs without any.
     `files`: which files of a repository, a tar or a folder (patterns like `*.safetensors`; left out: safetensors,
     configuration and tokenizer of the top folder).
     `delivery`: `baked` into the image, or `fetched` by setup into a folder that can be a mounted volume.

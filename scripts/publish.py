@@ -16,8 +16,6 @@ from models.errors import TemplateError
 from models.manifest import Manifest
 from models.publication import Base
 from scripts.cli import command, console
-from scripts.cli.progress import progress
-from scripts.conversion import to_openvino
 from scripts.hub import client, contents, repository
 from scripts.hub.contents import Item
 from scripts.hub.publication import Gated, Publication
@@ -25,6 +23,7 @@ from scripts.hub.repository import There
 from scripts.licences import answers
 from scripts.release import ledger
 from scripts.release.ship import say
+from scripts.weights import ensure
 
 
 def main(argv: list[str]) -> int:
@@ -78,7 +77,7 @@ def ready(model: Manifest) -> None:
     if contents.access_today(model) == "api-only":
         return
     choice = contents.published_choice(model) or runtimes.choose(model)
-    runtimes.ensure(model, choice, progress(), to_openvino.export)
+    ensure(model, choice)
     for part in sorted({weights.SOURCE, runtimes.part_of(model, choice)}):
         weights.verify(model, part, full=True)
 

@@ -5,9 +5,11 @@ MODEL and ENGINE choose; the engine is by default the one that this machine runs
 """
 
 import sys
+from functools import partial
 
 from models import manifest, runtimes, weights
 from models.manifest import EngineChoice, Manifest
+from scripts import tasks
 from scripts.cli import command
 from scripts.cli.progress import progress
 from scripts.conversion import to_openvino
@@ -32,7 +34,8 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    runtimes.ensure(model, choice, progress(), to_openvino.export)
+    export = partial(to_openvino.export, tasks.fact(model, "CONVERTED_AS", "decoder"))
+    runtimes.ensure(model, choice, progress(), export)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What several tests share: Cog's real server of the default model, one an engine, each started once a session."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,28 +14,32 @@ from tests.template.server.live_server import LiveServer
 connection.spare_this_machine()
 
 
-def _serving(engine: str) -> Iterator[LiveServer]:
-    model = manifest.selected()
+@contextmanager
+def serving(engine: str, slug: str = "") -> Iterator[LiveServer]:
+    """A server of the model `slug`, by default the selected one."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ENGINE", engine)
+        model = manifest.load(slug) if slug else manifest.selected()
         weights.ensure(model, runtimes.choose(model))
         running = local_server.running(model)
         address, process = running.__enter__()
     try:
         local_server.wait_until_ready(address, process)
-        yield LiveServer(address)
+        yield LiveServer(address, engine)
     finally:
         running.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
 def openvino_server() -> Iterator[LiveServer]:
-    yield from _serving("openvino")
+    with serving("openvino") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def transformers_server() -> Iterator[LiveServer]:
-    yield from _serving("transformers")
+    with serving("transformers") as running:
+        yield running
 
 
 @pytest.fixture

@@ -151,9 +151,10 @@ def derive(
     with files.new_folder(folder(manifest.slug, choice.engine)) as place:
         source = gguf_file(manifest) if are_gguf(manifest) else folder(manifest.slug, SOURCE)
         _converted(source, convert, place, choice)
-        for path in place.iterdir():
+        paths = sorted(path for path in place.rglob("*") if path.is_file())
+        for path in paths:
             path.chmod(0o644)
-        made = {path.name: files.described(path) for path in sorted(place.iterdir())}
+        made = {str(path.relative_to(place)): files.described(path) for path in paths}
         record = Derived(made_from=lock_of(manifest).files, dtype=choice.dtype, converter=converter, files=made)
         (place / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

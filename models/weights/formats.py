@@ -18,7 +18,7 @@ from models.weights import gguf_format, openvino_format
 
 WEIGHTS = (".safetensors", ".gguf")
 BESIDE = (".json", ".txt", ".model", ".jinja")
-_BESIDE_PATTERNS = tuple(f"*{suffix}" for suffix in BESIDE)
+_BESIDE_PATTERNS = (*(f"*{suffix}" for suffix in BESIDE), "*_Pooling/config.json")  # the latter: sentence-transformers'
 DEFAULT_PATTERNS = ("*.safetensors", *_BESIDE_PATTERNS)
 _OPENVINO_PATTERNS = (*openvino_format.FILES, *_BESIDE_PATTERNS)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

@@ -55,9 +55,13 @@ def rate(receipt: Receipt, subject: str, streams: int) -> float | None:
     return measured["per_second"] if measured else None
 
 
-def ratio(subject: str, against: str, streams: int) -> Callable[[Receipt], float | None]:
+def ratio(
+    subject: str, against: str, streams: int, against_streams: int | None = None
+) -> Callable[[Receipt], float | None]:
+    """How much faster `subject` is; `against_streams`: where that ran another number of them."""
+
     def value(receipt: Receipt) -> float | None:
-        above, below = rate(receipt, subject, streams), rate(receipt, against, streams)
+        above, below = rate(receipt, subject, streams), rate(receipt, against, against_streams or streams)
         return above / below if above and below else None
 
     return value

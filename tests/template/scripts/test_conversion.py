@@ -4,6 +4,7 @@ All are converted in one process, as its imports take longer than a tiny model; 
 environment is made, which takes minutes.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,12 +17,17 @@ import openvino_genai
 import pytest
 import torch
 
+from models.encoders import pooling
+from models.encoders.openvino import OpenVinoEncoder
+from models.encoders.tokens import Tokenizer
+from models.encoders.transformers import TransformersEncoder
 from models.errors import EngineError, WeightsError
+from models.manifest import EngineChoice
 from models.runtimes import checkpoint
-from models.tasks.text_generation.engines import openvino as engine
+from models.runtimes import openvino as engine
 from models.weights import PROJECT, formats, openvino_format
-from scripts.conversion import comparison, to_openvino
-from tests import tiny_models
+from scripts.conversion import comparison, encoder, to_openvino
+from tests import tiny_encoders, tiny_models
 
 LONG, SHORT, ANSWER = 200, 5, 24
 EXPORT_ALL = """
@@ -30,7 +36,16 @@ from pathlib import Path
 from scripts.conversion import export
 for source, folder, weight_format in zip(*[iter(sys.argv[1:])] * 3):
     Path(folder).mkdir()
-    export.convert(Path(source), Path(folder), weight_format)
+    export.convert("decoder", Path(source), Path(folder), weight_format)
+"""
+EXPORT_ENCODERS = """
+import sys
+from pathlib import Path
+from scripts.conversion import export
+for source in map(Path, sys.argv[1:]):
+    folder = source.with_name(source.name + "-float16")
+    folder.mkdir()
+    export.convert("encoder", source, folder, "float16")
 """
 FORMATS = ("float16", "int8", "int4")
 
@@ -99,6 +114,48 @@ def test_a_pickle_in_the_place_of_openvino_s_values_is_refused(converted: Path, 
         formats.check_header(tmp_path / openvino_format.MODEL)
     with pytest.raises(WeightsError, match=r"openvino_model\.bin is a pickle"):
         formats.selected(["openvino_model.bin", "config.json"], ["*.bin", "*.json"])
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders NAME (safetensors) and NAME-float16 (OpenVINO's files, with their reference) of encoders of text."""
+    place = tmp_path_factory.mktemp("encoders")
+    tiny_encoders.bert(place / "bert")
+    tiny_encoders.sentence_transformer(place / "bert", "mean_tokens")
+    tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
+    to_openvino.make_environment()
+    command = [str(to_openvino.python()), "-c", EXPORT_ENCODERS, str(place / "bert"), str(place / "classifier")]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
+    return place
+
+
+@pytest.mark.parametrize("name", ["bert", "classifier"])
+def test_an_encoder_computes_on_openvino_what_it_does_on_transformers(encoders: Path, name: str) -> None:
+    choice = EngineChoice(engine="transformers", device="cpu", dtype="float32")
+    source, made = TransformersEncoder(choice, encoders / name), encoders / f"{name}-float16"
+    assert encoder.check(made, "float16") <= encoder.BOUNDS["float16"]
+    texts = Tokenizer(made, None).encode(["the sea is salty", "川", "a cat sleeps " * 30], "texts", cuts=True)
+    on_openvino = OpenVinoEncoder(choice, made, exactly=True)
+    expected, computed = source.run(texts), on_openvino.run(texts)
+    assert on_openvino.run(texts[:2])[0].shape[-1] == expected.shape[-1]
+    for row, one in enumerate(texts):
+        width = len(one.ids) if name == "bert" else None
+        numpy.testing.assert_allclose(computed[row][:width], expected[row][:width], atol=2e-3)
+    if name == "bert":
+        pooled = [
+            pooling.of(folder)(output, pooling.lengths(texts))
+            for folder, output in ((encoders / "bert", expected), (made, computed))
+        ]
+        numpy.testing.assert_allclose(*pooled, atol=2e-3)
+
+
+def test_another_encoder_s_files_are_refused_with_the_numbers(encoders: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoders / "bert-float16", tmp_path / "other")
+    (tmp_path / "other" / comparison.REFERENCE).write_text(
+        json.dumps({"ids": [[2, 9, 3]], "outputs": [numpy.ones((3, 32)).tolist()]})
+    )
+    with pytest.raises(EngineError, match=r"another model in float16: its output differs by \d\.\d+ of its length"):
+        encoder.check(tmp_path / "other", "float16")
 
 
 def test_the_exporter_s_version_is_the_pinned_one() -> None:

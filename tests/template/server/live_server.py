@@ -44,8 +44,8 @@ class Stream:
 
 
 class LiveServer:
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, engine: str = "") -> None:
+        self.address, self.engine = address, engine
         self.client = httpx.Client(base_url=address, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
     def post(self, **inputs: Any) -> httpx.Response:

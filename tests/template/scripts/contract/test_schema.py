@@ -172,11 +172,14 @@ def test_predict_py_is_never_run(predict: Callable[..., None]) -> None:
 
 def test_the_command_prints_the_schema_or_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema.main([]) == 0
+    assert json.loads(capsys.readouterr().out) == [schema.generate(name) for name in schema.class_names()]
+    assert schema.main(["TextGeneration"]) == 0
     assert json.loads(capsys.readouterr().out) == schema.generate("TextGeneration")
     assert schema.main(["Sculptor"]) == 1
     assert capsys.readouterr() == (
         "",
-        "predict.py has no class Sculptor with a run or predict method: it has TextGeneration\n",
+        "predict.py has no class Sculptor with a run or predict method: it has "
+        + f"{', '.join(schema.class_names())}\n",
     )
 
 

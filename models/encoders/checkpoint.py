@@ -1,0 +1,47 @@
+"""A folder of safetensors as an encoder of transformers: whole, and nothing made up."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from models.encoders.files import read_json
+from models.errors import EngineError
+
+_HEAD = "ForSequenceClassification"
+_UNUSED = re.compile(r"(.*\.)?(pooler|position_ids|lm_head|cls|classifier|mask_predictions|lm_predictions)\b.*")
+"""Tensors that hidden states do not depend on: of a pooler, and of heads for other tasks."""
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether config.json names a sequence classifier, which gives logits; otherwise it gives hidden states."""
+    named = read_json(folder / "config.json").get("architectures") or []
+    return any(str(name).endswith(_HEAD) for name in named)
+
+
+def load(folder: Path, **options: Any) -> Any:
+    """The model; `options`: of from_pretrained.
+
+    Raises:
+        EngineError: transformers does not know the architecture, or tensors are missing; names them.
+    """
+    import transformers
+
+    has_head = is_classifier(folder)
+    kind = transformers.AutoModelForSequenceClassification if has_head else transformers.AutoModel
+    try:
+        model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
+    except (ValueError, KeyError) as error:
+        raise EngineError(f"transformers {transformers.__version__} cannot load {folder}: {error}") from error
+    missing = [name for name in report["missing_keys"] if has_head or not _UNUSED.fullmatch(name)]
+    missing += [name for name, *_ in report.get("mismatched_keys", [])]
+    if missing:
+        raise EngineError(
+            f"{folder} is no whole model: {len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])}); "
+            "take the weights from another source"
+        )
+    return model
+
+
+def output(computed: Any) -> Any:
+    """What `Encoder.run` gives, of what the model's call returned."""
+    return computed.logits if "logits" in computed else computed.last_hidden_state

@@ -1,0 +1,38 @@
+"""The JSON files beside a model's weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from models.errors import WeightsError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object; empty where there is no such file.
+
+    Raises:
+        WeightsError: it is not JSON, or no object.
+    """
+    content = _content(path) if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} is no JSON object: mend it at its source, then: make weights-lock")
+    return content
+
+
+def modules(folder: Path) -> list[dict[str, Any]]:
+    """What modules.json lists, in order; empty for a model that sentence-transformers did not save.
+
+    Source: https://sbert.net/docs/sentence_transformer/usage/custom_models.html
+    """
+    path = folder / "modules.json"
+    content = _content(path) if path.is_file() else []
+    if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        raise WeightsError(f"{path} is no JSON list of modules: mend it at its source, then: make weights-lock")
+    return content
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is not JSON ({error}): mend it at its source, then: make weights-lock") from error

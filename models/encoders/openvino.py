@@ -1,0 +1,56 @@
+"""An encoder on OpenVINO, on the CPU. https://docs.openvino.ai/2026/api/ie_python_api/api.html"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models.encoders.files import read_json
+from models.encoders.padding import padded
+from models.encoders.tokens import Tokens
+from models.errors import EngineError
+from models.manifest import EngineChoice
+from models.weights import openvino_format
+
+OUTPUTS = ("logits", "last_hidden_state", "token_embeddings")
+"""What a graph calls its output: of a classifier, of an encoder, of one that sentence-transformers exported."""
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+_LENGTHS = 16
+_TEXTS = (1, 2, 4, 8, 12, 16, 24, 32)
+"""Batches are padded to so many texts, and to multiples of so many tokens: the plugin compiles kernels for each new
+shape, which takes longer than the padding costs."""
+
+
+def load(choice: EngineChoice, folder: Path) -> "OpenVinoEncoder":
+    """Compile the model for this processor, in what it computes fastest: bfloat16 with AMX, float32 elsewhere."""
+    return OpenVinoEncoder(choice, folder)
+
+
+class OpenVinoEncoder:
+    """`exactly`: compute in float32 on every processor."""
+
+    budget = 4096
+    most_texts = _TEXTS[-1]
+
+    def __init__(self, choice: EngineChoice, folder: Path, exactly: bool = False) -> None:
+        import openvino
+
+        model = openvino.Core().read_model(folder / openvino_format.MODEL)
+        self._inputs = {port.get_any_name() for port in model.inputs}
+        names = {name for port in model.outputs for name in port.get_names()}
+        self._output = next((name for name in OUTPUTS if name in names), "")
+        if unknown := self._inputs - _INPUTS:
+            raise EngineError(f"{folder} is no encoder of text: its graph asks for {', '.join(sorted(unknown))}")
+        if not self._output:
+            raise EngineError(f"{folder} is no encoder of text: its graph gives {', '.join(sorted(names))}")
+        properties = {"INFERENCE_PRECISION_HINT": "f32"} if exactly else {}
+        compiled = openvino.Core().compile_model(model, "CPU", properties | {"PERFORMANCE_HINT": "LATENCY"})
+        self._request = compiled.create_infer_request()
+        self._pad_id = read_json(folder / "config.json").get("pad_token_id") or 0
+        self.name, self.device, self.folder = choice.engine, choice.device, folder
+        self.dtype = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+
+    def run(self, batch: Sequence[Tokens]) -> Any:
+        rows = next((texts for texts in _TEXTS if texts >= len(batch)), len(batch))
+        given = padded([*batch, *[batch[0]] * (rows - len(batch))], self._pad_id, _LENGTHS)
+        self._request.infer({name: given[name] for name in self._inputs})
+        return self._request.get_tensor(self._output).data[: len(batch)].astype("float32")

@@ -1,0 +1,74 @@
+"""An encoder of text for OpenVINO: exported in the converter's environment, then compared with its source in ours.
+
+https://huggingface.co/docs/optimum-intel/openvino/export
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from models.encoders import checkpoint
+from models.encoders.files import read_json
+from models.encoders.openvino import OpenVinoEncoder
+from models.encoders.tokens import Tokenizer, Tokens
+from models.errors import EngineError
+from models.manifest import EngineChoice
+from scripts.conversion.comparison import REFERENCE
+
+BOUNDS = {"float16": 0.005, "int8": 0.1, "int4": 0.5}
+"""The most that the output may differ: the length of the difference by that of the output, by the weights' format.
+
+all-MiniLM-L6-v2 has 0.0006, 0.02 and 0.2; another model's files differ by some units.
+"""
+_TEXTS = (
+    "The sea is salty because rivers carry dissolved minerals from the land into it, and have done so for ages.",
+    "Le sel de la mer; das Salz des Meeres; 海の塩。",
+    "No.",
+)
+
+
+def export(source: Path, folder: Path) -> None:
+    """Make OpenVINO's model of the safetensors in `source`, in float32, and leave the reference beside it.
+
+    `folder` has the tokenizer already.
+
+    Raises:
+        EngineError, WeightsError: the source is no whole model, or has no tokenizer.
+    """
+    import torch
+    from optimum.exporters.openvino.convert import export_from_model
+    from optimum.intel import OVConfig
+
+    model = checkpoint.load(source, dtype=torch.float32).eval()
+    texts = Tokenizer(folder, None).encode(_TEXTS, "texts", cuts=True)
+    with torch.no_grad():
+        computed = [checkpoint.output(model(torch.tensor([one.ids])))[0].tolist() for one in texts]
+    reference = {"ids": [one.ids for one in texts], "outputs": computed}
+    (folder / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
+    task = "text-classification" if checkpoint.is_classifier(source) else "feature-extraction"
+    export_from_model(model, folder, task=task, ov_config=OVConfig(dtype="fp32"))
+
+
+def check(folder: Path, dtype: str) -> float:
+    """Compare, remove the reference, and return the largest difference of a text.
+
+    Raises:
+        EngineError: the output differs by more than the format's bound; says both.
+    """
+    reference = read_json(folder / REFERENCE)
+    (folder / REFERENCE).unlink()
+    encoder = OpenVinoEncoder(EngineChoice(engine="openvino", device="cpu"), folder, exactly=True)
+    difference = max(map(lambda ids, output: _difference(encoder, ids, output), *reference.values()))
+    if not difference <= BOUNDS[dtype]:  # not a number either
+        raise EngineError(
+            f"openvino computes another model in {dtype}: its output differs by {difference:.3f} of its length, "
+            f"and {BOUNDS[dtype]} may be: set another dtype, or transformers, under `engines` in the manifest"
+        )
+    return difference
+
+
+def _difference(encoder: OpenVinoEncoder, ids: list[int], output: Any) -> float:
+    import numpy
+
+    computed, expected = encoder.run([Tokens(ids, [0] * len(ids))])[0], numpy.array(output)
+    return float(numpy.linalg.norm(computed[: len(expected)] - expected) / numpy.linalg.norm(expected))

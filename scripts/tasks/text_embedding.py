@@ -1,0 +1,92 @@
+"""Text embedding, as the tools see it."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from models import encoders
+from models.encoders.sentences import SentenceEncoder
+from models.manifest import EngineChoice, Manifest, selected_as
+from models.tasks.text_embedding import manifest
+from models.weights import PROJECT
+from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
+from scripts.benchmark.report import Target, memory, ratio
+
+CONVERTED_AS = "encoder"
+"""How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
+SIZES = {"texts": "text_count", "input_tokens": "input_token_count"}
+"""The metric that has each size of a prediction."""
+REFUSED: list[dict[str, Any]] = [
+    {},
+    {"texts": []},
+    {"text": "Hi", "texts": ["Hi"]},
+    {"text": "Hi", "dimensions": 65536},
+]
+"""Inputs that the schema allows and the model refuses."""
+TARGETS = [
+    Target("16 streams against 1", 4, "times", True, ratio("server", "server", 16, 1)),
+    Target("container against the server, 16 streams", 0.97, "times", True, ratio("container", "server", 16)),
+    Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
+]
+_WORDS = 12
+_EACH = 40
+_KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+
+
+def load(model: Manifest) -> Load:
+    """One sentence a call."""
+    texts = itertools.islice(_texts(_WORDS), 200)
+    return Load([{"text": text} for text in texts], False, each=_EACH, sizes=SIZES, unit="texts", counted="texts")
+
+
+def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
+    """For each number of texts and of their words endless inputs."""
+
+    def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
+        texts = _texts(words)
+        while True:
+            yield {"texts": list(itertools.islice(texts, count))}
+
+    return [of_size(count, words) for count, words in _KINDS]
+
+
+def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
+    """An input of the soak: one text or some, short and long, as numbers and as a file."""
+    texts = itertools.islice(_texts(choices.choice([3, 20, 300])), choices.choice([1, 4, 40]))
+    return {"texts": list(texts), "output_format": choices.choice(["json", "npy"])}
+
+
+def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
+    """The engine without a server, with the weights in `folder`."""
+    return encoders.load(choice, folder)
+
+
+def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
+    """Loads the engine; returns what runs the texts of all streams as one batch, again and again."""
+    model = selected_as(manifest.Manifest)
+    sentences = SentenceEncoder(encoders.start(model), model.max_tokens)
+
+    def run(inputs: Sequence[Inputs]) -> Sample:
+        texts = [one["text"] for one in inputs]
+        started, predictions = time.perf_counter(), []
+        for _ in range(_EACH):
+            begun = time.perf_counter()
+            tokens = sentences.tokenizer.encode(texts, "texts", cuts=True)
+            sentences.run(tokens)
+            took = time.perf_counter() - begun
+            sizes = [{"texts": 1.0, "input_tokens": float(len(one.ids))} for one in tokens]
+            predictions += [Prediction(took, [], size) for size in sizes]
+        return summed(predictions, time.perf_counter() - started, "texts")
+
+    return run
+
+
+def _texts(words: int) -> Iterator[str]:
+    """Endless texts of so many words."""
+    book = (PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split()
+    stream = itertools.cycle(book)
+    while True:
+        yield " ".join(itertools.islice(stream, words))

@@ -1,0 +1,156 @@
+"""all-MiniLM-L6-v2 through Cog's real server, on both engines: what its vectors are, and what is refused."""
+
+import base64
+import io
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy
+import pytest
+
+from models import manifest, weights
+from tests.conftest import serving
+from tests.template.server.live_server import SLOTS, LiveServer
+
+MODEL = "all-minilm-l6-v2"
+PAIRS = [
+    ("The cat sleeps on the sofa.", "A kitten naps on the couch."),
+    ("The central bank raised interest rates.", "Borrowing money became more expensive."),
+    ("She plays the violin in an orchestra.", "The musician performs with a string ensemble."),
+    ("The train to Berlin was two hours late.", "Our railway journey was delayed."),
+    ("Boil the pasta in salted water.", "Cook spaghetti in a pot with salt."),
+]
+SENTENCES = [sentence for pair in PAIRS for sentence in pair]
+NEAR = {"openvino": 2e-3, "transformers": 1e-5}
+"""The most that a number of a vector differs from sentence-transformers', which computes in float32. OpenVINO computes
+in bfloat16 where the processor has instructions for it, four times as fast."""
+
+
+@pytest.fixture(scope="module", params=["openvino", "transformers"])
+def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
+    with serving(request.param, MODEL) as running:
+        yield running
+
+
+def vectors(server: LiveServer, **inputs: Any) -> Any:
+    return numpy.array(server.predict(**inputs)["output"]["embeddings"])
+
+
+def refusal(server: LiveServer, **inputs: Any) -> str:
+    prediction = server.post(**inputs).json()
+    assert prediction["status"] == "failed", prediction
+    message: str = prediction["error"]
+    return message
+
+
+def test_of_ten_sentences_those_that_mean_the_same_are_neighbours(server: LiveServer) -> None:
+    found = vectors(server, texts=SENTENCES)
+    likeness = found @ found.T - 2 * numpy.eye(len(found))
+    assert likeness.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4, 7, 6, 9, 8]
+
+
+def test_vectors_are_those_of_sentence_transformers(server: LiveServer) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = [*SENTENCES, "Rates rose again, and analysts expect more of it. " * 60]
+    expected = SentenceTransformer(str(weights.folder(MODEL, weights.SOURCE)), device="cpu").encode(texts)
+    found = vectors(server, texts=texts)
+    numpy.testing.assert_allclose(found, expected, atol=NEAR[server.engine])
+    assert numpy.abs(found - expected).mean() < 1e-3
+    assert (found * expected).sum(axis=1).min() > 0.9999  # cosine similarity
+
+
+def test_the_examples_of_the_manifest_hold(server: LiveServer) -> None:
+    for example in manifest.load(MODEL).examples:
+        prediction = server.predict(**example.input)
+        assert example.expect.failures(prediction["output"], prediction["metrics"]) == []
+
+
+def test_vectors_are_normalised_and_shortened_as_asked(server: LiveServer) -> None:
+    text = SENTENCES[0]
+    whole, short = vectors(server, text=text), vectors(server, text=text, dimensions=64)
+    raw = vectors(server, text=text, normalize=False)
+    assert numpy.linalg.norm(whole) == pytest.approx(1, abs=1e-5)
+    assert numpy.linalg.norm(short) == pytest.approx(1, abs=1e-5)
+    assert numpy.linalg.norm(raw) != pytest.approx(1, abs=0.1)
+    numpy.testing.assert_allclose(whole[:, :64] / numpy.linalg.norm(whole[:, :64]), short, atol=1e-6)
+    numpy.testing.assert_allclose(raw / numpy.linalg.norm(raw), whole, atol=1e-6)
+
+
+def test_many_texts_come_as_a_file_with_the_same_numbers(server: LiveServer) -> None:
+    texts = [f"{sentence} {number}" for number in range(30) for sentence in SENTENCES]
+    prediction = server.predict(texts=texts, output_format="npy")
+    assert prediction["output"]["embeddings"] is None
+    content = base64.b64decode(prediction["output"]["file"].partition("base64,")[2])
+    found = numpy.load(io.BytesIO(content), allow_pickle=False)
+    assert (found.shape, found.dtype) == ((300, 384), numpy.float32)
+    numpy.testing.assert_allclose(found, vectors(server, texts=texts), atol=2 * NEAR[server.engine])
+    assert prediction["metrics"]["text_count"] == 300
+
+
+def test_a_long_text_is_cut_and_said_or_refused(server: LiveServer) -> None:
+    text = "salt " * 1000
+    metrics = server.predict(texts=[text, "salt"])["metrics"]
+    assert (metrics["truncated_count"], metrics["input_token_count"]) == (1, 256 + 3)
+    assert "text 1 of text has 1002 tokens, and the model reads 256" in refusal(server, text=text, truncate=False)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "send either text or texts"),
+        ({"text": "a", "texts": ["b"]}, "text and texts exclude each other"),
+        ({"text": "  "}, "text is empty"),
+        ({"texts": []}, "texts is empty: send at least one"),
+        ({"texts": ["a", ""]}, "text 2 of texts is empty"),
+        ({"text": "a", "dimensions": 385}, "dimensions is 385, and the model's vectors have 384"),
+        ({"texts": ["a"] * 100_000}, "texts has 100000 texts, and a call takes at most 20000"),
+        ({"texts": ["a" * 6_000_000] * 2}, "have 12000000 characters, and a call takes at most 10000000"),
+        ({"texts": ["a"] * 15_000}, "are too many for one JSON answer: set output_format to npy"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_bad_input_is_refused_in_a_sentence(server: LiveServer, inputs: dict[str, Any], message: str) -> None:
+    assert message in refusal(server, **inputs)
+
+
+def test_a_cancelled_call_gives_its_place_to_others(server: LiveServer) -> None:
+    body = {"input": {"texts": [f"{number} " * 200 for number in range(10_000)], "output_format": "npy"}}
+    headers = {"Prefer": "respond-async"}
+    assert server.client.put("/predictions/long", json=body, headers=headers).status_code == 202
+    time.sleep(0.5)
+    begun = time.monotonic()
+    server.predict(text="salt")  # calls take turns
+    assert server.client.post("/predictions/long/cancel").status_code == 200
+    assert server.client.post("/predictions/long/cancel").status_code in (200, 404)
+    server.predict(text="salt")
+    assert time.monotonic() - begun < 60, "the long call was run to its end"
+
+
+def test_callers_at_once_get_their_own_vectors(server: LiveServer) -> None:
+    texts = [f"{sentence[:20]} {number}" for number in range(5) for sentence in SENTENCES]
+    expected = vectors(server, texts=texts)
+    with httpx.Client(base_url=server.address, timeout=60) as client, ThreadPoolExecutor(SLOTS) as pool:
+
+        def ask(text: str) -> Any:
+            while (answer := client.post("/predictions", json={"input": {"text": text}})).status_code == 409:
+                time.sleep(0.01)  # a slot is free a moment after its answer
+            return answer.json()["output"]["embeddings"][0]
+
+        numpy.testing.assert_allclose(list(pool.map(ask, texts)), expected, atol=2 * NEAR[server.engine])
+
+
+def test_numbers_do_not_pass_the_runtime_one_by_one(server: LiveServer) -> None:
+    """models/tasks/text_embedding/numbers.py; without it JSON takes ten times as long as a file."""
+    texts = ["salt"] * 100
+    server.predict(texts=texts)
+
+    def took(output_format: str) -> float:
+        return min(
+            server.predict(texts=texts, output_format=output_format)["metrics"]["predict_time"] for _ in range(3)
+        )
+
+    assert took("json") < 4 * took("npy")
