@@ -37,13 +37,9 @@ def _transformers(model: Manifest, hub: str) -> Iterator[Block]:
     """Of weights that people may have, where the task's file has the code."""
     write = tasks.fact(model, "transformers_example", None)
     may_have = model.release and set(model.release.accesses) != {"api-only"}
-    if write and may_have and any(choice.engine == "transformers" for choice in model.engines):
-        yield Block(
-            "Python, with transformers",
-            "python",
-            write(model, hub, example_input(model)),
-            "`pip install transformers torch`",
-        )
+    is_loaded = any(choice.engine == "transformers" for choice in model.engines)
+    if write and may_have and is_loaded and (code := write(model, hub, example_input(model))):
+        yield Block("Python, with transformers", "python", code, "`pip install transformers torch`")
 
 
 def _container(model: Manifest) -> Iterator[Block]:

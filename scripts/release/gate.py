@@ -8,6 +8,7 @@ from models import runtimes, weights
 from models.manifest import path_of
 from scripts import render, schema
 from scripts.contract import versions
+from scripts.licences import answers as licences
 from scripts.release import ledger, repository
 from scripts.release.ship import Refused, Ship
 from scripts.replicate import client as replicate_api
@@ -15,18 +16,20 @@ from scripts.replicate.client import ReplicateRefusal, ask
 
 
 def ready(ship: Ship) -> str:
-    """Rendered files current, nothing uncommitted, weights in place, a licence stated, a token that is known, a model.
+    """A licence that allows it, rendered files current, nothing uncommitted, weights in place, a token, a model.
 
     Raises:
         TemplateError: the first of these that does not hold.
     """
-    drifted = [name for name, text in render.rendered(ship.model).items() if _present(name) != text]
-    if drifted:
-        raise Refused(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
     if ship.model.license.id.strip().lower() in ("", "none", "unknown"):
         raise Refused(
             f"{path_of(ship.model.slug)} states no licence: name it under `license`, as the model's card does"
         )
+    if ship.model.release:
+        licences.require(ship.model)
+    drifted = [name for name, text in render.rendered(ship.model).items() if _present(name) != text]
+    if drifted:
+        raise Refused(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
     if ship.commit == "none" and not ship.may_be_dirty:
         begin = "" if repository.exists() else "git init, "
         raise Refused(f"nothing is committed: {begin}git add --all and git commit first, or ship as it is with DIRTY=1")

@@ -136,8 +136,10 @@ def _read(generation: Generation, started: float) -> Prediction:
 
 
 def transformers_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
-    """Code that says the same to the weights of a repository, or of a folder, with transformers alone."""
-    prompts = [("system", model.system_prompt), ("user", said["prompt"])]
+    """Code that says the same to the weights of a repository, or of a folder; nothing without a prompt."""
+    if not (prompt := said.get("prompt")):
+        return ""
+    prompts = [("system", model.system_prompt), ("user", prompt)]
     turns = "\n".join(f'    {{"role": "{role}", "content": {_quoted(text)}}},' for role, text in prompts if text)
     sampling = "do_sample=False" if said.get("temperature") == 0 else "do_sample=True"
     return f"""from transformers import pipeline

@@ -119,6 +119,7 @@ def test_a_rendered_file_that_drifted_is_refused(fork: Fork) -> None:
 
 @pytest.mark.parametrize("licence", ["''", "unknown"])
 def test_a_model_without_a_licence_is_refused(licence: str, fork: Fork) -> None:
+    (fork.folder / "models" / "catalog" / fork.slug / "README.md").unlink()  # a card needs a licence to be rendered
     fork.change(f"models/catalog/{fork.slug}/model.yaml", "  id: apache-2.0", f"  id: {licence}")
     refused = gate(fork)
     assert refused.returncode == 1
@@ -149,3 +150,12 @@ def test_an_unknown_stage_is_wrong_usage(fork: Fork) -> None:
     assert refused.stderr.splitlines() == [
         "there is no stage 'promotion': ready, contract, image, proof, push, staging, promote"
     ]
+
+
+def test_a_release_that_the_licence_forbids_is_refused_by_its_clause(fork: Fork) -> None:
+    (fork.folder / "models" / "catalog" / fork.slug / "README.md").unlink()
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", "license: {id: apache-2.0,", "license: {id: cc-by-nc-4.0,")
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", "release: open", "release: {tier: open, paid_api: true}")
+    refused = gate(fork)
+    assert refused.returncode == 1
+    assert "a paid API: refused (section 2(a)(1))" in refused.stderr.splitlines()[-1]
