@@ -9,6 +9,7 @@ import httpx
 from httpx_sse import EventSource
 
 from models import runtimes
+from models.manifest import Manifest
 from scripts import schema, tasks
 from scripts.calling import connection
 from scripts.calling.cancelling import cancel
@@ -44,7 +45,8 @@ def prove(ship: Ship) -> str:
     again = f"to see it again: docker run --rm {gpus}-p 5000:5000 {name}"
     problems: list[str] = []
     try:
-        _try(ship, name, document, problems)
+        measured = tried(ship.model, name, document, _has_gpu(ship), problems)
+        ship.details = measured | {"problems": problems[:20]}
     except ServerError as error:
         raise Refused(f"{name} does not start, or does not last: {error}; {again}") from error
     except httpx.TransportError as error:
@@ -55,10 +57,7 @@ def prove(ship: Ship) -> str:
     cases = f"{ship.details['cases']} fuzzed inputs, of which the model itself refuses {ship.details['refused']},"
     memory = f"; {ship.details['peak_memory'] / 1e6:.0f} MB at most" if ship.details["peak_memory"] else ""
     where = "; WITHOUT a GPU, which this machine lacks" if ship.device == "cuda" and not _has_gpu(ship) else ""
-    return (
-        f"setup in {setup:.1f} s, {len(ship.model.examples)} examples, streaming, cancellation, full slots and "
-        f"{cases} as they should be{memory}{where}"
-    )
+    return f"setup in {setup:.1f} s, {', '.join(ship.details['tried'])} and {cases} as they should be{memory}{where}"
 
 
 def _has_gpu(ship: Ship) -> bool:
@@ -66,38 +65,39 @@ def _has_gpu(ship: Ship) -> bool:
     return ship.device == "cuda" and runtimes.has_cuda_device()
 
 
-def _try(ship: Ship, name: str, document: Mapping[str, Any], problems: list[str]) -> None:
-    """Add to `problems` what is wrong with the image, a curl command below each.
+def tried(model: Manifest, name: str, document: Mapping[str, Any], on_gpu: bool, problems: list[str]) -> dict[str, Any]:
+    """Add to `problems` what is wrong with the image, a curl command below each; returns what was tried and measured.
 
-    What was measured goes into the ship's details.
+    Cancelling and full slots need an input that takes long, which not every class has.
 
     Raises:
         httpx.TransportError: the server answers no more.
     """
     begun = time.monotonic()
-    options = local_container.for_fetching() if ship.model.weights.delivery == "fetched" else {}
+    options = local_container.for_fetching() if model.weights.delivery == "fetched" else {}
+    example = model.examples[-1].input
+    limits = tasks.fact(model, "LIMITS", cases.NO_LIMITS)
+    long = cases.longest(document, example, limits)
+    what = [f"{len(model.examples)} examples", *(["streaming"] if meaning.read(document).streams else [])]
+    what += ["cancellation", "full slots"] if long else []
     with local_container.running(name, options) as (address, container):
         setup = time.monotonic() - begun
-        say(f"  ready after {setup:.1f} s; examples, streaming, cancellation ...")
-        _examples(ship, address, problems)
-        example = ship.model.examples[-1].input
-        limits = tasks.fact(ship.model, "LIMITS", cases.NO_LIMITS)
-        long = cases.longest(document, example, limits)
+        say(f"  ready after {setup:.1f} s; {', '.join(what)} ...")
+        _examples(model, address, problems)
         problems += streams(long or example, address, document) + (_cancels(long, address) if long else [])
-        report = _fuzz(ship, address, document, limits, long)
+        report = _fuzz(model, address, document, limits, long)
         peak = local_container.memory_peak(container)
     problems += [
         f"{failure.case}: {failure.reason}\n    {failure.curl}".replace(address, _ADDRESS)
         for failure in report.failures
     ]
-    measured = {"gpu": _has_gpu(ship), "setup_seconds": round(setup, 1), "peak_memory": peak}
-    fuzzed = {"cases": report.sent, "refused": report.outcomes.get("refused", 0)}
-    ship.details = measured | fuzzed | {"problems": problems[:20]}
+    measured = {"tried": what, "gpu": on_gpu, "setup_seconds": round(setup, 1), "peak_memory": peak}
+    return measured | {"cases": report.sent, "refused": report.outcomes.get("refused", 0)}
 
 
-def _examples(ship: Ship, address: str, problems: list[str]) -> None:
+def _examples(model: Manifest, address: str, problems: list[str]) -> None:
     """Add to `problems` what is wrong with the manifest's examples."""
-    for example in ship.model.examples:
+    for example in model.examples:
         body = {"input": example.input}
         _wait_until_ready(address)
         prediction = _prediction(address, body)
@@ -170,10 +170,14 @@ def _wait_until_ready(address: str) -> None:
 
 
 def _fuzz(
-    ship: Ship, address: str, document: Mapping[str, Any], limits: Mapping[str, float], long: Mapping[str, Any] | None
+    model: Manifest,
+    address: str,
+    document: Mapping[str, Any],
+    limits: Mapping[str, float],
+    long: Mapping[str, Any] | None,
 ) -> probe.Report:
     """Every case of the fuzz, with a progress bar on standard error."""
-    examples = [example.input for example in ship.model.examples]
+    examples = [example.input for example in model.examples]
     made = cases.cases(document, examples, limits=limits)
     say(f"  {len(made)} fuzzed inputs ...")
     with counted("fuzzing", len(made)) as progress:
@@ -181,7 +185,7 @@ def _fuzz(
             address,
             made,
             document,
-            slots=schema.max_concurrency(schema.served_class(ship.model)),
+            slots=schema.max_concurrency(schema.served_class(model)),
             occupy=long,
             progress=progress,
         )

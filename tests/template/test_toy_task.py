@@ -95,3 +95,7 @@ def test_weights_are_in_place_and_there_is_nothing_to_pin(run: Run, project: Pat
     run("make", "weights")
     done = _run(project, "make", "weights-lock")
     assert "word-counter has no weights to pin" in done.stderr
+
+
+def test_its_fork_tests_pass(run: Run) -> None:
+    assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", "-m", "not container", "tests/fork").stdout

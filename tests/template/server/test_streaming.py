@@ -4,8 +4,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from models import manifest
-from models.manifest import Example
 from tests.template.server.live_server import ENDLESS, SLOTS, LiveServer, eventually
 
 SHORT = {"prompt": "Tell me a story.", "temperature": 1.0, "max_tokens": 12}
@@ -23,12 +21,6 @@ METRICS = {
 
 def text_of(prediction: dict) -> str:
     return "".join(prediction["output"])
-
-
-@pytest.mark.parametrize("example", manifest.selected().examples, ids=lambda example: example.name)
-def test_each_example_of_the_manifest_holds(each_server: LiveServer, example: Example):
-    prediction = each_server.predict(**example.input)
-    assert example.expect.failures(text_of(prediction), prediction["metrics"]) == []
 
 
 def test_events_come_in_order_and_their_chunks_are_the_completed_output(each_server: LiveServer):

@@ -1,0 +1,87 @@
+"""What a fork's tests share: Cog's real server of the selected model, on each of its engines that can run here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from models import manifest, runtimes
+from models.errors import EngineError
+from models.manifest import Manifest
+from scripts import schema, tasks, weights
+from scripts.calling import connection
+from scripts.contract import meaning
+from scripts.fuzzing import cases
+from scripts.serving import local_server
+
+connection.spare_this_machine()
+MODEL = manifest.selected()
+CLASS = schema.served_class(MODEL)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that is ready. `long`: an input that takes long, None where the class has none."""
+
+    address: str
+    engine: str
+    document: Mapping[str, Any]
+    long: Mapping[str, Any] | None
+
+    @property
+    def streams(self) -> bool:
+        """Whether the class sends its output in pieces."""
+        return meaning.read(self.document).streams
+
+    @property
+    def slots(self) -> int:
+        """Predictions at once."""
+        return schema.max_concurrency(CLASS)
+
+    def predict(self, inputs: Mapping[str, Any]) -> httpx.Response:
+        """The answer to a prediction, once there is one."""
+        return connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
+
+
+def engines() -> list[str]:
+    """The engines of the manifest whose device and packages are here, by name."""
+    found = []
+    for name in dict.fromkeys(choice.engine for choice in MODEL.engines):
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("ENGINE", name)
+            try:
+                runtimes.choose(MODEL)
+            except EngineError:
+                continue
+        found.append(name)
+    return sorted(found)
+
+
+def pytest_report_header() -> str:
+    """Say which engines are tried, and which cannot be."""
+    named, here = sorted({choice.engine for choice in MODEL.engines}), engines()
+    left_out = [name for name in named if name not in here]
+    return f"{MODEL.slug} on {', '.join(here) or 'no engine'}" + (
+        f"; not here: {', '.join(left_out)}" if left_out else ""
+    )
+
+
+@pytest.fixture(scope="session")
+def model() -> Manifest:
+    """The selected model."""
+    return MODEL
+
+
+@pytest.fixture(scope="session", params=engines())
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """A server on each engine in turn."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ENGINE", request.param)
+        weights.ensure(MODEL, runtimes.choose(MODEL))
+        with local_server.running(MODEL) as (address, process):
+            local_server.wait_until_ready(address, process)
+            document = connection.ask("GET", f"{address}/openapi.json").json()
+            limits = tasks.fact(MODEL, "LIMITS", cases.NO_LIMITS)
+            yield Served(address, request.param, document, cases.longest(document, MODEL.examples[-1].input, limits))

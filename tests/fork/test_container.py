@@ -1,0 +1,34 @@
+"""The selected model's container: built as `make image` builds it, and tried as `make push` tries it."""
+
+import os
+import shutil
+
+import pytest
+
+from models.manifest import Manifest
+from scripts import image, schema
+from scripts.release import proof
+from scripts.serving import docker_engine
+
+pytestmark = pytest.mark.container
+
+
+@pytest.fixture
+def needs_docker() -> None:
+    """Skips without a Docker engine or cog; with CONTAINER_TESTS=required it fails."""
+    try:
+        docker_engine.connected().__enter__().close()
+        lack = "" if shutil.which("cog") else "the cog command"
+    except docker_engine.NoEngine as error:
+        lack = str(error)
+    if lack and os.environ.get("CONTAINER_TESTS") == "required":
+        pytest.fail(f"CONTAINER_TESTS=required, but this machine lacks {lack}", pytrace=False)
+    if lack:
+        pytest.skip(f"this machine lacks {lack}: make doctor")
+
+
+def test_the_image_does_all_that_its_schema_and_the_manifest_say(needs_docker: None, model: Manifest) -> None:
+    name = image.build(model, "cpu")
+    problems: list[str] = []
+    proof.tried(model, name, schema.generate(schema.served_class(model)), on_gpu=False, problems=problems)
+    assert problems == []
