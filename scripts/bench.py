@@ -25,10 +25,11 @@ from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT
-from scripts import image, tasks, weights
+from scripts import tasks
 from scripts.benchmark import load, loading, machine, report, subjects
-from scripts.cli import command, console
-from scripts.release import repository
+from scripts.cli import command, console, repository
+from scripts.conversion import weights
+from scripts.release import image
 
 LABELS = {
     "baseline": "Cog's streaming example (baseline)",

@@ -11,7 +11,8 @@ import typer
 from models import manifest
 from scripts import call
 from scripts.cli import command
-from scripts.image import DeviceOption, build, chosen_device
+from scripts.cli.device import DeviceOption, chosen_device
+from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:

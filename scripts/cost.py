@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from models import manifest
-from scripts import schema
 from scripts.cli import command
-from scripts.economics import cost_report, figures, live, price_list
+from scripts.contract import schema
+from scripts.economics import cost_report, figures, live
 from scripts.economics.money import money_in
 from scripts.economics.options import Currency, Latency, Load, Locale, Only, Rate, RateSource, Size, sizes_of
+from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:

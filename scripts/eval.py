@@ -21,8 +21,10 @@ from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import PROJECT, EngineChoice, Manifest
 from models.strict import suggestion
-from scripts import schema, tasks, weights
+from scripts import tasks
 from scripts.cli import command
+from scripts.contract import schema
+from scripts.conversion import weights
 from scripts.evaluation import answers, data, receipt, side_by_side
 from scripts.evaluation.answers import Answers
 from scripts.evaluation.data import Data

@@ -13,9 +13,11 @@ import typer
 
 from models import manifest, runtimes
 from models.manifest import Manifest
-from scripts import schema, tasks, weights
+from scripts import tasks
 from scripts.cli import command, console
 from scripts.cli.progress import counted
+from scripts.contract import schema
+from scripts.conversion import weights
 from scripts.fuzzing import cases as fuzzing
 from scripts.fuzzing import probe
 from scripts.serving import local_server

@@ -4,31 +4,15 @@ Builds the container with `cog build`, after baking in the weights that the devi
 of their own, so that a push after a change of code sends the code alone.
 """
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from models import manifest, runtimes, weights
-from models.errors import TemplateError
-from models.manifest import Device, EngineChoice, Manifest, path_of
-from models.weights import PROJECT, lock
-from models.weights.files import described
-from scripts import schema
+from models import manifest
 from scripts.cli import command
-from scripts.contract import label
-from scripts.render import CONFIGS
-from scripts.serving import docker_engine
-from scripts.weights import ensure
-
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda; by default what this machine has")]
+from scripts.cli.device import DeviceOption, chosen_device
+from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:
@@ -40,114 +24,6 @@ def image(device: DeviceOption = "", tag: Annotated[str, typer.Option(help="the 
     """Build the container image, with the selected model's weights in it unless the container fetches them."""
     name = build(manifest.selected(), chosen_device(device), tag)
     print(f"built {name}: make container-predict PROMPT=...", file=sys.stderr)
-
-
-def build(model: Manifest, device: Device, tag: str = "") -> str:
-    """Bake and build; returns the image's name.
-
-    Raises:
-        TemplateError: the weights cannot be had, cog is missing or refused, or its contract is not predict.py's.
-    """
-    tag = tag or f"{model.slug}:{device}"
-    bake(model, model.engine_on(device))
-    with build_folder(model) as place:
-        run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=place)
-    with docker_engine.connected() as client:
-        label.check(client.images.get(tag).attrs, schema.served_class(model))
-    return tag
-
-
-def bake(model: Manifest, choice: EngineChoice) -> None:
-    """Put the files of one engine, and nothing else, into baked/: what the next `cog build` takes into the image.
-
-    They are hard links to weights/, so they take no room. A model whose container fetches its weights gets none.
-    """
-    baked = PROJECT / "baked"
-    shutil.rmtree(baked, ignore_errors=True)
-    baked.mkdir()
-    if model.weights.delivery == "fetched" or not model.weights.source:
-        return
-    ensure(model, choice)
-    part = runtimes.part_of(model, choice)
-    weights.verify(model, part, full=True)
-    shutil.copytree(weights.folder(model.slug, part), baked / model.slug / part, copy_function=_link)
-
-
-def chosen_device(device: str) -> Device:
-    """The device that was asked for, or the one that this machine has.
-
-    Raises:
-        command.UsageError: there is no such device.
-    """
-    if device not in ("", "cpu", "cuda"):
-        raise command.UsageError(f"there is no device {device!r}: cpu or cuda")
-    if device:
-        return "cpu" if device == "cpu" else "cuda"
-    return "cuda" if runtimes.has_cuda_device() else "cpu"
-
-
-def build_flags() -> list[str]:
-    """Weights in layers of their own; public base images, unless COG_BASE_IMAGE=true asks for Replicate's own, which
-    start faster there.
-    """
-    return ["--separate-weights", f"--use-cog-base-image={os.environ.get('COG_BASE_IMAGE') or 'false'}"]
-
-
-@contextmanager
-def build_folder(model: Manifest) -> Iterator[Path]:
-    """A new folder, for one build, of what .dockerignore lets in and the requirements, which cog reads by itself.
-
-    `cog build --separate-weights` needs it twice. It takes every big file of the folder for weights, whatever
-    .dockerignore says, and fails on those of weights/ and .venv/. And it makes the image NAME-weights only where the
-    weights differ from what .cog/cache recorded, though that image may be gone or have another name: a new folder has
-    no record, and Docker's cache makes the image at once.
-
-    Its configurations say which manifest and lock they were built from, as the image's name: cog keeps that in the
-    label run.cog.config, and no layer is made of it.
-    """
-    from docker.utils import exclude_paths
-
-    ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    requirements = {str(path.relative_to(PROJECT)) for path in (PROJECT / "requirements").iterdir()}
-    (PROJECT / ".cog").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="build-", dir=PROJECT / ".cog") as name:
-        for path in exclude_paths(PROJECT, ignored) | requirements:
-            if (PROJECT / path).is_file():
-                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
-                _link(str(PROJECT / path), str(Path(name) / path))
-        for config in Path(name).glob("cog*.yaml"):
-            text = config.read_text(encoding="utf-8") + _digests(model)
-            config.unlink()  # a link to the project's own
-            config.write_text(text, encoding="utf-8")
-        yield Path(name)
-
-
-def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
-    """Run the real cog command in `folder`, its output on this terminal.
-
-    Raises:
-        TemplateError: it is not installed, or it refused.
-    """
-    if shutil.which("cog") is None:
-        raise TemplateError("the cog command is missing: https://cog.run/#install, then: make doctor")
-    if subprocess.run(["cog", *arguments], cwd=folder).returncode != 0:
-        raise TemplateError(f"cog {arguments[0]} failed: see its message above, then: make doctor")
-
-
-def _digests(model: Manifest) -> str:
-    """One more line of a configuration."""
-    named = f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}"
-    return (
-        f"{named}/weights.lock-{described(lock.path_of(model.slug)).sha256}\n" if model.weights.source else f"{named}\n"
-    )
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target
 
 
 if __name__ == "__main__":

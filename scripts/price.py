@@ -12,9 +12,10 @@ import typer
 
 from models import manifest
 from scripts.cli import command
-from scripts.economics import cost_report, figures, measured_costs, plan, price_list, price_report
+from scripts.economics import cost_report, figures, measured_costs, plan, price_report
 from scripts.economics.money import money_in
 from scripts.economics.options import Currency, Latency, Load, Locale, Rate, RateSource, Size, sizes_of
+from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:

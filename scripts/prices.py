@@ -1,6 +1,6 @@
 """python -m scripts.prices [--json]
 
-The prices and limits of hardware, from scripts/economics/prices.yaml, with their age, source and confidence. Warns of
+The prices and limits of hardware, from scripts/hardware/prices.yaml, with their age, source and confidence. Warns of
 those that are over 90 days old.
 """
 
@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from scripts.cli import command, console
-from scripts.economics import price_list
-from scripts.economics.price_list import STALE_DAYS, Hardware
+from scripts.hardware import price_list
+from scripts.hardware.price_list import STALE_DAYS, Hardware
 
 
 def main(argv: list[str]) -> int:

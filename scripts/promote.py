@@ -12,7 +12,7 @@ import typer
 
 from models import manifest
 from scripts.cli import command
-from scripts.image import chosen_device
+from scripts.cli.device import chosen_device
 from scripts.release import ledger, promotion, target
 from scripts.release.ledger import Entry
 from scripts.release.ship import Ship, say

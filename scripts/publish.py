@@ -16,6 +16,7 @@ from models.errors import TemplateError
 from models.manifest import Manifest
 from models.publication import Base
 from scripts.cli import command, console
+from scripts.conversion.weights import ensure
 from scripts.hub import client, contents, repository
 from scripts.hub.contents import Item
 from scripts.hub.publication import Gated, Publication
@@ -23,7 +24,6 @@ from scripts.hub.repository import There
 from scripts.licences import answers
 from scripts.release import ledger
 from scripts.release.ship import say
-from scripts.weights import ensure
 
 
 def main(argv: list[str]) -> int:

@@ -13,12 +13,13 @@ import typer
 
 from models import manifest
 from scripts.cli import command
-from scripts.image import DeviceOption, chosen_device
+from scripts.cli.device import DeviceOption, chosen_device
 from scripts.release import build, delivery, gate, ledger, promotion, proof, target
 from scripts.release.ship import Ship, say
+from scripts.rendering.files import rendered
 
 STAGES: dict[str, Callable[[Ship], str]] = {
-    "ready": gate.ready,
+    "ready": lambda ship: gate.ready(ship, rendered),
     "contract": gate.compare,
     "image": build.build,
     "proof": proof.prove,

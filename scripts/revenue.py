@@ -12,9 +12,10 @@ import typer
 
 from models.weights import PROJECT
 from scripts.cli import command
-from scripts.economics import figures, measured_costs, page, plan, price_list, revenue_report, simulation
+from scripts.economics import figures, measured_costs, page, plan, revenue_report, simulation
 from scripts.economics.money import money_in
 from scripts.economics.options import Currency, Locale, Rate, RateSource
+from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:

@@ -12,9 +12,9 @@ import typer
 
 from models import manifest, runtimes
 from models.manifest import Manifest
-from scripts import schema, weights
 from scripts.cli import command
-from scripts.contract import meaning
+from scripts.contract import meaning, schema
+from scripts.conversion import weights
 from scripts.serving import local_server
 
 

@@ -28,11 +28,11 @@ from rich.table import Table
 from models import manifest, runtimes
 from models.errors import TemplateError
 from models.manifest import Manifest
-from scripts import schema, tasks, weights
+from scripts import tasks
 from scripts.benchmark.load import Load, run
-from scripts.calling import connection
-from scripts.cli import command, console
-from scripts.contract import meaning
+from scripts.cli import command, connection, console
+from scripts.contract import meaning, schema
+from scripts.conversion import weights
 from scripts.fuzzing import cases
 from scripts.serving import local_server
 

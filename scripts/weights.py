@@ -5,14 +5,10 @@ MODEL and ENGINE choose; the engine is by default the one that this machine runs
 """
 
 import sys
-from functools import partial
 
 from models import manifest, runtimes, weights
-from models.manifest import EngineChoice, Manifest
-from scripts import tasks
 from scripts.cli import command
-from scripts.cli.progress import progress
-from scripts.conversion import to_openvino
+from scripts.conversion.weights import ensure
 
 
 def main(argv: list[str]) -> int:
@@ -26,16 +22,6 @@ def fetch_and_make() -> None:
     choice = runtimes.choose(model)
     ensure(model, choice)
     print(f"{weights.folder(model.slug, runtimes.part_of(model, choice))}: in place", file=sys.stderr)
-
-
-def ensure(model: Manifest, choice: EngineChoice) -> None:
-    """Do what is not done yet, with a progress bar; in place already, it only looks at names and sizes.
-
-    Raises:
-        TemplateError: what failed, and the remedy.
-    """
-    export = partial(to_openvino.export, tasks.fact(model, "CONVERTED_AS", "decoder"))
-    runtimes.ensure(model, choice, progress(), export)
 
 
 if __name__ == "__main__":

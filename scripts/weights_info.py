@@ -18,7 +18,7 @@ from models.manifest import Manifest, path_of
 from models.weights import formats
 from models.weights.lock import lock_of
 from scripts.cli import command, console
-from scripts.replicate import hardware
+from scripts.hardware import replicate as hardware
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 

@@ -17,8 +17,8 @@ import yaml
 from models import runtimes
 from models.manifest import EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
-from scripts import schema
 from scripts.benchmark.load import Inputs, Load, Sample, run
+from scripts.contract import schema
 from scripts.serving import docker_engine, local_container, local_server
 from scripts.serving.local_server import ServerError
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from scripts.calling import connection
-from scripts.cli import waiting
+from scripts.cli import connection, waiting
 
 
 def cancel(urls: Iterable[str], seconds: float) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.replicate.hardware import dollars
+from scripts.hardware.replicate import dollars
 
 _FINISH_REASONS = {"stop": "finished", "length": "cut at max_tokens"}
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import TemplateError, in_words
-from scripts.calling import connection
 from scripts.calling.cancelling import cancel, cancel_once
 from scripts.calling.client import Client, PredictionRequest
 from scripts.calling.display import Display
+from scripts.cli import connection
 from scripts.contract import document
 from scripts.serving import local_server
 

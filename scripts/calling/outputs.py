@@ -14,9 +14,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
-from scripts.calling import connection
 from scripts.calling.display import Display
-from scripts.cli import console
+from scripts.cli import connection, console
 from scripts.contract.document import Node
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}

@@ -4,10 +4,11 @@ import tempfile
 from typing import Any
 
 from models import manifest, runtimes
-from scripts import schema, weights
 from scripts.calling.client import Client, PredictionRequest
 from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
+from scripts.contract import schema
+from scripts.conversion import weights
 from scripts.serving import local_server
 
 

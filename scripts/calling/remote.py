@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
-from scripts.calling import connection, inputs
+from scripts.calling import inputs
 from scripts.calling.client import Client, PredictionRequest
 from scripts.calling.display import Display
 from scripts.calling.outputs import joined
+from scripts.cli import connection
 from scripts.replicate.client import ReplicateRefusal, connect, explained, patiently
 
 ENDED = ("succeeded", "failed", "canceled", "aborted")

@@ -18,7 +18,7 @@ import typer
 
 from models.errors import TemplateError, in_words
 from scripts import missing
-from scripts.calling.connection import spare_this_machine
+from scripts.cli.connection import spare_this_machine
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
 _PROJECT = Path(__file__).parents[2]

@@ -13,10 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts import schema
 from scripts.cli import command
 from scripts.cli.command import REFUSED, UsageError
-from scripts.contract import versions
+from scripts.contract import schema, versions
 from scripts.contract.meaning import read
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from models.errors import TemplateError
-from scripts import schema
+from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION
 
 SCHEMA, VERSION = "run.cog.openapi_schema", "run.cog.version"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from models.errors import TemplateError
 from models.manifest import Manifest
-from scripts.economics.price_list import Billing, Conventions, Hardware, PriceList, Range
 from scripts.economics.receipts import Measurement
 from scripts.economics.speed import FromDataSheet, Speed, speed_on
+from scripts.hardware.price_list import Billing, Conventions, Hardware, PriceList, Range
 
 LEAST_RUNS, MOST_RUNS = 10, 10**9
 _STEPS_A_DECADE = 20

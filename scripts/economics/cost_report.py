@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from models import manifest
 from models.manifest import Manifest
-from scripts import schema
+from scripts.contract import schema
 from scripts.economics import cost, fit, pictures, receipts
 from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.figures import Figure, Note, Picture, Section, Table, of_range
 from scripts.economics.money import Money
-from scripts.economics.price_list import BILLINGS, STALE_DAYS, Conventions, PriceList, Range, hardware_of
 from scripts.economics.receipts import Measurement
+from scripts.hardware.price_list import BILLINGS, STALE_DAYS, Conventions, PriceList, Range, hardware_of
 
 _SHOWN = 14
 _GIVEN = "given to this command"

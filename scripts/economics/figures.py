@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from scripts.cli import console
 from scripts.economics.money import Money
-from scripts.economics.price_list import Range
+from scripts.hardware.price_list import Range
 
 Kind = Literal["money", "count", "share", "seconds", "factor"]
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.economics.price_list import Range
 from scripts.economics.receipts import SIZES, Point
+from scripts.hardware.price_list import Range
 
 NOISY = 0.25
 """The residual as a share of the mean from which a fit says little."""

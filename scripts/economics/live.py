@@ -14,7 +14,7 @@ from scripts.benchmark import machine
 from scripts.benchmark.load import Inputs, Load, Sample, run
 from scripts.cli.progress import counted
 from scripts.economics import receipts
-from scripts.economics.price_list import Hardware
+from scripts.hardware.price_list import Hardware
 from scripts.serving import local_server
 
 

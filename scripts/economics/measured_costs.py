@@ -8,12 +8,13 @@ from typing import Any
 from models import manifest
 from models.errors import ManifestError
 from models.manifest import Manifest
-from scripts.economics import cost_report, price_list
+from scripts.economics import cost_report
 from scripts.economics.cost_report import Costs
 from scripts.economics.options import sizes_of
 from scripts.economics.plan import Channel, MeasuredCost, Plan, PlanError, Quantity
-from scripts.economics.price_list import PriceList
 from scripts.economics.price_report import chosen
+from scripts.hardware import price_list
+from scripts.hardware.price_list import PriceList
 
 
 def model_of(plan: Plan, path: Path) -> Manifest | None:

@@ -8,8 +8,8 @@ from scripts.economics.cost import Choice, CostError
 from scripts.economics.cost_report import Costs
 from scripts.economics.figures import Figure, Note, Section, Table
 from scripts.economics.plan import UNITS, Channel, Plan
-from scripts.economics.price_list import Range
 from scripts.economics.pricing import break_even, break_even_volume, left, price_for
+from scripts.hardware.price_list import Range
 
 MARGINS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
 _LOADS = (0.1, 1, 10)

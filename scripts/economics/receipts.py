@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts.economics import price_list
+from scripts.hardware import price_list
 from scripts.release import ledger
 
 SIZES = ("input_tokens", "output_tokens", "images", "audio_seconds")

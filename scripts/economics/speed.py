@@ -12,8 +12,8 @@ from typing import TypeAlias
 from models.manifest import Manifest
 from scripts import tasks
 from scripts.economics.fit import Fit, by_streams
-from scripts.economics.price_list import SHARE_FOR_WEIGHTS, Estimates, Gpu, Hardware, PriceList, Range
 from scripts.economics.receipts import Measurement
+from scripts.hardware.price_list import SHARE_FOR_WEIGHTS, Estimates, Gpu, Hardware, PriceList, Range
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _STREAMS = (1, 2, 4, 8, 16, 32, 64)

@@ -9,12 +9,12 @@ from typing import Any
 
 from models.manifest import PROJECT, EngineChoice, Manifest
 from scripts.benchmark import machine
+from scripts.cli import repository
 from scripts.evaluation import intervals
 from scripts.evaluation.answers import Answers
 from scripts.evaluation.data import Data
 from scripts.evaluation.metrics import METRICS
 from scripts.evaluation.task import Line
-from scripts.release import repository
 
 FOLDER = PROJECT / "evals"
 HUB_FOLDER = ".eval_results"

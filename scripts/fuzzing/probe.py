@@ -19,9 +19,8 @@ from typing import Any
 
 import httpx
 
-from scripts.calling import connection
 from scripts.calling.cancelling import cancel, cancel_once
-from scripts.cli import waiting
+from scripts.cli import connection, waiting
 from scripts.contract import meaning
 from scripts.contract.meaning import Value
 from scripts.fuzzing.cases import Case

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from models.manifest import Manifest
+from scripts.cli import repository as project
 from scripts.hub import repository
 from scripts.hub.client import explained
 from scripts.hub.contents import Item
 from scripts.hub.repository import STEP, Difference, Place, There
 from scripts.release import ledger
-from scripts.release import repository as project
 from scripts.release.ledger import Entry, Result
 from scripts.release.ship import Refused, Stuck, result_of, say
 

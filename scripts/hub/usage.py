@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.manifest import Manifest
-from scripts import schema, tasks
+from scripts import tasks
+from scripts.contract import schema
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from scripts import image, schema
-from scripts.contract import label
-from scripts.release import ledger
+from scripts.contract import label, schema
+from scripts.release import image, ledger
 from scripts.release.ship import Refused, Ship
 from scripts.serving import docker_engine
 

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from models.errors import TemplateError
 from models.manifest import Example, Manifest
-from scripts import image, tasks
+from scripts import tasks
 from scripts.calling.outputs import joined
 from scripts.calling.remote import ENDED, get
 from scripts.cli import waiting
-from scripts.release import ledger
+from scripts.cli.device import CONFIGS
+from scripts.hardware.replicate import dollars
+from scripts.release import image, ledger
 from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship, say
-from scripts.render import CONFIGS
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ask, patiently
-from scripts.replicate.hardware import dollars
 from scripts.serving import docker_engine
 
 Done = TypeVar("Done")

@@ -2,21 +2,24 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models import runtimes, weights
-from models.manifest import path_of
-from scripts import render, schema
-from scripts.contract import versions
+from models.manifest import Manifest, path_of
+from scripts.cli import repository
+from scripts.contract import schema, versions
 from scripts.licences import answers as licences
-from scripts.release import ledger, repository
+from scripts.release import ledger
 from scripts.release.ship import Refused, Ship
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
 
 
-def ready(ship: Ship) -> str:
+def ready(ship: Ship, rendered: Callable[[Manifest], Mapping[str, str]]) -> str:
     """A licence that allows it, rendered files current, nothing uncommitted, weights in place, a token, a model.
+
+    `rendered`: gives what the rendered files should hold, by their paths.
 
     Raises:
         TemplateError: the first of these that does not hold.
@@ -27,7 +30,7 @@ def ready(ship: Ship) -> str:
         )
     if ship.model.release:
         licences.require(ship.model)
-    drifted = [name for name, text in render.rendered(ship.model).items() if _present(name) != text]
+    drifted = [name for name, text in rendered(ship.model).items() if _present(name) != text]
     if drifted:
         raise Refused(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
     if ship.commit == "none" and not ship.may_be_dirty:

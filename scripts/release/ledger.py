@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import TemplateError
 from models.weights import PROJECT
-from scripts.release import repository
+from scripts.cli import repository
 
 FOLDER = PROJECT / "releases"
 Result = Literal["begun", "ok", "refused", "failed", "interrupted"]

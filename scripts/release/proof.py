@@ -10,12 +10,11 @@ from httpx_sse import EventSource
 
 from models import runtimes
 from models.manifest import Manifest
-from scripts import schema, tasks
-from scripts.calling import connection
+from scripts import tasks
 from scripts.calling.cancelling import cancel
-from scripts.cli import waiting
+from scripts.cli import connection, waiting
 from scripts.cli.progress import counted
-from scripts.contract import meaning
+from scripts.contract import meaning, schema
 from scripts.contract.label import contract_of
 from scripts.fuzzing import cases, probe
 from scripts.release import ledger

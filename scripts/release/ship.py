@@ -9,7 +9,8 @@ from typing import Any
 
 from models.errors import TemplateError
 from models.manifest import Device, Manifest
-from scripts.release import ledger, repository
+from scripts.cli import repository
+from scripts.release import ledger
 from scripts.release.ledger import Entry, Result
 from scripts.release.target import Target
 

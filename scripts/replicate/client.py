@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from models.errors import TemplateError, in_words
-from scripts.calling import connection
+from scripts.cli import connection
 
 Result = TypeVar("Result")
 TOKEN = "REPLICATE_API_TOKEN"

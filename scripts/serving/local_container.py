@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from models import runtimes
-from scripts.calling import connection
+from scripts.cli import connection
 from scripts.serving import docker_engine
 from scripts.serving.local_server import HOST, ServerError, wait_until_ready
 

@@ -16,8 +16,8 @@ from models import runtimes
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import schema
-from scripts.calling import connection
+from scripts.cli import connection
+from scripts.contract import schema
 
 HOST = "127.0.0.1"
 PREDICTIONS = Path("/tmp/coglet/predictions")

@@ -17,9 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from models.manifest import Manifest
-from scripts import schema
 from scripts.benchmark.load import Load
-from scripts.contract import meaning
+from scripts.contract import meaning, schema
 
 
 def of(model: Manifest) -> ModuleType:

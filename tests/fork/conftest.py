@@ -10,9 +10,10 @@ import pytest
 from models import manifest, runtimes
 from models.errors import EngineError
 from models.manifest import Manifest
-from scripts import schema, tasks, weights
-from scripts.calling import connection
-from scripts.contract import meaning
+from scripts import tasks
+from scripts.cli import connection
+from scripts.contract import meaning, schema
+from scripts.conversion import weights
 from scripts.fuzzing import cases
 from scripts.serving import local_server
 

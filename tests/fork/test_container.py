@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from models.manifest import Manifest
-from scripts import image, schema
-from scripts.release import proof
+from scripts.contract import schema
+from scripts.release import image, proof
 from scripts.serving import docker_engine
 
 pytestmark = pytest.mark.container

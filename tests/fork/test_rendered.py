@@ -6,7 +6,8 @@ import pytest
 
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import render, schema
+from scripts.contract import schema
+from scripts.rendering import files as render
 from tests.fork.conftest import CLASS, MODEL
 
 

@@ -10,9 +10,8 @@ import pytest
 from httpx_sse import EventSource
 
 from models.manifest import Example
-from scripts.calling import connection
 from scripts.calling.cancelling import cancel
-from scripts.cli import waiting
+from scripts.cli import connection, waiting
 from scripts.fuzzing import cases
 from tests.fork.conftest import MODEL, Served
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from models import manifest, runtimes
-from scripts import weights
-from scripts.calling import connection
+from scripts.cli import connection
+from scripts.conversion import weights
 from scripts.serving import local_server
 from tests.template.server.live_server import LiveServer
 

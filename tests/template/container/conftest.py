@@ -10,7 +10,7 @@ import pytest
 
 from models import manifest
 from models.manifest import Manifest
-from scripts import image
+from scripts.release import image
 
 from . import host
 

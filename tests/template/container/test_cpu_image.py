@@ -12,7 +12,7 @@ from models import runtimes
 from models.manifest import Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
-from scripts import schema
+from scripts.contract import schema
 
 from . import host
 

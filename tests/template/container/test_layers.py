@@ -4,7 +4,7 @@ import docker
 import pytest
 
 from models.manifest import Manifest
-from scripts import image
+from scripts.release import image
 
 from . import host
 

@@ -16,7 +16,7 @@ from httpx_sse import EventSource
 
 from models.manifest import Manifest
 from models.weights import PROJECT
-from scripts import schema
+from scripts.contract import schema
 
 from . import host
 

@@ -9,11 +9,12 @@ import pytest
 from models import manifest, weights
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.tokenizer import Tokenizer
-from scripts import bench, render, tasks
+from scripts import bench, tasks
 from scripts.benchmark import load, report
 from scripts.cli.command import UsageError
+from scripts.conversion.weights import ensure
+from scripts.rendering import files as render
 from scripts.tasks import text_generation
-from scripts.weights import ensure
 
 MODEL = manifest.selected()
 

@@ -9,7 +9,7 @@ import pytest
 
 from models import manifest
 from scripts import doctor
-from scripts.weights import ensure
+from scripts.conversion.weights import ensure
 
 PROJECT = Path(__file__).parents[3]
 MODEL = manifest.selected()

@@ -12,7 +12,8 @@ import yaml
 
 from models import manifest
 from models.weights import openvino_format
-from scripts import render, schema
+from scripts.contract import schema
+from scripts.rendering import files as render
 
 PROJECT = Path(__file__).parents[3]
 CARD = "models/catalog/smollm2-135m-instruct/README.md"

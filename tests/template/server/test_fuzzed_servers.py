@@ -16,8 +16,9 @@ import pytest
 
 from models import manifest
 from scripts import fuzz as script
-from scripts import schema, tasks
+from scripts import tasks
 from scripts.calling.cancelling import cancel
+from scripts.contract import schema
 from scripts.fuzzing import cases as fuzz_cases
 from scripts.fuzzing import files, probe
 from scripts.release import proof

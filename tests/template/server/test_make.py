@@ -14,8 +14,8 @@ import pytest
 
 from models import manifest, runtimes, weights
 from models.weights import PROJECT
+from scripts.conversion.weights import ensure
 from scripts.serving import local_server
-from scripts.weights import ensure
 from tests.template.server.live_server import LiveServer, eventually
 
 OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MODEL", "DEVICE", "PROMPT", "INPUTS", "PORT", "PYTHON")

@@ -16,8 +16,8 @@ from models import manifest, runtimes, weights
 from models.errors import EngineError
 from models.weights import PROJECT, places
 from models.weights.files import sha256
+from scripts.conversion.weights import ensure
 from scripts.serving import local_server
-from scripts.weights import ensure
 
 MODEL = manifest.selected()
 NAME = "tokenizer.json"

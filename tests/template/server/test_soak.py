@@ -3,7 +3,8 @@
 import psutil
 
 from models import manifest
-from scripts import schema, soak
+from scripts import soak
+from scripts.contract import schema
 from scripts.serving import local_server
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from models import manifest
 from models.weights import PROJECT
-from scripts import schema, soak
+from scripts import soak
 from scripts.benchmark import load
 from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
+from scripts.contract import schema
 from scripts.fuzzing import cases, probe
 from scripts.release import proof
 from scripts.serving import local_server

@@ -11,7 +11,7 @@ import pytest
 
 from models import manifest
 from models.weights import PROJECT
-from scripts import schema
+from scripts.contract import schema
 from scripts.serving import local_server
 from tests.template.server.live_server import LiveServer, eventually
 

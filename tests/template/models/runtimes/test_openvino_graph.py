@@ -14,7 +14,7 @@ from openvino import opset13 as operations
 from models import weights
 from models.runtimes.gguf import openvino_graph
 from models.weights import gguf_format
-from scripts.weights import ensure
+from scripts.conversion.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
 
 LOADED_MB = 900  # measured: 770; with every weight in float32 as well: 1210

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from models.weights import PROJECT
-from scripts import call, schema
+from scripts import call
 from scripts.calling import project_server
+from scripts.contract import schema
 from scripts.serving import local_server
 from tests.services.canned import answering
 from tests.services.replicate_client import Receiver

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from models.errors import TemplateError
-from scripts import schema
 from scripts.calling import remote
 from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
+from scripts.contract import schema
 from scripts.replicate.client import ask, connect
 from scripts.serving import local_server
 from tests.services.canned import answering

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from models.weights import PROJECT
-from scripts import call, schema
+from scripts import call
+from scripts.contract import schema
 from tests.services.replicate_client import client_of
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction

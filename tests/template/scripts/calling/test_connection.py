@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from models.errors import TemplateError
-from scripts.calling import connection
 from scripts.calling.remote import get
+from scripts.cli import connection
 from scripts.replicate import client as replicate_client
 from tests.services.canned import answering
 from tests.services.socks import socks_proxy

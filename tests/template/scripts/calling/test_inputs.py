@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from scripts import schema
 from scripts.calling import inputs
 from scripts.cli.command import UsageError
-from scripts.contract import document
+from scripts.contract import document, schema
 from scripts.contract.document import Node
 
 REAL = document.parse(schema.generate("TextGeneration"))[0].properties

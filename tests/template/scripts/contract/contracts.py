@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts import schema
+from scripts.contract import schema
 from scripts.contract.versions import compare
 
 HEADER = '''from cog import AsyncConcatenateIterator, BasePredictor, Input, Iterator, Path, Secret

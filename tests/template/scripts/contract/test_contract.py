@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from models.weights import PROJECT
-from scripts import schema
 from scripts.contract import __main__ as command
+from scripts.contract import schema
 from scripts.contract.versions import compare, report, summary, undescribed
 from tests.template.scripts.contract.contracts import (
     ANSWER,

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from models.errors import TemplateError
-from scripts import schema
-from scripts.contract import label
+from scripts.contract import label, schema
 
 PAINTER = """from cog import BaseRunner, Input
 class Painter(BaseRunner):

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from models import manifest
-from scripts import schema
-from scripts.schema import SchemaError
+from scripts import schema as command
+from scripts.contract import schema
+from scripts.contract.schema import SchemaError
 from tests.template.scripts.contract import forms
 
 FILE = '''from cog import BasePredictor, Input
@@ -144,7 +145,7 @@ def test_a_syntax_error_names_the_line(predict: Callable[..., None]) -> None:
 
 def test_a_file_without_classes_says_so(predict: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     predict(text="import cog\n")
-    assert schema.main([]) == 1
+    assert command.main([]) == 1
     assert "no class" in capsys.readouterr().err
 
 
@@ -171,11 +172,11 @@ def test_predict_py_is_never_run(predict: Callable[..., None]) -> None:
 
 
 def test_the_command_prints_the_schema_or_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    assert schema.main([]) == 0
+    assert command.main([]) == 0
     assert json.loads(capsys.readouterr().out) == [schema.generate(name) for name in schema.class_names()]
-    assert schema.main(["TextGeneration"]) == 0
+    assert command.main(["TextGeneration"]) == 0
     assert json.loads(capsys.readouterr().out) == schema.generate("TextGeneration")
-    assert schema.main(["Sculptor"]) == 1
+    assert command.main(["Sculptor"]) == 1
     assert capsys.readouterr() == (
         "",
         "predict.py has no class Sculptor with a run or predict method: it has "

@@ -12,13 +12,14 @@ import pytest
 from models import manifest
 from models.errors import TemplateError
 from scripts import cost as command
-from scripts.economics import cost, cost_report, fit, price_list, receipts
+from scripts.economics import cost, cost_report, fit, receipts
 from scripts.economics.cost import Choice, CostError, Workload
 from scripts.economics.fit import Fit
 from scripts.economics.money import rounded
-from scripts.economics.price_list import Billing, Hardware, Range
 from scripts.economics.receipts import Measurement, Point
 from scripts.economics.speed import FromDataSheet, Measured, speed_on
+from scripts.hardware import price_list
+from scripts.hardware.price_list import Billing, Hardware, Range
 from scripts.release import ledger
 from scripts.tasks import text_generation
 from tests.template.server.live_server import LiveServer

@@ -10,9 +10,10 @@ import yaml
 
 from models import manifest
 from models.errors import TemplateError
-from scripts.economics import measured_costs, plan, price_list, price_report, simulation
+from scripts.economics import measured_costs, plan, price_report, simulation
 from scripts.economics.money import rounded
 from scripts.economics.plan import Channel, Plan, PlanError, Quantity
+from scripts.hardware import price_list
 
 PLANS = manifest.PROJECT / "examples" / "plans"
 

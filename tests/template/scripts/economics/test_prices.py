@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from scripts import prices
-from scripts.economics import price_list
-from scripts.economics.price_list import PriceError
-from scripts.replicate import hardware
-from scripts.replicate.hardware import dollars
+from scripts.hardware import price_list
+from scripts.hardware import replicate as hardware
+from scripts.hardware.price_list import PriceError
+from scripts.hardware.replicate import dollars
 
 LIST = price_list.shipped()
 

@@ -18,8 +18,8 @@ from models import manifest, runtimes
 from models.manifest import PROJECT
 from models.tasks import text_generation
 from scripts import eval as command
+from scripts.conversion.weights import ensure
 from scripts.evaluation import receipt
-from scripts.weights import ensure
 
 SLUG = "smollm2-135m-instruct"
 SHOTS = "The capital of Spain is Madrid\nThe capital of Kenya is Nairobi\nThe capital of Peru is Lima\n"

@@ -12,9 +12,9 @@ import pytest
 
 from models import manifest
 from scripts import fuzz as script
-from scripts import schema as schemas
 from scripts import tasks
 from scripts.contract import meaning
+from scripts.contract import schema as schemas
 from scripts.fuzzing import cases as fuzz
 from scripts.fuzzing import files, probe, values
 from tests.template.scripts.contract.contracts import cog
@@ -289,7 +289,7 @@ def test_an_output_of_any_type_may_be_anything(output: Any):
 DUMP = """
 import dataclasses, json
 from models import manifest
-from scripts import schema
+from scripts.contract import schema
 from scripts.fuzzing import cases as fuzz
 model = manifest.selected()
 made = fuzz.cases(schema.generate(model.predictor_class), [example.input for example in model.examples], seed={seed})

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from models import manifest, weights
-from scripts import schema, tasks
+from scripts import tasks
+from scripts.contract import schema
+from scripts.conversion.weights import ensure
 from scripts.hub import usage
-from scripts.weights import ensure
 from tests.services.node import clients_in
 from tests.services.replicate_prediction import Prediction
 from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate

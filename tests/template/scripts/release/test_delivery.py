@@ -7,7 +7,7 @@ import pytest
 
 from models import manifest
 from models.tasks.text_generation.manifest import Expectation
-from scripts import schema
+from scripts.contract import schema
 from scripts.release import delivery, ledger
 from scripts.release.ledger import Entry
 from scripts.release.ship import Refused, Ship

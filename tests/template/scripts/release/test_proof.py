@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models import manifest
-from scripts import schema
+from scripts.contract import schema
 from scripts.release import ledger, proof
 from scripts.release.ship import Refused, Ship
 from scripts.release.target import parse

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.release import repository
-from scripts.release.repository import GitRefused
+from scripts.cli import repository
+from scripts.cli.repository import GitRefused
 
 PREDICT = "predict.py"
 SLUG = "mödel 'x' 漢字"

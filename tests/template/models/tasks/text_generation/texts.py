@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from models import manifest
 from models.tasks.text_generation import Request
 from models.tasks.text_generation.model_text import ModelText
-from scripts import schema
+from scripts.contract import schema
 from tests import tiny_tokenizers
 
 END = 256

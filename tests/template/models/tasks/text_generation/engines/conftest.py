@@ -15,7 +15,7 @@ from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import Architecture, EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
-from scripts.weights import ensure
+from scripts.conversion.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
 
 

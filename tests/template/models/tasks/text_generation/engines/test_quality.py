@@ -13,7 +13,7 @@ import transformers
 from models import weights
 from models.tasks.text_generation.engines import openvino as openvino_engine
 from models.tasks.text_generation.engines.openvino import OpenVino
-from scripts.weights import ensure
+from scripts.conversion.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, TEXT, choice_of, started, tokens
 
 WITHIN = 0.01

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import NamedTuple
 
-from scripts.economics import price_list
+from scripts.hardware import price_list
 
 
 class Hardware(NamedTuple):

@@ -1,0 +1,1 @@
+"""Hardware that can be rented: prices and limits, with their source and age."""

@@ -1,0 +1,87 @@
+"""Every file that follows from the manifest, predict.py and what was measured, as it should be."""
+
+import json
+
+from models import manifest, runtimes
+from models.manifest import EngineChoice, Manifest
+from models.weights import PROJECT, places
+from scripts import tasks
+from scripts.benchmark import report
+from scripts.cli.device import CONFIGS
+from scripts.contract import schema
+from scripts.contract.openapi_frame import COG_VERSION
+from scripts.hub import card
+
+PYTHON_VERSION = "3.11"
+BENCHMARKS = "benchmarks"
+
+
+def rendered(model: Manifest) -> dict[str, str]:
+    """Every rendered file, by its path from the project's folder; "" for one that this model has none of.
+
+    Cog's own commands read cog.yaml, so there is one for a model without an engine for a GPU too.
+    """
+    files = {"cog.yaml": "", "cog.cpu.yaml": ""}
+    files |= {CONFIGS[choice.device]: cog_config(model, choice) for choice in reversed(model.engines)}
+    files["cog.yaml"] = files["cog.yaml"] or files["cog.cpu.yaml"]
+    files[".dockerignore"] = docker_ignore(model)
+    files["README.md"] = with_benchmark((PROJECT / "README.md").read_text(encoding="utf-8"), model)
+    for name in schema.class_names():
+        files[f"schemas/{name}.json"] = json.dumps(schema.generate(name), indent=2, sort_keys=True) + "\n"
+    for slug in manifest.slugs():
+        files |= card.committed(model if slug == model.slug else manifest.load(slug))
+    return files
+
+
+def cog_config(model: Manifest, choice: EngineChoice) -> str:
+    """The configuration that `cog build` reads (https://cog.run/yaml): the packages of the engine; CUDA for a GPU."""
+    variables = runtimes.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
+    environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
+    return f"""{_HEADER.format(slug=model.slug)}
+build:
+  gpu: {"true" if choice.device == "cuda" else "false"}
+  python_version: "{PYTHON_VERSION}"
+  python_requirements: requirements/{choice.engine}.txt
+  sdk_version: "{COG_VERSION}"
+  run: # sdk_version alone takes the newest coglet, the runtime itself
+    - uv pip install --break-system-packages --no-cache coglet=={COG_VERSION}
+predict: predict.py:{schema.served_class(model)}
+environment:
+{environment}
+"""
+
+
+def docker_ignore(model: Manifest) -> str:
+    """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked, if any."""
+    baked = "!baked\n" if model.weights.delivery == "baked" else ""
+    return f"""{_HEADER.format(slug=model.slug)}
+*
+!cog.yaml
+!cog.cpu.yaml
+!predict.py
+!models
+models/catalog/*
+!models/catalog/{model.slug}
+models/catalog/{model.slug}/README.md
+{baked}**/__pycache__
+**/.env
+"""
+
+
+def with_benchmark(readme: str, model: Manifest) -> str:
+    """README.md with the tables of the model's receipts and a chart between its two markers."""
+    folder = PROJECT / BENCHMARKS / model.slug
+    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    before, start, rest = readme.partition("<!-- benchmark -->\n")
+    _, end, after = rest.partition("<!-- end of benchmark -->")
+    if not receipts or not end:
+        return readme
+    return f"{before}{start}{_benchmark(receipts, model)}\n{end}{after}"
+
+
+def _benchmark(receipts: list[report.Receipt], model: Manifest) -> str:
+    targets = tasks.fact(model, "TARGETS", report.TARGETS)
+    return report.markdown(receipts, f"{BENCHMARKS}/{model.slug}", targets)
+
+
+_HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."
