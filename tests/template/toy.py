@@ -1,5 +1,6 @@
 """A toy task: text in, a number out, by plain Python without weights. All that a new task touches, in a copy."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,6 @@ def add_to(project: Path) -> None:
         (project / name).write_text(text, encoding="utf-8")
     seam = project / "predict.py"
     code = seam.read_text(encoding="utf-8")
-    imported = "from models.tasks import text_generation\n"
-    assert imported in code
-    code = code.replace(imported, "from models.tasks import text_generation, word_count\n")
+    code, changed = re.subn(r"^(from models\.tasks import .+)$", r"\1, word_count", code, flags=re.MULTILINE)
+    assert changed == 1
     seam.write_text(code + PREDICTOR, encoding="utf-8")

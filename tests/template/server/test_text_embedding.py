@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import numpy
 import pytest
-from tests.conftest import serving
 
 from models import manifest, weights
+from tests.template.conftest import serving
 from tests.template.server.live_server import SLOTS, LiveServer
 
 MODEL = "all-minilm-l6-v2"
