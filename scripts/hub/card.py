@@ -120,8 +120,8 @@ def metadata(model: Manifest) -> Any:
         license=model.license.id,
         license_name=model.license.name if is_other else None,
         license_link=model.license.link if is_other else None,
-        library_name=library(model),
-        pipeline_tag=model.task,
+        library_name=usage.library_of(model),
+        pipeline_tag=measured.pipeline_tag(model),
         tags=list(model.tags) or None,
         datasets=list(model.datasets) or None,
         base_model=model.base.model if model.base else None,
@@ -130,11 +130,6 @@ def metadata(model: Manifest) -> Any:
         eval_results=results or None,
         **(_relation(model) | _gate(model)),
     )
-
-
-def library(model: Manifest) -> str:
-    """The library that loads the published weights: transformers wherever an engine of the manifest is it."""
-    return "transformers" if any(choice.engine == "transformers" for choice in model.engines) else "openvino"
 
 
 def _relation(model: Manifest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from models.manifest import PROJECT, Manifest
+from scripts import tasks
 from scripts.benchmark import report
 
 Receipt = dict[str, Any]
@@ -55,11 +56,17 @@ def _interval(figure: dict[str, Any]) -> str:
     return f"{form.format(figure['low'])} to {form.format(figure['high'])}"
 
 
+def pipeline_tag(model: Manifest) -> str:
+    """The Hub's name of the task (https://huggingface.co/tasks): this project's, unless the task's file has another."""
+    tag: str = tasks.fact(model, "PIPELINE_TAG", model.task)
+    return tag
+
+
 def results(model: Manifest) -> list[Any]:
     """The model-index: what was measured of this model, and what is quoted of it; of other models nothing."""
     from huggingface_hub import EvalResult
 
-    return [EvalResult(task_type=model.task, **fields) for fields in [*_own(model), *_quoted(model)]]
+    return [EvalResult(task_type=pipeline_tag(model), **fields) for fields in [*_own(model), *_quoted(model)]]
 
 
 def _own(model: Manifest) -> Iterator[dict[str, Any]]:

@@ -23,8 +23,14 @@ class Block:
 
 def blocks(model: Manifest, hub: str, replicate: str | None) -> list[Block]:
     """In the order of the card; `hub` and `replicate` are OWNER/NAME there."""
-    found = [*_transformers(model, hub), *_container(model)]
+    found = [*_library(model, hub), *_container(model)]
     return [*found, *_replicate(model, replicate)] if replicate else found
+
+
+def library_of(model: Manifest) -> str:
+    """The Python library that people load the published weights with: transformers, or one on top of it."""
+    library: str = tasks.fact(model, "LIBRARY", "transformers")
+    return library if any(choice.engine == "transformers" for choice in model.engines) else "openvino"
 
 
 def example_input(model: Manifest) -> dict[str, Any]:
@@ -34,20 +40,19 @@ def example_input(model: Manifest) -> dict[str, Any]:
     return (plain or inputs)[0]
 
 
-def _transformers(model: Manifest, hub: str) -> Iterator[Block]:
+def _library(model: Manifest, hub: str) -> Iterator[Block]:
     """Of weights that people may have, where the task's file has the code."""
-    write = tasks.fact(model, "transformers_example", None)
+    write, library = tasks.fact(model, "python_example", None), library_of(model)
     may_have = model.release and set(model.release.accesses) != {"api-only"}
-    is_loaded = any(choice.engine == "transformers" for choice in model.engines)
-    if write and may_have and is_loaded and (code := write(model, hub, example_input(model))):
-        yield Block("Python, with transformers", "python", code, "`pip install transformers torch`")
+    if write and may_have and library != "openvino" and (code := write(model, hub, example_input(model))):
+        yield Block(f"Python, with {library}", "python", code, f"`pip install {library} torch`")
 
 
 def _container(model: Manifest) -> Iterator[Block]:
     said, device = example_input(model), "cuda" if all(one.device == "cuda" for one in model.engines) else "cpu"
     image = f"{model.slug}:{device}"
     words = " ".join(f"-i {shlex.quote(f'{name}={_word(value)}')}" for name, value in said.items())
-    predict = f"make image DEVICE={device}\ncog predict {image} {words}"
+    predict = f"make image MODEL={model.slug} DEVICE={device}\ncog predict {image} {words}"
     yield Block(
         "In a container, with Cog", "sh", predict, "In a clone of the repository that the container is built from:"
     )

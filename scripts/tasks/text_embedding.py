@@ -1,6 +1,7 @@
 """Text embedding, as the tools see it."""
 
 import itertools
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,8 @@ from scripts.benchmark.report import Target, memory, ratio
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
+PIPELINE_TAG, LIBRARY = "feature-extraction", "sentence-transformers"
+"""The Hub's name of the task, and what people load such weights with."""
 SIZES = {"texts": "text_count", "input_tokens": "input_token_count"}
 """The metric that has each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
@@ -82,6 +85,17 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
         return summed(predictions, time.perf_counter() - started, "texts")
 
     return run
+
+
+def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
+    """Code that asks the weights of a repository, or of a folder, for the same vectors."""
+    texts = json.dumps(said.get("texts") or [said.get("text")], ensure_ascii=False)
+    size = f", truncate_dim={said['dimensions']}" if said.get("dimensions") else ""
+    return f"""from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({json.dumps(repository)}{size})
+vectors = model.encode({texts})
+print(vectors.shape)"""
 
 
 def _texts(words: int) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _read(generation: Generation, started: float) -> Prediction:
     return found
 
 
-def transformers_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
+def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
     """Code that says the same to the weights of a repository, or of a folder; nothing without a prompt."""
     if not (prompt := said.get("prompt")):
         return ""
