@@ -152,7 +152,7 @@ class Publication:
                 digest=commit,
                 why=why,
                 seconds=round(seconds, 1),
-                details={"files": sorted(item.path for item in self.items)} if result in ("begun", "ok") else {},
+                details={"files": sorted(item.path for item in self.items)} if result == "begun" else {},
             ),
         )
 
