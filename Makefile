@@ -119,13 +119,17 @@ card: .venv/.$(RUNS) ## the model card, with what the licence asks for, beside t
 licence: .venv/.$(RUNS) ## what the licence allows of what the manifest plans; writes what it asks for (OF=llama3.1: of one licence)
 	@exec $(PY) scripts.licence --of "$$OF"
 
-publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## put the model on the Hugging Face Hub: TO=ORG/NAME (CREATE=public ONTO=COMMIT DRY_RUN=1)
-	@exec $(PY) scripts.publish --create "$$CREATE" --onto "$$ONTO" $${DRY_RUN:+--dry-run} "$$TO"
+publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## put the model on the Hugging Face Hub: TO=ORG/NAME (CREATE=public ONTO= DRY_RUN=1)
+	@exec $(PY) scripts.publish --create "$$CREATE" --onto "$$ONTO" \
+	  $${DRY_RUN:+--dry-run} "$$TO"
+
+publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on the Hub and Replicate: PLAN=examples/publication/smollm2.yaml
+	@exec $(PY) scripts.publish_all $${DRY_RUN:+--dry-run} "$$PLAN"
 
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python

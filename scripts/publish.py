@@ -6,20 +6,19 @@ overwritten. TO is ORG/NAME, by default `release.hub` of the manifest. Needs `hf
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from models import manifest, runtimes, weights
+from models import manifest
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.publication import Base
 from scripts.cli import command, console
-from scripts.conversion.weights import ensure
-from scripts.hub import client, contents, repository
+from scripts.hub import client, contents, planning, repository
 from scripts.hub.contents import Item
-from scripts.hub.publication import Gated, Publication
+from scripts.hub.publication import Publication
 from scripts.hub.repository import There
 from scripts.licences import answers
 from scripts.release import ledger
@@ -39,47 +38,22 @@ def publish(
 ) -> None:
     """Publish the selected model on the Hugging Face Hub."""
     model = manifest.selected()
-    planned = plan(model, to, create, onto)
+    planned = planning.repository_of(model, to, create=create, onto=onto)
+    if model.base:
+        say(_whose(model, model.base))
     if dry_run:
         _explain(planned)
         return
-    if model.base:
-        say(_whose(model, model.base))
     api = client.connect()
-    ready(model)
-    with ledger.alone(model.slug):
-        commit = plan(model, to, create, onto).publish(api)
+    planning.ready(model)
+    print(_published(api, planning.repository_of(model, to, create=create, onto=onto)))
     say(f"the ledger has it, to be committed: releases/{model.slug}.jsonl")
-    print(f"{api.endpoint}/{planned.place.name}/tree/{commit}")
 
 
-def plan(model: Manifest, to: str, create: str = "", onto: str = "") -> Publication:
-    """What is to be published where.
-
-    Raises:
-        TemplateError: the manifest or the command line does not say so, or the licence forbids it.
-    """
-    if create not in ("", "private", "public"):
-        raise command.UsageError(f"a repository is private or public, not {create!r}: CREATE=private or CREATE=public")
-    place = repository.parse(to or (model.release and model.release.hub) or "")
-    gated: Gated = False
-    if contents.access_today(model) == "gated" and model.release and model.release.gate:
-        gated = model.release.gate.approval
-    return Publication(model, place, contents.of(model), gated, create, onto)
-
-
-def ready(model: Manifest) -> None:
-    """Make the files that are published of the weights, and read every byte of them.
-
-    Raises:
-        TemplateError: what failed, and the remedy.
-    """
-    if contents.access_today(model) == "api-only":
-        return
-    choice = contents.published_choice(model) or runtimes.choose(model)
-    ensure(model, choice)
-    for part in sorted({weights.SOURCE, runtimes.part_of(model, choice)}):
-        weights.verify(model, part, full=True)
+def _published(api: Any, planned: Publication) -> str:
+    """Publish it; its address."""
+    commit = planned.publish(api)
+    return f"{planned.page(api)}/tree/{commit}"
 
 
 def _explain(planned: Publication) -> None:
@@ -95,9 +69,7 @@ def _explain(planned: Publication) -> None:
     console.stdout().print(table)
     size = sum(item.size or 0 for item in found.send) / 1e6
     print(f"{planned.place.to}: would send {len(found.send)} files, {size:.1f} MB; {_state(planned, there, unknown)}")
-    if planned.model.base:
-        print(_whose(planned.model, planned.model.base))
-    if later := contents.opens_later(planned.model):
+    if planned.place.kind == "model" and (later := contents.opens_later(planned.model)):
         print(f"the weights become {later}")
 
 

@@ -50,6 +50,13 @@ def changed_files() -> list[str]:
     return [line[3:].removeprefix(above) for line in lines if line]
 
 
+def is_as(commit: str) -> bool:
+    """Whether nothing of this folder but releases/ differs from an earlier commit; not where git does not know that."""
+    if not exists():
+        return False
+    return _run("diff", "--quiet", commit, "--", ".", ":(exclude)releases").returncode == 0 and not changed_files()
+
+
 def committed(path: str) -> str | None:
     """A file as the last commit has it; None where it has none. `path`: from this folder.
 

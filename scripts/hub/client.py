@@ -39,10 +39,11 @@ def connect() -> Any:
     Raises:
         HubRefusal: there is no token.
     """
-    if endpoint := os.environ.get("HF_ENDPOINT"):
-        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
+    endpoint = os.environ.get("HF_ENDPOINT")
+    if endpoint and "HF_HUB_DISABLE_XET" not in os.environ:
+        constants.HF_HUB_DISABLE_XET = True  # asked at each upload; the variable itself was read at the import
     token = known_token()
     if not token:
         raise HubRefusal(f"there is no token of the Hub: hf auth login, or export HF_TOKEN=..., from {TOKEN_PAGE}")

@@ -1,4 +1,4 @@
-"""What a model's repository on the Hub holds: weights, card, licence, evaluation, benchmarks, examples."""
+"""What a model has on the Hub: weights, card, licence, evaluation, benchmarks, examples, and its Space."""
 
 import hashlib
 import json
@@ -14,7 +14,8 @@ from models.manifest import EngineChoice, Manifest
 from models.publication import Access
 from models.weights import files
 from models.weights.lock import lock_of
-from scripts.licences import files as licence_files
+from scripts.hub import card
+from scripts.hub.card import Pages
 from scripts.release.ship import Refused
 
 _PUBLISHED = "transformers"
@@ -76,14 +77,13 @@ def opens_later(model: Manifest) -> str:
     return f"{coming[0].opens} from {coming[0].day}" if coming else ""
 
 
-def of(model: Manifest) -> list[Item]:
-    """Every file that belongs into the model's repository today, by path.
+def of(model: Manifest, pages: Pages) -> list[Item]:
+    """Every file that belongs into the model's repository today, by path. `pages`: where the card links to.
 
     Raises:
-        TemplateError: the manifest does not say who may have the weights, the licence forbids what is planned, or two
-            files have one path.
+        TemplateError: facts for the card are missing, the licence forbids what is planned, or two files have one path.
     """
-    items = [*_words(model), *_measured(model), _examples(model)]
+    items = [*_words(model, pages), *_measured(model), _examples(model)]
     if access_today(model) != "api-only":
         items += _weights(model)
     paths = [item.path for item in items]
@@ -116,11 +116,16 @@ def _why(name: str) -> str:
     return "tokenizer" if "token" in name or "template" in name or "vocab" in name else "configuration"
 
 
-def _words(model: Manifest) -> Iterator[Item]:
+def of_space(folder: Path) -> list[Item]:
+    """Every file of a Space's folder, by path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [Item(str(path.relative_to(folder)), path, "demo") for path in paths]
+
+
+def _words(model: Manifest, pages: Pages) -> Iterator[Item]:
     """The card, and the texts that the licence asks for."""
-    yield Item("README.md", manifest.path_of(model.slug).with_name("README.md"), "card")
-    for name, text in licence_files.files(model).items():
-        yield Item(name, text.encode(), "licence")
+    for name, text in card.files(model, pages).items():
+        yield Item(name, text.encode(), "card" if name == "README.md" else "licence")
 
 
 def _measured(model: Manifest) -> Iterator[Item]:

@@ -21,6 +21,7 @@ from scripts.release.ledger import Entry, Result
 from scripts.release.ship import Refused, Stuck, result_of, say
 
 Gated = Literal[False, "auto", "manual"]
+Create = Literal["", "private", "public"]
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Publication:
     place: Place
     items: Sequence[Item]
     gated: Gated = False
-    create: str = ""
+    create: Create = ""
     onto: str = ""
     sdk: str = "gradio"
     ship: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -42,22 +43,24 @@ class Publication:
         """Bring the repository to what it should be; the id of its last commit.
 
         Raises:
+            LedgerError: another publish or push of the model is under way.
             Refused: somebody else committed there, or a file is missing.
             HubRefusal: the Hub refuses, or cannot be reached.
             Stuck: what is there afterwards is not what was sent.
         """
         if missing := [item.path for item in self.items if not item.is_here]:
             raise Refused(f"{', '.join(missing)} of {self.model.slug} is not made yet: make card, make weights")
-        begun = time.monotonic()
-        self._note("begun")
-        try:
-            commit = self._published(api)
-        except BaseException as error:
-            why = " ".join(str(error).split())[:500]
-            self._note(result_of(error), seconds=time.monotonic() - begun, why=why)
-            raise
-        self._note("ok", commit, time.monotonic() - begun)
-        return commit
+        with ledger.alone(self.model.slug):
+            begun = time.monotonic()
+            self._note("begun")
+            try:
+                commit = self._published(api)
+            except BaseException as error:
+                why = " ".join(str(error).split())[:500]
+                self._note(result_of(error), seconds=time.monotonic() - begun, why=why)
+                raise
+            self._note("ok", commit, time.monotonic() - begun)
+            return commit
 
     def _published(self, api: Any) -> str:
         there = repository.look(api, self.place) or self._made(api)
@@ -90,7 +93,7 @@ class Publication:
             is_now = "private" if there.is_private else "public"
             raise Refused(
                 f"{self.place.to} is {is_now}, and CREATE={self.create} is for a new one: "
-                f"change that at {self._page(api)}/settings, or leave CREATE out"
+                f"change that at {self.page(api)}/settings, or leave CREATE out"
             )
         if self.place.kind == "model" and there.gated != self.gated:
             with explained(self.place.name):
@@ -138,23 +141,26 @@ class Publication:
         say(f"{self.place.to}: read back at {commit[:9]}, all {len(self.items)} files as they are here")
 
     def _note(self, result: Result, commit: str = "", seconds: float = 0, why: str = "") -> None:
-        ledger.append(
-            self.model.slug,
-            Entry(
-                time=ledger.now(),
-                ship=self.ship,
-                step=STEP,
-                result=result,
-                to=self.place.to,
-                commit=project.commit() or "none",
-                dirty=bool(project.changed_files()) or not project.commit(),
-                who=ledger.who(),
-                digest=commit,
-                why=why,
-                seconds=round(seconds, 1),
-                details={"files": sorted(item.path for item in self.items)} if result == "begun" else {},
-            ),
-        )
+        details = {"files": sorted(item.path for item in self.items)} if result == "begun" else {}
+        told = {"digest": commit, "seconds": round(seconds, 1), "why": why, "details": details}
+        note(self.model, self.ship, STEP, self.place.to, result, **told)
 
-    def _page(self, api: Any) -> str:
+    def page(self, api: Any) -> str:
+        """The repository's address."""
         return f"{api.endpoint}/{'spaces/' if self.place.kind == 'space' else ''}{self.place.name}"
+
+
+def note(model: Manifest, ship: str, step: str, to: str, result: Result, **told: Any) -> None:
+    """Add a line to the model's ledger; `told`: more of its fields."""
+    entry = Entry(
+        time=ledger.now(),
+        ship=ship,
+        step=step,
+        result=result,
+        to=to,
+        commit=project.commit() or "none",
+        dirty=bool(project.changed_files()) or not project.commit(),
+        who=ledger.who(),
+        **told,
+    )
+    ledger.append(model.slug, entry)

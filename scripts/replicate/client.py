@@ -36,8 +36,12 @@ def connect() -> Any:
 
     if not os.environ.get(TOKEN):
         raise ReplicateRefusal(f"{TOKEN} is not set: export {TOKEN}=..., from {TOKEN_PAGE}")
-    address = os.environ.get("REPLICATE_BASE_URL") or "https://api.replicate.com"
-    return replicate.client.Client(api_token=os.environ[TOKEN], transport=connection.transport(address))
+    return replicate.client.Client(api_token=os.environ[TOKEN], transport=connection.transport(address()))
+
+
+def address() -> str:
+    """Where Replicate's API is."""
+    return os.environ.get("REPLICATE_BASE_URL") or "https://api.replicate.com"
 
 
 @contextmanager

@@ -49,6 +49,10 @@ def _of_model(metadata: dict[str, Any]) -> list[str]:
         values = metadata.get(key, [])
         if not all(isinstance(value, str) for value in (values if isinstance(values, list) else [values])):
             errors.append(f'"{key}" must be a string or an array of strings')
+    languages = metadata.get("language", [])
+    for language in languages if isinstance(languages, list) else [languages]:
+        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]{2,4})?|code|multilingual", str(language)):
+            errors.append(f'"language" must hold ISO 639 codes, code or multilingual, not {language}')
     if not isinstance(metadata.get("pipeline_tag", ""), str):
         errors.append('"pipeline_tag" must be a string')
     if metadata.get("base_model_relation", RELATIONS[0]) not in RELATIONS:

@@ -183,6 +183,7 @@ def test_a_branch_that_is_not_there(hub: Hub, api: HfApi) -> None:
         (b"license: [", "YAML parse error"),
         (b"license: mine", "license"),
         (b"tags: [1]", "tags"),
+        (b"language: [English]", "language"),
         (b"model-index: [{name: m}]", "model-index"),
     ],
 )

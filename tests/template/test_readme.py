@@ -52,6 +52,7 @@ def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     done = newcomer.types(publish)
     assert done.returncode == 0, done.stderr
     assert "hf.co/acme/smollm2: would send" in done.stdout
+    assert "hf.co/YOUR-NAME/smollm2" in done.stdout
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr

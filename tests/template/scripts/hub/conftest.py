@@ -20,7 +20,6 @@ from tests import tiny_models
 from tests.services.hub import Hub
 
 SLUG = "tiny"
-CARD = "---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n# Tiny\n"
 
 
 @dataclass
@@ -87,13 +86,13 @@ def at_home(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_TOKEN", "hf_writer")
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # as HF_ENDPOINT sets it where nothing is imported yet
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)  # HF_ENDPOINT makes it True
     return tmp_path
 
 
 @pytest.fixture
 def published(at_home: Path, hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
-    """A tiny llama whose weights are one's own, card and benchmark included, ready to be published."""
+    """A tiny llama whose weights are one's own, ready to be published."""
     content = yaml.safe_load(default_manifest().read_text())
     content["weights"] = {"source": f"file:{tiny}"}
     content["license"]["copyright"] = "Copyright (c) 2026 Acme"
@@ -101,7 +100,6 @@ def published(at_home: Path, hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPat
     found = Published(at_home, hub)
     found.catalog.mkdir(parents=True)
     (found.catalog / "model.yaml").write_text(yaml.safe_dump(content))
-    (found.catalog / "README.md").write_text(CARD)
     monkeypatch.setenv("MODEL", SLUG)
     lock.write(found.model, weights.make_lock(found.model, PlainLines()))
     return found

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 
 from scripts.release import ledger
-from tests.template.scripts.hub.conftest import CARD, SLUG, Published
+from tests.template.scripts.hub.conftest import SLUG, Published
 
 LATER = {"tier": "staged", "stages": [{"day": "2999-01-01", "opens": "open"}]}
 Entries = Callable[[], list[list[str]]]
@@ -37,7 +37,7 @@ def test_a_publish_brings_every_file_in_one_commit(published: Published, entries
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert files["README.md"].decode() == CARD
+    assert b"\n# SmolLM2 135M Instruct\n" in files["README.md"]
     assert json.loads(files["examples.json"])[0]["name"] == "capital of France"
     assert entries() == [["publish", "begun"], ["publish", "ok"]]
     assert ledger.read(SLUG)[-1].digest == commits[0].commit_id
@@ -63,7 +63,7 @@ def test_what_is_there_is_not_sent_again(published: Published, capsys: pytest.Ca
     assert published.publish() == 0
     assert published.api.model_info("acme/tiny").sha == head
     assert "are there already" in capsys.readouterr().err
-    (published.catalog / "README.md").write_text(CARD + "More.\n")
+    published.says(summary="It says more.")
     assert published.publish() == 0
     sent = [request for request in published.hub.requests if request.path.endswith("/commit/main")][-1]
     changed = [json.loads(line)["value"]["path"] for line in sent.content.splitlines()[1:]]
@@ -86,7 +86,7 @@ def test_somebody_elses_commit_is_not_overwritten(published: Published, capsys: 
     published.hub.allow("acme/tiny", "hf_bob")
     bob = HfApi(endpoint=published.hub.endpoint, token="hf_bob")
     theirs = bob.create_commit("acme/tiny", [CommitOperationAdd("README.md", b"# Bob's")], commit_message="Mine")
-    (published.catalog / "README.md").write_text(CARD + "More.\n")
+    published.says(summary="It says more.")
     assert published.publish() == 1
     line = said(capsys)
     assert theirs.oid[:9] in line
@@ -94,14 +94,14 @@ def test_somebody_elses_commit_is_not_overwritten(published: Published, capsys: 
     assert f"ONTO={theirs.oid}" in line
     assert published.files()["README.md"] == b"# Bob's"
     assert published.publish("--onto", theirs.oid) == 0
-    assert published.files()["README.md"].endswith(b"More.\n")
+    assert published.files()["README.md"].count(b"It says more.") == 1
 
 
 def test_a_commit_between_the_look_and_the_commit_is_refused(
     published: Published, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published.publish()
-    (published.catalog / "README.md").write_text(CARD + "More.\n")
+    published.says(summary="It says more.")
     sends = HfApi.create_commit
 
     def somebody_was_faster(api: HfApi, *arguments: object, **options: object) -> object:
@@ -112,7 +112,7 @@ def test_a_commit_between_the_look_and_the_commit_is_refused(
     assert published.publish() == 1
     assert "answers 412" in said(capsys)
     assert "theirs.txt" in published.files()
-    assert published.files()["README.md"].decode() == CARD
+    assert b"It says more." not in published.files()["README.md"]
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_who_may_not_publish_is_told_why(
 
 
 def test_a_card_that_the_hub_does_not_take(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
-    (published.catalog / "README.md").write_text("---\nlicense: mine\n---\n")
+    published.says(languages=["English"])
     assert published.publish() == 1
-    assert "license" in said(capsys)
+    assert "the Hub does not take acme/tiny: Invalid metadata in README.md" in said(capsys)
     assert published.sent == []
 
 
@@ -153,10 +153,10 @@ def test_a_commit_that_is_too_large(published: Published, capsys: pytest.Capture
     assert "more than the Hub takes in one commit" in said(capsys)
 
 
-def test_a_card_that_is_not_made_yet(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
-    (published.catalog / "README.md").unlink()
+def test_a_fact_that_the_card_lacks_is_asked_for(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+    published.says(citation=None)
     assert published.publish() == 1
-    assert "README.md of tiny is not made yet: make card" in said(capsys)
+    assert "model.yaml: set citation: how to cite it" in said(capsys)
     assert published.hub.repos == {}
 
 
@@ -247,7 +247,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(
     assert published.hub.repos == {}
     assert not ledger.path_of(SLUG).exists()
     published.publish()
-    (published.catalog / "README.md").write_text(CARD + "More.\n")
+    published.says(summary="It says more.")
     capsys.readouterr()
     assert published.publish("--dry-run") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -1,0 +1,61 @@
+"""What is to be published of a model, and where."""
+
+from typing import get_args
+
+from models import runtimes, weights
+from models.manifest import Manifest
+from scripts.cli.command import UsageError
+from scripts.conversion.weights import ensure
+from scripts.hub import contents, repository
+from scripts.hub.card import Other, Pages
+from scripts.hub.publication import Create, Gated, Publication
+
+
+def repository_of(
+    model: Manifest,
+    to: str,
+    *,
+    create: str = "",
+    onto: str = "",
+    space: str = "",
+    replicate: str = "",
+    other: Other | None = None,
+) -> Publication:
+    """What the model's repository is to be: `to`, or where the manifest says.
+
+    `space`, `replicate` (OWNER/NAME, or what the manifest says), `other`: what its card links to.
+
+    Raises:
+        TemplateError: the manifest or the command line does not say so, or the licence forbids it.
+    """
+    access, release = contents.access_today(model), model.release
+    place = repository.parse(to or (release and release.hub) or "")
+    pages = Pages(place.name, replicate or (release.replicate if release else None), space or None, other)
+    gated: Gated = release.gate.approval if access == "gated" and release and release.gate else False
+    return Publication(model, place, contents.of(model, pages), gated, checked(create), onto)
+
+
+def checked(create: str) -> Create:
+    """What a new repository is to be.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    for known in get_args(Create):
+        if create == known:
+            return known  # type: ignore[no-any-return]
+    raise UsageError(f"a repository is private or public, not {create!r}: CREATE=private or CREATE=public")
+
+
+def ready(model: Manifest) -> None:
+    """Make the files that are published of the weights, and read every byte of them.
+
+    Raises:
+        TemplateError: what failed, and the remedy.
+    """
+    if contents.access_today(model) == "api-only":
+        return
+    choice = contents.published_choice(model) or runtimes.choose(model)
+    ensure(model, choice)
+    for part in sorted({weights.SOURCE, runtimes.part_of(model, choice)}):
+        weights.verify(model, part, full=True)

@@ -1,0 +1,128 @@
+"""The steps of a plan, in their order: each can be done again, and the ledger says which were done."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from models import manifest
+from scripts.cli import connection
+from scripts.cli import repository as project
+from scripts.hub import card, client, contents, planning
+from scripts.hub.card import Pages
+from scripts.hub.publication import Publication, note
+from scripts.hub.repository import STEP, Place
+from scripts.hub.tiers import Plan, Tier
+from scripts.release import ledger
+from scripts.release.ledger import Entry
+from scripts.release.ship import Refused
+from scripts.release.target import REPLICATE
+from scripts.replicate import client as replicate_api
+
+PROMOTE, PAGE = "promote", "page"
+
+
+@dataclass(frozen=True)
+class Step:
+    """`what`: is published, `to`: where, as the ledger names it; `name`: of the ledger's line that ends it."""
+
+    tier: Tier
+    name: str
+    what: str
+    to: str
+    act: Callable[[], None]
+
+    @property
+    def last(self) -> Entry | None:
+        """How it last ended, as the ledger has it; None where it was never done."""
+        found = [entry for entry in ledger.read(self.tier.model) if (entry.step, entry.to) == (self.name, self.to)]
+        return found[-1] if found else None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it need not be done again: a version of Replicate that this project's files are of.
+
+        What goes to the Hub is compared with what is there instead.
+        """
+        entry = self.last
+        return self.name == PROMOTE and entry is not None and entry.result == "ok" and project.is_as(entry.commit)
+
+
+def of(plan: Plan) -> list[Step]:
+    """Every step. What could refuse one of them for its manifest or its licence refuses here, before any is done.
+
+    Raises:
+        TemplateError: a model's card lacks a fact, its licence forbids the plan, or its release says something else.
+    """
+    steps = [step for tier in plan.tiers for step in _steps(plan, tier)]
+    for tier in plan.tiers:
+        if tier.hub:
+            _repository(plan, tier)
+    return steps
+
+
+def _steps(plan: Plan, tier: Tier) -> list[Step]:
+    found = []
+    if tier.replicate:
+        image = f"{REPLICATE}/{tier.replicate}"
+        found.append(Step(tier, PROMOTE, "version", image, partial(_push, tier, image)))
+        found.append(Step(tier, PAGE, "page", image, partial(_page, plan, tier, image)))
+    if tier.hub:
+        found.append(Step(tier, STEP, "repository", Place(tier.hub).to, partial(_publish, plan, tier)))
+    return found
+
+
+def _repository(plan: Plan, tier: Tier) -> Publication:
+    return planning.repository_of(
+        tier.manifest,
+        tier.hub or "",
+        create=tier.create,
+        replicate=tier.replicate or "",
+        other=plan.other(tier),
+    )
+
+
+def _publish(plan: Plan, tier: Tier) -> None:
+    api = client.connect()
+    planning.ready(tier.manifest)
+    _repository(plan, tier).publish(api)
+
+
+def _push(tier: Tier, image: str) -> None:
+    """Ship it by make push, with all its stages.
+
+    Raises:
+        Refused: a stage refused, as it said.
+    """
+    command = [sys.executable, "-m", "scripts.push", image, "--device", tier.device, "--create", tier.create]
+    environment = os.environ | {"MODEL": tier.model}
+    if subprocess.run(command, env=environment, cwd=manifest.PROJECT).returncode:
+        again = f"make push MODEL={tier.model} TO={image} DEVICE={tier.device}"
+        raise Refused(f"{image} was not shipped, as said above: mend it, then again make publish-all, or {again}")
+
+
+def _page(plan: Plan, tier: Tier, image: str) -> None:
+    """Give the model's page on Replicate the card, and links to the weights and the licence.
+
+    https://replicate.com/docs/reference/http#models.update, for which the Python client has no method.
+
+    Raises:
+        Refused: Replicate does not take it.
+    """
+    from huggingface_hub import ModelCard
+
+    model, access = tier.manifest, contents.access_today(tier.manifest)
+    where = tier.hub or (model.base.model if model.base else tier.model)
+    text = card.render(model, Pages(where, tier.replicate, other=plan.other(tier)))
+    page = {"description": model.summary, "readme": ModelCard(text).text, "license_url": model.license.link}
+    if tier.hub and access != "api-only":
+        page["weights_url"] = tier.page
+    address, token = replicate_api.address(), os.environ.get(replicate_api.TOKEN, "")
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = connection.ask("PATCH", f"{address}/v1/models/{tier.replicate}", json=page, headers=headers, timeout=60)
+    if answer.is_error:
+        raise Refused(f"Replicate answers {answer.status_code} for the page of {tier.replicate}: {answer.text[:200]}")
+    note(model, uuid.uuid4().hex[:12], PAGE, image, "ok")
