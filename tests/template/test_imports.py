@@ -1,0 +1,96 @@
+"""Imports run one way: scripts/ to models/, what knows a task to what knows none, and in no circle."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from models import manifest
+from models.weights import PROJECT
+
+SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
+SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
+TASKS = manifest.tasks()
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path) for path in [*SHIPPED, *SCRIPTS]}
+
+
+@cache
+def imported_by(path: Path) -> frozenset[str]:
+    """The modules of this project that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in inside}
+    return frozenset(found & MODULES)
+
+
+def room_of(module: str) -> str:
+    """The package that a module belongs to: scripts.calling, models.tasks.text_generation; a module beside them."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[:2] == ["models", "tasks"] else 2])
+
+
+def texts_in(path: Path) -> Iterator[str]:
+    """Names and texts of a file's code, its documentation left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.value
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+@pytest.mark.parametrize("part", ["weights", "runtimes"])
+def test_weights_and_runtimes_know_no_task(part: str) -> None:
+    files = [path for path in SHIPPED if path.is_relative_to(PROJECT / "models" / part)]
+    assert files
+    wrong = {str(path): name for path in files for name in imported_by(path) if name.startswith("models.tasks")}
+    assert wrong == {}
+
+
+def test_a_tool_outside_scripts_tasks_names_no_task() -> None:
+    spellings = {form for task in TASKS for form in (task, task.replace("-", "_"), task.title().replace("-", ""))}
+    tools = [path for path in SCRIPTS if not path.is_relative_to(PROJECT / "scripts" / "tasks")]
+    imports = {str(path): name for path in tools for name in imported_by(path) if name.startswith("models.tasks.")}
+    assert imports == {}
+    named = {str(path.relative_to(PROJECT)): text for path in tools for text in texts_in(path) if text in spellings}
+    assert named == {}
+
+
+def test_every_task_has_its_file_for_the_tools_and_its_schema() -> None:
+    for task in TASKS:
+        assert (PROJECT / "scripts" / "tasks" / f"{task.replace('-', '_')}.py").is_file(), task
+        assert (PROJECT / "schemas" / f"{task.title().replace('-', '')}.json").is_file(), task
+
+
+def test_no_package_imports_one_that_imports_it() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in [*SHIPPED, *SCRIPTS]:
+        room = room_of(module_of(path))
+        graph.setdefault(room, set()).update(
+            {room_of(name) for name in imported_by(path)} - {room, "models", "scripts"}
+        )
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(" imports ".join(reversed(error.args[1]))) from None
