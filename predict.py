@@ -9,7 +9,7 @@ import warnings
 from cog import AsyncConcatenateIterator, BaseModel, BasePredictor, File, Input, concurrent, current_scope, streaming
 
 from models import cancellation, cog_runtime, inputs
-from models.tasks import text_embedding, text_generation
+from models.tasks import text_classification, text_embedding, text_generation
 
 # Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
 warnings.filterwarnings("ignore", r".*(predict\(\)|BasePredictor) is deprecated", DeprecationWarning)
@@ -183,3 +183,71 @@ class TextEmbedding(BasePredictor):
         )
         embedded = await self.model.embed(request, current_scope().record_metric)
         return Embeddings(embeddings=embedded.embeddings, file=embedded.file)
+
+
+class LabelScore(BaseModel):
+    """A label and its score, from 0 to 1."""
+
+    label: str
+    score: float
+
+
+class TextClassification(BasePredictor):
+    """Scores labels for texts: the model's own, or those of the caller."""
+
+    def setup(self) -> None:
+        """Load the weights once, onto CUDA where there is a GPU."""
+        self.model = text_classification.load()
+        cog_runtime.complete()
+
+    def healthcheck(self) -> bool:
+        """Turns the server UNHEALTHY when the model fails again and again."""
+        return self.model.is_healthy()
+
+    @concurrent(max=16)
+    @inputs.whole_numbers
+    async def predict(
+        self,
+        text: str | None = Input(
+            description="The text to classify. Or send `texts` instead.",
+            default=None,
+            min_length=1,
+        ),
+        texts: list[str] | None = Input(
+            description="Several texts instead of `text`: their scores come in the same order.",
+            default=None,
+        ),
+        labels: list[str] | None = Input(
+            description="The labels to choose from, at most 1000; leave out for a model with labels of its own.",
+            default=None,
+        ),
+        hypothesis_template: str | None = Input(
+            description="The sentence that says a label, with {} in its place. By default the model's own.",
+            default=None,
+        ),
+        multi_label: bool | None = Input(
+            description="Score each label by itself, as several may fit; false: one of them. By default as trained.",
+            default=None,
+        ),
+        top_k: int | None = Input(
+            description="Only so many labels of each text, those with the highest scores.",
+            default=None,
+            ge=1,
+        ),
+        truncate: bool = Input(
+            description="Cut a text that is longer than the model reads; false refuses it.",
+            default=True,
+        ),
+    ) -> list[list[LabelScore]]:
+        """Classify texts."""
+        request = text_classification.Request(
+            text=text,
+            texts=texts,
+            labels=labels,
+            hypothesis_template=hypothesis_template,
+            multi_label=multi_label,
+            top_k=top_k,
+            truncate=truncate,
+        )
+        scores = await self.model.classify(request, current_scope().record_metric)
+        return [[LabelScore(label=one.label, score=one.score) for one in of_text] for of_text in scores]

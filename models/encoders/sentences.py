@@ -16,7 +16,7 @@ class SentenceEncoder:
         self.tokenizer = Tokenizer(encoder.folder, limit)
         self._pool = pooling.of(encoder.folder)
         self.width = int(self.run([Tokens([0], [0])]).shape[1])
-        self._batcher = Batcher(self.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts)
+        self.batcher = Batcher(self.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts)
 
     async def vectors(self, texts: Sequence[Tokens]) -> Any:
         """Of each text the vector that the model gives, not normalised: float32[texts, width].
@@ -26,11 +26,7 @@ class SentenceEncoder:
         """
         import numpy
 
-        return numpy.stack(await self._batcher.submit(texts))
-
-    def is_healthy(self) -> bool:
-        """Whether the engine can still answer."""
-        return self._batcher.is_healthy()
+        return numpy.stack(await self.batcher.submit(texts))
 
     def run(self, batch: Sequence[Tokens]) -> Any:
         """The vectors of one batch; the batcher's thread calls it."""

@@ -26,11 +26,14 @@ def closing_line(prediction: Mapping[str, Any], sku: str, seconds: float) -> str
 def _recorded(metrics: Mapping[str, Any]) -> list[str]:
     """The metrics that people read, of those that the prediction recorded (cog's record_metric)."""
     forms = {
+        "text_count": "{} texts",
+        "truncated_count": "{} cut",
         "output_token_count": "{} tokens",
         "time_to_first_token": "first after {:.0f} ms",
         "tokens_per_second": "{:.0f} tokens/s",
     }
-    scaled = {name: value * 1000 if name == "time_to_first_token" else value for name, value in metrics.items()}
+    told = {name: value for name, value in metrics.items() if value or name != "truncated_count"}
+    scaled = {name: value * 1000 if name == "time_to_first_token" else value for name, value in told.items()}
     words = [form.format(scaled[name]) for name, form in forms.items() if name in scaled]
     words += [f"{metrics['engine']} on {metrics['device']}"] if {"engine", "device"} <= metrics.keys() else []
     words += [f"seed {metrics['seed']}"] if "seed" in metrics else []

@@ -19,6 +19,7 @@ from scripts.cli import connection, console
 from scripts.contract.document import Node
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}
+_NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a line feed is never in a string of JSON
 _HEADER_BYTES = 1_000_000  # a JPEG's size comes after its metadata
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -100,6 +101,8 @@ def show(prediction: dict[str, Any], schema: Node, saver: Saver, display: Displa
         display.text_up_to(joined(output))
         display.end_line()
     elif is_scores(output):
+        _print_scores([output])
+    elif isinstance(output, list) and output and all(map(is_scores, output)):
         _print_scores(output)
     elif output is not None and not is_files:
         print(as_json(output, indent=2))
@@ -118,9 +121,10 @@ def as_shown(output: Any, schema: Node, saver: Saver) -> Any:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """With JSON's escapes for what standard output cannot show."""
+    """With JSON's escapes for what standard output cannot show; with `indent` a list of numbers still is one line."""
     is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
-    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
+    written = json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", written)
 
 
 def is_text(node: Node) -> bool:
@@ -143,14 +147,16 @@ def is_scores(output: Any) -> bool:
     )
 
 
-def _print_scores(scores: list[dict[str, Any]]) -> None:
+def _print_scores(texts: list[list[dict[str, Any]]]) -> None:
+    """A table for each text, with its number where there are several."""
     from rich.table import Table
 
-    table = Table("label", box=None, pad_edge=False)
-    table.add_column("score", justify="right")
-    for item in scores:
-        table.add_row(str(item["label"]), f"{item['score']:.4f}")
-    console.stdout().print(table)
+    for number, scores in enumerate(texts, start=1):
+        table = Table("label" if len(texts) == 1 else f"label of text {number}", box=None, pad_edge=False)
+        table.add_column("score", justify="right")
+        for item in scores:
+            table.add_row(str(item["label"]), f"{item['score']:.4f}")
+        console.stdout().print(table)
 
 
 def joined(output: Any) -> str:

@@ -12,7 +12,7 @@ from models import encoders
 from models.encoders.sentences import SentenceEncoder
 from models.manifest import EngineChoice, Manifest, selected_as
 from models.tasks.text_embedding import manifest
-from models.weights import PROJECT
+from scripts.benchmark import texts
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import Target, memory, ratio
 
@@ -41,25 +41,28 @@ _KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of 
 
 def load(model: Manifest) -> Load:
     """One sentence a call."""
-    texts = itertools.islice(_texts(_WORDS), 200)
-    return Load([{"text": text} for text in texts], False, each=_EACH, sizes=SIZES, unit="texts", counted="texts")
+    sentences = itertools.islice(texts.of_length(_WORDS), 200)
+    return Load([{"text": text} for text in sentences], False, each=_EACH, sizes=SIZES, unit="texts", counted="texts")
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
     """For each number of texts and of their words endless inputs."""
 
     def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
-        texts = _texts(words)
+        endless = texts.of_length(words)
         while True:
-            yield {"texts": list(itertools.islice(texts, count))}
+            yield {"texts": list(itertools.islice(endless, count))}
 
     return [of_size(count, words) for count, words in _KINDS]
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
     """An input of the soak: one text or some, short and long, as numbers and as a file."""
-    texts = itertools.islice(_texts(choices.choice([3, 20, 300])), choices.choice([1, 4, 40]))
-    return {"texts": list(texts), "output_format": choices.choice(["json", "npy"])}
+    endless = texts.of_length(choices.choice([3, 20, 300]))
+    return {
+        "texts": list(itertools.islice(endless, choices.choice([1, 4, 40]))),
+        "output_format": choices.choice(["json", "npy"]),
+    }
 
 
 def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
@@ -73,11 +76,11 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
     sentences = SentenceEncoder(encoders.start(model), model.max_tokens)
 
     def run(inputs: Sequence[Inputs]) -> Sample:
-        texts = [one["text"] for one in inputs]
+        given = [one["text"] for one in inputs]
         started, predictions = time.perf_counter(), []
         for _ in range(_EACH):
             begun = time.perf_counter()
-            tokens = sentences.tokenizer.encode(texts, "texts", cuts=True)
+            tokens = sentences.tokenizer.encode(given, "texts", cuts=True)
             sentences.run(tokens)
             took = time.perf_counter() - begun
             sizes = [{"texts": 1.0, "input_tokens": float(len(one.ids))} for one in tokens]
@@ -96,11 +99,3 @@ def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> st
 model = SentenceTransformer({json.dumps(repository)}{size})
 vectors = model.encode({texts})
 print(vectors.shape)"""
-
-
-def _texts(words: int) -> Iterator[str]:
-    """Endless texts of so many words."""
-    book = (PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split()
-    stream = itertools.cycle(book)
-    while True:
-        yield " ".join(itertools.islice(stream, words))

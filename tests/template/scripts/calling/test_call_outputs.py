@@ -95,6 +95,18 @@ MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "numbe
         (TEXTS | {"items": URI}, [FILE, FILE], SAVED.format(0) + SAVED.format(1), ""),
         (MIXED, {"image": FILE, "score": 1}, '{\n  "image": "p-0.txt",\n  "score": 1\n}\n', SAVED.format(0)),
         (SCORES, [{"label": "sea", "score": 0.91}, {"label": "sky", "score": 0.09}], TABLE, ""),
+        (
+            {"type": "array", "items": SCORES},
+            [[{"label": "sea", "score": 1}], [{"label": "sky", "score": 0.5}]],
+            "label of text 1   score\nsea              1.0000\nlabel of text 2   score\nsky              0.5000\n",
+            "",
+        ),
+        (
+            {"type": "object"},
+            {"embeddings": [[1.5, -2e-05], []], "said": "[\n1]"},
+            '{\n  "embeddings": [\n    [1.5, -2e-05],\n    []\n  ],\n  "said": "[\\n1]"\n}\n',
+            "",
+        ),
         ({"type": "object"}, None, "", ""),
     ],
 )

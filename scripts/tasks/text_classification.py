@@ -1,0 +1,67 @@
+"""Text classification, as the tools see it."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from models import encoders
+from models.manifest import EngineChoice, Manifest
+from scripts.benchmark import texts
+from scripts.benchmark.load import Load
+from scripts.benchmark.report import Target, memory, ratio
+
+CONVERTED_AS = "encoder"
+"""How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
+PIPELINE_TAG = "text-classification"
+"""The Hub's name of the task."""
+SIZES = {"texts": "text_count", "labels": "label_count", "input_tokens": "input_token_count"}
+"""The metric that has each size of a prediction."""
+REFUSED: list[dict[str, Any]] = [
+    {},
+    {"texts": []},
+    {"text": "Hi", "labels": ["a", "a"]},
+    {"text": "Hi", "labels": [""]},
+]
+"""Inputs that the schema allows and the model refuses."""
+TARGETS = [
+    Target("16 streams against 1", 4, "times", True, ratio("server", "server", 16, 1)),
+    Target("container against the server, 16 streams", 0.97, "times", True, ratio("container", "server", 16)),
+    Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
+]
+_WORDS = 12
+_KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+
+
+def load(model: Manifest) -> Load:
+    """One sentence a call, with the labels of the first example."""
+    sentences = itertools.islice(texts.of_length(_WORDS), 200)
+    inputs = [{"text": text} | _labels(model) for text in sentences]
+    return Load(inputs, False, each=40, sizes=SIZES, unit="texts", counted="texts")
+
+
+def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
+    """For each number of texts and of their words endless inputs."""
+
+    def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
+        endless = texts.of_length(words)
+        while True:
+            yield {"texts": list(itertools.islice(endless, count))} | _labels(model)
+
+    return [of_size(count, words) for count, words in _KINDS]
+
+
+def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
+    """An input of the soak: one text or some, short and long."""
+    endless = texts.of_length(choices.choice([3, 20, 300]))
+    return {"texts": list(itertools.islice(endless, choices.choice([1, 4, 40])))} | _labels(model)
+
+
+def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
+    """The engine without a server, with the weights in `folder`."""
+    return encoders.load(choice, folder)
+
+
+def _labels(model: Manifest) -> dict[str, Any]:
+    return {name: value for name, value in model.examples[0].input.items() if name == "labels"}
