@@ -6,12 +6,12 @@ reports/<model>/card.html.
 """
 
 import sys
-from pathlib import Path
 
 from models import manifest
 from models.manifest import PROJECT
 from scripts.cli import command
 from scripts.hub import card, card_page
+from scripts.licences import files
 
 
 def main(argv: list[str]) -> int:
@@ -22,19 +22,12 @@ def main(argv: list[str]) -> int:
 def make_card() -> None:
     """Write the card and its page."""
     model = manifest.selected()
-    folder = manifest.path_of(model.slug).parent
-    for name, text in card.files(model, card.pages_of(model)).items():
-        path = folder / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            _write(path, text)
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    _write(PROJECT / "reports" / model.slug / "card.html", card_page.page(text, PROJECT / "benchmarks" / model.slug))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path.relative_to(PROJECT)}", file=sys.stderr)
+    texts = card.files(model, card.pages_of(model))
+    files.write(model, texts)
+    page = PROJECT / "reports" / model.slug / "card.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(card_page.page(texts["README.md"], PROJECT / "benchmarks" / model.slug), encoding="utf-8")
+    print(f"wrote {page.relative_to(PROJECT)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m scripts.licence [--of llama3.1] [--check]
+"""python -m scripts.licence [--of llama3.1]
 
 Whether the licence allows what the selected model's manifest plans (a public copy, an API, a paid one, changed weights,
 another licence), and what has to be done for it. The files that it asks for are written beside the manifest.
@@ -28,7 +28,6 @@ def main(argv: list[str]) -> int:
 
 def licence(
     of: Annotated[str, typer.Option(help="a licence's id on the Hub, instead of the selected model")] = "",
-    check: Annotated[bool, typer.Option("--check", help="write nothing")] = False,
 ) -> None:
     """Say what is allowed; write what the licence asks for."""
     if of:
@@ -39,9 +38,7 @@ def licence(
     model = manifest.selected()
     _show(model.title, answers.check(model))
     print(f"{NO_ADVICE} {_source(model).link}")
-    texts = files.files(model)
-    if not check:
-        _write(model.slug, texts)
+    files.write(model, files.files(model))
 
 
 def _source(model: manifest.Manifest) -> Terms:
@@ -58,14 +55,6 @@ def _show(title: str, found: Sequence[Answer]) -> None:
         takes += [f"{duty.in_words()} ({duty.clause})" for duty in one.duties]
         table.add_row(ACTS[one.act], one.verdict, one.clause, "\n".join(filter(None, takes)))
     console.stdout().print(table)
-
-
-def _write(slug: str, texts: dict[str, str]) -> None:
-    for name, text in texts.items():
-        path = manifest.CATALOG / slug / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(manifest.PROJECT)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

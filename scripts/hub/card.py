@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ManifestError
-from models.manifest import CATALOG, Manifest, path_of
+from models.manifest import PROJECT, Manifest, path_of
 from models.publication import Relation
 from scripts.hub import card_licence, measured, usage
 from scripts.licences import answers as licence_answers
@@ -103,9 +103,9 @@ def files(model: Manifest, pages: Pages) -> dict[str, str]:
 
 def committed(model: Manifest) -> dict[str, str]:
     """The same for the manifest's own pages, by path from the project's folder; nothing before `make card` ran once."""
-    if not (CATALOG / model.slug / "README.md").is_file():
+    if not path_of(model.slug).with_name("README.md").is_file():
         return {}
-    folder = path_of(model.slug).parent.relative_to(CATALOG.parents[1])
+    folder = path_of(model.slug).parent.relative_to(PROJECT)
     return {str(folder / name): text for name, text in files(model, pages_of(model)).items()}
 
 
@@ -155,7 +155,7 @@ def _access(model: Manifest) -> str:
     """Who may download the weights, and from when."""
     words = {"open": "open", "gated": "behind terms", "api-only": "not published: over an API only"}
     release = model.release
-    if not release:
+    if not release or not model.weights.source:
         return ""
     stages = [f"{words[stage.opens]} from {stage.day.isoformat()}" for stage in release.stages]
     return ", ".join(stages) or words[release.accesses[0]]
@@ -163,7 +163,7 @@ def _access(model: Manifest) -> str:
 
 def _details(model: Manifest) -> Sequence[tuple[str, str]]:
     """The table at the top: what it is, in figures that the manifest has."""
-    runs = [f"{choice.engine} on {choice.device} ({choice.dtype})" for choice in model.engines]
+    runs = [choice.described for choice in model.engines]
     context = getattr(model, "context_length", None)
     rows = [
         ("task", model.task),

@@ -27,10 +27,11 @@ def blocks(model: Manifest, hub: str, replicate: str | None) -> list[Block]:
     return [*found, *_replicate(model, replicate)] if replicate else found
 
 
-def library_of(model: Manifest) -> str:
-    """The Python library that people load the published weights with: transformers, or one on top of it."""
-    library: str = tasks.fact(model, "LIBRARY", "transformers")
-    return library if any(choice.engine == "transformers" for choice in model.engines) else "openvino"
+def library_of(model: Manifest) -> str | None:
+    """The Python library that people load the published weights with: transformers or one on top of it, or openvino."""
+    names = {choice.engine for choice in model.engines}
+    on_top: str = tasks.fact(model, "LIBRARY", "transformers")
+    return on_top if "transformers" in names else "openvino" if "openvino" in names else None
 
 
 def example_input(model: Manifest) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _library(model: Manifest, hub: str) -> Iterator[Block]:
     """Of weights that people may have, where the task's file has the code."""
     write, library = tasks.fact(model, "python_example", None), library_of(model)
     may_have = model.release and set(model.release.accesses) != {"api-only"}
-    if write and may_have and library != "openvino" and (code := write(model, hub, example_input(model))):
+    if write and may_have and library not in ("openvino", None) and (code := write(model, hub, example_input(model))):
         yield Block(f"Python, with {library}", "python", code, f"`pip install {library} torch`")
 
 

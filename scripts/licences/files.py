@@ -1,9 +1,11 @@
 """The files and notices that the licences ask for: LICENSE, NOTICE and USE_POLICY.md beside the manifest."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from models.manifest import CATALOG, Manifest, path_of
+from models import manifest
+from models.manifest import Manifest, path_of
 from models.publication import License
 from scripts.licences.answers import Answer, inherited, require
 from scripts.licences.terms import Duty, LicenceError, Terms, terms_of
@@ -31,6 +33,15 @@ def files(model: Manifest) -> dict[str, str]:
     return written
 
 
+def write(model: Manifest, texts: Mapping[str, str]) -> None:
+    """Write the files beside the manifest, where they are missing or differ."""
+    for name, text in texts.items():
+        path = path_of(model.slug).with_name(name)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(manifest.PROJECT)}", file=sys.stderr)
+
+
 def _duties(answers: Sequence[Answer]) -> dict[str, Duty]:
     """Each duty of the planned acts once, by its kind."""
     return {duty.kind: duty for answer in answers for duty in answer.duties}
@@ -39,7 +50,7 @@ def _duties(answers: Sequence[Answer]) -> dict[str, Duty]:
 def _text(model: Manifest, license: License, name: str) -> str:
     """A licence's text: one of this package with the copyright notice filled in, or the one that a person saved."""
     terms = terms_of(license, model.slug)
-    saved = CATALOG / model.slug / name
+    saved = path_of(model.slug).with_name(name)
     known = _TEXTS / f"{license.id}.txt"
     if known.is_file():
         text = known.read_text(encoding="utf-8")
@@ -54,10 +65,12 @@ def _text(model: Manifest, license: License, name: str) -> str:
 
 
 def _copyright(model: Manifest, license: License, terms: Terms) -> str:
-    if license.copyright:
-        return license.copyright
-    key = "license" if license is model.license else "base.license"
-    what = f"set {key}.copyright to the copyright notice of the weights"
+    """The copyright notices under this licence: that of the base model, which must stay, and one's own."""
+    holders = {"base.license": model.base.license} if model.base else {}
+    holders = {key: one for key, one in [*holders.items(), ("license", model.license)] if one.id == license.id}
+    if notices := dict.fromkeys(one.copyright for one in holders.values() if one.copyright):
+        return "\n".join(notices)
+    what = f"set {next(iter(holders))}.copyright to the copyright notice of the weights"
     raise LicenceError(f"{path_of(model.slug)}: {what}: {terms.name} asks to keep it")
 
 

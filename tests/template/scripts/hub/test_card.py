@@ -27,9 +27,8 @@ Change = Callable[..., manifest.Manifest]
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
     """Makes the manifest of a model called tiny: the default one, with some keys changed."""
     content = yaml.safe_load(manifest.path_of(DEFAULT.slug).read_text(encoding="utf-8"))
-    for module in (manifest, card):
-        monkeypatch.setattr(module, "CATALOG", tmp_path / "models" / "catalog")
-    for module in (manifest, measured):
+    monkeypatch.setattr(manifest, "CATALOG", tmp_path / "models" / "catalog")
+    for module in (manifest, measured, card):
         monkeypatch.setattr(module, "PROJECT", tmp_path)
     monkeypatch.setenv("MODEL", "tiny")
 

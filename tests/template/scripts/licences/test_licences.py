@@ -1,5 +1,6 @@
 """What the licences allow: questions with the answers that their texts give, and what `make licence` does with them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,8 @@ Change = Callable[..., manifest.Manifest]
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
     """Makes a manifest from the default one, with some keys changed, in a catalog of its own."""
     real = yaml.safe_load(manifest.path_of(manifest.slugs()[0]).read_text(encoding="utf-8"))
-    for package in (manifest, files, terms.manifest):
-        monkeypatch.setattr(package, "CATALOG", tmp_path)
+    monkeypatch.setattr(manifest, "CATALOG", tmp_path)
+    monkeypatch.setattr(manifest, "PROJECT", tmp_path)
     monkeypatch.setenv("MODEL", "tiny")
 
     def changed(**keys: Any) -> manifest.Manifest:
@@ -150,6 +151,13 @@ def test_weights_of_ones_own_are_bound_by_nothing_and_must_be_called_so(model: C
     assert {found.verdict for found in answers.require(own)} == {"allowed"}
     with pytest.raises(terms.LicenceError, match=r"model\.yaml does not say whose the weights are: set base"):
         answers.check(model(license=under("cc-by-nc-4.0"), base=None))
+
+
+def test_the_readmes_manifest_is_right_and_all_that_it_plans_is_allowed(model: Change) -> None:
+    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    (shown,) = [block for block in re.findall(r"^```yaml\n(.*?)^```$", readme, re.M | re.S) if "release:" in block]
+    planned = answers.require(model(title="Llama Letters", **yaml.safe_load(shown)))
+    assert [found.act for found in planned] == ["serve", "share", "change", "gate", "sell"]
 
 
 def test_a_release_that_is_not_said_is_asked_for(model: Change) -> None:
@@ -210,12 +218,18 @@ def test_mit_over_apache_gives_both_texts_along(model: Change) -> None:
     assert "Changes: Tuned on letters." in written["NOTICE"]
 
 
+def test_the_notice_of_the_base_stays_beside_ones_own(model: Change) -> None:
+    base = made_from("mit", copyright="Copyright (c) 2023 Base")
+    tuned = model(license=under("mit", copyright=OWN), base=base, release="open")
+    assert f"Copyright (c) 2023 Base\n{OWN}\n" in files.files(tuned)["LICENSE"]
+
+
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
         (
             {"license": under("mit"), "base": made_from("mit", "copy")},
-            r"set license\.copyright to",
+            r"set base\.license\.copyright to",
         ),
         (
             {"license": under("apache-2.0"), "base": made_from("apache-2.0") | {"changes": None}},
@@ -231,7 +245,6 @@ def test_a_fact_that_a_notice_needs_is_asked_for_by_its_key(model: Change, keys:
 def test_the_command_says_what_is_allowed_and_writes_the_files(
     model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(manifest, "PROJECT", tmp_path)
     model()
     assert licence.main([]) == 0
     said = capsys.readouterr()
