@@ -6,7 +6,6 @@ from typing import Any
 
 from models.errors import InputError
 from models.tasks.text_generation import model_files, sampling_defaults
-from models.tasks.text_generation.chat_template import ChatTemplate
 from models.tasks.text_generation.engines.interface import Message
 from models.tasks.text_generation.manifest import Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
@@ -19,6 +18,8 @@ class ModelText:
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
+        from models.tasks.text_generation.chat_template import ChatTemplate
+
         files = model_files.read(folder)
         self._manifest = manifest
         self._generation_config = files.generation_config

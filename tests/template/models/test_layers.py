@@ -10,6 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[3]
 HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "gguf", "huggingface_hub"}
+OF_SOME_ENGINES = {"numpy", "jinja2", "tokenizers", "psutil"}
 SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 # Made of torch and transformers through and through: these modules are themselves imported only inside functions.
 ENGINES = PROJECT / "models" / "tasks" / "text_generation" / "engines"
@@ -60,7 +61,7 @@ def test_heavy_packages_are_imported_only_inside_functions(path: Path) -> None:
     assert not any(heavy.stem in imports for heavy in HEAVY_THEMSELVES)
 
 
-def test_loading_the_seam_loads_no_heavy_package() -> None:
-    code = f"import predict, sys; print({HEAVY} & set(sys.modules))"
+def test_loading_the_seam_loads_no_package_that_only_some_engines_images_have() -> None:
+    code = f"import predict, sys; print({HEAVY | OF_SOME_ENGINES} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert ran.stdout == "set()\n", ran.stderr
