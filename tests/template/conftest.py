@@ -1,5 +1,6 @@
 """What several tests share: Cog's real server of the default model, one an engine, each started once a session."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,13 @@ from scripts.conversion import weights
 from scripts.serving import local_server
 from tests.template.server.live_server import LiveServer
 
+MODEL = "smollm2-135m-instruct"
+"""What these tests try the template with."""
 connection.spare_this_machine()
+if MODEL not in manifest.slugs():
+    collect_ignore_glob = ["*"]
+elif manifest.selected().slug != MODEL:
+    os.environ["MODEL"] = MODEL
 
 
 @contextmanager

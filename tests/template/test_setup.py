@@ -143,3 +143,15 @@ def test_the_packages_follow_from_the_manifests_engines(
     for device, engine in (("cpu", on_cpu), ("cuda", on_cuda)):
         command = ["sh", str(PROJECT / "scripts" / "engine.sh"), device]
         assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout == f"{engine}\n"
+
+
+def test_of_several_models_the_packages_are_those_of_the_one_that_cog_yaml_was_rendered_for(tmp_path: Path) -> None:
+    for slug, engine in (("a", "openvino"), ("b", "transformers")):
+        (tmp_path / "models" / "catalog" / slug).mkdir(parents=True)
+        manifest = tmp_path / "models" / "catalog" / slug / "model.yaml"
+        manifest.write_text(f"engines: [{{engine: {engine}, device: cpu}}]\n", encoding="utf-8")
+    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=b\n", encoding="utf-8")
+    command = ["sh", str(PROJECT / "scripts" / "engine.sh"), "cpu"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout == "transformers\n"
+    chosen = os.environ | {"MODEL": "a"}
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=chosen).stdout == "openvino\n"
