@@ -60,6 +60,12 @@ check: .venv/.dev ## lint, types, and whether the rendered files are current
 render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
 	@$(PY) scripts.render
 
+models: .venv/.$(RUNS) ## the catalog: task, licence, size, memory, hardware, state of the weights, last benchmark
+	@$(PY) scripts.models
+
+use: .venv/.$(RUNS) ## serve another model of the catalog from now on: MODEL=SLUG
+	@$(PY) scripts.use $${DRY_RUN:+--dry-run} "$$MODEL"
+
 image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
 	@exec $(PY) scripts.image --device "$$DEVICE"
 
@@ -129,7 +135,7 @@ publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on t
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
+.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python

@@ -1,6 +1,8 @@
 """Every file that follows from the manifest, predict.py and what was measured, as it should be."""
 
 import json
+import sys
+from pathlib import Path
 
 from models import manifest, runtimes
 from models.manifest import EngineChoice, Manifest
@@ -31,6 +33,28 @@ def rendered(model: Manifest) -> dict[str, str]:
     for slug in manifest.slugs():
         files |= card.committed(model if slug == model.slug else manifest.load(slug))
     return files
+
+
+def out_of_date(model: Manifest) -> dict[str, str]:
+    """Those of `rendered` that differ from what is there."""
+    files = {name: (PROJECT / name, text) for name, text in rendered(model).items()}
+    return {name: text for name, (path, text) in files.items() if _present(path) != text}
+
+
+def write(files: dict[str, str]) -> None:
+    """Write rendered files, and remove those that are empty; says which on standard error."""
+    for name, text in files.items():
+        path = PROJECT / name
+        if text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            path.unlink()
+        print(f"{'wrote' if text else 'removed'} {name}", file=sys.stderr)
+
+
+def _present(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def cog_config(model: Manifest, choice: EngineChoice) -> str:

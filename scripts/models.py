@@ -1,0 +1,100 @@
+"""python -m scripts.models [--json]
+
+The catalog: each model's task, licence, size, memory and hardware, whether its weights are here, and how fast it was
+when it was last measured. The model that is served is marked.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from models import manifest, runtimes, weights
+from models.errors import TemplateError
+from models.manifest import Manifest
+from models.weights import PROJECT
+from models.weights.lock import lock_of
+from scripts.benchmark import report
+from scripts.cli import command, console
+
+HEADINGS = ("", "model", "task", "licence", "weights", "memory", "hardware", "weights here", "last benchmark")
+
+
+def main(argv: list[str]) -> int:
+    """Print the catalog."""
+    return command.run(models, argv, "scripts.models")
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """List the models of the catalog."""
+    found = [described(manifest.load(slug)) for slug in manifest.slugs()]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(*HEADINGS, box=None)
+    for one in found:
+        size = f"{one['weights_mb']:.0f} MB" if one["weights_mb"] is not None else "not locked"
+        mark = "*" if one["is_served"] else ""
+        memory, hardware = f"{one['memory_gb']:g} GB", one["hardware"]
+        table.add_row(
+            mark, one["model"], one["task"], one["licence"], size, memory, hardware, one["here"], one["speed"]
+        )
+    console.stdout().print(table)
+    print("* is served: make use MODEL=... serves another, make new adds one", file=sys.stderr)
+
+
+def described(model: Manifest) -> dict[str, Any]:
+    """A row of the table; `weights_mb`: of the files that weights.lock names, None where there is none."""
+    try:
+        size: float | None = lock_of(model).size / 1e6
+    except TemplateError:
+        size = None
+    return {
+        "model": model.slug,
+        "is_served": model.slug == _served(),
+        "task": model.task,
+        "licence": model.license.id,
+        "weights_mb": size,
+        "memory_gb": model.hardware.memory_gb,
+        "hardware": model.hardware.replicate,
+        "here": _here(model),
+        "speed": _speed(model),
+    }
+
+
+def _served() -> str:
+    try:
+        return manifest.selected().slug
+    except TemplateError:  # several could be meant
+        return ""
+
+
+def _here(model: Manifest) -> str:
+    """Whether what the engine of this machine loads is here."""
+    try:
+        if runtimes.is_ready(model, runtimes.choose(model)):
+            return "ready" if model.weights.source else "needs none"
+        return "downloaded" if weights.is_fetched(model) else "no"
+    except TemplateError:
+        return "no"
+
+
+def _speed(model: Manifest) -> str:
+    """The most a second that the server of this project reached, in the newest of the model's receipts."""
+    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in _receipts(model)]
+    if not receipts:
+        return ""
+    newest = max(receipts, key=lambda receipt: str(receipt["date"]))
+    rates = [report.rate(newest, "server", streams) or 0 for streams in newest["settings"]["streams"]]
+    return f"{max(rates):.0f} {newest['settings']['unit']}/s on {newest['machine']['name']}, {newest['date']}"
+
+
+def _receipts(model: Manifest) -> list[Path]:
+    return sorted((PROJECT / "benchmarks" / model.slug).glob("*.json"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
