@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -14,10 +15,11 @@ from models.manifest import EngineChoice, Manifest
 from models.publication import Access
 from models.weights import files
 from models.weights.lock import lock_of
-from scripts.hub import card
+from scripts.hub import card, usage
 from scripts.hub.card import Pages
 from scripts.release.ship import Refused
 
+_ENDINGS = {"python": ".py", "sh": ".sh", "javascript": ".mjs"}
 _PUBLISHED = "transformers"
 """The runtime whose files are published beside what they were made from: what most people of the Hub load."""
 
@@ -83,8 +85,8 @@ def of(model: Manifest, pages: Pages) -> list[Item]:
     Raises:
         TemplateError: facts for the card are missing, the licence forbids what is planned, or two files have one path.
     """
-    items = [*_words(model, pages), *_measured(model), _examples(model)]
-    if access_today(model) != "api-only":
+    items = [*_words(model, pages), *_measured(model), *_examples(model, pages)]
+    if leave(model):
         items += _weights(model)
     paths = [item.path for item in items]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
@@ -116,6 +118,11 @@ def _why(name: str) -> str:
     return "tokenizer" if "token" in name or "template" in name or "vocab" in name else "configuration"
 
 
+def leave(model: Manifest) -> bool:
+    """Whether the model has weights, and its release lets them leave today."""
+    return bool(model.weights.source) and access_today(model) != "api-only"
+
+
 def of_space(folder: Path) -> list[Item]:
     """Every file of a Space's folder, by path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -138,7 +145,11 @@ def _measured(model: Manifest) -> Iterator[Item]:
                 yield Item(str(within if is_result else Path(folder) / within), path, why)
 
 
-def _examples(model: Manifest) -> Item:
-    """The manifest's examples: inputs, and what must hold of the outputs."""
+def _examples(model: Manifest, pages: Pages) -> Iterator[Item]:
+    """The code of the card as files, and the manifest's examples: inputs, and what must hold of the outputs."""
+    for block in usage.blocks(model, pages.hub, pages.replicate):
+        name = re.sub(r"[^a-z0-9]+", "-", block.title.lower()).strip("-")
+        yield Item(f"examples/{name}{_ENDINGS[block.language]}", f"{block.code}\n".encode(), "usage example")
     examples = [example.model_dump(exclude_defaults=True) for example in model.examples]
-    return Item("examples.json", (json.dumps(examples, indent=2, ensure_ascii=False) + "\n").encode(), "usage examples")
+    text = json.dumps(examples, indent=2, ensure_ascii=False) + "\n"
+    yield Item("examples/examples.json", text.encode(), "inputs, and what holds of the outputs")

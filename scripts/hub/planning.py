@@ -53,7 +53,7 @@ def ready(model: Manifest) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    if contents.access_today(model) == "api-only":
+    if not contents.leave(model):
         return
     choice = contents.published_choice(model) or runtimes.choose(model)
     ensure(model, choice)

@@ -10,6 +10,8 @@ from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 from scripts.release import ledger
 from tests.template.scripts.hub.conftest import SLUG, Published
 
+EXAMPLES = {"examples/examples.json", "examples/in-a-container-with-cog.sh", "examples/curl-against-the-container.sh"}
+WORDS = {".gitattributes", "LICENSE", "README.md", *EXAMPLES}
 LATER = {"tier": "staged", "stages": [{"day": "2999-01-01", "opens": "open"}]}
 Entries = Callable[[], list[list[str]]]
 
@@ -31,14 +33,15 @@ def test_a_publish_brings_every_file_in_one_commit(published: Published, entries
         "LICENSE",
         "README.md",
         "config.json",
-        "examples.json",
+        *EXAMPLES,
+        "examples/python-with-transformers.py",
         "generation_config.json",
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
     }
     assert b"\n# SmolLM2 135M Instruct\n" in files["README.md"]
-    assert json.loads(files["examples.json"])[0]["name"] == "capital of France"
+    assert json.loads(files["examples/examples.json"])[0]["name"] == "capital of France"
     assert entries() == [["publish", "begun"], ["publish", "ok"]]
     assert ledger.read(SLUG)[-1].digest == commits[0].commit_id
 
@@ -77,7 +80,7 @@ def test_what_is_not_published_any_more_is_removed_and_other_files_stay(publishe
     )
     published.says(release="api-only")
     assert published.publish("--onto", theirs.oid) == 0
-    assert set(published.files()) == {".gitattributes", "LICENSE", "README.md", "examples.json", "notes.md"}
+    assert set(published.files()) == {*WORDS, "notes.md"}
 
 
 def test_somebody_elses_commit_is_not_overwritten(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,9 +212,7 @@ def test_weights_that_nobody_may_have_do_not_leave(
 ) -> None:
     published.says(release=release)
     assert published.publish() == 0
-    assert not [
-        path for path in published.files() if path.endswith(("safetensors", "json")) and path != "examples.json"
-    ]
+    assert set(published.files()) - {"examples/python-with-transformers.py"} == WORDS
     assert published.sent == []
     published.publish("--dry-run")
     assert ("the weights become open from 2999-01-01" in capsys.readouterr().out) == (release != "api-only")
@@ -243,7 +244,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(
     assert published.publish("--dry-run") == 0
     shown = capsys.readouterr().out
     assert "would create it, private" in shown
-    assert [word for word in ("model.safetensors", "README.md", "LICENSE", "examples.json") if word not in shown] == []
+    assert [word for word in ("model.safetensors", "README.md", "LICENSE") if word not in shown] == []
     assert published.hub.repos == {}
     assert not ledger.path_of(SLUG).exists()
     published.publish()

@@ -12,6 +12,7 @@ from scripts import publish_all
 from scripts.hub import tiers
 from tests.services.http import Fault
 from tests.template.scripts.hub.conftest import SLUG, Published
+from tests.template.scripts.hub.test_publish import WORDS
 
 LARGE = "large"
 TIERS = [{"model": SLUG, "hub": "acme/tiny", "create": "public"}, {"model": LARGE, "hub": "acme/large"}]
@@ -37,7 +38,7 @@ def test_each_page_links_to_the_other_and_the_large_ones_weights_stay(plan: Path
     assert publish_all.main([str(plan)]) == 0
     small, large = published.files("acme/tiny"), published.files("acme/large")
     assert "model.safetensors" in small
-    assert set(large) == {".gitattributes", "LICENSE", "README.md", "examples.json"}
+    assert set(large) == WORDS
     assert b"## Beside Large 7B\n\n[Large 7B](https://huggingface.co/acme/large)" in small["README.md"]
     assert b"| parameters | 134,515,008 | 7,000,000,000 |" in small["README.md"]
     assert b"](https://huggingface.co/acme/tiny)" in large["README.md"]

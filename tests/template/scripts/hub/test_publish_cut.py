@@ -21,7 +21,7 @@ def is_whole(published: Published) -> bool:
     """Whether all is there, by one commit."""
     titles = [commit.title for commit in published.api.list_repo_commits("acme/tiny")]
     files = published.files()
-    return titles == ["Publish SmolLM2 135M Instruct", "initial commit"] and len(files) == 9 and all(files.values())
+    return titles == ["Publish SmolLM2 135M Instruct", "initial commit"] and len(files) == 12 and all(files.values())
 
 
 def test_a_publish_has_as_many_requests_as_are_cut_below(published: Published) -> None:

@@ -87,6 +87,22 @@ def test_changes_are_named_from_the_projects_folder_and_the_ledger_is_none(folde
     assert {"schemas/A.json", "schemas/moved.json"} <= set(repository.changed_files())
 
 
+def test_an_earlier_commit_is_as_the_folder_is_now_until_something_but_the_ledger_changes(folder: Path) -> None:
+    first = repository.commit()
+    (folder / "releases").mkdir()
+    (folder / "releases" / "ledger.jsonl").write_text("{}\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "ledger")
+    assert repository.is_as(first)
+    assert not repository.is_as("0" * 40)
+    (folder / "new").write_text("new")
+    assert not repository.is_as(first)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "new")
+    assert not repository.is_as(first)
+    assert repository.is_as(repository.commit())
+
+
 def test_what_changes_beside_the_projects_folder_is_no_change_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
