@@ -27,18 +27,28 @@ ifneq ($(filter-out $(ENGINES),$(RUNS)),)
 $(error there is no engine $(RUNS): ENGINE=openvino, ENGINE=transformers, ENGINE=plain, or leave it out)
 endif
 
-help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+# A verb of one of these groups is shown by `make`, 16 at most: write `## [group] what it does`.
+GROUPS := "start" "make it yours" "ship" "publish" "measure"
+
+help: ## list the verbs of every day
+	@for group in $(GROUPS); do \
+	  echo "$$group"; \
+	  sed -n "s/^\([a-z-]*\):.*## \[$$group\] \(.*\)/\1:\2/p" $(firstword $(MAKEFILE_LIST)) | awk -F : '{ rest = substr($$0, length($$1) + 2); printf "  make %-10s %s\n", $$1, rest }'; \
+	done
+	@echo "make help-all lists all others"
+
+help-all: .venv/.$(RUNS) ## list every verb, and every command of scripts/
+	@$(PY) scripts.verbs
 
 setup: .venv/.$(RUNS) ## make .venv with what this machine needs (ENGINE=transformers for torch)
 
-predict: .venv/.$(RUNS) ## one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
+predict: .venv/.$(RUNS) ## [start] one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
 	@exec $(PY) scripts.call local --inputs "$$INPUTS"
 
-serve: .venv/.$(RUNS) ## serve the model on 127.0.0.1 (PORT=5001), no Docker
+serve: .venv/.$(RUNS) ## [start] serve the model on 127.0.0.1 (PORT=5001), no Docker
 	@exec $(PY) scripts.serve $${PORT:+--port "$$PORT"}
 
-weights: .venv/.$(RUNS) ## download, verify and convert the weights
+weights: .venv/.$(RUNS) ## [make it yours] download, verify and convert the weights
 	@$(PY) scripts.weights
 
 weights-lock: .venv/.$(RUNS) ## pin what the source of the weights is now, to the byte: weights.lock
@@ -50,14 +60,14 @@ weights-verify: .venv/.$(RUNS) ## read every byte of the weights and compare
 weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed, and which hardware of Replicate it fits
 	@$(PY) scripts.weights_info
 
-test: .venv/.dev ## every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
+test: .venv/.dev ## [make it yours] every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
 	@$(PY) pytest -m "not container" --numprocesses 2 --dist loadfile
 	@$(PY) pytest -m container # one after the other: they share Docker's images and the registry's ports
 
-check: .venv/.dev ## lint, types, and whether the rendered files are current
+check: .venv/.dev ## [make it yours] lint, types, and whether the rendered files are current
 	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.render --check
 
-render: .venv/.$(RUNS) ## write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
+render: .venv/.$(RUNS) ## [make it yours] write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
 	@$(PY) scripts.render
 
 models: .venv/.$(RUNS) ## the catalog: task, licence, size, memory, hardware, state of the weights, last benchmark
@@ -66,13 +76,13 @@ models: .venv/.$(RUNS) ## the catalog: task, licence, size, memory, hardware, st
 use: .venv/.$(RUNS) ## serve another model of the catalog from now on: MODEL=SLUG
 	@$(PY) scripts.use $${DRY_RUN:+--dry-run} "$$MODEL"
 
-image: .venv/.$(RUNS) ## build the container with cog (DEVICE=cpu or cuda)
+image: .venv/.$(RUNS) ## [ship] build the container with cog (DEVICE=cpu or cuda)
 	@exec $(PY) scripts.image --device "$$DEVICE"
 
 container-predict: .venv/.$(RUNS) ## build the container, one prediction in it: PROMPT="..."
 	@exec $(PY) scripts.container_predict --device "$$DEVICE" --inputs "$$INPUTS"
 
-push: .venv/.$(RUNS) ## ship: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why")
+push: .venv/.$(RUNS) ## [ship] release it: gate, build, proof, push to staging, promote: TO=r8.im/OWNER/MODEL (UNTIL= STAGE= BREAKING="why" CREATE=private DIRTY=1 DRY_RUN=1)
 	@exec $(PY) scripts.push --device "$$DEVICE" --until "$$UNTIL" --only "$$STAGE" --create "$$CREATE" \
 	  $${DIRTY:+--dirty} $${DRY_RUN:+--dry-run} "$$TO"
 
@@ -82,7 +92,7 @@ promote: .venv/.$(RUNS) ## make live what passed staging, without a rebuild (DIG
 rollback: .venv/.$(RUNS) ## make live again what was live before (DIGEST= REASON=)
 	@exec $(PY) scripts.rollback --digest "$$DIGEST" $${DRY_RUN:+--dry-run} "$$TO"
 
-call: .venv/.$(RUNS) ## run anything: WHAT=OWNER/MODEL, deployment:OWNER/NAME, local, image:NAME or a URL, INPUTS="name=value ..."
+call: .venv/.$(RUNS) ## [start] run anything: WHAT=OWNER/MODEL, deployment:OWNER/NAME, local, image:NAME or a URL, INPUTS="name=value ..."
 	@exec $(PY) scripts.call "$$WHAT" --inputs "$$INPUTS"
 
 releases: .venv/.$(RUNS) ## what was shipped, what became of it, what is live
@@ -94,10 +104,10 @@ status: .venv/.$(RUNS) ## what is live where on Replicate, and how its last pred
 doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
 	@$(PY) scripts.doctor
 
-bench: .venv/.dev ## how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
+bench: .venv/.dev ## [measure] how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
 	@exec $(PY) scripts.bench --url "$$URL"
 
-eval: .venv/.evaluation ## how good: the task's metrics with intervals; writes evals/ (DATA= METRICS= AGAINST= DATASET= TASK_ID=)
+eval: .venv/.evaluation ## [measure] how good: the task's metrics with intervals; writes evals/ (DATA= METRICS= AGAINST= DATASET= TASK_ID=)
 	@exec $(PY) scripts.eval --data "$$DATA" --metrics "$$METRICS" --against "$$AGAINST" \
 	  --dataset "$$DATASET" --task-id "$$TASK_ID"
 
@@ -107,7 +117,7 @@ soak: .venv/.dev ## ten minutes of every kind of use and misuse at once (MINUTES
 prices: .venv/.$(RUNS) ## prices and limits of hardware, with their age, source and confidence
 	@$(PY) scripts.prices
 
-cost: .venv/.economics ## what a prediction costs, by hardware and billing (LOAD=100000 a month LATENCY= ONLY=replicate,own URL=)
+cost: .venv/.economics ## [measure] what a prediction costs, by hardware and billing (LOAD=100000 a month LATENCY= ONLY=replicate,own URL=)
 	@exec $(PY) scripts.cost --url "$$URL" --only "$$ONLY" --hardware "$$HARDWARE" \
 	  $${LOAD:+--load "$$LOAD"} $${LATENCY:+--latency "$$LATENCY"}
 
@@ -119,13 +129,13 @@ revenue: .venv/.economics ## what a plan earns: PLAN=examples/plans/sketch.yaml 
 	@exec $(PY) scripts.revenue "$$PLAN" --rate-source "$$RATE_SOURCE" \
 	  $${CURRENCY:+--currency "$$CURRENCY"} $${RATE:+--rate "$$RATE"} $${LOCALE:+--locale "$$LOCALE"}
 
-card: .venv/.$(RUNS) ## the model card, with what the licence asks for, beside the manifest; a page of it in reports/
+card: .venv/.$(RUNS) ## [publish] the model card, with what the licence asks for, beside the manifest; a page of it in reports/
 	@exec $(PY) scripts.card
 
 licence: .venv/.$(RUNS) ## what the licence allows of what the manifest plans; writes what it asks for (OF=llama3.1: of one licence)
 	@exec $(PY) scripts.licence --of "$$OF"
 
-publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## put the model on the Hugging Face Hub: TO=ORG/NAME (CREATE=public ONTO= DRY_RUN=1)
+publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## [publish] put the model on the Hugging Face Hub: TO=ORG/NAME (CREATE=public ONTO= DRY_RUN=1)
 	@exec $(PY) scripts.publish --create "$$CREATE" --onto "$$ONTO" \
 	  $${DRY_RUN:+--dry-run} "$$TO"
 
@@ -135,7 +145,7 @@ publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on t
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
+.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python

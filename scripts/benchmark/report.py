@@ -93,13 +93,18 @@ TARGETS = [
 
 
 def markdown(receipts: Sequence[Receipt], folder: str, targets: Sequence[Target]) -> str:
-    """The README's section: what was measured on each machine, the fastest first, with its chart in `folder`."""
-    fastest, *others = sorted(receipts, key=_fastest, reverse=True)
+    """What was measured on each machine, the fastest first, with its chart in `folder`."""
+    fastest, *others = by_speed(receipts)
     unit, picture = fastest["settings"]["unit"], f"{folder}/{fastest['machine']['slug']}.png"
     chart = f"![Total {unit} a second by number of streams]({picture})"
     rest = [_measured(receipt, targets) for receipt in others]
     parts = [_measured(fastest, targets), chart, "\n".join(loading_lines(fastest)), *rest]
     return "\n\n".join(part for part in parts if part)
+
+
+def by_speed(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """The receipt of the fastest machine first."""
+    return sorted(receipts, key=_fastest, reverse=True)
 
 
 def _fastest(receipt: Receipt) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from models import manifest, runtimes
@@ -13,6 +14,8 @@ from scripts.cli.device import CONFIGS
 from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION
 from scripts.hub import card
+from scripts.rendering import packages, verbs
+from scripts.rendering.sections import replaced
 
 PYTHON_VERSION = "3.11"
 BENCHMARKS = "benchmarks"
@@ -27,7 +30,7 @@ def rendered(model: Manifest) -> dict[str, str]:
     files |= {CONFIGS[choice.device]: cog_config(model, choice) for choice in reversed(model.engines)}
     files["cog.yaml"] = files["cog.yaml"] or files["cog.cpu.yaml"]
     files[".dockerignore"] = docker_ignore(model)
-    files["README.md"] = with_benchmark((PROJECT / "README.md").read_text(encoding="utf-8"), model)
+    files |= pages(model)
     for name in schema.class_names():
         files[f"schemas/{name}.json"] = json.dumps(schema.generate(name), indent=2, sort_keys=True) + "\n"
     for slug in manifest.slugs():
@@ -55,6 +58,20 @@ def write(files: dict[str, str]) -> None:
 
 def _present(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def pages(model: Manifest) -> dict[str, str]:
+    """README.md and the pages of docs/ that have rendered parts, those of them that a fork has kept."""
+    charts = f"{BENCHMARKS}/{model.slug}"
+    makers: dict[str, Callable[[str], str]] = {
+        "README.md": lambda page: replaced(
+            with_benchmark(page, model, charts, only_fastest=True), "verbs", verbs.table()
+        ),
+        "docs/performance.md": lambda page: with_benchmark(page, model, f"../{charts}"),
+        "docs/architecture.md": lambda page: replaced(page, "packages", packages.picture()),
+    }
+    kept = {name: make for name, make in makers.items() if (PROJECT / name).is_file()}
+    return {name: make((PROJECT / name).read_text(encoding="utf-8")) for name, make in kept.items()}
 
 
 def cog_config(model: Manifest, choice: EngineChoice) -> str:
@@ -92,20 +109,15 @@ models/catalog/{model.slug}/README.md
 """
 
 
-def with_benchmark(readme: str, model: Manifest) -> str:
-    """README.md with the tables of the model's receipts and a chart between its two markers."""
+def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool = False) -> str:
+    """A page with the tables of the model's receipts; `charts`: the way from the page to its pictures."""
     folder = PROJECT / BENCHMARKS / model.slug
     receipts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    before, start, rest = readme.partition("<!-- benchmark -->\n")
-    _, end, after = rest.partition("<!-- end of benchmark -->")
-    if not receipts or not end:
-        return readme
-    return f"{before}{start}{_benchmark(receipts, model)}\n{end}{after}"
-
-
-def _benchmark(receipts: list[report.Receipt], model: Manifest) -> str:
+    if not receipts:
+        return page
+    shown = report.by_speed(receipts)[: 1 if only_fastest else None]
     targets = tasks.fact(model, "TARGETS", report.TARGETS)
-    return report.markdown(receipts, f"{BENCHMARKS}/{model.slug}", targets)
+    return replaced(page, "benchmark", report.markdown(shown, charts, targets))
 
 
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."

@@ -146,7 +146,7 @@ def test_rendering_replaces_only_what_stands_between_the_markers(
     target.parent.mkdir(parents=True)
     target.write_text(json.dumps(receipt(90, 30)))
     before, after = "# Title\n<!-- benchmark -->\nold\n", "<!-- end of benchmark -->\nrest\n"
-    rendered = render.with_benchmark(before + after, MODEL)
+    rendered = render.with_benchmark(before + after, MODEL, "charts")
     assert rendered.startswith("# Title\n<!-- benchmark -->\nMeasured on ")
     assert rendered.endswith(after)
     assert "\nold\n" not in rendered

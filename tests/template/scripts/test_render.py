@@ -14,20 +14,26 @@ from models import manifest
 from models.weights import openvino_format
 from scripts.contract import schema
 from scripts.rendering import files as render
+from scripts.rendering import verbs
 
 PROJECT = Path(__file__).parents[3]
 CARD = "models/catalog/smollm2-135m-instruct/README.md"
 RENDERED = ["cog.yaml", "cog.cpu.yaml", ".dockerignore", "schemas/TextGeneration.json", CARD]
+PARTS = [
+    ("README.md", "| `make predict` |"),
+    ("docs/performance.md", "the bare engine"),
+    ("docs/architecture.md", "-->"),
+]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What rendering reads and writes, in a folder of this test's own."""
     for folder in filter(
-        lambda name: (PROJECT / name).is_dir(), ("models", "scripts", "schemas", "benchmarks", "evals")
+        lambda name: (PROJECT / name).is_dir(), ("models", "scripts", "schemas", "benchmarks", "evals", "docs")
     ):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md"):
+    for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md", "Makefile"):
         shutil.copy(PROJECT / file, tmp_path / file)
     return tmp_path
 
@@ -56,6 +62,36 @@ def test_a_drifted_file_fails_the_check_which_names_and_keeps_it(copy: Path, nam
     assert ran.stderr.endswith(f"{name}: not as rendered: make render, and commit the result\n")
     assert "-# by hand" in ran.stderr
     assert (copy / name).read_text() == drifted
+
+
+@pytest.mark.parametrize(("name", "line"), PARTS)
+def test_a_drifted_part_of_a_page_fails_the_check_and_is_written_anew(copy: Path, name: str, line: str) -> None:
+    page = (copy / name).read_text()
+    (copy / name).write_text(
+        "".join(each for each in page.splitlines(keepends=True) if line not in each or "<!--" in each)
+    )
+    assert f"{name}: not as rendered" in run(copy, "--check").stderr
+    assert run(copy).returncode == 0
+    assert (copy / name).read_text() == page
+
+
+def test_packages_that_import_each_other_in_a_circle_are_refused_by_name(copy: Path) -> None:
+    (copy / "scripts" / "cli" / "loop.py").write_text("from scripts.release import ledger\n")
+    ran = run(copy, "--check")
+    assert ran.returncode == 1
+    assert re.search(r"scripts/cli, .*scripts/release.* import each other in a circle: ", ran.stderr)
+
+
+def test_make_shows_at_most_16_verbs_and_every_verb_and_command_says_what_it_does() -> None:
+    groups = verbs.by_group()
+    shown = [verb for group, members in groups.items() for verb in members if verb.group]
+    assert len(shown) <= 16
+    assert list(groups)[:5] == ["start", "make it yours", "ship", "publish", "measure"]
+    assert {verb.group for verb in verbs.verbs()} == {*list(groups)[:5], ""}
+    names = {path.stem for path in (PROJECT / "scripts").glob("*.py")} - {"__init__"}
+    commands = dict(verbs.commands())
+    assert {typed.split()[2].removeprefix("scripts.") for typed in commands} == names | {"contract"}
+    assert all(commands.values())
 
 
 def test_what_cog_garbles_in_a_description_is_told_and_fails_nothing(copy: Path) -> None:

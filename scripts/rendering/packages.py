@@ -1,0 +1,91 @@
+"""The packages of this project and which of them import which, as docs/architecture.md draws them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from models.errors import TemplateError
+from models.weights import PROJECT
+
+Imports: TypeAlias = dict[str, set[str]]
+"""By its name, such as scripts/release, the packages that a package imports."""
+_COMMANDS, _MODELS = "scripts/*.py", "models/*.py"
+
+
+def imports() -> Imports:
+    """What each package imports of this project, inside functions too; scripts/*.py are one, and so are models/*.py.
+
+    Raises:
+        TemplateError: packages import each other in a circle, which is named.
+    """
+    found: Imports = {}
+    for path in [PROJECT / "predict.py", *_files("models"), *_files("scripts")]:
+        package = _package(path.relative_to(PROJECT).with_suffix("").parts)
+        others = {_package(tuple(name.split("."))) for name in _imported(path)}
+        found[package] = found.get(package, set()) | others - {package, "scripts"}
+    found.pop("scripts", None)  # scripts/__init__.py has no package of this project beside it
+    _refuse_circles(found)
+    return found
+
+
+def picture() -> str:
+    """A Mermaid graph, an arrow from each package to those that it imports, unless a longer way leads there too."""
+    found = imports()
+    names = {package: f"p{number}" for number, package in enumerate(sorted(found))}
+    lines = [f'    {name}["{package}"]' for package, name in names.items()]
+    for package in names:
+        direct = found[package]
+        beyond = {other for one in direct for other in _reached(found, one)}
+        lines += [f"    {names[package]} --> {names[one]}" for one in sorted(direct - beyond)]
+    return "\n".join(["```mermaid", "graph TD", *lines, "```"])
+
+
+def _files(folder: str) -> Iterator[Path]:
+    return (path for path in sorted((PROJECT / folder).rglob("*.py")))
+
+
+def _package(parts: tuple[str, ...]) -> str:
+    """The package that a module is drawn in: scripts.release.gate in scripts/release, scripts.push in scripts/*.py."""
+    top = parts[0]
+    if top == "predict":
+        return "predict.py"
+    if len(parts) > 1 and (PROJECT / top / parts[1]).is_dir():
+        return f"{top}/{parts[1]}"
+    if top == "scripts":
+        return _COMMANDS if len(parts) > 1 and parts[1] != "__init__" else "scripts"
+    return _MODELS
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The modules of this project that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" if _is_module(node, alias) else node.module for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in ("models", "scripts", "predict"))
+
+
+def _is_module(node: ast.ImportFrom, alias: ast.alias) -> bool:
+    place = PROJECT.joinpath(*str(node.module).split("."), alias.name)
+    return place.is_dir() or place.with_suffix(".py").is_file()
+
+
+def _reached(found: Imports, package: str) -> set[str]:
+    """The packages that one imports, directly or by others."""
+    reached: set[str] = set()
+    ahead = [package]
+    while ahead:
+        new = found.get(ahead.pop(), set()) - reached
+        reached |= new
+        ahead += new
+    return reached
+
+
+def _refuse_circles(found: Imports) -> None:
+    circle = sorted(package for package in found if package in _reached(found, package))
+    if circle:
+        raise TemplateError(f"{', '.join(circle)} import each other in a circle: move what they share below both")

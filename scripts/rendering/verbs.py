@@ -1,0 +1,60 @@
+"""The verbs of the Makefile and the commands of scripts/, in the words that they have there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from models.weights import PROJECT
+
+_VERB = re.compile(r"^([a-z-]+):.*?## (?:\[([a-z ]+)\] )?(.+)$", re.MULTILINE)
+_VARIABLE = re.compile(r'\b[A-Z][A-Z_]*=(?:"[^"]*"|[^\s;)"]*[^\s,;:)"])?')
+_OTHERS = "the others"
+
+
+class Verb(NamedTuple):
+    """`group`: the heading under which `make` shows it; empty for one that only `make help-all` shows."""
+
+    name: str
+    group: str
+    what: str
+
+
+def verbs() -> list[Verb]:
+    """Every verb of the Makefile, in its order."""
+    return [Verb(*found) for found in _VERB.findall((PROJECT / "Makefile").read_text(encoding="utf-8"))]
+
+
+def by_group() -> dict[str, list[Verb]]:
+    """The groups in the order in which `make` shows them, then the verbs without one."""
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    names = re.findall(r'"([a-z ]+)"', re.search(r"^GROUPS := (.*)$", makefile, re.MULTILINE)[1])  # type: ignore[index]
+    groups = {name: [verb for verb in verbs() if verb.group == name] for name in names}
+    return groups | {_OTHERS: [verb for verb in verbs() if not verb.group]}
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command of scripts/ as it is typed, and what it does, from its docstring's first sentence."""
+    for path in sorted([*PROJECT.glob("scripts/*.py"), *PROJECT.glob("scripts/*/__main__.py")]):
+        if typed := _typed(path):
+            yield typed
+
+
+def _typed(path: Path) -> tuple[str, str] | None:
+    command, _, rest = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")
+    sentence = re.split(r"(?<=[.:])\s", " ".join(rest.split()), maxsplit=1)[0].rstrip(".:")
+    return (command, sentence) if command.startswith("python -m ") else None
+
+
+def table() -> str:
+    """The verbs as README has them: a table, a line for each group."""
+    lines = ["| | |", "| --- | --- |"]
+    for group, members in by_group().items():
+        lines.append(f"| **{group}** | |")
+        lines += [f"| `make {verb.name}` | {_VARIABLE.sub(_as_code, verb.what)} |" for verb in members]
+    return "\n".join(lines)
+
+
+def _as_code(found: re.Match[str]) -> str:
+    return f"`{found[0]}`"

@@ -1,0 +1,29 @@
+"""python -m scripts.verbs
+
+Lists every verb of the Makefile and every command of scripts/, each in one line: make help-all.
+"""
+
+import sys
+
+from scripts.cli import command
+from scripts.rendering import verbs
+
+
+def main(argv: list[str]) -> int:
+    """Print the lists."""
+    return command.run(show, argv, "scripts.verbs")
+
+
+def show() -> None:
+    """List every verb and every command."""
+    for group, members in verbs.by_group().items():
+        print(group)
+        for verb in members:
+            print(f"  make {verb.name:18} {verb.what}")
+    print("commands; --help says what each takes")
+    for typed, what in verbs.commands():
+        print(f"  {typed}\n      {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

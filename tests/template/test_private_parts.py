@@ -1,0 +1,78 @@
+"""The parts of libraries that this project uses without a promise of theirs, as docs/upgrading.md lists them.
+
+A test that fails here says which of them an upgrade changed, before an engine misbehaves.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+PAGE = (PROJECT / "docs" / "upgrading.md").read_text(encoding="utf-8")
+ROWS = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]
+
+
+def test_the_page_names_only_places_and_tests_that_there_are() -> None:
+    assert len(ROWS) > 10
+    for place, *_, test in ROWS:
+        first = re.findall(r"`([^`]+)`", place)[0]
+        assert (PROJECT / first).exists(), first
+        assert (PROJECT / test.strip("`")).exists(), test
+
+
+def test_every_module_that_names_the_page_is_on_it() -> None:
+    sources = [*PROJECT.glob("models/**/*.py"), *PROJECT.glob("scripts/**/*.py")]
+    referring = [path for path in sources if "docs/upgrading.md" in path.read_text(encoding="utf-8")]
+    assert referring
+    assert [path for path in referring if str(path.relative_to(PROJECT)) not in PAGE and path.name != "files.py"] == []
+
+
+def test_the_continuous_batching_of_transformers() -> None:
+    from transformers.generation.continuous_batching import continuous_api, input_outputs, model_runner, scheduler
+
+    assert continuous_api.OutputRouter.deliver
+    assert continuous_api.OutputRouter.deliver_batch
+    manager = set(continuous_api.ContinuousBatchingManager.__init__.__code__.co_names)
+    assert {"output_router", "logit_processor", "background_thread_status"} <= manager
+    assert "block_new_requests" in scheduler.FIFOScheduler.schedule_batch.__code__.co_names
+    assert model_runner.ModelRunner.maybe_pad_inputs
+    assert model_runner.ModelRunner._get_forward_fn
+    assert any(hasattr(kind, "_get_graph_key") for kind in vars(input_outputs).values())
+
+
+def test_the_processors_of_continuous_batching() -> None:
+    from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessorList
+
+    chain = ContinuousBatchingLogitsProcessorList
+    assert chain._retrieve_processors_kwargs
+    assert {"tensors_required", "do_processing"} <= set(chain.__init__.__code__.co_names)
+
+
+def test_the_attention_of_transformers_and_torch() -> None:
+    import torch
+    from transformers import LlamaConfig, PreTrainedModel
+
+    assert "_attn_implementation" in dir(LlamaConfig())
+    assert hasattr(PreTrainedModel, "_supports_flash_attn")
+    assert torch.ops.aten._efficient_attention_forward
+    assert isinstance(torch.ops.mkldnn._is_mkldnn_bf16_supported(), bool)
+
+
+def test_the_client_of_replicate() -> None:
+    import httpx
+    from replicate.client import Client
+
+    client = Client(api_token="none")
+    assert isinstance(client._client, httpx.Client)
+    assert client._request
+    assert client.poll_interval > 0
+
+
+def test_the_errors_of_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx2
+    from huggingface_hub import HfApi
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(httpx2.HTTPError):
+        HfApi(endpoint="http://127.0.0.1:9").whoami(token="hf_none")
