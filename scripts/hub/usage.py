@@ -30,8 +30,10 @@ def blocks(model: Manifest, hub: str, replicate: str | None) -> list[Block]:
 def library_of(model: Manifest) -> str | None:
     """The Python library that people load the published weights with: transformers or one on top of it, or openvino."""
     names = {choice.engine for choice in model.engines}
-    on_top: str = tasks.fact(model, "LIBRARY", "transformers")
-    return on_top if "transformers" in names else "openvino" if "openvino" in names else None
+    if "transformers" not in names:
+        return "openvino" if "openvino" in names else None
+    example = _python_example(model, model.slug)
+    return example[0] if example else "transformers"
 
 
 def example_input(model: Manifest) -> dict[str, Any]:
@@ -41,11 +43,19 @@ def example_input(model: Manifest) -> dict[str, Any]:
     return (plain or inputs)[0]
 
 
+def _python_example(model: Manifest, hub: str) -> tuple[str, str] | None:
+    """The library and the code of the task's file; None where it has none for such an input."""
+    write = tasks.fact(model, "python_example", None)
+    found: tuple[str, str] | None = write(model, hub, example_input(model)) if write else None
+    return found
+
+
 def _library(model: Manifest, hub: str) -> Iterator[Block]:
-    """Of weights that people may have, where the task's file has the code."""
-    write, library = tasks.fact(model, "python_example", None), library_of(model)
+    """Of weights that people may have."""
     may_have = model.release and set(model.release.accesses) != {"api-only"}
-    if write and may_have and library not in ("openvino", None) and (code := write(model, hub, example_input(model))):
+    is_loaded = any(choice.engine == "transformers" for choice in model.engines)
+    if may_have and is_loaded and (example := _python_example(model, hub)):
+        library, code = example
         yield Block(f"Python, with {library}", "python", code, f"`pip install {library} torch`")
 
 

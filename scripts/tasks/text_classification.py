@@ -1,6 +1,7 @@
 """Text classification, as the tools see it."""
 
 import itertools
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from models import encoders
 from models.manifest import EngineChoice, Manifest
+from models.tasks.text_classification import manifest
 from scripts.benchmark import texts
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio
@@ -61,6 +63,37 @@ def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
 def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
     """The engine without a server, with the weights in `folder`."""
     return encoders.load(choice, folder)
+
+
+def python_example(model: manifest.Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str]:
+    """A library and code that asks the weights of a repository or a folder for scores."""
+    text = _quoted((said.get("texts") or [said.get("text")])[0])
+    if not said.get("labels"):
+        code = f"""from transformers import pipeline
+
+classify = pipeline("text-classification", model={_quoted(repository)}, top_k=None)
+print(classify({text}))"""
+        return "transformers", code
+    labels, template = _quoted(said["labels"]), _quoted(said.get("hypothesis_template") or model.hypothesis_template)
+    if "similarity" not in model.model_fields_set:
+        code = f"""from transformers import pipeline
+
+classify = pipeline("zero-shot-classification", model={_quoted(repository)})
+print(classify({text}, {labels}, hypothesis_template={template}))"""
+        return "transformers", code
+    code = f"""from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({_quoted(repository)})
+text = {text}
+labels = {labels}
+hypotheses = [{template}.replace("{{}}", label) for label in labels]
+likeness = model.similarity(model.encode(text), model.encode(hypotheses))[0]
+print(dict(zip(labels, ({model.similarity.scale:g} * likeness).softmax(dim=0).tolist())))"""
+    return "sentence-transformers", code
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _labels(model: Manifest) -> dict[str, Any]:

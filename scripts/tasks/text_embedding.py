@@ -18,8 +18,8 @@ from scripts.benchmark.report import Target, memory, ratio
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
-PIPELINE_TAG, LIBRARY = "feature-extraction", "sentence-transformers"
-"""The Hub's name of the task, and what people load such weights with."""
+PIPELINE_TAG = "feature-extraction"
+"""The Hub's name of the task."""
 SIZES = {"texts": "text_count", "input_tokens": "input_token_count"}
 """The metric that has each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
@@ -90,12 +90,13 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
     return run
 
 
-def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
-    """Code that asks the weights of a repository, or of a folder, for the same vectors."""
-    texts = json.dumps(said.get("texts") or [said.get("text")], ensure_ascii=False)
+def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str]:
+    """A library and code that asks the weights of a repository or a folder for the same vectors."""
+    asked = json.dumps(said.get("texts") or [said.get("text")], ensure_ascii=False)
     size = f", truncate_dim={said['dimensions']}" if said.get("dimensions") else ""
-    return f"""from sentence_transformers import SentenceTransformer
+    code = f"""from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer({json.dumps(repository)}{size})
-vectors = model.encode({texts})
+vectors = model.encode({asked})
 print(vectors.shape)"""
+    return "sentence-transformers", code

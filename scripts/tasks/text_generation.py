@@ -135,14 +135,14 @@ def _read(generation: Generation, started: float) -> Prediction:
     return found
 
 
-def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> str:
-    """Code that says the same to the weights of a repository, or of a folder; nothing without a prompt."""
+def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str] | None:
+    """A library and code that says the same to the weights of a repository or a folder; None without a prompt."""
     if not (prompt := said.get("prompt")):
-        return ""
+        return None
     prompts = [("system", model.system_prompt), ("user", prompt)]
     turns = "\n".join(f'    {{"role": "{role}", "content": {_quoted(text)}}},' for role, text in prompts if text)
     sampling = "do_sample=False" if said.get("temperature") == 0 else "do_sample=True"
-    return f"""from transformers import pipeline
+    code = f"""from transformers import pipeline
 
 generate = pipeline("text-generation", model={_quoted(repository)})
 messages = [
@@ -150,6 +150,7 @@ messages = [
 ]
 answer = generate(messages, max_new_tokens={said.get("max_tokens", 64)}, {sampling})
 print(answer[0]["generated_text"][-1]["content"])"""
+    return "transformers", code
 
 
 def _quoted(text: str) -> str:

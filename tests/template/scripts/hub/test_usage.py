@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.services.node import clients_in
 from tests.services.replicate_prediction import Prediction
 from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
 from tests.template.server.live_server import LiveServer
+from tests.tiny_encoders import bert
 
 MODEL = manifest.load("smollm2-135m-instruct")
 NAME = "acme/smollm2"
@@ -42,6 +44,7 @@ def runs(*command: str, folder: Path, **variables: str) -> str:
     [
         ("smollm2-135m-instruct", "Python, with transformers", "Paris"),
         ("all-minilm-l6-v2", "Python, with sentence-transformers", "(1, 64)"),
+        ("all-minilm-l6-v2-zero-shot", "Python, with sentence-transformers", "{'sports': 0.8"),
     ],
 )
 def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: str, tmp_path: Path) -> None:
@@ -52,6 +55,29 @@ def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: 
     (tmp_path / "acme").mkdir()
     (tmp_path / NAME).symlink_to(weights.folder(slug, runtimes.part_of(model, choice)))
     assert says in runs(sys.executable, "-c", code(title, model), folder=tmp_path, HF_HUB_OFFLINE="1")
+
+
+@pytest.mark.parametrize(
+    ("id2label", "said", "first"),
+    [
+        ({0: "dull", 1: "bright"}, {"text": "A sunny day."}, "[[{'label': "),
+        (
+            {0: "contradiction", 1: "entailment"},
+            {"text": "A goal.", "labels": ["sports", "art"]},
+            "{'sequence': 'A goal.'",
+        ),
+    ],
+)
+def test_a_classifier_of_either_kind_runs_with_transformers(
+    id2label: dict[int, str], said: dict[str, Any], first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = bert(tmp_path, id2label=id2label, label2id={label: number for number, label in id2label.items()})
+    model = manifest.load("all-minilm-l6-v2-zero-shot")
+    fields = {name: getattr(model, name) for name in model.model_fields_set - {"similarity"}}
+    library, block = tasks.fact(model, "python_example", None)(type(model).model_construct(**fields), str(folder), said)
+    exec(block, {})
+    assert library == "transformers"
+    assert capsys.readouterr().out.startswith(first)
 
 
 def test_curl_gets_the_answer_of_the_server(server: LiveServer, tmp_path: Path) -> None:
@@ -122,4 +148,4 @@ def test_text_of_any_kind_arrives_as_it_is(tmp_path: Path) -> None:
     }
     line = next(line for line in code("Python, on", model).splitlines() if line.startswith("said"))
     assert eval(line.removeprefix("said = ")) == {"prompt": text, "raw": True}
-    compile(tasks.fact(model, "python_example", None)(model, NAME, {"prompt": text}), "card", "exec")
+    compile(code("Python, with transformers", model), "card", "exec")
