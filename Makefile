@@ -95,6 +95,12 @@ rollback: .venv/.$(RUNS) ## make live again what was live before (DIGEST= REASON
 call: .venv/.$(RUNS) ## [start] run anything: WHAT=OWNER/MODEL, deployment:OWNER/NAME, local, image:NAME or a URL, INPUTS="name=value ..."
 	@exec $(PY) scripts.call "$$WHAT" --inputs "$$INPUTS"
 
+demo: .venv/.space ## [start] open a page to try the model on: it runs here, or on WHAT= as for call (PORT=7860)
+	@exec $(PY) scripts.demo $${PORT:+--port "$$PORT"} $${WHAT:+"$$WHAT"}
+
+space: .venv/.$(RUNS) ## [publish] write spaces/MODEL: the page of make demo as a Space of the Hub, with the model in it or on WHAT=
+	@exec $(PY) scripts.space $${WHAT:+"$$WHAT"}
+
 releases: .venv/.$(RUNS) ## what was shipped, what became of it, what is live
 	@$(PY) scripts.releases
 
@@ -143,9 +149,9 @@ publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on t
 	@exec $(PY) scripts.publish_all $${DRY_RUN:+--dry-run} "$$PLAN"
 
 clean: ## remove .venv, weights and everything else that was made here
-	rm -rf .venv .venv-optimum weights baked reports .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-optimum weights baked reports spaces .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
+.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python
@@ -164,5 +170,9 @@ $(ENGINES:%=.venv/.%): .venv/.%: .venv/.python requirements/%.txt requirements/s
 .venv/.evaluation: .venv/.$(RUNS) requirements/evaluation.txt
 	@sh scripts/install.sh requirements/evaluation.txt >&2 && touch $@
 
-.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt requirements/evaluation.txt
-	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt requirements/evaluation.txt >&2 && touch $@
+.venv/.space: .venv/.$(RUNS) requirements/space.txt
+	@echo "installing gradio into .venv, once" >&2
+	@sh scripts/install.sh requirements/space.txt >&2 && touch $@
+
+.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt requirements/evaluation.txt requirements/space.txt
+	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt requirements/evaluation.txt requirements/space.txt >&2 && touch $@

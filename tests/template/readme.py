@@ -32,7 +32,7 @@ class Newcomer:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "VIRTUAL_ENV"))
         }
-        self.environment = kept | {"HOME": str(home)}
+        self.environment = kept | {"HOME": str(home), "BROWSER": "true"}  # the program that opens a page
 
     def types(self, block: str) -> "subprocess.CompletedProcess[str]":
         """Run a block as a shell would; the name of the repository stands for this one."""
@@ -47,8 +47,8 @@ class Newcomer:
         )
 
     @contextmanager
-    def keeps_running(self, block: str) -> Iterator[None]:
-        """Run a block that does not end by itself, until it says what to try; Ctrl-C at the end."""
+    def keeps_running(self, block: str, ready: str = "curl") -> Iterator[str]:
+        """Run a block that does not end by itself; the line with `ready`, which says what to try. Ctrl-C at the end."""
         process = subprocess.Popen(
             ["bash", "-c", block],
             cwd=self.clone,
@@ -58,9 +58,10 @@ class Newcomer:
             start_new_session=True,
         )
         assert process.stderr is not None
-        assert any("curl" in line for line in process.stderr)
+        said = next((line for line in process.stderr if ready in line), "")
+        assert said
         try:
-            yield
+            yield said
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=30)

@@ -1,5 +1,8 @@
 """A newcomer follows the README word for word: every block that needs no Docker, in its order."""
 
+import re
+
+import httpx
 import pytest
 
 from tests.template.readme import Newcomer, blocks, needs_docker
@@ -12,7 +15,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
-    first, inputs, serve, ask, of_weights, call, earn, before, publish, fork = plain
+    first, inputs, serve, ask, of_weights, call, demo, space, earn, before, publish, fork = plain
 
     done = newcomer.types(first)
     assert done.returncode == 0, done.stderr
@@ -39,6 +42,14 @@ def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
     done = newcomer.types(call)
     assert done.returncode == 0, done.stderr
     assert "Paris" in done.stdout
+
+    with newcomer.keeps_running(demo, "stop it") as said:
+        page = httpx.get(re.findall(r"http://[\d.:]+", said)[0])
+    assert "SmolLM2 135M Instruct" in page.text
+
+    done = newcomer.types(space)
+    assert done.returncode == 0, done.stderr
+    assert (newcomer.clone / "spaces" / "smollm2-135m-instruct" / "app.py").is_file()
 
     done = newcomer.types(earn)
     assert done.returncode == 0, done.stderr

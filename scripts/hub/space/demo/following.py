@@ -1,0 +1,59 @@
+"""A prediction from the page's inputs to its end, with whatever goes wrong as its last word."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import gradio as gr
+
+from . import words
+from .facts import Field
+from .prediction import Prediction, Refusal, Service, with_uris
+
+_SECONDS_BETWEEN_UPDATES, _SECONDS_WITHOUT_ONE = 0.05, 1
+FREE = [gr.update(visible=True), gr.update(visible=False)]
+BUSY = [gr.update(visible=False), gr.update(visible=True)]
+SAME = [gr.skip(), gr.skip()]
+"""The buttons to run and to stop: while nothing runs, while something does, and as they are."""
+
+
+async def follow(
+    service: Service, fields: list[Field], inputs: dict[str, Any]
+) -> AsyncGenerator[tuple[Prediction, str], None]:
+    """The prediction and a line on how it goes, some times a second; the last one has ended.
+
+    A generator that is closed cancels the prediction.
+    """
+    began, newest, has_more = time.monotonic(), Prediction(), asyncio.Event()
+
+    async def read() -> None:
+        nonlocal newest
+        async with aclosing(service.run(await with_uris(inputs, fields, service))) as run:
+            async for prediction in run:
+                newest = prediction
+                has_more.set()
+
+    reading = asyncio.create_task(read())
+    reading.add_done_callback(lambda _: has_more.set())
+    try:
+        while not reading.done():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(has_more.wait(), _SECONDS_WITHOUT_ONE)
+            has_more.clear()
+            if not newest.has_ended:
+                yield newest, words.status(newest, time.monotonic() - began)
+                await asyncio.sleep(_SECONDS_BETWEEN_UPDATES)
+        await reading
+    except Refusal as refusal:
+        newest = Prediction(output=newest.output, error=str(refusal), has_ended=True)
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    yield newest, words.status(newest, time.monotonic() - began)
+
+
+def stopped() -> list[Any]:
+    """The two buttons and the status after Stop was pressed."""
+    return [*FREE, words.stopped()]

@@ -1,0 +1,129 @@
+"""The output of a prediction in the components that suit it: text, label scores, a table, media files, JSON."""
+
+import base64
+import mimetypes
+import re
+import tempfile
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from .facts import Display
+from .inputs import media_kind
+
+_SCORE = "score"
+
+
+class Output:
+    """The components of one kind of output. `show(value)`: what each is updated with; None empties them."""
+
+    def __init__(self, display: Display) -> None:
+        make, self.show = _DISPLAYS[display]
+        self.components: list[Any] = make()
+
+    def kept(self) -> list[Any]:
+        """What leaves the components as they are."""
+        return [gr.skip() for _ in self.components]
+
+
+def joined(output: Any) -> str:
+    """A text, whole or in pieces, in one piece."""
+    return "".join(map(str, output)) if isinstance(output, list) else str(output or "")
+
+
+def _text() -> list[Any]:
+    return [gr.Textbox(label="Output", lines=8, max_lines=24, interactive=False, elem_id="output", buttons=["copy"])]
+
+
+def _show_text(output: Any) -> list[Any]:
+    return [joined(output)]
+
+
+def _labels() -> list[Any]:
+    return [gr.Label(label="Output", num_top_classes=10, elem_id="output")]
+
+
+def _show_labels(output: Any) -> list[Any]:
+    return [scores(output) or None]
+
+
+def scores(output: Any) -> dict[str, float]:
+    """Label scores: of {label: score}, or of one or several {"label": ..., "score": ...}, nested or not."""
+    if isinstance(output, dict) and _SCORE in output:
+        return {str(output.get("label")): float(output[_SCORE])}
+    if isinstance(output, dict):
+        plain = {str(label): float(score) for label, score in output.items() if isinstance(score, int | float)}
+        return plain or next((scores(part) for part in output.values() if isinstance(part, dict | list)), {})
+    found: dict[str, float] = {}
+    for part in output or []:
+        found |= scores(part)
+    return found
+
+
+def _table() -> list[Any]:
+    return [gr.Dataframe(label="Output", interactive=False, wrap=True, elem_id="output")]
+
+
+def _show_table(output: Any) -> list[Any]:
+    rows = output if isinstance(output, list) else []
+    headers = list(dict.fromkeys(name for row in rows for name in row))
+    return [gr.update(value={"headers": headers, "data": [[row.get(name) for name in headers] for row in rows]})]
+
+
+def _json() -> list[Any]:
+    return [gr.JSON(label="Output", open=True, elem_id="output")]
+
+
+def _show_json(output: Any) -> list[Any]:
+    return [output]
+
+
+def _files() -> list[Any]:
+    return [
+        gr.Gallery(label="Output", columns=2, object_fit="contain", elem_id="output-images"),
+        gr.Audio(label="Output", interactive=False, visible=False, elem_id="output-audio"),
+        gr.Video(label="Output", interactive=False, visible=False, elem_id="output-video"),
+        gr.File(label="Output", file_count="multiple", interactive=False, visible=False, elem_id="output-files"),
+    ]
+
+
+def _show_files(output: Any) -> list[Any]:
+    """Images in a gallery, the first sound and the first film to play, and whatever else to download."""
+    uris = [uri for uri in (output if isinstance(output, list) else [output]) if isinstance(uri, str)]
+    found: dict[str, list[str]] = {"image": [], "audio": [], "video": [], "file": []}
+    for uri in uris:
+        found[media_kind(_media_type(uri))].append(_shown(uri))
+    found["file"] += found["audio"][1:] + found["video"][1:]
+    return [
+        gr.update(value=found["image"], visible=bool(found["image"]) or not uris),
+        *(gr.update(value=next(iter(found[kind]), None), visible=bool(found[kind])) for kind in ("audio", "video")),
+        gr.update(value=found["file"], visible=bool(found["file"])),
+    ]
+
+
+def _media_type(uri: str) -> str:
+    if uri.startswith("data:"):
+        return re.split("[;,]", uri.removeprefix("data:"), maxsplit=1)[0]
+    return mimetypes.guess_type(urlsplit(uri).path)[0] or ""
+
+
+def _shown(uri: str) -> str:
+    """A URL as it is, and what a data: URI holds as a file."""
+    if not uri.startswith("data:"):
+        return uri
+    head, _, content = uri.partition(",")
+    suffix = mimetypes.guess_extension(_media_type(uri)) or ""
+    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
+        file.write(base64.b64decode(content) if head.endswith(";base64") else content.encode())
+    return file.name
+
+
+_DISPLAYS: dict[Display, tuple[Callable[[], list[Any]], Callable[[Any], list[Any]]]] = {
+    "text": (_text, _show_text),
+    "labels": (_labels, _show_labels),
+    "table": (_table, _show_table),
+    "files": (_files, _show_files),
+    "json": (_json, _show_json),
+}

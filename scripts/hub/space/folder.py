@@ -1,0 +1,137 @@
+"""The folder of a Space: the app, what it needs to run the model itself or to ask for it elsewhere, and its README.
+
+https://huggingface.co/docs/hub/spaces-config-reference
+"""
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from models import runtimes, weights
+from models.manifest import PROJECT, EngineChoice, Manifest
+from scripts.contract import schema
+from scripts.contract.openapi_frame import COG_VERSION
+from scripts.hub.space import facts
+from scripts.hub.space.demo.facts import Facts
+
+_DEMO = Path(__file__).parent / "demo"
+_PYTHON_VERSION = "3.11"
+_PYDANTIC = "pydantic==2.12.5"
+"""The newest that gradio[mcp] takes, which a Space installs."""
+_APP = '''"""The demo of {title}: demo/ has the app, demo.json what it knows of the model."""
+
+from pathlib import Path
+
+from demo import facts, page
+
+folder = Path(__file__).parent
+page.launch(facts.read(folder / "demo.json"), folder)
+'''
+
+
+def write(model: Manifest, what: str, to: Path) -> list[Path]:
+    """Write the Space into the folder `to`, in the place of what is there; the paths of its files, sorted, within it.
+
+    `what`: see Facts.
+
+    Raises:
+        TemplateError: the model's weights cannot be had, or what is elsewhere cannot be reached.
+    """
+    known = facts.of(model, what)
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(_DEMO, to / "demo", ignore=shutil.ignore_patterns("__pycache__"))
+    texts = {
+        "app.py": _APP.format(title=model.title),
+        "demo.json": known.model_dump_json(indent=2) + "\n",
+        "requirements.txt": requirements(model, known.what),
+        "README.md": readme(model, known),
+    }
+    for name, text in texts.items():
+        (to / name).write_text(text, encoding="utf-8")
+    if what == "own":
+        _add_model(model, to)
+    return sorted(path.relative_to(to) for path in to.rglob("*") if path.is_file())
+
+
+def requirements(model: Manifest, what: str) -> str:
+    """The pinned packages: of the app, and where the model itself runs, of its engine and of Cog's server."""
+    lines = [*_pins("space"), *(line for line in _pins("scripts") if line.startswith("httpx"))]
+    if what == "own":
+        lines += [*_pins(model.engine_on("cpu").engine), f"cog=={COG_VERSION}", f"coglet=={COG_VERSION}"]
+    chosen = [line for line in lines if not line.startswith("pydantic==")]
+    return "".join(f"{line}\n" for line in sorted({*chosen, _PYDANTIC}, key=str.lower))
+
+
+def readme(model: Manifest, known: Facts) -> str:
+    """The Space's configuration, and in a few words what it is."""
+    repository = _repository(model)
+    gradio = next(line for line in _pins("space") if line.startswith("gradio==")).partition("==")[2]
+    settings = {
+        "title": model.title,
+        "emoji": "💬" if known.has_chat else "✨",
+        "colorFrom": "indigo",
+        "colorTo": "purple",
+        "sdk": "gradio",
+        "sdk_version": gradio,
+        "python_version": _PYTHON_VERSION,
+        "app_file": "app.py",
+        "suggested_hardware": "cpu-basic",
+        "license": model.license.id,
+        **({"models": [repository]} if repository else {}),
+        **({"tags": model.tags} if model.tags else {}),
+    }
+    front = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    links = "\n".join(f"- [{name}]({address})" for name, address in known.links.items())
+    return f"---\n{front}---\n\n# {model.title}\n\n{model.summary}\n\n{_runs(known.what)}\n\n{links}\n"
+
+
+def _runs(what: str) -> str:
+    if what == "own":
+        return (
+            "The model itself runs here, on the CPU: `predict.py` and `models/` are those of its container, served by "
+            "Cog's own server. The same runs on your machine: `pip install -r requirements.txt`, then `python app.py`."
+        )
+    if what.startswith("http"):
+        return f"The model runs on the Cog server at {what}; this page calls its API."
+    return f"The model runs on Replicate ({what}); the Space's secret `REPLICATE_API_TOKEN` pays for its predictions."
+
+
+def _repository(model: Manifest) -> str:
+    """The model's repository on the Hub: that of its card, else what it was made from."""
+    parts = urlsplit(model.card or "")
+    if parts.netloc == "huggingface.co" and parts.path.count("/") == 2:
+        return parts.path.strip("/")
+    return model.base.model if model.base else ""
+
+
+def _pins(name: str) -> list[str]:
+    """The lines of a requirements file that name packages."""
+    text = (PROJECT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _add_model(model: Manifest, to: Path) -> None:
+    """The code of the container, and of the weights what the server cannot fetch or make by itself."""
+    ignored = shutil.ignore_patterns("__pycache__", "catalog")
+    shutil.copytree(PROJECT / "models", to / "models", ignore=ignored)
+    shutil.copytree(PROJECT / "models" / "catalog" / model.slug, to / "models" / "catalog" / model.slug)
+    shutil.copy(PROJECT / "predict.py", to)
+    (to / ".cog").mkdir()
+    document = json.dumps(schema.generate(schema.served_class(model)), indent=2) + "\n"
+    (to / ".cog" / "openapi_schema.json").write_text(document, encoding="utf-8")
+    choice = model.engine_on("cpu")
+    if not _can_be_fetched(model, choice):
+        from scripts.conversion import weights as here
+
+        here.ensure(model, choice)
+        part = runtimes.part_of(model, choice)
+        shutil.copytree(weights.folder(model.slug, part), to / "weights" / model.slug / part)
+
+
+def _can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:
+    """Whether a server on another machine gets the engine's files by itself: it converts a GGUF and nothing else."""
+    is_loaded_as_it_is = runtimes.part_of(model, choice) == weights.SOURCE
+    return not model.weights.source.startswith("file:") and (is_loaded_as_it_is or model.weights.are_gguf)

@@ -1,0 +1,67 @@
+"""The demo on Replicate's API: the page of a deployment, against the local Replicate."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from models import manifest
+from scripts.contract import schema
+from scripts.hub.space import facts
+from tests.services.replicate_client import client_of
+from tests.services.replicate_http import Fault
+from tests.services.replicate_prediction import Prediction
+from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.template.scripts.space.conftest import Visit
+from tests.template.server.live_server import eventually
+
+PIECES = ("The sea ", "is salty.\n", "And it is ", "deep.")
+
+
+def _writes(prediction: Prediction) -> None:
+    """Streams its pieces; a prompt that says wait goes on until it is cancelled, one that says fail fails."""
+    prompt = prediction.as_json()["input"].get("prompt", "")
+    prediction.start()
+    for piece in PIECES:
+        prediction.add_output(piece)
+    if prompt == "wait" and prediction.canceling.wait(30):
+        prediction.end("canceled")
+    prediction.end("failed", error="out of memory") if prompt == "fail" else prediction.end("succeeded")
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
+    with ScriptedReplicate() as started:
+        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
+        (version,) = started.add_model("acme/writer", schema.generate("TextGeneration"))
+        client_of(started).deployments.create(
+            name="live", model="acme/writer", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
+        )
+        started.script = _writes
+        yield started
+
+
+@pytest.mark.parametrize("what", ["acme/writer", "deployment:acme/live"])
+def test_a_person_talks_to_it(visit: Visit, show: Callable[..., str], service: ScriptedReplicate, what: str):
+    page = visit(show(facts.of(manifest.selected(), what)))
+    page.locator("#message textarea").fill("Why is the sea salty?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#chat [data-testid=bot]")).to_contain_text("deep.")
+    page.get_by_role("tab", name="Single prediction").click()
+    prompt, run, status = page.locator("#input-prompt textarea"), page.locator("#run"), page.locator("#status")
+    prompt.fill("wait")
+    run.click()
+    expect(page.locator("#output textarea")).to_have_value("".join(PIECES))
+    page.locator("#stop").click()
+    expect(status).to_have_text("Stopped")
+    eventually(lambda: {one.status for one in service.predictions.values()} == {"succeeded", "canceled"}, "the cancel")
+    prompt.fill("fail")
+    run.click()
+    expect(page.get_by_role("alert")).to_have_text("out of memory")
+    service.faults.append(Fault("POST", ".*/predictions", 1, 402))
+    run.click()
+    expect(page.get_by_role("alert")).to_have_text("Replicate wants to be paid first")
+    page.locator("#input-prompt textarea").fill("")
+    page.get_by_role("tab", name="Code").click()
+    expect(page.locator("#code-python")).to_contain_text("replicate")

@@ -1,0 +1,94 @@
+"""The code on the page is run: against the local Cog server, and against the local Replicate with its own clients."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models import manifest
+from scripts.hub.space import facts
+from scripts.hub.space.demo import snippets
+from scripts.hub.space.demo.prediction import data_uri
+from tests.services.node import clients_in
+from tests.services.replicate_client import client_of
+from tests.services.replicate_prediction import Prediction
+from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.template.scripts.contract.contracts import cog
+from tests.template.server.live_server import LiveServer
+
+LANGUAGES = ("python", "javascript", "curl")
+AWKWARD = 'It\'s "100%", $HOME `id` \\n — ja: はい'
+"""Whatever a shell or a language could make something else of."""
+
+
+def _run(language: str, code: str, folder: Path, **variables: str) -> str:
+    """What the code prints; it must end well."""
+    name = {"python": "call.py", "javascript": "call.mjs", "curl": "call.sh"}[language]
+    (folder / name).write_text(code, encoding="utf-8")
+    program = {"python": sys.executable, "javascript": "node", "curl": "sh"}[language]
+    done = subprocess.run(
+        [program, name], cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, f"{code}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_calls_the_cog_server(openvino_server: LiveServer, tmp_path: Path, language: str):
+    known = facts.of(manifest.selected(), openvino_server.address)
+    asked = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8, "stop": [AWKWARD], "raw": False}
+    code = dict(zip(LANGUAGES, snippets.write(known, openvino_server.address, asked), strict=True))[language]
+    said = _run(language, code, tmp_path)
+    if language == "curl":
+        lines = [json.loads(line[6:]) for line in said.splitlines() if line.startswith("data: ")]
+        said = "".join(line["chunk"] for line in lines if "chunk" in line)
+    assert "Paris" in said
+
+
+PAINTER = cog(
+    {"prompt": {"type": "string", "x-order": 0}, "image": {"type": "string", "format": "uri", "x-order": 1}},
+    required=("prompt", "image"),
+)
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which Replicate's JavaScript client is installed."""
+    return clients_in(tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
+    """acme/painter, and its deployment acme/live; a prediction answers with what it was sent."""
+    with ScriptedReplicate() as started:
+        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
+        monkeypatch.setenv("REPLICATE_API_BASE_URL", started.address)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
+        monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
+        (version,) = started.add_model("acme/painter", PAINTER)
+        client_of(started).deployments.create(
+            name="live", model="acme/painter", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
+        )
+
+        def echo(prediction: Prediction) -> None:
+            prediction.start()
+            prediction.end("succeeded", output=json.dumps(prediction.as_json()["input"]))
+
+        started.script = echo
+        yield started
+
+
+@pytest.mark.parametrize("what", ["acme/painter", "deployment:acme/live"])
+def test_it_calls_replicate_with_a_file(service: ScriptedReplicate, clients: Path, what: str):
+    known = facts.of(manifest.selected(), what)
+    (clients / "it's.png").write_bytes(b"not quite a picture")
+    asked = {"prompt": AWKWARD, "image": "/somewhere/it's.png"}
+    wanted = {"prompt": AWKWARD, "image": data_uri(clients / "it's.png")}
+    for language, code in zip(LANGUAGES, snippets.write(known, service.address, asked), strict=True):
+        code = code.replace("new Replicate()", f"new Replicate({{ baseUrl: {json.dumps(service.base_url)} }})")
+        said = _run(language, code, clients)
+        assert (json.loads(json.loads(said)["output"]) if language == "curl" else json.loads(said)) == wanted
