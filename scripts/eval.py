@@ -102,10 +102,13 @@ def _metrics(evaluation: Evaluation, named: str) -> list[str]:
     return wanted
 
 
-def _inputs(model: Manifest) -> list[str]:
-    """The names of predict()'s inputs."""
-    document = schema.generate(schema.served_class(model))
-    return list(document["components"]["schemas"]["Input"]["properties"])
+def _inputs(model: Manifest) -> dict[str, Any]:
+    """The inputs of predict() with their defaults."""
+    found = schema.generate(schema.served_class(model))["components"]["schemas"]["Input"]
+    required = found.get("required", [])
+    return {
+        name: data.REQUIRED if name in required else one.get("default") for name, one in found["properties"].items()
+    }
 
 
 def _answers(model: Manifest, choice: EngineChoice, evaluation: Evaluation, asked: Data) -> Answers:

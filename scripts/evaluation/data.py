@@ -7,8 +7,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from models.errors import TemplateError, in_words
 from models.strict import Strict, suggestion
 from scripts.evaluation.task import Evaluation, Line
+
+REQUIRED = object()
 
 
 class DataError(TemplateError):
@@ -48,10 +50,11 @@ class Data:
         return [line for line in self.lines if name in line.metrics]
 
 
-def read(path: Path, inputs: Sequence[str], evaluation: Evaluation, wanted: Sequence[str]) -> Data:
+def read(path: Path, inputs: Mapping[str, Any], evaluation: Evaluation, wanted: Sequence[str]) -> Data:
     """The lines of the file that some metric judges.
 
-    `inputs`: the names of predict()'s inputs; `wanted`: only these metrics, where it is not empty.
+    `inputs`: those of predict() with their defaults, REQUIRED where there is none; `wanted`: only these metrics, where
+    it is not empty.
 
     Raises:
         DataError: there is no such file, or a line is wrong; says which, why, and what it may be.
@@ -71,7 +74,7 @@ def read(path: Path, inputs: Sequence[str], evaluation: Evaluation, wanted: Sequ
     return Data(path, hashlib.sha256(content).hexdigest(), kept)
 
 
-def _line(where: str, number: int, text: str, inputs: Sequence[str], evaluation: Evaluation) -> Line:
+def _line(where: str, number: int, text: str, inputs: Mapping[str, Any], evaluation: Evaluation) -> Line:
     try:
         written = _Written.model_validate(json.loads(text))
     except json.JSONDecodeError as error:
@@ -86,9 +89,11 @@ def _line(where: str, number: int, text: str, inputs: Sequence[str], evaluation:
         TypeAdapter(evaluation.expected).validate_python(written.expected, strict=True)
     except ValidationError as error:
         raise DataError(f"{where}: expected must be {evaluation.expected_is}") from error
-    check_known(where, "input", written.input, inputs)
+    check_known(where, "input", written.input, list(inputs))
+    if missing := [name for name, default in inputs.items() if default is REQUIRED and name not in written.input]:
+        raise DataError(f"{where}: the input {missing[0]} is missing")
     check_known(where, "metric", written.metrics, evaluation.metrics)
-    return Line(number, written.input, written.expected, written.group, tuple(written.metrics))
+    return Line(number, written.input, inputs, written.expected, written.group, tuple(written.metrics))
 
 
 def check_known(where: str, what: str, names: Iterable[str], known: Sequence[str]) -> None:
@@ -105,4 +110,4 @@ def check_known(where: str, what: str, names: Iterable[str], known: Sequence[str
 def _judged_by(line: Line, usual: Sequence[str], wanted: Sequence[str]) -> Line:
     own = line.metrics or tuple(wanted or usual)
     kept = tuple(name for name in own if not wanted or name in wanted)
-    return Line(line.number, line.input, line.expected, line.group, kept)
+    return replace(line, metrics=kept)

@@ -146,6 +146,11 @@ def _macro_f1(found: Array, expected: Array) -> float:
     return float(f1_score(expected, found, average="macro", zero_division=0))
 
 
+def _first(found: list[float], expected: float) -> tuple[float, float]:
+    """Of scores the only one."""
+    return found[0], float(expected)
+
+
 def _spearman(found: Array, expected: Array) -> float:
     """0 where either does not vary, which SciPy leaves undefined."""
     from scipy.stats import spearmanr
@@ -200,7 +205,7 @@ METRICS: dict[str, Metric] = {
     ),
     "accuracy": Metric("Accuracy", "accuracy", _label, _mean, is_yes_or_no=True),
     "macro_f1": Metric("F1, mean of the labels", "f1", _both, _macro_f1),
-    "spearman": Metric("Spearman correlation", "spearmanr", _both, _spearman, form="number"),
+    "spearman": Metric("Spearman correlation", "spearmanr", _first, _spearman, form="number"),
     "ndcg_at_10": Metric("nDCG@10", "ndcg_at_10", _ndcg, _mean, form="number"),
     "accuracy_at_1": Metric("Accuracy@1", "accuracy_at_1", _accuracy_at_1, _mean, is_yes_or_no=True),
 }

@@ -13,10 +13,11 @@ Kind = Literal["output", "likelihood"]
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its number in the file (from 1), and what stands there."""
+    """One line: its number in the file (from 1), what stands there, and the inputs that predict() has by default."""
 
     number: int
     input: dict[str, Any]
+    defaults: Mapping[str, Any]
     expected: Any
     group: str
     metrics: tuple[str, ...]

@@ -1,20 +1,25 @@
 """Text embedding, as the tools see it."""
 
+import asyncio
 import itertools
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from models import encoders
+from models.cancellation import Cancellation
 from models.encoders.sentences import SentenceEncoder
 from models.manifest import EngineChoice, Manifest, selected_as
+from models.tasks import text_embedding
 from models.tasks.text_embedding import manifest
 from scripts.benchmark import texts
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import Target, memory, ratio
+from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
@@ -100,3 +105,34 @@ model = SentenceTransformer({json.dumps(repository)}{size})
 vectors = model.encode({asked})
 print(vectors.shape)"""
     return "sentence-transformers", code
+
+
+@contextmanager
+def _measures(model: Manifest, kinds: Collection[Kind], stop: Cancellation) -> Iterator[Mapping[Kind, Measure]]:
+    loaded = text_embedding.load()
+    yield {"output": lambda line: asyncio.run(_similarities(loaded, line))}
+
+
+async def _similarities(model: text_embedding.TextEmbedding, line: Line) -> list[float]:
+    """The cosine of the angle between the first text and each other one: a query and passages, unless a line says."""
+    first, *others = line.input["texts"]
+    query = await _vectors(model, line, [first], "query")
+    passages = await _vectors(model, line, others, "passage")
+    return [round(float(one), 6) for one in passages @ query[0]]
+
+
+async def _vectors(model: text_embedding.TextEmbedding, line: Line, texts: list[str], kind: str) -> Any:
+    import numpy
+
+    asked = {**line.defaults, "input_type": kind, **line.input, "texts": texts, "normalize": True}
+    embedded = await model.embed(text_embedding.Request(**asked), lambda name, value: None)
+    return numpy.array(embedded.embeddings)
+
+
+EVALUATION = Evaluation(
+    metrics=("spearman", "accuracy_at_1", "ndcg_at_10"),
+    usual=("accuracy_at_1", "ndcg_at_10"),
+    expected=float | list[int],
+    expected_is="a number: how alike the two texts are; or the places (from 0) of the passages that answer the query",
+    measures=_measures,
+)

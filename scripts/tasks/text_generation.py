@@ -170,7 +170,7 @@ def _measures(model: Manifest, kinds: Collection[Kind], stop: Cancellation) -> I
 
 
 def _request(line: Line) -> text_generation.Request:
-    return text_generation.Request(**(_GREEDY | line.input))
+    return text_generation.Request(**{**line.defaults, **_GREEDY, **line.input})
 
 
 def _output(model: text_generation.TextGeneration, line: Line, stop: Cancellation) -> str:

@@ -13,7 +13,7 @@ from scripts.evaluation.data import DataError
 from scripts.tasks import text_generation
 
 TASK = text_generation.EVALUATION
-INPUTS = ["prompt", "raw"]
+INPUTS = {"prompt": data.REQUIRED, "raw": False}
 GOOD = {"input": {"prompt": "a"}, "expected": "b"}
 
 
@@ -48,6 +48,7 @@ def test_the_metrics_that_are_wanted_leave_out_lines_that_others_judge(tmp_path:
         ({"input": {}, "expected": "a"}, "line 2: input: dictionary should have at least 1 item"),
         (GOOD | {"expect": "b"}, r"line 2: unknown key expect \(did you mean expected\?\)"),
         (GOOD | {"input": {"promt": "a"}}, r"line 2: unknown input promt \(did you mean prompt\?\)"),
+        (GOOD | {"input": {"raw": True}}, "line 2: the input prompt is missing"),
         (GOOD | {"metrics": ["exact"]}, r"line 2: unknown metric exact \(did you mean exact_match\?\)"),
         (GOOD | {"metrics": ["spearman"]}, "line 2: unknown metric spearman"),
         (GOOD | {"expected": 3}, "line 2: expected must be a text that is not empty, or a list"),
@@ -75,9 +76,8 @@ def test_a_file_that_is_not_there_or_not_text_or_empty_is_refused(tmp_path: Path
 )
 def test_every_set_of_this_project_says_enough(path: Path) -> None:
     names = {name for line in path.read_text().splitlines() for name in json.loads(line)["input"]}
-    found = data.read(
-        path, sorted(names), importlib.import_module(f"scripts.tasks.{path.stem.replace('-', '_')}").EVALUATION, []
-    )
+    judged = importlib.import_module(f"scripts.tasks.{path.stem.replace('-', '_')}").EVALUATION
+    found = data.read(path, dict.fromkeys(names), judged, [])
     assert len(found.lines) >= 60
     texts = [json.dumps(line.input, sort_keys=True) for line in found.lines]
     assert len(set(texts)) == len(texts)

@@ -191,3 +191,24 @@ def test_a_line_that_the_model_refuses_is_named(tmp_path: Path, capsys: pytest.C
     lines = [capital("Italy", "Rome"), {"input": {"prompt": "a", "messages": []}, "expected": "b"}]
     assert command.main(["--data", str(written(tmp_path / "data.jsonl", lines))]) == 1
     assert "line 2 of the data: prompt and messages exclude each other" in capsys.readouterr().err
+
+
+def test_an_embedding_model_is_judged_by_what_it_finds_near(
+    tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", "all-minilm-l6-v2")
+    passages = ["Bees make honey.", "The train is late.", "A violin has four strings."]
+    alike = ["A dog runs.", "A dog is running."], ["A dog runs.", "A dog sleeps."], ["A dog runs.", "Prices rose."]
+    lines: list[dict[str, Any]] = [
+        {"input": {"texts": ["Which insects make something sweet?", *passages]}, "expected": [0]},
+        {"input": {"texts": ["Which instrument is bowed?", *passages]}, "expected": [1]},
+    ]
+    lines += [
+        {"input": {"texts": texts}, "expected": score, "metrics": ["spearman"]}
+        for texts, score in zip(alike, (5.0, 2.0, 0.0), strict=True)
+    ]
+    assert command.main(["--data", str(written(tmp_path / "near.jsonl", lines))]) == 0
+    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2" / "near.json").read_text())
+    figures = {figure["name"]: figure["value"] for figure in receipt_of_it["metrics"]}
+    assert figures["accuracy_at_1"] == 0.5  # the second line expects the wrong one
+    assert figures["spearman"] == pytest.approx(1)

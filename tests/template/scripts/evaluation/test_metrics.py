@@ -67,5 +67,5 @@ def test_macro_f1_counts_every_label_alike() -> None:
 
 
 def test_correlation_is_of_ranks_and_0_where_nothing_varies() -> None:
-    assert total("spearman", [(0.1, 1), (0.2, 10), (0.3, 100)]) == pytest.approx(1)
-    assert total("spearman", [(0.5, 1), (0.5, 10), (0.5, 100)]) == 0
+    assert total("spearman", [([0.1], 1), ([0.2], 10), ([0.3], 100)]) == pytest.approx(1)
+    assert total("spearman", [([0.5], 1), ([0.5], 10), ([0.5], 100)]) == 0
