@@ -15,8 +15,11 @@ import typer
 
 from scripts.cli import command
 from scripts.cli.command import REFUSED, UsageError
-from scripts.contract import schema, versions
-from scripts.contract.meaning import read
+from scripts.contract import schema
+from scripts.contract.comparison import compare as compared
+from scripts.contract.difference import report
+from scripts.contract.document import ContractError
+from scripts.contract.meaning import read, undescribed
 
 
 def main(argv: list[str]) -> int:
@@ -30,8 +33,8 @@ def compare(
 ) -> int:
     """Tell what changes for callers between two schemas."""
     before, now = _read(old), _read(new) if new else schema.generate(_class_of(old))
-    differences = versions.compare(before, now)
-    print(versions.report(differences, versions.undescribed(now)))
+    differences = compared(before, now)
+    print(report(differences, undescribed(now)))
     return REFUSED if any(difference.kind == "breaking" for difference in differences) else 0
 
 
@@ -43,7 +46,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
-    except versions.ContractError as error:
+    except ContractError as error:
         raise UsageError(f"{path} is {error}") from error
     return dict(document)
 

@@ -1,4 +1,7 @@
-"""Compares two values, old and new, and collects every difference with what it does to callers.
+"""What a new version changes for those who call the model: every difference, and whether it breaks them.
+
+The contract is Cog's OpenAPI schema of a class: its inputs, its output, and whether it streams. What the server is
+(its Cog version, its slots) is no part of it.
 
 What an input may be only ever grows without harm: a narrower one refuses requests that worked. With an output it is the
 other way around: a wider one gives readers something that they have never met.
@@ -6,28 +9,44 @@ other way around: a wider one gives readers something that they have never met.
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
-from scripts.contract import remedies
-from scripts.contract.meaning import Form, Limit, Member, Value
-from scripts.contract.words import LABELS, bound, listed, show, type_name, was
+from scripts.contract.difference import (
+    LABELS,
+    REMEDIES_OF_INPUT,
+    REMEDIES_OF_OUTPUT,
+    Difference,
+    Kind,
+    bound,
+    listed,
+    show,
+    type_name,
+    was,
+)
+from scripts.contract.meaning import Form, Limit, Member, Value, read
 
-Kind = Literal["breaking", "compatible", "cosmetic"]
 Effect = Literal["narrower", "wider", "other"]
 
 _NARROWS_UPWARD = ("minimum", "minLength", "minItems")
 _ALIKE = 0.6  # of difflib's ratio, from which two descriptions are taken for the same one edited
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One change. `path`: where, like input.temperature.maximum; `remedy`: what to do instead, of a breaking one."""
+def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
+    """Every difference between two schemas of Cog, whichever versions of Cog wrote them; breaking ones first.
 
-    path: str
-    kind: Kind
-    what: str
-    remedy: str = ""
+    Raises:
+        ContractError: one of them is no such schema.
+    """
+    before, now = read(old), read(new)
+    inputs, output = Comparison("input"), Comparison("output")
+    inputs.members("input", before.inputs, now.inputs)
+    output.value("output", before.output, now.output)
+    if before.streams != now.streams:
+        what = "is served as a stream of events now" if now.streams else "asking for a stream of events is refused now"
+        output.note("output.x-cog-streaming", "streams", "narrower" if now.streams else "other", what)
+    kinds = get_args(Kind)
+    return sorted(inputs.found + output.found, key=lambda difference: kinds.index(difference.kind))
 
 
 class Comparison:
@@ -43,7 +62,7 @@ class Comparison:
         if effect == harmless:
             self.found.append(Difference(path, "compatible", what))
             return
-        table = remedies.INPUT if self._side == "input" else remedies.OUTPUT
+        table = REMEDIES_OF_INPUT if self._side == "input" else REMEDIES_OF_OUTPUT
         self.found.append(Difference(path, "breaking", what, table[topic].format(name=name)))
 
     def members(self, path: str, old: dict[str, Member], new: dict[str, Member]) -> None:

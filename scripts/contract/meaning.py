@@ -81,6 +81,11 @@ def read(document: Any) -> Contract:
     return Contract(inputs, _value(returned, _field), streams)
 
 
+def undescribed(document: dict[str, Any]) -> list[str]:
+    """The inputs that have no description, by name."""
+    return [name for name, member in read(document).inputs.items() if not member.description.strip()]
+
+
 def _input(name: str, node: Node, required: bool) -> Member:
     """An input that may be left out and has no default is null then, whether or not the schema says so."""
     value = _value(node, _input)

@@ -8,7 +8,9 @@ from typing import Any
 from models import runtimes, weights
 from models.manifest import Manifest, path_of
 from scripts.cli import repository
-from scripts.contract import schema, versions
+from scripts.contract import comparison, schema
+from scripts.contract.difference import report, summary
+from scripts.contract.meaning import undescribed
 from scripts.licences import answers as licences
 from scripts.release import ledger
 from scripts.release.ship import Refused, Ship
@@ -54,8 +56,8 @@ def compare(ship: Ship) -> str:
         Refused: it breaks callers; lists every difference and what to do instead.
     """
     new = schema.generate(schema.served_class(ship.model))
-    found = {where: versions.compare(old, new) for where, old in _live_schemas(ship).items()}
-    silent = versions.undescribed(new)
+    found = {where: comparison.compare(old, new) for where, old in _live_schemas(ship).items()}
+    silent = undescribed(new)
     told = f"; without a description, which is what a caller reads: {', '.join(silent)}" if silent else ""
     if not found:
         return f"nothing is live at {ship.target.production} yet, so nobody can break{told}"
@@ -64,9 +66,9 @@ def compare(ship: Ship) -> str:
     }
     broken = [differences for differences in found.values() if any(one.kind == "breaking" for one in differences)]
     if broken and not ship.breaking:
-        raise Refused(versions.report(broken[0], silent).replace("TO=...", f"TO={ship.target.production}"))
+        raise Refused(report(broken[0], silent).replace("TO=...", f"TO={ship.target.production}"))
     ship.why = ship.breaking if broken else ""
-    said = "; ".join(f"against {where}: {versions.summary(differences)}" for where, differences in found.items())
+    said = "; ".join(f"against {where}: {summary(differences)}" for where, differences in found.items())
     return said + (f" (allowed: {ship.breaking})" if broken else "") + told
 
 

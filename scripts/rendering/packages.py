@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ def imports() -> Imports:
     """What each package imports of this project, inside functions too; scripts/*.py are one, and so are models/*.py.
 
     Raises:
-        TemplateError: packages import each other in a circle, which is named.
+        TemplateError: some import each other in a circle; names it.
     """
     found: Imports = {}
     for path in [PROJECT / "predict.py", *_files("models"), *_files("scripts")]:
@@ -86,6 +87,8 @@ def _reached(found: Imports, package: str) -> set[str]:
 
 
 def _refuse_circles(found: Imports) -> None:
-    circle = sorted(package for package in found if package in _reached(found, package))
-    if circle:
-        raise TemplateError(f"{', '.join(circle)} import each other in a circle: move what they share below both")
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        circle = " imports ".join(reversed(error.args[1]))
+        raise TemplateError(f"{circle}, which is a circle: move what they share below both") from None

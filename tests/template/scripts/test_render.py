@@ -79,7 +79,7 @@ def test_packages_that_import_each_other_in_a_circle_are_refused_by_name(copy: P
     (copy / "scripts" / "cli" / "loop.py").write_text("from scripts.release import ledger\n")
     ran = run(copy, "--check")
     assert ran.returncode == 1
-    assert re.search(r"scripts/cli, .*scripts/release.* import each other in a circle: ", ran.stderr)
+    assert re.search(r"scripts/cli imports scripts/.*, which is a circle: ", ran.stderr)
 
 
 def test_make_shows_at_most_16_verbs_and_every_verb_and_command_says_what_it_does() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contract import schema
-from scripts.contract.versions import compare
+from scripts.contract.comparison import compare
 
 HEADER = '''from cog import AsyncConcatenateIterator, BasePredictor, Input, Iterator, Path, Secret
 from cog import concurrent, streaming

@@ -13,7 +13,9 @@ import pytest
 from models.weights import PROJECT
 from scripts.contract import __main__ as command
 from scripts.contract import schema
-from scripts.contract.versions import compare, report, summary, undescribed
+from scripts.contract.comparison import compare
+from scripts.contract.difference import report, summary
+from scripts.contract.meaning import undescribed
 from tests.template.scripts.contract.contracts import (
     ANSWER,
     INPUTS,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.contract.versions import ContractError, compare
+from scripts.contract.comparison import compare
+from scripts.contract.document import ContractError
 from tests.template.scripts.contract.contracts import ANSWER, cog, found, write
 
 Write = Callable[..., dict[str, Any]]
