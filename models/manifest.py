@@ -4,6 +4,7 @@ Each task adds its own keys: the class `Manifest` in models/tasks/<task>/manifes
 """
 
 import importlib
+import json
 import os
 import re
 from abc import abstractmethod
@@ -15,6 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from models import strict
 from models.errors import ManifestError
+from models.facts import Facts
 from models.publication import Base, License, Quote, Release
 from models.strict import Strict
 
@@ -31,6 +33,7 @@ _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
     "plain": (),
 }
 """The number formats of each engine's weights, the default one first; of a GGUF openvino makes float16 alone."""
+_ROUNDED = 0.1
 _SOURCES = (
     r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
     r"https://[^/\s]+/\S*[^/\s]",
@@ -133,7 +136,8 @@ class Example(Strict):
 class Manifest(Strict):
     """A model of the catalog, as far as all tasks have it in common.
 
-    `parameters`: their count; `deployments`: OWNER/NAME on Replicate, in the order in which a promotion moves them.
+    `parameters`: their count, left out where the files of the weights say it; `deployments`: OWNER/NAME on Replicate,
+    in the order in which a promotion moves them.
     What comes after `examples` is for the model card and the release (models/publication.py): `card` is the link of the
     card that the facts are taken from, `datasets` are names on the Hub, `misuse` is what the model is not for.
     """
@@ -190,6 +194,26 @@ class Manifest(Strict):
                 return choice
         raise ManifestError(f"{self.slug} has no engine for {device}: add one under `engines` in {path_of(self.slug)}")
 
+    @classmethod
+    def keys_of(cls, facts: Facts) -> dict[str, Any]:
+        """The keys that the files of the weights say; None for one that they do not."""
+        return {"parameters": facts.parameters}
+
+    def with_facts(self, facts: Facts) -> "Manifest":
+        """The manifest with what the files of its weights say.
+
+        Raises:
+            ManifestError: it says something else; has both.
+        """
+        read = {key: value for key, value in self.keys_of(facts).items() if value is not None}
+        for key, value in read.items():
+            if (said := getattr(self, key)) is not None and _differs(key, said, value):
+                raise ManifestError(
+                    f"{path_of(self.slug)}: {key}: {said} here, and {value} in the files of the weights: "
+                    "remove the key, as weights.lock has it"
+                )
+        return self.model_copy(update=read)
+
 
 def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
     """The engine with the number format of its weights filled in."""
@@ -204,6 +228,11 @@ def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
     if is_made_of_gguf and choice.dtype != "float16":
         raise ValueError(f"openvino makes float16 of a GGUF, not {choice.dtype}: leave out dtype, or take safetensors")
     return choice
+
+
+def _differs(key: str, said: Any, read: Any) -> bool:
+    """Counts of parameters are often rounded, and files hold scales beside quantised values."""
+    return abs(said - read) > _ROUNDED * read if key == "parameters" else bool(said != read)
 
 
 Kind = TypeVar("Kind", bound=Manifest)
@@ -263,7 +292,17 @@ def load(slug: str) -> Manifest:
     said = strict.content(path, ManifestError)
     manifest = strict.check(path, said, _kind_of(path, said), ManifestError)
     manifest._slug = slug
-    return manifest
+    return manifest.with_facts(_locked_facts(manifest))
+
+
+def _locked_facts(manifest: Manifest) -> Facts:
+    """What weights.lock keeps of the files of the weights; nothing where it is missing, malformed or of others."""
+    try:
+        lock = json.loads(path_of(manifest.slug).with_name("weights.lock").read_text(encoding="utf-8"))
+        is_current = lock["source"] == manifest.weights.source and lock.get("patterns", []) == manifest.weights.files
+        return Facts.model_validate(lock.get("facts", {})) if is_current else Facts()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Facts()  # models/weights/lock.py says what is wrong
 
 
 def _kind_of(path: Path, said: Any) -> type[Manifest]:

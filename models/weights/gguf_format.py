@@ -44,6 +44,10 @@ class Tensor:
     begin: int
     size: int
 
+    @property
+    def parameters(self) -> int:
+        return prod(self.shape)
+
     def blocks(self) -> Any:
         """The bytes as the file has them: uint8[..., bytes a row]."""
         import numpy

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.errors import WeightsError
+from models.facts import Facts
 from models.manifest import CATALOG, Manifest
 from models.weights import formats
 from models.weights.files import File
@@ -16,7 +17,8 @@ class Lock(BaseModel):
     """models/catalog/<slug>/weights.lock.
 
     `source` and `patterns`: as the manifest has them; `resolved`: the source with a commit in place of a moving name;
-    `archive`: the tar that holds the files, where one does; `files`: by path below the folder of the weights.
+    `archive`: the tar that holds the files, where one does; `facts`: what the files say of the model; `files`: by path
+    below the folder of the weights.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +27,7 @@ class Lock(BaseModel):
     patterns: list[str] = []
     resolved: str
     archive: File | None = None
+    facts: Facts = Facts()
     files: dict[str, File] = Field(min_length=1)
 
     @field_validator("files")

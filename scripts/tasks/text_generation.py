@@ -18,11 +18,12 @@ from models.cancellation import Cancellation
 from models.errors import InputError
 from models.manifest import selected_as
 from models.tasks import text_generation
-from models.tasks.text_generation import engines
+from models.tasks.text_generation import engines, suitability
 from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.weights import PROJECT
+from models.weights.lock import Lock
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import TARGETS as FOR_EVERY_TASK
 from scripts.benchmark.report import Target, jitter, memory, ratio, start_ratio
@@ -95,9 +96,18 @@ def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
     }
 
 
+def check_weights(model: Manifest, lock: Lock) -> None:
+    """Refuse weights that an engine of the manifest cannot run, before they are downloaded.
+
+    Raises:
+        EngineError: names the engine and the edit that works.
+    """
+    suitability.check(model, lock.facts, lock.files)
+
+
 def cache_bytes_per_token(model: Manifest, bytes_per_value: float) -> float:
     """What a token of a running prediction takes in memory, which each step reads."""
-    return model.architecture.cache_bytes_per_token(bytes_per_value)
+    return model.cache_bytes_per_token(bytes_per_value)
 
 
 def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> Engine:

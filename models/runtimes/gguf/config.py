@@ -57,6 +57,7 @@ _KEYS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     ),
 }
 """By architecture: transformers' model_type, its names of what the keys say, and what llama.cpp does unasked."""
+ARCHITECTURES = tuple(_KEYS)
 
 _ROPE = {f"rope.{key}" for key in ("freq_base", "freq_base_swa", "dimension_count")} | {
     f"rope.scaling.{key}"

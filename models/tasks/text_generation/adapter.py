@@ -49,13 +49,13 @@ def load() -> "TextGeneration":
     engine = engines.start(model)
     text = ModelText(engine.folder, model)
     text.describe()
-    return TextGeneration(engine, text, min(model.context_length, engine.cache_tokens))
+    return TextGeneration(engine, text, model.longest_context())
 
 
 class TextGeneration:
     """A loaded model.
 
-    `context_length`: tokens that fit, prompt and output together, in the model's context and in the engine's cache.
+    `context_length`: tokens of the model's context, prompt and output together; the engine's cache may hold fewer.
     """
 
     def __init__(self, engine: Engine, text: ModelText, context_length: int) -> None:
@@ -141,11 +141,13 @@ class TextGeneration:
         return self.text.chat_ids(messages, request.system_prompt, request.template_variables or {}, input_name)
 
     def _sampling(self, request: Request, prompt_tokens: int) -> Sampling:
-        room = self.context_length - prompt_tokens
+        fit = min(self.context_length, self.engine.cache_tokens)
+        room = fit - prompt_tokens
         if room < 1:
+            cache = f" (the model takes {self.context_length}, the server's cache_gb is less)"
             raise InputError(
-                f"the prompt has {prompt_tokens} tokens and {self.context_length} fit, "
-                f"answer included: shorten it to at most {self.context_length - 1}"
+                f"the prompt has {prompt_tokens} tokens and {fit} fit{cache if fit < self.context_length else ''}, "
+                f"answer included: shorten it to at most {fit - 1}"
             )
         asked = {name: getattr(request, name) for name in self.text.sampling}
         chosen = {name: default if asked[name] is None else asked[name] for name, default in self.text.sampling.items()}

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from models import manifest
+from models.errors import ManifestError
+from models.facts import Facts
 from models.strict import Strict
 
 
@@ -70,17 +72,49 @@ class Example(manifest.Example):
 class Manifest(manifest.Manifest):
     """A language model.
 
-    `context_length`: tokens, prompt and output together; `system_prompt`: what the model is told when the caller says
+    `architecture` and `context_length` (tokens, prompt and output together) are left out where the files of the weights
+    say them; `system_prompt`: what the model is told when the caller says
     nothing, instead of its chat template's own; `template_variables`: values for the variables of its chat template,
     like enable_thinking; `sampling`: instead of what its generation_config.json says.
     """
 
     task: Literal["text-generation"]
-    parameters: int = Field(gt=0)
-    architecture: Architecture
-    context_length: int = Field(gt=0)
+    architecture: Architecture | None = None
+    context_length: int | None = Field(default=None, gt=0)
     system_prompt: str | None = None
     template_variables: dict[str, Any] = {}
     sampling: SamplingChoice = SamplingChoice()
     engines: Sequence[EngineChoice] = Field(min_length=1)
     examples: Sequence[Example] = Field(min_length=3)
+
+    @classmethod
+    def keys_of(cls, facts: Facts) -> dict[str, Any]:
+        sizes = facts.model_dump(include={*Architecture.model_fields})
+        architecture = Architecture(**sizes) if None not in sizes.values() else None
+        return super().keys_of(facts) | {"architecture": architecture, "context_length": facts.context_length}
+
+    def cache_bytes_per_token(self, bytes_per_value: float) -> float:
+        """What a token takes in the key-value cache.
+
+        Raises:
+            ManifestError: neither the manifest nor the weights say it.
+        """
+        if self.architecture is None:
+            raise self._unknown("architecture: {layers: ..., kv_heads: ..., head_dim: ...}")
+        return self.architecture.cache_bytes_per_token(bytes_per_value)
+
+    def longest_context(self) -> int:
+        """Tokens of the context, prompt and output together.
+
+        Raises:
+            ManifestError: neither the manifest nor the weights say it.
+        """
+        if self.context_length is None:
+            raise self._unknown("context_length")
+        return self.context_length
+
+    def _unknown(self, key: str) -> ManifestError:
+        return ManifestError(
+            f"{manifest.path_of(self.slug)} has no {key}, and weights.lock has nothing of it from the files of the "
+            "weights: make weights-lock reads them; where they do not say it, add the key"
+        )

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import archive, download, formats, transfer, whole
+from models.weights import archive, download, formats, model_facts, transfer, whole
 from models.weights.download import Progress, Remote
 from models.weights.files import described, verify
 from models.weights.lock import Lock
@@ -34,7 +34,10 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     for name in files:
         formats.check_header(place / name)
     whole.check(list(files), place)
-    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, archive=packed, files=files)
+    facts = model_facts.read(list(files), place)
+    return Lock(
+        source=weights.source, patterns=weights.files, resolved=weights.source, archive=packed, facts=facts, files=files
+    )
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

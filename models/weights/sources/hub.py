@@ -5,23 +5,27 @@ https://huggingface.co/docs/huggingface_hub
 """
 
 import re
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import WeightsError
+from models.facts import Facts
 from models.manifest import Weights
-from models.weights import download, formats, whole
+from models.weights import download, formats, headers, model_facts, openvino_format, whole
 from models.weights.download import Progress, Remote
 from models.weights.files import File
 from models.weights.lock import Lock
 from models.weights.transfer import BUSY, MOST_WAIT, TRIES, Located, seconds_to_wait
 
+_READ = (".json", openvino_format.MODEL)
 _SOURCE = re.compile(r"hf://(?P<repository>[^@]+)@(?P<revision>.+)")
 
 
@@ -43,11 +47,35 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     small = [
         Remote(name, size, sha256 or None, locate(name), version=str(siblings[name].blob_id))
         for name, (sha256, size) in listed.items()
-        if not sha256 or name.endswith(".json")  # which say whether the model is whole, and may be large themselves
+        if not sha256 or name.endswith(_READ)  # which say what the model is, and may be large themselves
     ]
     files |= download.fetch(small, place, progress)
-    files = {name: files[name] for name in whole.only_once(names, place)}
-    return Lock(source=weights.source, patterns=weights.files, resolved=f"hf://{repository}@{commit}", files=files)
+    names = whole.only_once(names, place)
+    large = [
+        Remote(name, files[name].size, None, locate(name)) for name in names if name not in {one.name for one in small}
+    ]
+    facts = _facts(large, names, place)
+    return Lock(
+        source=weights.source,
+        patterns=weights.files,
+        resolved=f"hf://{repository}@{commit}",
+        facts=facts,
+        files={name: files[name] for name in names},
+    )
+
+
+def _facts(large: Sequence[Remote], names: Sequence[str], small: Path) -> Facts:
+    """What the files say of the model, which must be whole; of the large ones only the headers are downloaded."""
+    with TemporaryDirectory(dir=small, prefix=".headers-") as name:
+        place = Path(name)
+        headers.fetch(large, place)
+        for beside in set(names) - {remote.name for remote in large}:
+            (place / beside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(small / beside, place / beside)
+        for name in names:
+            formats.check_header(place / name)
+        whole.check(names, place)
+        return model_facts.read(names, place)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import PROJECT, Weights
-from models.weights import formats, gguf_format, whole
+from models.weights import formats, gguf_format, model_facts, whole
 from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
@@ -23,8 +23,9 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     for name in taken:
         formats.check_header(root / name)
     whole.check(taken, root)
+    facts = model_facts.read(taken, root)
     files = {name: described(root / name) for name in taken}
-    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
+    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, facts=facts, files=files)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import formats, whole
+from models.weights import formats, model_facts, whole
 from models.weights.download import Progress
 from models.weights.files import check_room, described, verify
 from models.weights.lock import Lock
@@ -32,8 +32,9 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     for name in names:
         formats.check_header(place / name)
     whole.check(names, place)
+    facts = model_facts.read(names, place)
     files = {name: described(place / name) for name in names}
-    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, files=files)
+    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, facts=facts, files=files)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -15,7 +15,7 @@ def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, byte
     Raises:
         EngineError: not even one page fits.
     """
-    token_bytes = manifest.architecture.cache_bytes_per_token(bytes_per_value)
+    token_bytes = manifest.cache_bytes_per_token(bytes_per_value)
     budget = min(choice.cache_gb * 2**30, free_bytes * _SHARE_OF_FREE)
     tokens = int(budget // (token_bytes * page)) * page
     if tokens <= 0:

@@ -1,0 +1,110 @@
+"""Whether the engines of a manifest can run a language model, as far as weights.lock says: before it is downloaded.
+
+Architectures are named as config.json has them (model_type). What an engine's library knows beside these may not run in
+a batch that others join.
+"""
+
+from collections.abc import Collection
+
+from models import runtimes
+from models.errors import EngineError
+from models.facts import Facts
+from models.manifest import EngineChoice, path_of
+from models.runtimes.gguf.config import ARCHITECTURES as OF_GGUF
+from models.tasks.text_generation.manifest import Manifest
+from models.weights import openvino_format, whole
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+TRANSFORMERS = _words(
+    """
+    afmoe apertus arcee aria_text axk1 axk2 bitnet cohere cohere2 cohere2_moe cwm dbrx deepseek_v2 deepseek_v3
+    diffllama doge dots1 ernie4_5 ernie4_5_moe exaone4 exaone_moe flex_olmo gemma gemma2 gemma3_text gemma4_text
+    gemma4_unified_text glm glm4 glm4_moe glm4_moe_lite gpt-sw3 gpt2 gpt_bigcode gpt_neox gpt_oss granite
+    granite_swa granitemoe granitemoe_swa granitemoeshared helium hunyuan_v1_dense hunyuan_v1_moe hyperclovax
+    jais2 llama llama4_text mellum ministral ministral3 mistral mixtral modernbert-decoder nanochat nemotron olmo
+    olmo2 olmo3 olmoe opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 solar_open
+    starcoder2 vaultgemma
+    """
+)
+"""Those whose attention its continuous batching can page."""
+OPTIMUM = _words(
+    """
+    afmoe arcee biogpt bloom codegen cohere cohere2 dbrx deepseek_v2 deepseek_v3 exaone4 falcon gemma gemma2
+    gemma3_text glm glm4 gpt2 gpt_bigcode gpt_neo gpt_neox gpt_neox_japanese gpt_oss gptj granite granitemoe
+    hunyuan_v1_dense llama mistral mixtral mpt olmo olmo2 opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3
+    qwen3_moe smollm3 stablelm starcoder2 xglm
+    """
+)
+"""Those that optimum-intel makes into OpenVINO's files, which GenAI can page."""
+STATEFUL = _words(
+    """
+    bailing_hybrid bamba deepseek_v4 falcon_h1 falcon_mamba granitemoehybrid jamba kimi_linear lfm2 lfm2_moe mamba
+    mamba2 minimax nemotron_h olmo_hybrid qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next
+    recurrent_gemma rwkv xlstm zamba zamba2 zaya
+    """
+)
+"""Those that keep a state beside, or in place of, keys and values: Mamba, recurrent and hybrid ones."""
+
+_PLAIN = "another repository of the model in plain float16 or bfloat16, or a GGUF of it"
+
+
+def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
+    """Check each engine of the manifest; `names`: the locked files.
+
+    Raises:
+        EngineError: one cannot run the model; names it, why, and the edit that works.
+    """
+    lacks = {choice.engine: _lack(choice, facts, names) for choice in model.engines}
+    able = [engine for engine in runtimes.ENGINES if not _lack(_as(engine), facts, names)]
+    for choice in model.engines:
+        if why := lacks[choice.engine]:
+            others = [engine for engine in able if engine != choice.engine]
+            edit = f"name {' or '.join(others)} in place of it under `engines`" if others else "no other engine can"
+            raise EngineError(f"{path_of(model.slug)}: {choice.engine} cannot run these weights: {why}; {edit}")
+
+
+def _as(engine: str) -> EngineChoice:
+    return EngineChoice.model_validate({"engine": engine, "device": "cpu"})
+
+
+def _lack(choice: EngineChoice, facts: Facts, names: Collection[str]) -> str:
+    """Why an engine cannot run the model; empty where it can."""
+    kind = str(facts.architecture)
+    if whole.ggufs(names):
+        return "" if kind in OF_GGUF else f"of a GGUF {kind} is not read, take the model's safetensors"
+    if choice.engine == "openvino" and openvino_format.MODEL in names:
+        return ""
+    if facts.architecture is None:
+        return "there is no config.json with a model_type beside them, correct weights.files"
+    if facts.quantization:
+        return f"they are quantised by {facts.quantization}, which is not read, take {_PLAIN}"
+    return _unknown(choice, facts, kind) or _tokenizer(choice, names)
+
+
+def _unknown(choice: EngineChoice, facts: Facts, kind: str) -> str:
+    if facts.is_encoder_decoder:
+        return f"{kind} has an encoder, and text-generation runs decoders alone, take another model"
+    if kind in STATEFUL:
+        return f"{kind} keeps a state that is no key-value cache, which no engine here batches, take another model"
+    known, library = (OPTIMUM, "optimum-intel") if choice.engine == "openvino" else (TRANSFORMERS, "transformers")
+    if kind in known:
+        return ""
+    if facts.has_code:
+        return f"{kind} needs code of its repository, which is never run, take a model that {library} knows"
+    return f"{library} does not run the architecture {kind}"
+
+
+def _tokenizer(choice: EngineChoice, names: Collection[str]) -> str:
+    """OpenVINO's files are made where transformers can make tokenizer.json of older tokenizers."""
+    if "tokenizer.json" in names:
+        return ""
+    if choice.engine == "openvino" and ("tokenizer.model" in names or {"vocab.json", "merges.txt"} <= set(names)):
+        return ""
+    return (
+        "there is no tokenizer.json, make one: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER), of "
+        "transformers with sentencepiece, and put it beside the weights"
+    )
