@@ -33,7 +33,9 @@ def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="say what
     print(f"resolving {model.weights.source}", file=sys.stderr)
     with weights.one_at_a_time(model):
         new = weights.make_lock(model, progress())
-        tasks.fact(model, "check_weights", _anything)(model.with_facts(new.facts), new)
+        described = model.with_facts(new.facts)
+        if check := tasks.fact(model, "check_weights", None):
+            check(described, new)
         changes = list(_changes(_present(model), new))
         if not dry_run:
             lock.write(model, new)
@@ -42,10 +44,6 @@ def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="say what
         print(f"would write {lock.path_of(model.slug)}", file=sys.stderr)
     elif changes:
         print(f"wrote {lock.path_of(model.slug)}: commit it, then: make weights", file=sys.stderr)
-
-
-def _anything(_: manifest.Manifest, __: Lock) -> None:
-    """No task says what cannot be run."""
 
 
 def _counted(new: Lock) -> str:

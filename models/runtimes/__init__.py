@@ -3,8 +3,9 @@
 Each engine of a manifest is a module here with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own
 files), `EDITION` (raised when this project's own code makes other files than before, so that they are made again),
 `reads(names)` (whether it loads the downloaded files as they are), and `convert(gguf, folder, dtype)` for when it does
-not. Where the downloaded files are safetensors and it does not read them, they are made into its own by an exporter,
-which only the scripts have: `EXPORTER` says which version.
+not. Where the downloaded files are safetensors and it does not read them, or a GGUF of which `unread(gguf)` names what
+it does not read, they are made into its own by an exporter, which only the scripts have: `EXPORTER` says which version,
+and `GGUF_ARCHITECTURES` those that it needs no exporter for.
 """
 
 import importlib
@@ -197,12 +198,15 @@ def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
     """Refuse, before anything is downloaded, what only the scripts can make the engine's files of.
 
     Raises:
-        EngineError: it is safetensors, and the engine does not read them.
+        EngineError: it is safetensors, or a GGUF of an architecture that the engine does not read.
     """
-    is_read = part_of(manifest, choice) == weights.SOURCE
-    if not is_read and not weights.are_gguf(manifest) and hasattr(module(choice.engine), "EXPORTER"):
+    engine, kind = module(choice.engine), lock_of(manifest).facts.architecture
+    if part_of(manifest, choice) == weights.SOURCE or not hasattr(engine, "EXPORTER"):
+        return
+    if not weights.are_gguf(manifest) or kind not in (None, *engine.GGUF_ARCHITECTURES):
+        source = f"a GGUF of {kind}" if weights.are_gguf(manifest) else "safetensors"
         raise EngineError(
-            f"{manifest.slug}: a container cannot make {choice.engine}'s files of safetensors: set delivery: baked and "
+            f"{manifest.slug}: a container cannot make {choice.engine}'s files of {source}: set delivery: baked and "
             "make image, take a source in OpenVINO's own format (openvino_model.xml), or transformers under `engines`"
         )
 
@@ -214,10 +218,22 @@ def _maker(manifest: Manifest, choice: EngineChoice, export: Export | None) -> E
         EngineError: nothing does.
     """
     if weights.are_gguf(manifest):
-        return module(choice.engine).convert  # type: ignore[no-any-return]
+        return _gguf_maker(module(choice.engine), export)
     if export and hasattr(module(choice.engine), "EXPORTER"):
         return export
     raise EngineError(f"{choice.engine} runs safetensors with a config.json, which is not there: weights.files")
+
+
+def _gguf_maker(engine: ModuleType, export: Export | None) -> Export:
+    """What makes the engine's files of a GGUF: the engine, or the exporter of one that the engine does not read."""
+
+    def make(source: Path, folder: Path, dtype: str) -> None:
+        if export and hasattr(engine, "EXPORTER") and engine.unread(source):
+            export(source, folder, dtype)
+        else:
+            engine.convert(source, folder, dtype)
+
+    return make
 
 
 def _versions(manifest: Manifest, choice: EngineChoice) -> dict[str, str]:

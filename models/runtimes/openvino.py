@@ -5,8 +5,9 @@ from pathlib import Path
 
 from models.errors import EngineError
 from models.runtimes.gguf import comparison, float16, openvino_graph
+from models.runtimes.gguf import decoder as gguf_decoder
 from models.runtimes.gguf import text as gguf_text
-from models.runtimes.gguf.decoder import Decoder, unread
+from models.runtimes.gguf.decoder import Decoder
 from models.weights import gguf_format, openvino_format
 
 PACKAGES = ("openvino_genai",)
@@ -16,9 +17,17 @@ EXPORTER = {"optimum-intel": "2.2.0", "edition": "1"}
 """What makes its files of safetensors: requirements/optimum.txt, and the edition of scripts/conversion."""
 
 
+GGUF_ARCHITECTURES = gguf_decoder.ARCHITECTURES
+
+
 def reads(names: Sequence[str]) -> bool:
     """Whether the downloaded files are in OpenVINO's own format; otherwise it loads those that were made of them."""
     return openvino_format.MODEL in names
+
+
+def unread(source: Path) -> str:
+    """What of a GGUF `convert` does not read; empty where it makes its files of it."""
+    return gguf_decoder.unread(gguf_format.read(source))
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
@@ -31,12 +40,12 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     Raises:
         EngineError: the file has what GenAI does not read, or the results differ.
     """
-    gguf = gguf_format.read(source)
-    if found := unread(gguf):
+    if found := unread(source):
         raise EngineError(
-            f"{source.name} has {found}, which OpenVINO GenAI does not read: use the engine transformers, "
-            "or the model's safetensors as weights.source"
+            f"{source.name} has {found}, which OpenVINO GenAI does not read: make weights and make image convert it, "
+            "which a container cannot; or use the engine transformers"
         )
+    gguf = gguf_format.read(source)
     decoder = Decoder(gguf)
     float16.write(decoder, folder / "model-f16.gguf")
 

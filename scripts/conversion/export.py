@@ -1,8 +1,8 @@
 """.venv-optimum/bin/python -m scripts.conversion.export KIND SOURCE FOLDER FORMAT
 
-Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors, with its weights in FORMAT
-(int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in float32 of some
-text, which the converted model is compared with. KIND: decoder (a language model) or encoder.
+Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors, or of a GGUF, with its
+weights in FORMAT (int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in
+float32 of some text, which the converted model is compared with. KIND: decoder (a language model) or encoder.
 https://huggingface.co/docs/optimum-intel/openvino/export
 """
 
@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from models.errors import TemplateError, in_words
@@ -48,6 +49,11 @@ def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
     Raises:
         TemplateError: the source is no whole model.
     """
+    if source.suffix == ".gguf":
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+            _read_gguf(source, Path(place))
+            convert(kind, Path(place), folder, weight_format)
+        return
     for path in source.rglob("*"):  # first: what export writes of the same names has been through its own reading
         if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
             (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +78,16 @@ def _export(source: Path, folder: Path, tokenizer: Any) -> None:
     model = checkpoint.load(source, dtype=torch.float32).eval()
     _write_reference(model, tokenizer, folder / REFERENCE)
     export_from_model(model, folder, task="text-generation-with-past", ov_config=OVConfig(dtype="fp32"))
+
+
+def _read_gguf(source: Path, folder: Path) -> None:
+    """Make a folder of safetensors in float32 of a GGUF, which is compared with it."""
+    from models.runtimes.gguf import text, to_safetensors
+    from models.weights import gguf_format
+
+    gguf = gguf_format.read(source)
+    to_safetensors.write(gguf, folder, "float32")
+    text.write(gguf, folder)
 
 
 def _tokenizer(source: Path, folder: Path) -> Any:

@@ -25,6 +25,7 @@ from models.errors import EngineError, WeightsError
 from models.manifest import EngineChoice
 from models.runtimes import checkpoint
 from models.runtimes import openvino as engine
+from models.tasks.text_generation import suitability
 from models.weights import PROJECT, formats, openvino_format
 from scripts.conversion import comparison, encoder, to_openvino
 from tests import tiny_encoders, tiny_models
@@ -48,11 +49,15 @@ for source in map(Path, sys.argv[1:]):
     export.convert("encoder", source, folder, "float16")
 """
 FORMATS = ("float16", "int8", "int4")
+OF_GGUF = ("gpt2", "mistral", "gemma3_text")
+"""Those of which a GGUF is converted too: GenAI's own reader does not know them."""
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with ARCHITECTURE (safetensors) and ARCHITECTURE-FORMAT (OpenVINO's files, with their reference)."""
+    """A folder with ARCHITECTURE (safetensors), ARCHITECTURE-FORMAT (OpenVINO's files of it, with their reference) and
+    ARCHITECTURE-gguf (those of its GGUF).
+    """
     place = tmp_path_factory.mktemp("converted")
     arguments: list[str] = []
     for architecture in tiny_models.ARCHITECTURES:
@@ -60,6 +65,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for weight_format in FORMATS if architecture == "llama" else FORMATS[:1]:
             folder = place / f"{architecture}-{weight_format}"
             arguments += [str(place / architecture), str(folder), weight_format]
+        if architecture in OF_GGUF:
+            gguf = tiny_models.gguf(place / f"{architecture}.gguf", architecture)
+            arguments += [str(gguf), str(place / f"{architecture}-gguf"), "float16"]
     to_openvino.make_environment()
     command = [str(to_openvino.python()), "-c", EXPORT_ALL, *arguments]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
@@ -74,7 +82,8 @@ def test_openvino_continues_short_and_long_prompts_as_transformers_does(converte
         prompt = torch.randint(4, 300, (1, length), generator=torch.Generator().manual_seed(length))
         options = {"max_new_tokens": ANSWER, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         expected = model.generate(prompt, attention_mask=torch.ones_like(prompt), **options)[0, length:].tolist()
-        assert greedy(converted / f"{architecture}-float16", prompt.numpy()) == expected
+        for made_of in ("float16", "gguf") if architecture in OF_GGUF else ("float16",):
+            assert greedy(converted / f"{architecture}-{made_of}", prompt.numpy()) == expected
 
 
 @pytest.mark.parametrize("weight_format", FORMATS)
@@ -177,3 +186,17 @@ def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
         for output in handle.read().values():
             token_ids += output.generated_ids
     return token_ids
+
+
+def test_what_optimum_intel_is_said_to_convert_it_converts() -> None:
+    """Each is a language model of its transformers, too: none needs code of its repository."""
+    asks = (
+        "import json\nimport optimum.exporters.openvino.model_configs\n"
+        "from optimum.exporters.tasks import TasksManager as tasks\n"
+        "from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as known\n"
+        "kinds = tasks.get_supported_model_type_for_task('text-generation-with-past', 'openvino')\n"
+        "print(json.dumps([kind for kind in kinds if kind in known]))"
+    )
+    to_openvino.make_environment()
+    ran = subprocess.run([str(to_openvino.python()), "-c", asks], check=True, capture_output=True, text=True)
+    assert set(json.loads(ran.stdout.splitlines()[-1])) >= suitability.OPTIMUM

@@ -15,6 +15,8 @@ from models import manifest
 
 PROJECT = Path(__file__).parents[4]
 SLUG = "tiny"
+CHECK = "scripts.tasks.text_generation.check_weights"
+"""What refuses weights that are no model: most of the files that are downloaded here are none."""
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 DRIVER = """
 import importlib, json, runpy, sys
@@ -34,7 +36,7 @@ class Project:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self.settings: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {CHECK: None}
         unseen = ("HF_TOKEN", "HF_ENDPOINT", "WEIGHTS_ROOT", "MODEL", "SSL_CERT_FILE", *BUNDLES)
         self.environment = {name: value for name, value in os.environ.items() if name not in unseen}
         self.environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder / "hf"), "ENGINE": "transformers"}

@@ -15,7 +15,7 @@ from tests.services.http_messages import Request
 from tests.services.hub import Hub
 from tests.services.hub_repository import Blob, sibling
 from tests.services.socks import socks_proxy
-from tests.template.models.weights.project import SLUG, Project, safetensors
+from tests.template.models.weights.project import CHECK, SLUG, Project, safetensors
 
 NAME = "org/name"
 CHUNK = 100_000
@@ -91,14 +91,9 @@ def test_every_kind_of_revision_is_resolved(hub: Hub, project: Project, revision
 
 def test_patterns_choose_the_files_and_one_with_a_slash_those_of_a_folder(hub: Hub, project: Project) -> None:
     hub.add(NAME, {**FILES, "fp16/model.safetensors": SHARDS["model-00001-of-00002.safetensors"]})
-    project.model(f"hf://{NAME}@main", "fp16/*.safetensors", "onnx/*.json", "config.json", "*r.json")
+    project.model(f"hf://{NAME}@main", "fp16/*.safetensors", "onnx/*.json", "config.json")
     project.does("weights_lock")
-    assert list(project.locked()["files"]) == [
-        "config.json",
-        "fp16/model.safetensors",
-        "onnx/config.json",
-        "tokenizer.json",
-    ]
+    assert list(project.locked()["files"]) == ["config.json", "fp16/model.safetensors", "onnx/config.json"]
     project.does("weights")
     assert project.files["onnx/config.json"] == project.files["config.json"] == CONFIG
 
@@ -307,3 +302,11 @@ def test_offline_says_which_variable_keeps_the_hub_away(hub: Hub, project: Proje
     hub.add(NAME, FILES)
     said = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
     assert said == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"
+
+
+def test_what_no_engine_can_run_is_refused_before_it_is_downloaded(hub: Hub, project: Project) -> None:
+    project.settings.pop(CHECK)
+    hub.add(NAME, FILES | {"config.json": b'{"model_type": "mamba"}'})
+    assert "mamba keeps a state that is no key-value cache" in project.refuses("weights_lock")
+    assert not project.lock.exists()
+    check_that_only_headers_came(hub)
