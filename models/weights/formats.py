@@ -18,7 +18,8 @@ from models.weights import gguf_format, openvino_format
 
 WEIGHTS = (".safetensors", ".gguf")
 BESIDE = (".json", ".txt", ".model", ".jinja")
-_BESIDE_PATTERNS = (*(f"*{suffix}" for suffix in BESIDE), "*_Pooling/config.json")  # the latter: sentence-transformers'
+_DEEPER = ("additional_chat_templates/*.jinja", "*_Pooling/config.json")  # the latter: sentence-transformers'
+_BESIDE_PATTERNS = (*(f"*{suffix}" for suffix in BESIDE), *_DEEPER)
 DEFAULT_PATTERNS = ("*.safetensors", *_BESIDE_PATTERNS)
 _OPENVINO_PATTERNS = (*openvino_format.FILES, *_BESIDE_PATTERNS)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

@@ -30,6 +30,7 @@ from models.weights import PROJECT, formats, openvino_format
 from scripts.conversion import comparison, encoder, to_openvino
 from tests import tiny_encoders, tiny_models
 
+CHAT_TEMPLATE = "additional_chat_templates/plain.jinja"
 LONG, SHORT, ANSWER = 200, 5, 24
 EXPORT_ALL = """
 import sys
@@ -61,7 +62,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("converted")
     arguments: list[str] = []
     for architecture in tiny_models.ARCHITECTURES:
-        tiny_models.safetensors(place / architecture, architecture)
+        folder = tiny_models.safetensors(place / architecture, architecture)
+        (folder / CHAT_TEMPLATE).parent.mkdir()
+        (folder / CHAT_TEMPLATE).write_text("{{ messages }}")
         for weight_format in FORMATS if architecture == "llama" else FORMATS[:1]:
             folder = place / f"{architecture}-{weight_format}"
             arguments += [str(place / architecture), str(folder), weight_format]
@@ -94,6 +97,14 @@ def test_what_is_converted_is_within_its_bound_and_of_its_size(converted: Path, 
     kept = (folder / comparison.REFERENCE).read_text()
     assert comparison.check(folder, weight_format) <= comparison.BOUNDS[weight_format]
     (folder / comparison.REFERENCE).write_text(kept)
+
+
+def test_what_the_source_says_of_text_is_kept(converted: Path) -> None:
+    source, made = converted / "llama", converted / "llama-float16"
+    names = [str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in (".json", ".jinja")]
+    assert {"config.json", "generation_config.json", "tokenizer.json", CHAT_TEMPLATE} <= set(names)
+    for name in names:
+        assert (made / name).read_bytes() == (source / name).read_bytes(), name
 
 
 def test_another_model_s_files_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
