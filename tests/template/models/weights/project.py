@@ -12,11 +12,14 @@ from typing import Any
 import yaml
 
 from models import manifest
+from models.weights import headers
 
 PROJECT = Path(__file__).parents[4]
 SLUG = "tiny"
 CHECK = "scripts.tasks.text_generation.check_weights"
 """What refuses weights that are no model: most of the files that are downloaded here are none."""
+HEADER = f"bytes=0-{headers.FIRST - 1}"
+"""What a lock asks of a large file."""
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 DRIVER = """
 import importlib, json, runpy, sys

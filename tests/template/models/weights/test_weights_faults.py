@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.services.http import Fault
+from tests.services.http_messages import Request
 from tests.services.hub import Hub
-from tests.template.models.weights.project import Project, safetensors
+from tests.template.models.weights.project import HEADER, Project, safetensors
 
 NAME = "org/name"
 CHUNK = 1_000_000
@@ -42,15 +43,16 @@ def locked(project: Project) -> Project:
 
 def begins(hub: Hub) -> list[int]:
     """Where each request for the weights began, since the last `clear`."""
-    return [
-        int(str(request.range).removeprefix("bytes=").partition("-")[0])
-        for request in hub.requests
-        if request.host == "cdn"
-    ]
+    return [int(str(request.range).removeprefix("bytes=").partition("-")[0]) for request in brought(hub)]
 
 
 def sent(hub: Hub) -> int:
-    return sum(request.bytes_sent for request in hub.requests if request.host == "cdn")
+    return sum(request.bytes_sent for request in brought(hub))
+
+
+def brought(hub: Hub) -> list[Request]:
+    """The requests for the weights, without the one of the lock, which is for their header."""
+    return [request for request in hub.requests if request.host == "cdn" and request.range != HEADER]
 
 
 def fault(kind: str, **details: object) -> Fault:

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from models.weights import headers
 from tests.services import hub as services_hub
 from tests.services.http import Fault
 from tests.services.http_messages import Request
 from tests.services.hub import Hub
 from tests.services.hub_repository import Blob, sibling
 from tests.services.socks import socks_proxy
-from tests.template.models.weights.project import CHECK, SLUG, Project, safetensors
+from tests.template.models.weights.project import CHECK, HEADER, SLUG, Project, safetensors
 
 NAME = "org/name"
 CHUNK = 100_000
@@ -25,7 +24,6 @@ SHARDS = {f"model-0000{number}-of-00002.safetensors": safetensors(350_000) for n
 WANTED = {"config.json": CONFIG, "tokenizer.json": b"{}", "tokenizer_config.json": b"{}", **SHARDS}
 UNWANTED = {"README.md": b"# Name", "onnx/config.json": CONFIG, "pytorch_model.bin": b"pickle", "modeling.py": b"code"}
 FILES = {**WANTED, **UNWANTED}
-HEADER = f"bytes=0-{headers.FIRST - 1}"
 ACCESS = "set HF_TOKEN (https://huggingface.co/settings/tokens) or: hf auth login"
 
 
