@@ -6,7 +6,6 @@ a batch that others join.
 
 from collections.abc import Collection
 
-from models import runtimes
 from models.errors import EngineError
 from models.facts import Facts
 from models.manifest import EngineChoice, path_of
@@ -49,6 +48,7 @@ STATEFUL = _words(
 )
 """Those that keep a state beside, or in place of, keys and values: Mamba, recurrent and hybrid ones."""
 
+_LIBRARIES = {"openvino": ("optimum-intel", OPTIMUM), "transformers": ("transformers", TRANSFORMERS)}
 _PLAIN = "another repository of the model in plain float16 or bfloat16, or a GGUF of it"
 
 
@@ -59,7 +59,7 @@ def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
         EngineError: one cannot run the model; names it, why, and the edit that works.
     """
     lacks = {choice.engine: _lack(choice, facts, names) for choice in model.engines}
-    able = [engine for engine in runtimes.ENGINES if not _lack(_as(engine), facts, names)]
+    able = [engine for engine in _LIBRARIES if not _lack(_as(engine), facts, names)]
     for choice in model.engines:
         if why := lacks[choice.engine]:
             others = [engine for engine in able if engine != choice.engine]
@@ -90,7 +90,7 @@ def _unknown(choice: EngineChoice, facts: Facts, kind: str) -> str:
         return f"{kind} has an encoder, and text-generation runs decoders alone, take another model"
     if kind in STATEFUL:
         return f"{kind} keeps a state that is no key-value cache, which no engine here batches, take another model"
-    known, library = (OPTIMUM, "optimum-intel") if choice.engine == "openvino" else (TRANSFORMERS, "transformers")
+    library, known = _LIBRARIES[choice.engine]
     if kind in known:
         return ""
     if facts.has_code:

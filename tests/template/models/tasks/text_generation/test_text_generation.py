@@ -22,6 +22,8 @@ class ScriptedEngine:
 
     name, device, dtype = "openvino", "cpu", "float16"
 
+    cache_tokens = 1000
+
     def __init__(self, *steps: Any) -> None:
         self.steps = steps
         self.submitted: list[Generation] = []
@@ -111,6 +113,15 @@ def test_max_tokens_is_cut_to_the_room_left(asked: int, given: int, text: ModelT
     engine = ScriptedEngine("length")
     generate(engine, text, request(prompt="x" * 40, raw=True, max_tokens=asked))
     assert engine.submitted[0].sampling.max_tokens == given
+
+
+def test_a_prompt_that_only_the_cache_cannot_hold_is_told_whose_limit_that_is(text: ModelText) -> None:
+    engine = ScriptedEngine("length")
+    engine.cache_tokens = 50
+    with pytest.raises(
+        InputError, match=r"60 tokens and 50 fit \(the model takes 100, the server's cache_gb is less\)"
+    ):
+        generate(engine, text, request(prompt="x" * 60, raw=True))
 
 
 def test_one_token_of_room_is_enough(text: ModelText) -> None:
