@@ -63,7 +63,7 @@ def _container(model: Manifest) -> Iterator[Block]:
     said, device = example_input(model), "cuda" if all(one.device == "cuda" for one in model.engines) else "cpu"
     image = f"{model.slug}:{device}"
     words = " ".join(f"-i {shlex.quote(f'{name}={_word(value)}')}" for name, value in said.items())
-    predict = f"make image MODEL={model.slug} DEVICE={device}\ncog predict {image} {words}"
+    predict = f"make image MODEL={model.slug} DEVICE={device}\ncog predict {image} \\\n  {words}"
     yield Block(
         "In a container, with Cog", "sh", predict, "In a clone of the repository that the container is built from:"
     )
@@ -71,7 +71,9 @@ def _container(model: Manifest) -> Iterator[Block]:
     body = shlex.quote(json.dumps({"input": said}, ensure_ascii=False))
     serve = f"""docker run --detach --rm {gpus}--name {model.slug} --publish 127.0.0.1:5000:5000 {image}
 until curl --silent http://127.0.0.1:5000/health-check | grep --quiet READY; do sleep 1; done
-curl --silent http://127.0.0.1:5000/predictions -H 'Content-Type: application/json' -d {body}"""
+curl --silent http://127.0.0.1:5000/predictions \\
+  -H 'Content-Type: application/json' \\
+  -d {body}"""
     yield Block("curl, against the container", "sh", serve)
 
 
