@@ -15,7 +15,7 @@ from scripts.cli import command
 from scripts.cli.device import chosen_device
 from scripts.release import ledger, promotion, target
 from scripts.release.ledger import Entry
-from scripts.release.ship import Ship, say
+from scripts.release.release import Release, say
 
 To = Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2; by default the last one")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done")]
@@ -33,16 +33,16 @@ def promote(
     dry_run: DryRun = False,
 ) -> None:
     """Put what passed staging into production."""
-    ship = begin(to, digest)
+    release = begin(to, digest)
     if dry_run:
-        say(would(ship, promotion.passed_staging(ship).digest))
+        say(would(release, promotion.passed_staging(release).digest))
         return
-    with ledger.alone(ship.model.slug):
-        ship.run([("promote", lambda ship: promotion.promote(ship, reason))])
+    with ledger.alone(release.model.slug):
+        release.run([("promote", lambda release: promotion.promote(release, reason))])
 
 
-def begin(to: str, digest: str = "") -> Ship:
-    """A ship of the selected model to TO, or to where it went last.
+def begin(to: str, digest: str = "") -> Release:
+    """A release of the selected model to TO, or to where it went last.
 
     Raises:
         UsageError: no TO, and nothing was ever shipped; or the ledger has no such digest.
@@ -50,7 +50,7 @@ def begin(to: str, digest: str = "") -> Ship:
     model = manifest.selected()
     entries = ledger.read(model.slug)
     place = target.parse(to or (entries[-1].to if entries else ""))
-    return Ship(model, chosen_device(""), place, digest=_whole(digest, entries))
+    return Release(model, chosen_device(""), place, digest=_whole(digest, entries))
 
 
 def _whole(digest: str, entries: Sequence[Entry]) -> str:
@@ -68,10 +68,10 @@ def _whole(digest: str, entries: Sequence[Entry]) -> str:
     raise command.UsageError(f"{begins} with {digest}: give one as make releases shows it, sha256:...")
 
 
-def would(ship: Ship, digest: str) -> str:
+def would(release: Release, digest: str) -> str:
     """What a promotion of a digest would do."""
-    deployments = ship.model.deployments if ship.target.is_replicate else []
-    return f"would make {digest} live at {', '.join([ship.target.production, *deployments])}"
+    deployments = release.model.deployments if release.target.is_replicate else []
+    return f"would make {digest} live at {', '.join([release.target.production, *deployments])}"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from scripts.hub.publication import Publication
 from scripts.hub.repository import There
 from scripts.licences import answers
 from scripts.release import ledger
-from scripts.release.ship import say
+from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:

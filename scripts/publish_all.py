@@ -15,7 +15,7 @@ from rich.table import Table
 from scripts.cli import command, console
 from scripts.hub import steps, tiers
 from scripts.hub.steps import Step
-from scripts.release.ship import say
+from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:

@@ -15,11 +15,11 @@ from models import manifest
 from scripts.cli import command
 from scripts.cli.device import DeviceOption, chosen_device
 from scripts.release import build, delivery, gate, ledger, promotion, proof, target
-from scripts.release.ship import Ship, say
+from scripts.release.release import Release, say
 from scripts.rendering.files import rendered
 
-STAGES: dict[str, Callable[[Ship], str]] = {
-    "ready": lambda ship: gate.ready(ship, rendered),
+STAGES: dict[str, Callable[[Release], str]] = {
+    "ready": lambda release: gate.ready(release, rendered),
     "contract": gate.compare,
     "image": build.build,
     "proof": proof.prove,
@@ -39,7 +39,7 @@ _MEANS = {
 
 
 def main(argv: list[str]) -> int:
-    """Ship; 0 when the last stage that was asked for has passed."""
+    """Release it; 0 when the last stage that was asked for has passed."""
     return command.run(push, argv, "scripts.push")
 
 
@@ -55,17 +55,19 @@ def push(
     create: Annotated[str, typer.Option(help="make the missing model on Replicate: private or public")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
 ) -> None:
-    """Ship the selected model to Replicate or to another registry."""
+    """Release the selected model on Replicate or in another registry."""
     names = _chosen(until, only)
-    ship = Ship(manifest.selected(), chosen_device(device), target.parse(to), breaking, dirty, create)
+    release = Release(manifest.selected(), chosen_device(device), target.parse(to), breaking, dirty, create)
     if dry_run:
-        print("\n".join(f"{name}: would {_would(ship, name)}" for name in names))
+        print("\n".join(f"{name}: would {_would(release, name)}" for name in names))
         return
-    with ledger.alone(ship.model.slug):
-        ship.run([(name, STAGES[name]) for name in names])
-    say(f"the ledger has it, to be committed: releases/{ship.model.slug}.jsonl")
-    if ship.digest:
-        print(f"{ship.target.production if 'promote' in names else ship.target.staging_repository}@{ship.digest}")
+    with ledger.alone(release.model.slug):
+        release.run([(name, STAGES[name]) for name in names])
+    say(f"the ledger has it, to be committed: releases/{release.model.slug}.jsonl")
+    if release.digest:
+        print(
+            f"{release.target.production if 'promote' in names else release.target.staging_repository}@{release.digest}"
+        )
 
 
 def _chosen(until: str, only: str) -> list[str]:
@@ -76,13 +78,15 @@ def _chosen(until: str, only: str) -> list[str]:
     return [only] if only else names[: names.index(until) + 1] if until else names
 
 
-def _would(ship: Ship, name: str) -> str:
-    engine = ship.model.engine_on(ship.device).engine
-    fetched = ship.model.weights.delivery == "fetched"
+def _would(release: Release, name: str) -> str:
+    engine = release.model.engine_on(release.device).engine
+    fetched = release.model.weights.delivery == "fetched"
     return _MEANS[name].format(
-        weights="no weights, which setup fetches" if fetched else f"{engine}'s weights of {ship.model.slug}",
-        staging=ship.target.staging,
-        live=", ".join([ship.target.production, *(ship.model.deployments if ship.target.is_replicate else [])]),
+        weights="no weights, which setup fetches" if fetched else f"{engine}'s weights of {release.model.slug}",
+        staging=release.target.staging,
+        live=", ".join(
+            [release.target.production, *(release.model.deployments if release.target.is_replicate else [])]
+        ),
     )
 
 

@@ -43,7 +43,7 @@ def releases(
 
 
 def _matters(entry: Entry) -> bool:
-    """Whether it is a push or a promotion, or went wrong; of a ship that went wrong the stage says more."""
+    """Whether it is a push or a promotion, or went wrong; of a release that went wrong the stage says more."""
     if entry.result in ("refused", "failed", "interrupted"):
         return entry.step != "ship" or entry.result == "interrupted"
     return entry.result == "ok" and entry.step in ("push", "promote")

@@ -11,7 +11,7 @@ import typer
 from scripts.cli import command
 from scripts.promote import DryRun, To, begin, would
 from scripts.release import ledger, promotion
-from scripts.release.ship import say
+from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
@@ -26,13 +26,13 @@ def rollback(
     dry_run: DryRun = False,
 ) -> None:
     """Make live again what was live before."""
-    ship = begin(to, digest)
+    release = begin(to, digest)
     if dry_run:
-        say(would(ship, promotion.earlier(ship).digest))
+        say(would(release, promotion.earlier(release).digest))
         return
-    with ledger.alone(ship.model.slug):
-        ship.digest = promotion.earlier(ship).digest
-        ship.run([("promote", lambda ship: promotion.promote(ship, reason or "rollback"))])
+    with ledger.alone(release.model.slug):
+        release.digest = promotion.earlier(release).digest
+        release.run([("promote", lambda release: promotion.promote(release, reason or "rollback"))])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from models.weights import files
 from models.weights.lock import lock_of
 from scripts.hub import card, usage
 from scripts.hub.card import Pages
-from scripts.release.ship import Refused
+from scripts.release.release import Refused
 
 _ENDINGS = {"python": ".py", "sh": ".sh", "javascript": ".mjs"}
 _PUBLISHED = "transformers"

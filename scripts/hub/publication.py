@@ -18,7 +18,7 @@ from scripts.hub.contents import Item
 from scripts.hub.repository import STEP, Difference, Place, There
 from scripts.release import ledger
 from scripts.release.ledger import Entry, Result
-from scripts.release.ship import Refused, Stuck, result_of, say
+from scripts.release.release import Refused, Stuck, result_of, say
 
 Gated = Literal[False, "auto", "manual"]
 Create = Literal["", "private", "public"]

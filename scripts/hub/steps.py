@@ -18,7 +18,7 @@ from scripts.hub.repository import STEP, Place
 from scripts.hub.tiers import Plan, Tier
 from scripts.release import ledger
 from scripts.release.ledger import Entry
-from scripts.release.ship import Refused
+from scripts.release.release import Refused
 from scripts.release.target import REPLICATE
 from scripts.replicate import client as replicate_api
 

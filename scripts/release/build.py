@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts.contract import label, schema
 from scripts.release import image, ledger
-from scripts.release.ship import Refused, Ship
+from scripts.release.release import Refused, Release
 from scripts.serving import docker_engine
 
 PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
@@ -14,31 +14,31 @@ _SHOWN_LAYERS = 5
 _GROWN = 50_000  # bytes
 
 
-def build(ship: Ship) -> str:
+def build(release: Release) -> str:
     """Build under the name that is pushed to first, so that the push finds every layer ready.
 
     Raises:
         TemplateError: the weights cannot be had, or cog refused.
     """
-    image.build(ship.model, ship.device, ship.target.staging)
-    found = adopt(ship)
-    layers = layer_sizes(ship.target.staging)
-    ship.details = {"size": found["Size"], "layers": layers}
-    before = ledger.live(ship.entries, ship.target.production)
-    built = ledger.passed(ship.entries, "image", content=before.content) if before else None
+    image.build(release.model, release.device, release.target.staging)
+    found = adopt(release)
+    layers = layer_sizes(release.target.staging)
+    release.details = {"size": found["Size"], "layers": layers}
+    before = ledger.live(release.entries, release.target.production)
+    built = ledger.passed(release.entries, "image", content=before.content) if before else None
     biggest = ", ".join(f"{size / 1e6:.0f} MB {what}" for size, what in sorted(layers, reverse=True)[:_SHOWN_LAYERS])
     return f"{found['Size'] / 1e6:.0f} MB{_growth(found['Size'], layers, built)}: {biggest}"
 
 
-def adopt(ship: Ship) -> dict[str, Any]:
-    """What the engine knows of the image that is pushed to staging; the ship takes its content and its contract.
+def adopt(release: Release) -> dict[str, Any]:
+    """What the engine knows of the image that is pushed to staging; the release takes its content and its contract.
 
     Raises:
         TemplateError: there is no such image, or its contract is not that of predict.py.
     """
-    found = inspect(ship.target.staging)
-    ship.content = content_of(found)
-    ship.schema_id = ledger.keep_schema(label.check(found, schema.served_class(ship.model)))
+    found = inspect(release.target.staging)
+    release.content = content_of(found)
+    release.schema_id = ledger.keep_schema(label.check(found, schema.served_class(release.model)))
     return found
 
 

@@ -16,7 +16,7 @@ from scripts.hardware.replicate import dollars
 from scripts.release import image, ledger
 from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ledger import Entry
-from scripts.release.ship import Refused, Ship, say
+from scripts.release.release import Refused, Release, say
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ask, patiently
 from scripts.serving import docker_engine
@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 _SECONDS = 900  # for one prediction, a cold start included
 
 
-def push(ship: Ship) -> str:
+def push(release: Release) -> str:
     """Push with cog; what it pushed must run what was proven, and the registry must have what was pushed.
 
     cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared. What
@@ -36,34 +36,34 @@ def push(ship: Ship) -> str:
         Refused: no proof of this image, or another image went out, or another digest arrived.
         TemplateError: cog refused, several times.
     """
-    adopt(ship)
-    if not ledger.passed(ship.entries, "proof", content=ship.content):
+    adopt(release)
+    if not ledger.passed(release.entries, "proof", content=release.content):
         raise Refused(
-            f"the image {ship.target.staging} was never proven: make push TO={ship.target.production} UNTIL=proof"
+            f"the image {release.target.staging} was never proven: make push TO={release.target.production} UNTIL=proof"
         )
-    earlier = ledger.passed(ship.entries, "push", ship.target.production, content=ship.content)
-    if earlier and _is_there(ship.target.staging, earlier.digest):
-        ship.digest = earlier.digest
-        return f"{ship.target.staging_repository}@{ship.digest} is there since {earlier.time}"
-    _cog_push(ship)
-    pushed = inspect(ship.target.staging)
-    if content_of(pushed) != ship.content:
+    earlier = ledger.passed(release.entries, "push", release.target.production, content=release.content)
+    if earlier and _is_there(release.target.staging, earlier.digest):
+        release.digest = earlier.digest
+        return f"{release.target.staging_repository}@{release.digest} is there since {earlier.time}"
+    _cog_push(release)
+    pushed = inspect(release.target.staging)
+    if content_of(pushed) != release.content:
         raise Refused(
             "cog push built another image than the proven one (a base image or a package moved): nothing was promoted; "
-            f"make push TO={ship.target.production} begins anew"
+            f"make push TO={release.target.production} begins anew"
         )
-    ship.digest = persistently(partial(arrived, ship.target.staging))
-    if ship.digest not in {name.rpartition("@")[2] for name in pushed["RepoDigests"]}:
+    release.digest = persistently(partial(arrived, release.target.staging))
+    if release.digest not in {name.rpartition("@")[2] for name in pushed["RepoDigests"]}:
         raise Refused(
-            f"{ship.target.staging} holds {ship.digest}, which is not what was pushed: who else pushes there?"
+            f"{release.target.staging} holds {release.digest}, which is not what was pushed: who else pushes there?"
         )
-    return f"{ship.target.staging_repository}@{ship.digest}"
+    return f"{release.target.staging_repository}@{release.digest}"
 
 
-def _cog_push(ship: Ship) -> None:
-    image.bake(ship.model, ship.model.engine_on(ship.device))
-    with image.build_folder(ship.model) as place:
-        command = ["push", ship.target.staging, "-f", CONFIGS[ship.device], *image.build_flags()]
+def _cog_push(release: Release) -> None:
+    image.bake(release.model, release.model.engine_on(release.device))
+    with image.build_folder(release.model) as place:
+        command = ["push", release.target.staging, "-f", CONFIGS[release.device], *image.build_flags()]
         persistently(partial(image.run_cog, *command, folder=place))
 
 
@@ -80,26 +80,26 @@ def persistently(act: Callable[[], Done]) -> Done:
     )(act)
 
 
-def staging(ship: Ship) -> str:
+def staging(release: Release) -> str:
     """Run every example on the version that arrived; elsewhere than on Replicate there is no API to run it by.
 
     Raises:
         Refused: an example fails; the version stays in staging, and nothing was promoted.
     """
-    if not ship.digest:
-        ship.go_on_from(_last_pushed(ship))
-    if not ship.target.is_replicate:
+    if not release.digest:
+        release.go_on_from(_last_pushed(release))
+    if not release.target.is_replicate:
         return "no API runs what is in this registry: the proof was of the same image"
     client = replicate_api.connect()
-    version = f"the version {ship.digest[7:19]} of {ship.target.staging_model}"
-    ask(version, lambda: client.models.get(ship.target.staging_model).versions.get(version_of(ship.digest)))
-    runs = [run_example(client, example, version_of(ship.digest)) for example in ship.model.examples]
+    version = f"the version {release.digest[7:19]} of {release.target.staging_model}"
+    ask(version, lambda: client.models.get(release.target.staging_model).versions.get(version_of(release.digest)))
+    runs = [run_example(client, example, version_of(release.digest)) for example in release.model.examples]
     seconds = [run.seconds for run in runs]
-    sku = ship.model.hardware.replicate if ship.device == "cuda" else "cpu"
+    sku = release.model.hardware.replicate if release.device == "cuda" else "cpu"
     cost = dollars(sum(seconds), sku) or 0
-    ship.details = {
+    release.details = {
         "predict_seconds": [round(one, 3) for one in seconds],
-        "sizes": [_sizes(ship.model, run.metrics) for run in runs],
+        "sizes": [_sizes(release.model, run.metrics) for run in runs],
         "cold_start_seconds": round(runs[0].waited, 1),
         "dollars": round(cost, 6),
         "hardware": sku,
@@ -113,11 +113,11 @@ def _sizes(model: Manifest, metrics: dict[str, Any]) -> dict[str, float]:
     return {size: float(metrics[name]) for size, name in named if metrics.get(name) is not None}
 
 
-def _last_pushed(ship: Ship) -> Entry:
-    entry = ledger.passed(ship.entries, "push", ship.target.production)
+def _last_pushed(release: Release) -> Entry:
+    entry = ledger.passed(release.entries, "push", release.target.production)
     if entry is None:
         raise Refused(
-            f"nothing was pushed for {ship.target.production}: make push TO={ship.target.production} UNTIL=push"
+            f"nothing was pushed for {release.target.production}: make push TO={release.target.production} UNTIL=push"
         )
     return entry
 

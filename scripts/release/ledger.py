@@ -24,16 +24,16 @@ Result = Literal["begun", "ok", "refused", "failed", "interrupted"]
 
 
 class LedgerError(TemplateError):
-    """The ledger is damaged, or another ship is under way."""
+    """The ledger is damaged, or another release is under way."""
 
 
 class Entry(BaseModel):
     """A line of the ledger.
 
-    `ship`: the same for all steps of one command; `commit`, `dirty`: what the image was built from; `content`: sha256
-    of what it runs, the same before and after a push; `digest`: of its manifest in the registry, on Replicate the
-    version's id; `schema_id`: a file of releases/schemas/; `where`: the model, tag or deployment that the step changed;
-    `why`: a reason that was given.
+    `ship`: the id of the release, the same for all steps of one command; `commit`, `dirty`: what the image was built
+    from; `content`: sha256 of what it runs, the same before and after a push; `digest`: of its manifest in the
+    registry, on Replicate the version's id; `schema_id`: a file of releases/schemas/; `where`: the model, tag or
+    deployment that the step changed; `why`: a reason that was given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -150,10 +150,10 @@ def who() -> str:
 
 @contextmanager
 def alone(slug: str) -> Iterator[None]:
-    """Ship only one at a time; a process that died is not in the way.
+    """Only one release at a time; a process that died is not in the way.
 
     Raises:
-        LedgerError: another ship is under way; says since when and which process.
+        LedgerError: another release is under way; says since when and which process.
     """
     from filelock import FileLock, Timeout
 
@@ -163,7 +163,7 @@ def alone(slug: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise LedgerError(f"another ship of {slug} is under way, {_noted(note)}: wait for it, or end it") from None
+        raise LedgerError(f"another release of {slug} is under way, {_noted(note)}: wait for it, or end it") from None
     try:
         note.write_text(f"{os.getpid()} {now()}", encoding="utf-8")
         yield
@@ -173,7 +173,7 @@ def alone(slug: str) -> Iterator[None]:
 
 
 def _noted(note: Path) -> str:
-    """The process that ships, and how long it has."""
+    """The process that releases, and how long it has."""
     try:
         process, begun = note.read_text(encoding="utf-8").split()
     except (OSError, ValueError):

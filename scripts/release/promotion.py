@@ -12,169 +12,175 @@ from models.errors import TemplateError
 from scripts.release import ledger
 from scripts.release.delivery import arrived, persistently, run_example, version_of
 from scripts.release.ledger import Entry
-from scripts.release.ship import Refused, Ship, Stuck, say
+from scripts.release.release import Refused, Release, Stuck, say
 from scripts.replicate import client as replicate_api
 from scripts.replicate.client import ReplicateRefusal, ask
 from scripts.serving import docker_engine
 
 
-def promote(ship: Ship, why: str = "") -> str:
-    """Put the ship's digest into production, then into each deployment, whose examples must hold before the next.
+def promote(release: Release, why: str = "") -> str:
+    """Put the release's digest into production, then into each deployment, whose examples must hold before the next.
 
     Raises:
         Refused: it was never in staging, or a deployment failed and all of them went back.
         Stuck: something could not go back.
     """
-    ship.go_on_from(passed_staging(ship))
-    ship.why = why
-    before = ledger.live(ship.entries, ship.target.production)
-    persistently(partial(_pull, ship, ship.digest))  # where this fails, nothing has to go back
-    ship.note("promote", "begun")
+    release.go_on_from(passed_staging(release))
+    release.why = why
+    before = ledger.live(release.entries, release.target.production)
+    persistently(partial(_pull, release, release.digest))  # where this fails, nothing has to go back
+    release.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
-        _put(ship, ship.digest)
-        for deployment in ship.model.deployments if ship.target.is_replicate else []:
-            _move(ship, deployment, moved, before)
+        _put(release, release.digest)
+        for deployment in release.model.deployments if release.target.is_replicate else []:
+            _move(release, deployment, moved, before)
     except TemplateError as error:
-        went, stuck = _go_back(ship, moved, before)
+        went, stuck = _go_back(release, moved, before)
         raise (Stuck if stuck else Refused)(f"{error}; {went}") from error
     except BaseException:
-        say(_go_back(ship, moved, before)[0])
+        say(_go_back(release, moved, before)[0])
         raise
-    deployments = f", {len(ship.model.deployments)} deployments" if moved else ""
-    return f"{ship.target.production}@{ship.digest} is live{deployments}{_newest(ship, ship.digest)}"
+    deployments = f", {len(release.model.deployments)} deployments" if moved else ""
+    return f"{release.target.production}@{release.digest} is live{deployments}{_newest(release, release.digest)}"
 
 
-def _newest(ship: Ship, live: str) -> str:
+def _newest(release: Release, live: str) -> str:
     """What Replicate gives to callers who name no version, where that is another one than the digest that is live.
 
     A model there has a newest version, which neither a push of an older image nor anything else changes. What is live
     is live by now, so a Replicate that does not answer spoils nothing.
     """
-    if not ship.target.is_replicate:
+    if not release.target.is_replicate:
         return ""
     client = replicate_api.connect()
     try:
-        newest = ask(f"the model {ship.target.model}", lambda: client.models.get(ship.target.model)).latest_version
+        newest = ask(
+            f"the model {release.target.model}", lambda: client.models.get(release.target.model)
+        ).latest_version
     except ReplicateRefusal as refusal:
         return f"; {refusal}"
     if newest is None or newest.id == version_of(live):
         return ""
     return (
-        f"; but {newest.id[:12]} stays the newest version of {ship.target.model}, for callers who name no version "
-        f"nor a deployment, until a newer one is promoted: https://replicate.com/{ship.target.model}/versions"
+        f"; but {newest.id[:12]} stays the newest version of {release.target.model}, for callers who name no version "
+        f"nor a deployment, until a newer one is promoted: https://replicate.com/{release.target.model}/versions"
     )
 
 
-def passed_staging(ship: Ship) -> Entry:
+def passed_staging(release: Release) -> Entry:
     """The ledger's word that this digest passed staging; without a digest the last that did.
 
     Raises:
         Refused: there is none.
     """
-    entry = ledger.passed(ship.entries, "staging", ship.target.production, digest=ship.digest)
+    entry = ledger.passed(release.entries, "staging", release.target.production, digest=release.digest)
     if entry is None:
-        what = ship.digest or "nothing"
-        raise Refused(f"{what} has passed staging for {ship.target.production}: make push TO={ship.target.production}")
+        what = release.digest or "nothing"
+        raise Refused(
+            f"{what} has passed staging for {release.target.production}: make push TO={release.target.production}"
+        )
     return entry
 
 
-def earlier(ship: Ship) -> Entry:
-    """The last promotion of the ship's digest; without one, of the digest that was live before the present one came.
+def earlier(release: Release) -> Entry:
+    """The last promotion of the release's digest; without one, of the digest that was live before the present one came.
 
     Going back forgets what came after. Where the last promotion was cut off, what was live before it is meant.
 
     Raises:
         Refused: there was none.
     """
-    to = ship.target.production
-    tried = [entry for entry in ship.entries if (entry.step, entry.to) == ("promote", to)]
+    to = release.target.production
+    tried = [entry for entry in release.entries if (entry.step, entry.to) == ("promote", to)]
     promoted = [entry for entry in tried if entry.result == "ok"]
     before: list[str] = []
     for entry in promoted:
         before = [*before[: before.index(entry.digest) if entry.digest in before else None], entry.digest]
     if tried and tried[-1].result in ("ok", "refused"):
         before = before[:-1]
-    wanted = ship.digest or (before[-1] if before else "")
+    wanted = release.digest or (before[-1] if before else "")
     for entry in reversed(promoted):
         if entry.digest == wanted:
             return entry
-    said = f"{ship.digest} was never live" if ship.digest else "nothing was live before the present one"
+    said = f"{release.digest} was never live" if release.digest else "nothing was live before the present one"
     raise Refused(f"{said} at {to}: make releases shows what was")
 
 
-def _restore(ship: Ship, digest: str) -> None:
+def _restore(release: Release, digest: str) -> None:
     """Give production the image of a digest again."""
-    persistently(partial(_pull, ship, digest))
-    _put(ship, digest)
+    persistently(partial(_pull, release, digest))
+    _put(release, digest)
 
 
-def _put(ship: Ship, digest: str) -> None:
+def _put(release: Release, digest: str) -> None:
     """Give production the very image of a digest that was pulled; the registry must then say the same digest.
 
     Raises:
         Refused: it cannot be pushed, or arrives as another digest.
     """
-    persistently(partial(_send, ship))
-    there = persistently(partial(arrived, f"{ship.target.production}:latest"))
+    persistently(partial(_send, release))
+    there = persistently(partial(arrived, f"{release.target.production}:latest"))
     if there != digest:
-        raise Refused(f"{ship.target.production} holds {there}, not {digest}: who else pushes there?")
+        raise Refused(f"{release.target.production} holds {there}, not {digest}: who else pushes there?")
 
 
-def _pull(ship: Ship, digest: str) -> None:
+def _pull(release: Release, digest: str) -> None:
     """Have the engine hold a digest of staging under production's name."""
     import docker
 
     try:
         with docker_engine.connected() as client:
-            held = client.images.pull(f"{ship.target.staging_repository}@{digest}")
-            held.tag(ship.target.production, "latest")
+            held = client.images.pull(f"{release.target.staging_repository}@{digest}")
+            held.tag(release.target.production, "latest")
     except docker.errors.APIError as error:
         raise Refused(
-            f"cannot pull {ship.target.staging_repository}@{digest} ({error.explanation or error}): try again"
+            f"cannot pull {release.target.staging_repository}@{digest} ({error.explanation or error}): try again"
         ) from error
 
 
-def _send(ship: Ship) -> None:
+def _send(release: Release) -> None:
     """Push what the engine holds under production's name."""
     import docker
 
     try:
         with docker_engine.connected() as client:
-            for line in client.images.push(ship.target.production, "latest", stream=True, decode=True):
+            for line in client.images.push(release.target.production, "latest", stream=True, decode=True):
                 if "error" in line:
-                    raise Refused(f"cannot push to {ship.target.production} ({line['error']}): try again")
+                    raise Refused(f"cannot push to {release.target.production} ({line['error']}): try again")
     except docker.errors.APIError as error:
-        raise Refused(f"cannot push to {ship.target.production} ({error.explanation or error}): try again") from error
+        raise Refused(
+            f"cannot push to {release.target.production} ({error.explanation or error}): try again"
+        ) from error
 
 
-def _move(ship: Ship, deployment: str, moved: list[tuple[str, str]], before: Entry | None) -> None:
+def _move(release: Release, deployment: str, moved: list[tuple[str, str]], before: Entry | None) -> None:
     """Move one deployment to the digest and run the examples through it; remembers what it ran before.
 
     A promotion that was cut off may have moved it already: what was live before is then what it ran.
     """
     client = replicate_api.connect()
-    release = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release
-    if release is None:
+    current = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release
+    if current is None:
         raise Refused(
             f"the deployment {deployment} has no release yet: see https://replicate.com/deployments/{deployment}"
         )
-    runs = release.version
-    version = version_of(ship.digest)
-    earlier = version_of(before.digest) if before and _was_cut_off(ship, runs) else runs
+    runs = current.version
+    version = version_of(release.digest)
+    earlier = version_of(before.digest) if before and _was_cut_off(release, runs) else runs
     if earlier != version:
         moved.append((deployment, earlier))
     if runs != version:
         _set(client, deployment, version)
-    for example in ship.model.examples:
+    for example in release.model.examples:
         run_example(client, example, deployment=deployment)
-    ship.note("deploy", "ok", where=deployment)
+    release.note("deploy", "ok", where=deployment)
     say(f"  deployment {deployment} runs {version[:12]}")
 
 
-def _was_cut_off(ship: Ship, version: str) -> bool:
+def _was_cut_off(release: Release, version: str) -> bool:
     """Whether the promotion of a version was begun and never ended well."""
-    tried = [entry for entry in ship.entries if entry.step == "promote" and version_of(entry.digest) == version]
+    tried = [entry for entry in release.entries if entry.step == "promote" and version_of(entry.digest) == version]
     return bool(tried) and all(entry.result != "ok" for entry in tried)
 
 
@@ -183,7 +189,7 @@ def _set(client: Any, deployment: str, version: str) -> None:
     ask(f"the deployment {deployment}", lambda: client.deployments.update(owner, name, version=version))
 
 
-def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> tuple[str, bool]:
+def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | None) -> tuple[str, bool]:
     """Undo a promotion: deployments in reverse order, then production.
 
     What could be undone and what not, in words, and whether anything could not.
@@ -193,16 +199,16 @@ def _go_back(ship: Ship, moved: list[tuple[str, str]], before: Entry | None) -> 
     for deployment, version in reversed(moved):
         failed = _tried(partial(_set, replicate_api.connect(), deployment, version))
         (stuck if failed else undone).append(f"{deployment} to {version[:12]}")
-        ship.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
-    if before and before.digest != ship.digest:
-        failed = _tried(partial(_restore, ship, before.digest))
-        (stuck if failed else undone).append(f"{ship.target.production} to {before.digest[:19]}")
+        release.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
+    if before and before.digest != release.digest:
+        failed = _tried(partial(_restore, release, before.digest))
+        (stuck if failed else undone).append(f"{release.target.production} to {before.digest[:19]}")
     if not before:
-        undone.append(f"{ship.target.production} to nothing else, since nothing was live before")
-    said = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(ship, before.digest) if before else ''}"
+        undone.append(f"{release.target.production} to nothing else, since nothing was live before")
+    said = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(release, before.digest) if before else ''}"
     if not stuck:
         return said, False
-    again = f"make promote TO={ship.target.production} DIGEST={before.digest if before else ship.digest}"
+    again = f"make promote TO={release.target.production} DIGEST={before.digest if before else release.digest}"
     return f"{said}; COULD NOT go back: {', '.join(stuck)}; {again} tries again", True
 
 

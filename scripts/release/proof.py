@@ -19,7 +19,7 @@ from scripts.contract.label import contract_of
 from scripts.fuzzing import cases, probe
 from scripts.release import ledger
 from scripts.release.build import adopt
-from scripts.release.ship import Refused, Ship, say
+from scripts.release.release import Refused, Release, say
 from scripts.serving import local_container, local_server
 from scripts.serving.local_server import ServerError
 
@@ -28,40 +28,40 @@ _ANSWER_SECONDS = 600
 _ADDRESS = "http://127.0.0.1:5000"
 
 
-def prove(ship: Ship) -> str:
+def prove(release: Release) -> str:
     """Try the image: setup, examples, streaming, cancellation, full slots, and every input of the schema's fuzz.
 
     Raises:
         TemplateError: setup failed, or what was wrong, each with a curl command that shows it again.
     """
-    name = ship.target.staging
-    document = contract_of(adopt(ship))
-    earlier = ledger.passed(ship.entries, "proof", content=ship.content)
-    if earlier and (earlier.details.get("gpu") or not _has_gpu(ship)):
-        ship.details = earlier.details
+    name = release.target.staging
+    document = contract_of(adopt(release))
+    earlier = ledger.passed(release.entries, "proof", content=release.content)
+    if earlier and (earlier.details.get("gpu") or not _has_gpu(release)):
+        release.details = earlier.details
         return f"this very image was proven at {earlier.time}"
-    gpus = "--gpus all " if _has_gpu(ship) else ""
+    gpus = "--gpus all " if _has_gpu(release) else ""
     again = f"to see it again: docker run --rm {gpus}-p 5000:5000 {name}"
     problems: list[str] = []
     try:
-        measured = tried(ship.model, name, document, _has_gpu(ship), problems)
-        ship.details = measured | {"problems": problems[:20]}
+        measured = tried(release.model, name, document, _has_gpu(release), problems)
+        release.details = measured | {"problems": problems[:20]}
     except ServerError as error:
         raise Refused(f"{name} does not start, or does not last: {error}; {again}") from error
     except httpx.TransportError as error:
         problems.append(f"then it answered no more ({error or type(error).__name__})")
     if problems:
         raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
-    setup = ship.details["setup_seconds"]
-    cases = f"{ship.details['cases']} fuzzed inputs, of which the model itself refuses {ship.details['refused']},"
-    memory = f"; {ship.details['peak_memory'] / 1e6:.0f} MB at most" if ship.details["peak_memory"] else ""
-    where = "; WITHOUT a GPU, which this machine lacks" if ship.device == "cuda" and not _has_gpu(ship) else ""
-    return f"setup in {setup:.1f} s, {', '.join(ship.details['tried'])} and {cases} as they should be{memory}{where}"
+    setup = release.details["setup_seconds"]
+    cases = f"{release.details['cases']} fuzzed inputs, of which the model itself refuses {release.details['refused']},"
+    memory = f"; {release.details['peak_memory'] / 1e6:.0f} MB at most" if release.details["peak_memory"] else ""
+    where = "; WITHOUT a GPU, which this machine lacks" if release.device == "cuda" and not _has_gpu(release) else ""
+    return f"setup in {setup:.1f} s, {', '.join(release.details['tried'])} and {cases} as they should be{memory}{where}"
 
 
-def _has_gpu(ship: Ship) -> bool:
+def _has_gpu(release: Release) -> bool:
     """Whether a GPU image is tried as one: without a GPU here its model runs on the CPU, if at all."""
-    return ship.device == "cuda" and runtimes.has_cuda_device()
+    return release.device == "cuda" and runtimes.has_cuda_device()
 
 
 def tried(model: Manifest, name: str, document: Mapping[str, Any], on_gpu: bool, problems: list[str]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_a_second_ship_at_once_is_refused_with_the_first_ones_age_and_process(fo
         for second in (fork.push(), fork.run("rollback"), fork.run("promote")):
             assert second.returncode == 1
             assert re.fullmatch(
-                rf"another ship of {fork.slug} is under way, begun \d+ s ago by process {first.pid}: "
+                rf"another release of {fork.slug} is under way, begun \d+ s ago by process {first.pid}: "
                 r"wait for it, or end it\n",
                 second.stderr,
             )

@@ -10,7 +10,7 @@ from models.tasks.text_generation.manifest import Expectation
 from scripts.contract import schema
 from scripts.release import delivery, ledger
 from scripts.release.ledger import Entry
-from scripts.release.ship import Refused, Ship
+from scripts.release.release import Refused, Release
 from scripts.release.target import parse
 from scripts.replicate import client as replicate_api
 from tests.services.replicate_prediction import Prediction
@@ -21,24 +21,24 @@ MODEL = manifest.selected()
 PUSHED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
-def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Ship:
+def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Release:
     """To Docker Hub, whose images the engine lists by a short name; its image is proven, and cog push works."""
-    ship = Ship(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
+    release = Release(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
     monkeypatch.setattr(ledger, "FOLDER", folder)
     entry = Entry(time=ledger.now(), ship="s", step="proof", result="ok", to="", commit="c", content="proven")
     ledger.append(MODEL.slug, entry)
-    monkeypatch.setattr(delivery, "adopt", lambda ship: None)
-    monkeypatch.setattr(delivery, "_cog_push", lambda ship: None)
+    monkeypatch.setattr(delivery, "adopt", lambda release: None)
+    monkeypatch.setattr(delivery, "_cog_push", lambda release: None)
     monkeypatch.setattr(delivery, "inspect", lambda name: {"RepoDigests": [f"acme/x@{PUSHED}"]})
     monkeypatch.setattr(delivery, "content_of", lambda found: "proven")
     monkeypatch.setattr(delivery, "arrived", lambda name: arrived)
-    return ship
+    return release
 
 
 def test_what_arrived_at_docker_hub_is_known_by_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ship = a_ship(monkeypatch, tmp_path, PUSHED)
-    assert delivery.push(ship) == f"docker.io/acme/x@{PUSHED}"
-    assert ship.digest == PUSHED
+    release = a_ship(monkeypatch, tmp_path, PUSHED)
+    assert delivery.push(release) == f"docker.io/acme/x@{PUSHED}"
+    assert release.digest == PUSHED
 
 
 def test_another_image_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from models import manifest
 from models.weights import PROJECT
 from scripts.release import ledger, promotion
 from scripts.release.ledger import Entry, LedgerError, Result
-from scripts.release.ship import Refused, Ship, Stuck
+from scripts.release.release import Refused, Release, Stuck
 from scripts.release.target import parse
 
 TO = "registry.example/acme/x"
@@ -33,8 +33,8 @@ def note(step: str, digest: str = "", result: Result = "ok", to: str = TO, ship:
     return entry
 
 
-def a_ship(digest: str = "") -> Ship:
-    return Ship(manifest.load(SLUG), "cpu", parse(TO), digest=digest)
+def a_ship(digest: str = "") -> Release:
+    return Release(manifest.load(SLUG), "cpu", parse(TO), digest=digest)
 
 
 def test_a_line_is_added_and_none_is_ever_changed() -> None:
@@ -153,17 +153,17 @@ def test_a_ship_that_never_ended_is_noted_as_interrupted_by_the_next() -> None:
     ],
 )
 def test_how_a_stage_ended_is_noted(error: BaseException, result: str) -> None:
-    def stage(ship: Ship) -> str:
-        ship.details = {"size": 1}
+    def stage(release: Release) -> str:
+        release.details = {"size": 1}
         raise error
 
     with pytest.raises(type(error)):
         a_ship().run([("image", stage)])
-    begun, image, ship = ledger.read(SLUG)
+    begun, image, release = ledger.read(SLUG)
     assert (begun.step, begun.result) == ("ship", "begun")
     assert (image.step, image.result, image.details) == ("image", result, {"size": 1})
     assert image.why == " ".join(str(error).split())
-    assert (ship.step, ship.result, ship.where) == ("ship", result, "image")
+    assert (release.step, release.result, release.where) == ("ship", result, "image")
 
 
 def test_a_contract_is_kept_once_and_a_lost_one_is_named(folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_contract_is_kept_once_and_a_lost_one_is_named(folder: Path) -> None:
 
 def test_only_one_ships_and_the_other_is_told_since_when_and_by_whom() -> None:
     with ledger.alone(SLUG):
-        refused = "another ship of .* is under way, begun [01] s ago by process"
+        refused = "another release of .* is under way, begun [01] s ago by process"
         with pytest.raises(LedgerError, match=f"{refused} {os.getpid()}: wait for it, or end it"), ledger.alone(SLUG):
             pytest.fail("two at once")
         with ledger.alone("another-model"):

@@ -12,7 +12,7 @@ import pytest
 from models import manifest
 from scripts.contract import schema
 from scripts.release import ledger, proof
-from scripts.release.ship import Refused, Ship
+from scripts.release.release import Refused, Release
 from scripts.release.target import parse
 from scripts.serving import local_container
 
@@ -51,16 +51,16 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
             server.server_close()
 
     monkeypatch.setattr(local_container, "running", running)
-    monkeypatch.setattr(proof, "adopt", lambda ship: {})
+    monkeypatch.setattr(proof, "adopt", lambda release: {})
     monkeypatch.setattr(proof, "contract_of", lambda found: schema.generate(MODEL.predictor_class))
     monkeypatch.setattr(ledger, "FOLDER", tmp_path)
     return options_of
 
 
 def test_a_server_that_dies_is_refused_with_the_command_that_killed_it(given: list[Mapping[str, Any]]) -> None:
-    ship = Ship(MODEL, "cpu", parse("registry.example/acme/x"))
+    release = Release(MODEL, "cpu", parse("registry.example/acme/x"))
     with pytest.raises(Refused) as refused:
-        proof.prove(ship)
+        proof.prove(release)
     begins, example, curl, *_, last = str(refused.value).splitlines()
     name = "registry.example/acme/x:staging"
     assert begins == f"{name} fails; to see it again: docker run --rm -p 5000:5000 {name}, then"
@@ -77,7 +77,7 @@ def test_a_container_that_fetches_its_weights_gets_what_it_needs_for_that(
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
     fetched = MODEL.model_copy(update={"weights": MODEL.weights.model_copy(update={"delivery": "fetched"})})
     with pytest.raises(Refused) as refused:
-        proof.prove(Ship(fetched, "cpu", parse("registry.example/acme/x")))
+        proof.prove(Release(fetched, "cpu", parse("registry.example/acme/x")))
     assert given[0]["environment"]["HF_TOKEN"] == "hf_secret"
     assert given[0]["environment"]["PIP_INDEX_URL"] == "https://index.example/simple"
     assert "hf_secret" not in str(refused.value)

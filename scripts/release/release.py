@@ -1,4 +1,4 @@
-"""One ship of a model: what every stage knows, and how a stage is run, shown with its time and put into the ledger."""
+"""One release of a model: what every stage knows, and how a stage is run, timed and put into the ledger."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from scripts.release.target import Target
 
 
 class Refused(TemplateError):
-    """A stage that stops the ship; the message says why and what to do."""
+    """A stage that stops the release; the message says why and what to do."""
 
 
 class Stuck(TemplateError):
@@ -24,11 +24,11 @@ class Stuck(TemplateError):
 
 
 @dataclass
-class Ship:
+class Release:
     """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be shipped.
 
     The stages fill in the rest: `content` and `schema_id` (of the image that was built), `digest` (of what was pushed).
-    `commit` and `dirty` are the checkout's, until a stage goes on from what an earlier ship built.
+    `commit` and `dirty` are the checkout's, until a stage goes on from what an earlier release built.
     """
 
     model: Manifest
@@ -52,7 +52,7 @@ class Ship:
         return ledger.read(self.model.slug)
 
     def go_on_from(self, entry: Entry) -> None:
-        """Ship the image of an earlier step: its digest, what it runs, its contract, and what it was built from."""
+        """Release the image of an earlier step: its digest, what it runs, its contract, and what it was built from."""
         self.digest, self.content, self.schema_id = entry.digest, entry.content, entry.schema_id
         self.commit, self.dirty = entry.commit, entry.dirty
 
@@ -77,7 +77,7 @@ class Ship:
         )
         ledger.append(self.model.slug, entry)
 
-    def run(self, stages: Sequence[tuple[str, Callable[["Ship"], str]]]) -> None:
+    def run(self, stages: Sequence[tuple[str, Callable[["Release"], str]]]) -> None:
         """Run stages in order and stop at the first that refuses; each returns a line that says what it found.
 
         Raises:
@@ -103,7 +103,7 @@ class Ship:
         self.note("ship", "ok")
 
     def _note_interrupted(self) -> None:
-        """Say of an earlier ship that was killed that it was: its last word is that it began."""
+        """Note each earlier release that was killed: the last that the ledger has of it is that it began."""
         entries = self.entries
         ended = {entry.ship for entry in entries if entry.step == "ship" and entry.result != "begun"}
         for entry in entries:
@@ -114,7 +114,7 @@ class Ship:
                     update={"time": ledger.now(), "result": "interrupted", "where": f"after {after}"}
                 )
                 ledger.append(self.model.slug, closing)
-                say(f"an earlier ship ({entry.ship}, {entry.time}) was interrupted after {after}: noted in the ledger")
+                say(f"the release {entry.ship} of {entry.time} was interrupted after {after}: noted in the ledger")
 
 
 def say(line: str) -> None:
