@@ -50,7 +50,7 @@ def _plain(name: str) -> str:
 
 
 def _permits(right: Right, changed: bool, becomes: str) -> bool:
-    return right.allowed is True or (right.allowed == "changed" and changed) or becomes in right.to
+    return right.allowed is True or (changed and (right.allowed == "changed" or becomes in right.to))
 
 
 def inherited(model: Manifest) -> Terms | None:

@@ -47,7 +47,7 @@ class LicenceError(TemplateError):
 class Right(Strict):
     """Whether an act is allowed (`changed`: of changed weights alone), and the clause that says so.
 
-    `to`: the licences that another licence may be although it is not allowed in general. `only_if`: what must be true
+    `to`: the licences that changed weights may get although it is not allowed in general. `only_if`: what must be true
     of the people who do it.
     """
 

@@ -41,14 +41,18 @@ cc-by-4.0 | relicense | changed | apache-2.0 | allowed | section 3(a)(4) |
 cc-by-sa-4.0 | change | changed |  | allowed with | section 2(a)(1)(B) | changes share-alike
 cc-by-sa-4.0 | relicense | changed | mit | refused | section 3(b)(1) |
 cc-by-sa-4.0 | relicense | changed | gpl-3.0 | allowed | section 3(b)(1) |
+cc-by-sa-4.0 | relicense | copy | gpl-3.0 | refused | section 3(b)(1) |
 cc-by-sa-4.0 | gate | changed |  | refused | sections 2(a)(5)(C) and 3(b)(3) |
 cc-by-nc-4.0 | share | copy |  | allowed with | section 2(a)(1) | attribution link
+cc-by-nc-4.0 | gate | copy |  | refused | section 2(a)(5)(B) |
+cc-by-nc-4.0 | gate | changed |  | allowed | section 2(a)(5)(B) |
 cc-by-nc-4.0 | serve | copy |  | allowed | section 2(a)(1) |
 cc-by-nc-4.0 | sell | copy |  | refused | section 2(a)(1) |
 cc-by-nc-4.0 | relicense | changed | apache-2.0 | refused | section 3(a)(4) |
 cc-by-nc-sa-4.0 | sell | changed |  | refused | section 2(a)(1) |
 cc-by-nc-sa-4.0 | relicense | changed | cc-by-nc-4.0 | refused | section 3(b)(1) |
 cc-by-nc-nd-4.0 | share | copy |  | allowed with | section 2(a)(1) | attribution link
+cc-by-nc-nd-4.0 | gate | changed |  | refused | section 2(a)(5)(B) |
 cc-by-nc-nd-4.0 | change | changed |  | refused | section 2(a)(1)(B) |
 creativeml-openrail-m | share | copy |  | allowed with | paragraphs 2 and 4 | keep-notices license use-policy
 creativeml-openrail-m | sell | copy |  | allowed with | paragraphs 2 and 4 | license use-policy
