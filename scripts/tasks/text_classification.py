@@ -1,18 +1,23 @@
 """Text classification, as the tools see it."""
 
+import asyncio
 import itertools
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from models import encoders
+from models.cancellation import Cancellation
 from models.manifest import EngineChoice, Manifest
+from models.tasks import text_classification
 from models.tasks.text_classification import manifest
 from scripts.benchmark import texts
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio
+from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
@@ -98,3 +103,25 @@ def _quoted(value: Any) -> str:
 
 def _labels(model: Manifest) -> dict[str, Any]:
     return {name: value for name, value in model.examples[0].input.items() if name == "labels"}
+
+
+@contextmanager
+def _measures(model: Manifest, kinds: Collection[Kind], stop: Cancellation) -> Iterator[Mapping[Kind, Measure]]:
+    loaded = text_classification.load()
+    yield {"output": lambda line: asyncio.run(_label(loaded, line))}
+
+
+async def _label(model: text_classification.TextClassification, line: Line) -> str:
+    """The label with the highest score."""
+    request = text_classification.Request(**{**line.defaults, **line.input})
+    (scores,) = await model.classify(request, lambda name, value: None)
+    return scores[0].label
+
+
+EVALUATION = Evaluation(
+    metrics=("accuracy", "macro_f1"),
+    usual=("accuracy", "macro_f1"),
+    expected=str,
+    expected_is="the label that is right",
+    measures=_measures,
+)

@@ -212,3 +212,17 @@ def test_an_embedding_model_is_judged_by_what_it_finds_near(
     figures = {figure["name"]: figure["value"] for figure in receipt_of_it["metrics"]}
     assert figures["accuracy_at_1"] == 0.5  # the second line expects the wrong one
     assert figures["spearman"] == pytest.approx(1)
+
+
+def test_a_classifier_is_judged_by_its_first_label(
+    tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", "all-minilm-l6-v2-zero-shot")
+    said = {"Fry the onions in butter.": "cooking", "The bank raised its rates.": "sports"}  # the second is wrong
+    lines = [
+        {"input": {"text": text, "labels": ["cooking", "finance", "sports"]}, "expected": said[text]} for text in said
+    ]
+    assert command.main(["--data", str(written(tmp_path / "labels.jsonl", lines))]) == 0
+    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2-zero-shot" / "labels.json").read_text())
+    figures = {figure["name"]: figure["value"] for figure in receipt_of_it["metrics"]}
+    assert figures == {"accuracy": 0.5, "macro_f1": pytest.approx(1 / 3)}
