@@ -40,7 +40,8 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
         files.add_row(name, f"{file['size'] / 1e6:.1f}", file["sha256"])
     output.print(found["resolved"], files, sep="\n")
     kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
-    output.print(f"\n{found['parameters']:,} parameters: {kinds}\n")
+    output.print(f"\n{found['parameters']:,} parameters: {kinds}")
+    output.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found["facts"].items()) + "\n")
     needs = Table("number format", "weights", "with what it needs beside", "fits on Replicate's", box=None)
     for dtype, need in found["memory"].items():
         total = f"{need['weights_gb'] + need['beside_gb']:.2f} GB"
@@ -49,7 +50,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
 
 
 def described(model: Manifest) -> dict[str, Any]:
-    """What --json prints; sizes in bytes, parameters as a count, memory in GB (10^9 bytes).
+    """What --json prints; sizes in bytes, parameters as a count, memory in GB (10^9 bytes), facts as the lock has them.
 
     Raises:
         WeightsError: the weights are not here.
@@ -68,6 +69,7 @@ def described(model: Manifest) -> dict[str, Any]:
         "resolved": lock.resolved,
         "files": {name: file.model_dump() for name, file in lock.files.items()},
         "parameters": sum(dtypes.values()),
+        "facts": lock.facts.model_dump(exclude_defaults=True, exclude={"parameters"}),
         "dtypes": dict(dtypes.most_common()),
         "memory": {dtype: _need(model, sum(dtypes.values()), width) for dtype, width in BYTES.items()},
     }

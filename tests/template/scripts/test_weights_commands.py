@@ -122,6 +122,7 @@ def test_the_default_model() -> None:
     assert run_default("weights").returncode == 0
     info = json.loads(run_default("weights_info", "--json").stdout)
     assert (info["parameters"], sum(file["size"] for file in info["files"].values())) == (134_515_008, 98_362_432)
+    assert (info["facts"]["layers"], info["facts"]["context_length"]) == (30, 8192)
     verified = run_default("weights_verify")
     assert verified.returncode == 0, verified.stdout
     assert "every byte right" in verified.stdout
