@@ -14,6 +14,8 @@ from models.weights import PROJECT
 SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
 TASKS = manifest.tasks()
+OF_LIBRARIES = {("scripts/conversion/encoder.py", "text-classification")}
+"""Words of a library that a task of ours has too: optimum exports a model with a head for classes under this one."""
 
 
 def module_of(path: Path) -> str:
@@ -73,8 +75,8 @@ def test_a_tool_outside_scripts_tasks_names_no_task() -> None:
     tools = [path for path in SCRIPTS if not path.is_relative_to(PROJECT / "scripts" / "tasks")]
     imports = {str(path): name for path in tools for name in imported_by(path) if name.startswith("models.tasks.")}
     assert imports == {}
-    named = {str(path.relative_to(PROJECT)): text for path in tools for text in texts_in(path) if text in spellings}
-    assert named == {}
+    named = {(str(path.relative_to(PROJECT)), text) for path in tools for text in texts_in(path) if text in spellings}
+    assert named <= OF_LIBRARIES
 
 
 def test_every_task_has_its_file_for_the_tools_and_its_schema() -> None:
