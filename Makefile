@@ -141,8 +141,8 @@ card: .venv/.$(RUNS) ## [publish] the model card, with what the licence asks for
 licence: .venv/.$(RUNS) ## what the licence allows of what the manifest plans; writes what it asks for (OF=llama3.1: of one licence)
 	@exec $(PY) scripts.licence --of "$$OF"
 
-publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## [publish] put the model on the Hugging Face Hub: TO=ORG/NAME (CREATE=public ONTO= DRY_RUN=1)
-	@exec $(PY) scripts.publish --create "$$CREATE" --onto "$$ONTO" \
+publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## [publish] put the model on the Hugging Face Hub: TO=ORG/NAME (SPACE= WHAT= CREATE=public ONTO= DRY_RUN=1)
+	@exec $(PY) scripts.publish --space "$$SPACE" --what "$$WHAT" --create "$$CREATE" --onto "$$ONTO" \
 	  $${DRY_RUN:+--dry-run} "$$TO"
 
 publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on the Hub and Replicate: PLAN=examples/publication/smollm2.yaml

@@ -1,11 +1,14 @@
-"""python -m scripts.publish [TO] [--create private|public] [--onto COMMIT] [--dry-run]
+"""python -m scripts.publish [TO] [--space ORG/NAME] [--what WHAT] [--create private|public] [--onto COMMIT] [--dry-run]
 
 Publishes the selected model on the Hugging Face Hub, in one commit: weights, card, licence, evaluation, benchmarks and
-examples. What is there already is not sent again, what was broken off goes on, and somebody else's commit is not
-overwritten. TO is ORG/NAME, by default `release.hub` of the manifest. Needs `hf auth login` or HF_TOKEN.
+examples; with --space the demo too. What is there already is not sent again, what was broken off goes on, and somebody
+else's commit is not overwritten. TO is ORG/NAME, by default `release.hub` of the manifest. Needs `hf auth login` or
+HF_TOKEN.
 """
 
 import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,21 +35,28 @@ def main(argv: list[str]) -> int:
 
 def publish(
     to: Annotated[str, typer.Argument(help="ORG/NAME on the Hub")] = "",
+    space: Annotated[str, typer.Option(help="ORG/NAME of a Space, for the demo")] = "",
+    what: Annotated[str, typer.Option(help="where the demo's predictions run, as for make space")] = "",
     create: Annotated[str, typer.Option(help="what a new repository is: private or public")] = "",
     onto: Annotated[str, typer.Option(help="somebody else's last commit there, to publish on top of it")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list every file, its size and why it is there")] = False,
 ) -> None:
     """Publish the selected model on the Hugging Face Hub."""
     model = manifest.selected()
-    planned = planning.repository_of(model, to, create=create, onto=onto)
-    if model.base:
-        say(_whose(model, model.base))
-    if dry_run:
-        _explain(planned)
-        return
-    api = client.connect()
-    planning.ready(model)
-    print(_published(api, planning.repository_of(model, to, create=create, onto=onto)))
+    planned = planning.repository_of(model, to, create=create, onto=onto, space=space)
+    with tempfile.TemporaryDirectory(prefix="space-") as name:
+        demos = [planning.space_of(model, space, what, Path(name), create=create, onto=onto)] if space else []
+        if model.base:
+            say(_whose(model, model.base))
+        if dry_run:
+            for each in (planned, *demos):
+                _explain(each)
+            return
+        api = client.connect()
+        planning.ready(model)
+        again = planning.repository_of(model, to, create=create, onto=onto, space=space)
+        for each in (again, *demos):
+            print(_published(api, each))
     say(f"the ledger has it, to be committed: releases/{model.slug}.jsonl")
 
 

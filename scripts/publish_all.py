@@ -1,8 +1,8 @@
 """python -m scripts.publish_all PLAN [--dry-run]
 
-Does all of a plan: the version and the page on Replicate, the repository with card and weights on the Hub, of one
-model or of two that link to each other. Before anything is public, every manifest and licence is looked at. The
-first step that fails stops it; the ledger has what was done, and run again it goes on.
+Does all of a plan: the version and the page on Replicate, the repository with card and weights and the demo on the
+Hub, of one model or of two that link to each other. Before anything is public, every manifest and licence is looked at.
+The first step that fails stops it; the ledger has what was done, and run again it goes on.
 """
 
 import sys

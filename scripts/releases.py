@@ -43,10 +43,10 @@ def releases(
 
 
 def _matters(entry: Entry) -> bool:
-    """Whether it is a push or a promotion, or went wrong; of a release that went wrong the stage says more."""
+    """Whether it is a push, a promotion, a publish, or went wrong; of a release the stage that went wrong says more."""
     if entry.result in ("refused", "failed", "interrupted"):
         return entry.step != "ship" or entry.result == "interrupted"
-    return entry.result == "ok" and entry.step in ("push", "promote")
+    return entry.result == "ok" and entry.step in ("push", "promote", "publish")
 
 
 def _row(entry: Entry, is_live: bool) -> list[str]:

@@ -1,5 +1,6 @@
-"""What is to be published of a model, and where."""
+"""What is to be published of a model, and where: its repository, and the Space of its demo."""
 
+from pathlib import Path
 from typing import get_args
 
 from models import runtimes, weights
@@ -9,6 +10,7 @@ from scripts.conversion.weights import ensure
 from scripts.hub import contents, repository
 from scripts.hub.card import Other, Pages
 from scripts.hub.publication import Create, Gated, Publication
+from scripts.hub.space import folder as space_folder
 
 
 def repository_of(
@@ -33,6 +35,17 @@ def repository_of(
     pages = Pages(place.name, replicate or (release.replicate if release else None), space or None, other)
     gated: Gated = release.gate.approval if access == "gated" and release and release.gate else False
     return Publication(model, place, contents.of(model, pages), gated, checked(create), onto)
+
+
+def space_of(model: Manifest, to: str, what: str, folder: Path, *, create: str = "", onto: str = "") -> Publication:
+    """What the Space is to be: its folder is written into `folder`. `what`: where predictions run, as for make space.
+
+    Raises:
+        TemplateError: the weights cannot be had, or what is elsewhere cannot be reached.
+    """
+    place = repository.parse(to, "space")
+    space_folder.write(model, what or "own", folder)
+    return Publication(model, place, contents.of_space(folder), create=checked(create), onto=onto)
 
 
 def checked(create: str) -> Create:

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from models import manifest
 from scripts.cli import connection
@@ -72,6 +74,8 @@ def _steps(plan: Plan, tier: Tier) -> list[Step]:
         found.append(Step(tier, PAGE, "page", image, partial(_page, plan, tier, image)))
     if tier.hub:
         found.append(Step(tier, STEP, "repository", Place(tier.hub).to, partial(_publish, plan, tier)))
+    if tier.space:
+        found.append(Step(tier, STEP, "demo", Place(tier.space, "space").to, partial(_space, tier)))
     return found
 
 
@@ -80,6 +84,7 @@ def _repository(plan: Plan, tier: Tier) -> Publication:
         tier.manifest,
         tier.hub or "",
         create=tier.create,
+        space=tier.space or "",
         replicate=tier.replicate or "",
         other=plan.other(tier),
     )
@@ -89,6 +94,12 @@ def _publish(plan: Plan, tier: Tier) -> None:
     api = client.connect()
     planning.ready(tier.manifest)
     _repository(plan, tier).publish(api)
+
+
+def _space(tier: Tier) -> None:
+    api = client.connect()
+    with tempfile.TemporaryDirectory(prefix="space-") as name:
+        planning.space_of(tier.manifest, tier.space or "", tier.runs, Path(name), create=tier.create).publish(api)
 
 
 def _push(tier: Tier, image: str) -> None:
@@ -116,7 +127,7 @@ def _page(plan: Plan, tier: Tier, image: str) -> None:
 
     model, access = tier.manifest, contents.access_today(tier.manifest)
     where = tier.hub or (model.base.model if model.base else tier.model)
-    text = card.render(model, Pages(where, tier.replicate, other=plan.other(tier)))
+    text = card.render(model, Pages(where, tier.replicate, tier.space, plan.other(tier)))
     page = {"description": model.summary, "readme": ModelCard(text).text, "license_url": model.license.link}
     if tier.hub and access != "api-only":
         page["weights_url"] = tier.page

@@ -21,20 +21,22 @@ class PlanError(TemplateError):
 class Tier(Strict):
     """A model and where it goes.
 
-    `hub`: its repository, with the weights as its `release` says; `create`: what is made where there is none.
-    `replicate`: OWNER/NAME, for `device`.
+    `hub`: its repository, with the weights as its `release` says; `space`: its demo, which runs there or where `runs`
+    says (as for make space); `create`: what is made where there is none. `replicate`: OWNER/NAME, for `device`.
     """
 
     model: str
     hub: RepositoryName | None = None
+    space: RepositoryName | None = None
+    runs: str = "own"
     create: Create = "private"
     replicate: Annotated[str, Field(pattern=r"^[a-z0-9._-]+/[a-z0-9._-]+$")] | None = None
     device: Device = "cuda"
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> "Tier":
-        if not (self.hub or self.replicate):
-            raise ValueError(f"{self.model} goes nowhere: set hub or replicate")
+        if not (self.hub or self.space or self.replicate):
+            raise ValueError(f"{self.model} goes nowhere: set hub, space or replicate")
         return self
 
     @property
@@ -47,7 +49,8 @@ class Tier(Strict):
         """The page where people find it."""
         if self.hub:
             return f"https://huggingface.co/{self.hub}"
-        return f"https://replicate.com/{self.replicate}"
+        where = f"replicate.com/{self.replicate}" if self.replicate else f"huggingface.co/spaces/{self.space}"
+        return f"https://{where}"
 
 
 class Plan(Strict):
@@ -60,7 +63,7 @@ class Plan(Strict):
         names = [
             (kind, name)
             for tier in self.tiers
-            for kind in ("hub", "replicate", "model")
+            for kind in ("hub", "space", "replicate", "model")
             if (name := getattr(tier, kind))
         ]
         if twice := sorted({name for kind, name in names if names.count((kind, name)) > 1}):

@@ -76,18 +76,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def at_home(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty catalog, ledger and weights folder, and the local Hub in the Hub's place."""
-    for module in (manifest, lock):
-        monkeypatch.setattr(module, "CATALOG", tmp_path / "catalog")
+def logged_in(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The local Hub in the Hub's place, and an empty ledger."""
     monkeypatch.setattr(ledger, "FOLDER", tmp_path / "releases")
-    for name, value in {"WEIGHTS_ROOT": str(tmp_path / "weights"), "HF_ENDPOINT": hub.endpoint}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("HF_TOKEN", "hf_writer")
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)  # HF_ENDPOINT makes it True
     return tmp_path
+
+
+@pytest.fixture
+def at_home(logged_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty catalog and weights folder besides."""
+    for module in (manifest, lock):
+        monkeypatch.setattr(module, "CATALOG", logged_in / "catalog")
+    monkeypatch.setenv("WEIGHTS_ROOT", str(logged_in / "weights"))
+    return logged_in
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 
+from scripts import releases
 from scripts.release import ledger
 from tests.template.scripts.hub.conftest import SLUG, Published
 
@@ -44,6 +45,15 @@ def test_a_publish_brings_every_file_in_one_commit(published: Published, entries
     assert json.loads(files["examples/examples.json"])[0]["name"] == "capital of France"
     assert entries() == [["publish", "begun"], ["publish", "ok"]]
     assert ledger.read(SLUG)[-1].digest == commits[0].commit_id
+
+
+def test_a_publish_is_in_the_list_of_releases(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+    assert published.publish() == 0
+    capsys.readouterr()
+    assert releases.main([]) == 0
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert row[1:3] == ["publish", "ok"]
+    assert "hf.co/acme/tiny" in row
 
 
 def test_what_was_published_is_downloaded_and_runs(published: Published, tiny: Path, tmp_path: Path) -> None:

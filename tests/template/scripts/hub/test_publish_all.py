@@ -79,7 +79,7 @@ def test_what_one_tier_refuses_keeps_all_of_it_private(
     ("found", "message"),
     [
         ([], "tiers: List should have at least 1 item"),
-        ([{"model": SLUG}], "tiny goes nowhere: set hub or replicate"),
+        ([{"model": SLUG}], "tiny goes nowhere: set hub, space or replicate"),
         ([{"model": SLUG, "hubb": "acme/tiny"}], "unknown key tiers.0.hubb (did you mean hub?)"),
         ([TIERS[0], {"model": LARGE, "hub": "acme/tiny"}], "acme/tiny is there twice: give each tier its own"),
         ([{"model": "larg", "hub": "acme/tiny"}], "there is no model 'larg'"),
