@@ -1,4 +1,4 @@
-"""Runs together what many callers ask for: one thread takes whatever waits, whenever the model is free.
+"""Runs together what many callers ask for: a thread takes whatever waits, whenever the model is free.
 
 A lone request runs at once; those that come while it runs share the next batch. Nothing ever waits for company.
 """
@@ -25,17 +25,23 @@ class Batcher(Generic[Item, Result]):
 
     A batch has at most `most_items` of like length (at most a quarter is padding), and at most `budget` in all, padding
     included; an item that is larger runs alone. Calls take turns, so that a small one beside a large one waits for a
-    batch of it and not for all.
+    batch of it and not for all. `workers`: batches that run at once, each in a thread of its own.
     """
 
     def __init__(
-        self, run: Callable[[list[Item]], Sequence[Result]], size: Callable[[Item], int], budget: int, most_items: int
+        self,
+        run: Callable[[list[Item]], Sequence[Result]],
+        size: Callable[[Item], int],
+        budget: int,
+        most_items: int,
+        workers: int = 1,
     ) -> None:
         self._run, self._size, self._budget, self._most_items = run, size, budget, most_items
         self._waiting: deque[_Call[Item, Result]] = deque()
         self._changed = threading.Condition()
         self._failures = 0
-        threading.Thread(target=self._work, name="batcher", daemon=True).start()
+        for _ in range(workers):
+            threading.Thread(target=self._work, name="batcher", daemon=True).start()
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """The results of `items`, in their order. Cancelled, it drops those that have not begun.
@@ -98,7 +104,7 @@ class Batcher(Generic[Item, Result]):
             call.results[position] = result
         for call in {call for call, _ in batch}:
             if len(call.results) == len(call.items):
-                call.end()
+                call.end()  # by two workers perhaps, which does no harm
 
     def _fail(self, batch: "list[tuple[_Call[Item, Result], int]]", error: Exception) -> None:
         for call in {call for call, _ in batch}:

@@ -183,6 +183,11 @@ class Manifest(Strict):
         """The class of predict.py that serves this task: TextGeneration for text-generation."""
         return self.task.title().replace("-", "")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a process which serves it is started with."""
+        return {}
+
     def engine_on(self, device: Device) -> EngineChoice:
         """The best engine for `device`.
 

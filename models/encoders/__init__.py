@@ -19,7 +19,7 @@ _WARM_TOKENS = 16
 
 
 class Encoder(Protocol):
-    """A loaded model. `run` is called by one thread at a time."""
+    """A loaded model. `run` may be called by as many threads at a time as `workers` says."""
 
     name: str
     device: str
@@ -31,6 +31,7 @@ class Encoder(Protocol):
     """Tokens that one batch should have at most, padding included."""
     most_texts: int
     """Texts that one batch should have at most."""
+    workers: int
 
     def run(self, batch: Sequence[Tokens]) -> Any:
         """Hidden states, float32[texts, tokens, width]; of a classifier logits, float32[texts, labels]."""

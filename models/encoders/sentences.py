@@ -16,7 +16,9 @@ class SentenceEncoder:
         self.tokenizer = Tokenizer(encoder.folder, limit)
         self._pool = pooling.of(encoder.folder)
         self.width = int(self.run([Tokens([0], [0])]).shape[1])
-        self.batcher = Batcher(self.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts)
+        self.batcher = Batcher(
+            self.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts, encoder.workers
+        )
 
     async def vectors(self, texts: Sequence[Tokens]) -> Any:
         """Of each text the vector that the model gives, not normalised: float32[texts, width].

@@ -22,6 +22,7 @@ class TransformersEncoder:
 
     budget = 16384
     most_texts = 128
+    workers = 1
 
     def __init__(self, choice: EngineChoice, folder: Path) -> None:
         import torch

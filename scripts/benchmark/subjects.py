@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import psutil
 import yaml
 
-from models import runtimes
 from models.manifest import EngineChoice, Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts.benchmark.load import Inputs, Load, Sample, run
@@ -81,7 +80,7 @@ class EngineSubject:
 def bare_engine(model: Manifest, choice: EngineChoice, module: str, load: Load) -> Iterator[Subject]:
     """The engine without a server; `module`: the file of the model's task."""
     command = [sys.executable, "-m", "scripts.benchmark.bare_engine", module]
-    environment = os.environ | runtimes.ENVIRONMENT | {"MODEL": model.slug, "ENGINE": choice.engine}
+    environment = os.environ | model.environment | {"MODEL": model.slug, "ENGINE": choice.engine}
     started = time.monotonic()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from models import manifest, runtimes
+from models import manifest
 from models.manifest import EngineChoice, Manifest
 from models.weights import PROJECT, places
 from scripts import tasks
@@ -76,7 +76,7 @@ def pages(model: Manifest) -> dict[str, str]:
 
 def cog_config(model: Manifest, choice: EngineChoice) -> str:
     """The configuration that `cog build` reads (https://cog.run/yaml): the packages of the engine; CUDA for a GPU."""
-    variables = runtimes.ENVIRONMENT | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
+    variables = model.environment | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from models import runtimes
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
@@ -60,7 +59,7 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
             f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
         )
     schema.write_for_server(schema.served_class(manifest))
-    environment = runtimes.ENVIRONMENT | {
+    environment = manifest.environment | {
         "MODEL": manifest.slug,
         "COG_PREDICT_TYPE_STUB": f"predict.py:{schema.served_class(manifest)}",
         "COG_MAX_CONCURRENCY": str(schema.max_concurrency(schema.served_class(manifest))),

@@ -1,6 +1,5 @@
 """The three kinds of models that classify, each with `scores`: which one a model is, its own files say."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,11 +129,11 @@ class Reading:
         Raises:
             InputError: one is too long.
         """
-        read = await asyncio.to_thread(tokenizer.encode, texts, self._name, self._cuts)
+        read = await tokenizer.encode_beside(texts, self._name, self._cuts)
         self.tokens_read += sum(len(one.ids) for one in read)
         self.texts_cut += sum(one.is_cut for one in read)
         return read
 
 
 def _batcher(encoder: Encoder) -> Batcher[Tokens, Any]:
-    return Batcher(encoder.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts)
+    return Batcher(encoder.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts, encoder.workers)

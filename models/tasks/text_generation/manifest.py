@@ -9,6 +9,7 @@ from models import manifest
 from models.errors import ManifestError
 from models.facts import Facts
 from models.strict import Strict
+from models.tasks.text_generation.environment import ENVIRONMENT
 
 
 class Architecture(Strict):
@@ -118,3 +119,7 @@ class Manifest(manifest.Manifest):
             f"{manifest.path_of(self.slug)} has no {key}, and weights.lock has nothing of it from the files of the "
             "weights: make weights-lock reads them; where they do not say it, add the key"
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return ENVIRONMENT

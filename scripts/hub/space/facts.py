@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from models import runtimes
 from models.manifest import Manifest
 from scripts.contract import document, schema
 from scripts.contract.document import Node
@@ -79,7 +78,7 @@ def _links(model: Manifest, what: str) -> dict[str, str]:
 
 def _server(model: Manifest, name: str) -> dict[str, str]:
     """The environment of the Cog server that serves the class: on Replicate and in an image cog sets it."""
-    return runtimes.ENVIRONMENT | {
+    return model.environment | {
         "MODEL": model.slug,
         "COG_PREDICT_TYPE_STUB": f"predict.py:{name}",
         "COG_MAX_CONCURRENCY": str(schema.max_concurrency(name)),
