@@ -41,9 +41,12 @@ def demo(
 
     model = manifest.selected()
     with _answering(model, what) as address:
-        shown = page.launch(
-            facts.of(model, address), PROJECT, server_port=port, inbrowser=browser, prevent_thread_lock=True, quiet=True
-        )
+        options = {"server_port": port, "inbrowser": browser, "prevent_thread_lock": True, "quiet": True}
+        try:
+            shown = page.launch(facts.of(model, address), PROJECT, **options)
+        except OSError as error:
+            said = f"port {port} is in use" if port else "the ports from 7860 on are in use"
+            raise local_server.ServerError(f"{said}: choose another, like make demo PORT=8860") from error
         print(f"{model.title} at {shown.local_url}, stop it with Ctrl-C", file=sys.stderr, flush=True)
         try:
             shown.server.thread.join()

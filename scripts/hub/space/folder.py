@@ -123,7 +123,7 @@ def _add_model(model: Manifest, to: Path) -> None:
     document = json.dumps(schema.generate(schema.served_class(model)), indent=2) + "\n"
     (to / ".cog" / "openapi_schema.json").write_text(document, encoding="utf-8")
     choice = model.engine_on("cpu")
-    if not _can_be_fetched(model, choice):
+    if not can_be_fetched(model, choice):
         from scripts.conversion import weights as here
 
         here.ensure(model, choice)
@@ -131,7 +131,9 @@ def _add_model(model: Manifest, to: Path) -> None:
         shutil.copytree(weights.folder(model.slug, part), to / "weights" / model.slug / part)
 
 
-def _can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:
+def can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:
     """Whether a server on another machine gets the engine's files by itself: it converts a GGUF and nothing else."""
-    is_loaded_as_it_is = runtimes.part_of(model, choice) == weights.SOURCE
-    return not model.weights.source.startswith("file:") and (is_loaded_as_it_is or model.weights.are_gguf)
+    source = model.weights.source
+    if not source or source.startswith("file:"):
+        return not source
+    return model.weights.are_gguf or runtimes.part_of(model, choice) == weights.SOURCE

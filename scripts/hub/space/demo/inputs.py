@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from .facts import Field
+from .facts import Example, Field
 
 _LONGEST_SLIDER = 1000  # steps: a longer one cannot be set with a finger
 _NOT_SET = "not set"
@@ -22,9 +22,17 @@ class InputError(ValueError):
     """An input that cannot be sent as it is; says which and why."""
 
 
-def main_fields(fields: Sequence[Field]) -> list[Field]:
-    """The inputs that are shown first: what is required, and the first of all; the others wait behind "More inputs"."""
-    return [field for number, field in enumerate(fields) if number == 0 or field.is_required]
+def main_fields(fields: Sequence[Field], examples: Sequence[Example]) -> list[Field]:
+    """The inputs that are shown first; the others wait behind "More inputs".
+
+    They are the first of all, what is required, and the texts, lists and files that most examples give.
+    """
+
+    def is_common(field: Field) -> bool:
+        given = sum(field.name in example.input for example in examples)
+        return field.kind in ("string", "array", "file") and not field.choices and 2 * given > len(examples)
+
+    return [field for number, field in enumerate(fields) if number == 0 or field.is_required or is_common(field)]
 
 
 def component(field: Field, is_main: bool) -> Any:

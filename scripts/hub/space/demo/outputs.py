@@ -42,24 +42,28 @@ def _show_text(output: Any) -> list[Any]:
 
 
 def _labels() -> list[Any]:
-    return [gr.Label(label="Output", num_top_classes=10, elem_id="output")]
+    return [
+        gr.Label(label="Output", num_top_classes=10, elem_id="output"),
+        gr.Dataframe(label="Output", interactive=False, visible=False, elem_id="output-table"),
+    ]
 
 
 def _show_labels(output: Any) -> list[Any]:
-    return [scores(output) or None]
+    """The scores of one text; of several a table with a row for each."""
+    texts = output if isinstance(output, list) and output and isinstance(output[0], list) else [output]
+    if len(texts) == 1:
+        return [gr.update(value=scores(texts[0]) or None, visible=True), gr.update(visible=False)]
+    rows = [{"text": number} | scores(text) for number, text in enumerate(texts, start=1)]
+    return [gr.update(visible=False), gr.update(value=_rows(rows), visible=True)]
 
 
 def scores(output: Any) -> dict[str, float]:
-    """Label scores: of {label: score}, or of one or several {"label": ..., "score": ...}, nested or not."""
+    """Label scores: of {label: score}, or of one or several {"label": ..., "score": ...}."""
+    if isinstance(output, list):
+        return {label: score for part in output for label, score in scores(part).items()}
     if isinstance(output, dict) and _SCORE in output:
         return {str(output.get("label")): float(output[_SCORE])}
-    if isinstance(output, dict):
-        plain = {str(label): float(score) for label, score in output.items() if isinstance(score, int | float)}
-        return plain or next((scores(part) for part in output.values() if isinstance(part, dict | list)), {})
-    found: dict[str, float] = {}
-    for part in output or []:
-        found |= scores(part)
-    return found
+    return {str(label): float(score) for label, score in (output or {}).items()}
 
 
 def _table() -> list[Any]:
@@ -67,9 +71,13 @@ def _table() -> list[Any]:
 
 
 def _show_table(output: Any) -> list[Any]:
-    rows = output if isinstance(output, list) else []
+    return [gr.update(value=_rows(output or []))]
+
+
+def _rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as the table takes them, with a column for each name."""
     headers = list(dict.fromkeys(name for row in rows for name in row))
-    return [gr.update(value={"headers": headers, "data": [[row.get(name) for name in headers] for row in rows]})]
+    return {"headers": headers, "data": [[row.get(name) for name in headers] for row in rows]}
 
 
 def _json() -> list[Any]:

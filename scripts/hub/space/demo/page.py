@@ -64,7 +64,7 @@ class Page:
     def __init__(self, facts: Facts, service: Service) -> None:
         self._facts, self._service = facts, service
         self._fields = [field for field in facts.fields if not (facts.has_chat and field.name == "messages")]
-        main = [field.name for field in main_fields(self._fields)]
+        main = [field.name for field in main_fields(self._fields, facts.examples)]
         self._more = [field for field in self._fields if field.name not in main]
         self._inputs = {field.name: component(field, field.name in main) for field in self._fields}
         with gr.Blocks(title=facts.title, analytics_enabled=False) as self.blocks:

@@ -40,11 +40,11 @@ class Score(BaseModel):
     score: float
 
 class Judge(BasePredictor):
-    def predict(self, text: str) -> list[Score]:
+    def predict(self, text: str) -> list[list[Score]]:
         if text == "nothing":
             raise ValueError("there is nothing to judge")
-        good = 0.9 if "良" in text else 0.1
-        return [Score(label="肯定", score=good), Score(label="否定", score=1 - good)]
+        goods = [0.9 if "良" in line else 0.1 for line in text.splitlines()]
+        return [[Score(label="肯定", score=good), Score(label="否定", score=1 - good)] for good in goods]
 """,
     "Clerk": """
 from cog import BasePredictor, Input, BaseModel
@@ -115,6 +115,10 @@ def test_label_scores_of_japanese_examples(visit: Visit, demo_of: Demo):
         expect(page.locator("#input-text textarea")).to_have_value(text)
         expect(page.locator("#output h2")).to_have_text(label)
         expect(page.locator("#output")).to_contain_text("90%")
+    page.locator("#input-text textarea").fill("\n".join(JAPANESE))
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#output-table").get_by_text("肯定").last).to_be_visible()
+    expect(page.locator("#output")).to_be_hidden()
     page.locator("#input-text textarea").fill("nothing")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_role("alert")).to_have_text("there is nothing to judge")

@@ -8,7 +8,7 @@ import pytest
 
 from models import manifest
 from scripts.hub.space import facts
-from scripts.hub.space.demo.facts import Facts
+from scripts.hub.space.demo.facts import Example, Facts
 from scripts.hub.space.demo.inputs import InputError, collect, component, main_fields, shown_for
 from tests.template.scripts.contract.contracts import write
 
@@ -99,8 +99,10 @@ def test_what_cannot_be_sent_is_refused_by_name(tmp_path: Path, parameter: str, 
 
 
 def test_what_is_required_stands_first(tmp_path: Path):
-    fields = _facts(tmp_path, "a: int = 1, b: str = '', c: str = Input(), d: int = 2").fields
-    assert [field.name for field in main_fields(fields)] == ["a", "c"]
+    fields = _facts(tmp_path, "a: int = 1, b: str = '', c: str = Input(), d: list[str] = [], e: int = 2").fields
+    examples = [Example(name="", input={"c": "", "d": [], "e": 3}), Example(name="", input={"c": "", "d": []})]
+    assert [field.name for field in main_fields(fields, [])] == ["a", "c"]
+    assert [field.name for field in main_fields(fields, examples)] == ["a", "c", "d"]
 
 
 @pytest.mark.parametrize("output", sorted(DISPLAYS))

@@ -50,7 +50,7 @@ def _app(python: Path, to: Path) -> Iterator[str]:
     process = subprocess.Popen([python, "app.py"], cwd=to, env=os.environ | variables, stdout=log, stderr=log)
     try:
         address = f"http://127.0.0.1:{port}"
-        eventually(lambda: _answers(address) or process.poll() is not None, "the page", 60)
+        eventually(lambda: _answers(address) or process.poll() is not None, "the page", 180)
         assert process.poll() is None, (to / "app.log").read_text()
         yield address
     finally:
@@ -101,14 +101,19 @@ def test_a_space_that_calls_a_server_needs_no_model(
         page.close()
 
 
-def test_what_the_server_cannot_make_is_in_the_folder(tmp_path: Path):
+def test_weights_that_the_server_can_fetch_and_make_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = manifest.selected()
+    choice = model.engine_on("cpu")
     local = model.model_copy(update={"weights": model.weights.model_copy(update={"source": "file:some.gguf"})})
-    files = folder.write(local, "own", tmp_path / "space")
-    part = Path("weights", model.slug, "openvino")
-    here = weights.folder(model.slug, "openvino")
-    assert {file.name for file in files if part in file.parents} == {path.name for path in here.iterdir()}
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "thesis.txt").write_text("mine")
-    assert space.main(["--out", str(tmp_path / "other")]) == 2
-    assert (tmp_path / "other" / "thesis.txt").read_text() == "mine"
+    assert (folder.can_be_fetched(model, choice), folder.can_be_fetched(local, choice)) == (True, False)
+    part = Path("weights", model.slug, choice.engine)
+    assert not [file for file in folder.write(model, "own", tmp_path / "space") if part in file.parents]
+    monkeypatch.setattr(folder, "can_be_fetched", lambda model, choice: False)
+    put_in = {file.name for file in folder.write(model, "own", tmp_path / "space") if part in file.parents}
+    assert put_in == {path.name for path in weights.folder(model.slug, choice.engine).iterdir()}
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert space.main(["--out", str(tmp_path)]) == 2
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
