@@ -10,7 +10,7 @@ import sys
 from models import manifest
 from models.manifest import PROJECT
 from scripts.cli import command
-from scripts.hub import card, card_page
+from scripts.hub import card, card_page, measured
 from scripts.licences import files
 
 
@@ -24,6 +24,8 @@ def make_card() -> None:
     model = manifest.selected()
     texts = card.files(model, card.pages_of(model))
     files.write(model, texts)
+    for line in measured.left_out(model):
+        print(line, file=sys.stderr)
     page = PROJECT / "reports" / model.slug / "card.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(card_page.page(texts["README.md"], PROJECT / "benchmarks" / model.slug), encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from models.manifest import PROJECT, Manifest
+from models.manifest import PROJECT, Manifest, path_of
 from scripts import tasks
 from scripts.benchmark import report
 
@@ -100,6 +100,17 @@ def benchmarks(model: Manifest, charts: str) -> str:
     """The section of the card: the tables and the chart, which lies in the repository's folder `charts`."""
     found = receipts(model, BENCHMARKS)
     return report.markdown(found, charts, targets=[]) if found else ""
+
+
+def left_out(model: Manifest) -> list[str]:
+    """A line for each section that the card has not, as nothing was measured or quoted, and what mends that."""
+    quote = f"quote results under evaluations in {path_of(model.slug)}"
+    lines = []
+    if not evaluations(model):
+        lines.append(f"the card has no evaluation: make eval measures it, or {quote}")
+    if not receipts(model, BENCHMARKS):
+        lines.append("the card has no section on speed: make bench measures it")
+    return lines
 
 
 def side_by_side(model: Manifest, other: Manifest) -> Sequence[tuple[str, str, str]]:

@@ -148,12 +148,13 @@ def test_the_card_says_who_may_have_the_weights(model: Change, release: Any, sho
 
 
 def test_two_models_link_to_each_other_with_what_is_measured_of_both(model: Change, tmp_path: Path) -> None:
-    small, large = model(), model("large", title="Large", release="api-only", parameters=2_000_000_000)
+    small = model(parameters=135_000_000)
+    large = model("large", title="Large", release="api-only", parameters=2_000_000_000)
     for slug, value in (("tiny", 0.5), ("large", 0.75)):
         evaluated(tmp_path, slug, value)
     text = text_of(small, other=card.Other(large, "https://replicate.com/acme/large"))
     assert "[Large](https://replicate.com/acme/large)" in text
-    assert "| parameters | 134,515,008 | 2,000,000,000 |" in text
+    assert "| parameters | 135,000,000 | 2,000,000,000 |" in text
     assert re.search(r"\| Exact match, examples/evaluation/letters.jsonl \(abababab\) \| 50.0%.* \| 75.0%.* \|", text)
 
 
@@ -181,12 +182,15 @@ def test_a_licence_of_its_own_has_a_name_and_a_link(model: Change) -> None:
 
 
 def test_the_command_writes_the_card_the_licences_files_and_a_page(
-    model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "PROJECT", tmp_path)
-    model()
+    model(evaluations=[])
     assert card.committed(manifest.load("tiny")) == {}
     assert command.main([]) == 0
+    said = capsys.readouterr().err
+    assert "the card has no evaluation: make eval measures it, or quote results under evaluations in" in said
+    assert "the card has no section on speed: make bench measures it" in said
     folder = manifest.path_of("tiny").parent
     assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "NOTICE", "README.md", "model.yaml"]
     assert "<h1>SmolLM2 135M Instruct</h1>" in (tmp_path / "reports" / "tiny" / "card.html").read_text()
