@@ -23,7 +23,7 @@ def plan(published: Published) -> Path:
     """A plan of the free small model and of a large one whose weights nobody may have."""
     large = shutil.copytree(published.catalog, published.catalog.with_name(LARGE))
     content = yaml.safe_load((large / "model.yaml").read_text())
-    content |= {"title": "Large 7B", "parameters": 7_000_000_000, "release": "api-only"}
+    content |= {"title": "Large 7B", "hardware": {"replicate": "gpu-l40s", "memory_gb": 24}, "release": "api-only"}
     (large / "model.yaml").write_text(yaml.safe_dump(content))
     return written(published, TIERS)
 
@@ -40,7 +40,7 @@ def test_each_page_links_to_the_other_and_the_large_ones_weights_stay(plan: Path
     assert "model.safetensors" in small
     assert set(large) == WORDS
     assert b"## Beside Large 7B\n\n[Large 7B](https://huggingface.co/acme/large)" in small["README.md"]
-    assert b"| parameters | 134,515,008 | 7,000,000,000 |" in small["README.md"]
+    assert b"| memory of a server | 1 GB | 24 GB |" in small["README.md"]
     assert b"](https://huggingface.co/acme/tiny)" in large["README.md"]
     assert b"from_pretrained" not in large["README.md"]
     info = published.api.model_info("acme/tiny"), published.api.model_info("acme/large")
