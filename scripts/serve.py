@@ -3,8 +3,6 @@
 Serves the selected model with Cog's real HTTP server on 127.0.0.1, without Docker, until Ctrl-C.
 """
 
-import json
-import shlex
 import sys
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 
 from models import manifest, runtimes
 from models.manifest import Manifest
+from scripts.calling import curl
 from scripts.cli import command
 from scripts.contract import meaning, schema
 from scripts.conversion import weights
@@ -41,9 +40,8 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
 def _example(model: Manifest, address: str) -> str:
     """A command that sends the manifest's first example, and streams where the class does."""
     streams = meaning.read(schema.generate(schema.served_class(model))).streams
-    accept = " -H 'Accept: text/event-stream'" if streams else ""
-    body = shlex.quote(json.dumps({"input": model.examples[0].input}))
-    return f"curl -N {address}/predictions -H 'Content-Type: application/json'{accept} -d {body}"
+    headers = ["Accept: text/event-stream"] if streams else []
+    return curl.command(address, model.examples[0].input, *headers, options="-N")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ example may not be refused. Any other exception is a bug, except where the schem
 
 import json
 import re
-import shlex
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from scripts.calling import curl
 from scripts.calling.cancelling import cancel, cancel_once
 from scripts.cli import connection, waiting
 from scripts.contract import meaning
@@ -254,14 +254,11 @@ class _Probe:
         return found
 
     def _check_health(self) -> None:
-        deadline = time.monotonic() + self.settle
         try:
-            while (health := self.health())["status"] != "READY":
-                if health["status"] != "BUSY":
-                    raise _Useless(f"the server calls itself {health['status']}")
-                if time.monotonic() > deadline:
-                    raise _Useless(_FULL)
-                time.sleep(0.05)
+            waiting.until(lambda: self.health()["status"] != "BUSY", self.settle)
+            health = self.health()
+            if health["status"] != "READY":
+                raise _Useless(_FULL if health["status"] == "BUSY" else f"the server calls itself {health['status']}")
         except (httpx.TransportError, ValueError) as error:
             raise _Useless(f"the server does not say how it is: {error}") from error
         if health["setup"]["started_at"] != self.setup:
@@ -275,9 +272,9 @@ def curl_of(address: str, case: Case) -> str:
         path = Path(tempfile.mkdtemp(prefix="fuzz-")) / "body.json"
         path.write_text(body, encoding="ascii")
         body = f"@{path}"
-    return f"curl -sS {address}/predictions -H 'Content-Type: application/json' --data-binary {shlex.quote(body)}"
+    return curl.command_with(address, body)
 
 
 def _curl_of_slots(address: str, body: Mapping[str, Any], count: int) -> str:
-    command = f"curl -sS {address}/predictions -H 'Content-Type: application/json' -H 'Prefer: respond-async'"
-    return f"for n in $(seq {count}); do {command} --data-binary {shlex.quote(json.dumps(body))}; done"
+    command = curl.command_with(address, json.dumps(body), "Prefer: respond-async")
+    return f"for n in $(seq {count}); do {command}; done"

@@ -69,15 +69,12 @@ def _cog_push(release: Release) -> None:
 
 def persistently(act: Callable[[], Done]) -> Done:
     """Do it up to three times: what a registry already has is not sent again."""
-    import tenacity
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(TemplateError),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
-        wait=tenacity.wait_exponential(),
-        before_sleep=lambda _: say("  cut off or refused; trying again"),
-        reraise=True,
-    )(act)
+    return waiting.retried(
+        act,
+        lambda error: isinstance(error, TemplateError),
+        _ATTEMPTS,
+        lambda: say("  cut off or refused; trying again"),
+    )
 
 
 def staging(release: Release) -> str:

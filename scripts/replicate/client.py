@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from models.errors import TemplateError, in_words
-from scripts.cli import connection
+from scripts.cli import connection, waiting
 
 Result = TypeVar("Result")
 TOKEN = "REPLICATE_API_TOKEN"
@@ -70,14 +70,7 @@ def patiently(act: Callable[[], Result]) -> Result:
 
     For what may be done twice: a prediction more, the same change again.
     """
-    import tenacity
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_passes),
-        wait=tenacity.wait_exponential(0.5, max=8),
-        stop=tenacity.stop_after_attempt(6),
-        reraise=True,
-    )(act)
+    return waiting.retried(act, _passes, tries=6)
 
 
 def ask(what: str, act: Callable[[], Result]) -> Result:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.checkout import copied
+
 PROJECT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -75,12 +77,4 @@ class Newcomer:
 
     def _source(self) -> Path:
         """A clone of this working tree, uncommitted changes included."""
-        source = self.folder / "published"
-        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        names = subprocess.run(listing, cwd=PROJECT, capture_output=True, check=True).stdout.decode().split("\0")
-        for name in filter(None, names):
-            if (PROJECT / name).is_file():
-                (source / name).parent.mkdir(parents=True, exist_ok=True)
-                (source / name).write_bytes((PROJECT / name).read_bytes())
-                (source / name).chmod((PROJECT / name).stat().st_mode)
-        return source
+        return copied(self.folder / "published")

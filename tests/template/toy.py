@@ -1,13 +1,11 @@
 """A toy task: text in, a number out, by plain Python without weights. All that a new task touches, in a copy."""
 
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from models import runtimes
-from models.weights import PROJECT
+from tests.checkout import copied
 
 SLUG = "word-counter"
 MANIFEST = """# Counts words: what the smallest task needs.
@@ -93,12 +91,7 @@ class WordCount(BasePredictor):
 
 def copy_project(target: Path) -> None:
     """A copy of the project as it is, with this tree's packages and stamps of its own: make installs nothing."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (PROJECT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target / name)
+    copied(target)
     (target / ".venv").mkdir()
     for part in Path(sys.prefix).iterdir():
         if not part.name.startswith("."):

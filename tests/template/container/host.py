@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import pytest
 
 from models import manifest
 from models.weights import PROJECT
+from tests.checkout import copied
 
 
 def lacks(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:
@@ -117,10 +117,6 @@ def _health(address: str) -> dict[str, Any]:
 
 def copy_project(target: Path) -> Path:
     """A copy of the project's own files; it shares the weights of this one."""
-    names = succeed("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    for name in names:
-        if name and (PROJECT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target / name)
+    copied(target)
     (target / "weights").symlink_to(PROJECT / "weights")
     return target

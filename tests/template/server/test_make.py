@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from models import manifest, runtimes, weights
-from models.weights import PROJECT
 from scripts.conversion.weights import ensure
 from scripts.serving import local_server
+from tests.checkout import copied
 from tests.template.server.live_server import LiveServer, eventually
 
 OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MODEL", "DEVICE", "PROMPT", "INPUTS", "PORT", "PYTHON")
@@ -42,11 +42,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def copy_tracked_files(target: Path) -> None:
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (PROJECT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target / name)
+    copied(target)
     for requirements in (target / "requirements").iterdir():
         os.utime(requirements, (0, 0))  # older than the stamps in .venv, so that make installs nothing
 

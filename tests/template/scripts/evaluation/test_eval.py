@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from models.tasks import text_generation
 from scripts import eval as command
 from scripts.conversion.weights import ensure
 from scripts.evaluation import receipt
+from tests.checkout import copied
 
 SLUG = "smollm2-135m-instruct"
 SHOTS = "The capital of Spain is Madrid\nThe capital of Kenya is Nairobi\nThe capital of Peru is Lima\n"
@@ -117,12 +117,7 @@ def test_what_was_answered_is_not_asked_again_unless_something_changed(
 
 def test_a_run_that_is_cut_off_goes_on(tmp_path: Path) -> None:
     """Ctrl-C while it asks: the process ends in a moment with what it has, and the next asks for the rest."""
-    clone = tmp_path / "clone"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if name.startswith(("models/", "scripts/", "predict.py", "benchmarks/")) and (PROJECT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, clone / name)
+    clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     lines = [
         capital(name, "Rome", input={"prompt": f"{name} is", "raw": True, "max_tokens": 96})
         for name in map(str, range(32))
