@@ -67,6 +67,7 @@ class Batcher(Generic[Item, Result]):
             with self._changed:
                 while not (batch := self._next()):
                     self._changed.wait()
+                self._changed.notify()  # another worker, for what is left
             try:
                 results = self._run([call.items[position] for call, position in batch])
             except Exception as error:

@@ -65,6 +65,16 @@ def test_a_small_call_does_not_wait_for_all_of_a_large_one() -> None:
     assert [5] in model.batches[1:4]
 
 
+def test_two_workers_share_one_call() -> None:
+    both = threading.Barrier(2)
+
+    def run(items: list[int]) -> list[int]:
+        both.wait(10)
+        return items
+
+    assert asyncio.run(Batcher(run, lambda item: item, 100, 1, workers=2).submit([3, 4])) == [3, 4]
+
+
 def test_an_item_above_the_budget_runs_alone() -> None:
     model = Model(budget=100)
     assert asyncio.run(model.behind_a_batch([300, 40, 40, 40])) == [[600, 80, 80, 80]]
