@@ -26,7 +26,7 @@ def closing_line(prediction: Mapping[str, Any], sku: str, seconds: float) -> str
 def _recorded(metrics: Mapping[str, Any]) -> list[str]:
     """The metrics that people read, of those that the prediction recorded (cog's record_metric)."""
     forms = {
-        "text_count": "{} texts",
+        "text_count": "texts: {}",
         "truncated_count": "{} cut",
         "output_token_count": "{} tokens",
         "time_to_first_token": "first after {:.0f} ms",

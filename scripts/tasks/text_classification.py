@@ -21,8 +21,6 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
-PIPELINE_TAG = "text-classification"
-"""The Hub's name of the task."""
 SIZES = {"texts": "text_count", "labels": "label_count", "input_tokens": "input_token_count"}
 """The metric that has each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
