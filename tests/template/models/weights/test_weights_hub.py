@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from models.weights import headers
+from tests import tiny_models
 from tests.services import hub as services_hub
 from tests.services.http import Fault
 from tests.services.http_messages import Request
@@ -308,3 +310,13 @@ def test_what_no_engine_can_run_is_refused_before_it_is_downloaded(hub: Hub, pro
     assert "mamba keeps a state that is no key-value cache" in project.refuses("weights_lock")
     assert not project.lock.exists()
     check_that_only_headers_came(hub)
+
+
+def test_more_of_a_gguf_is_asked_for_until_its_header_is_there(hub: Hub, project: Project, tmp_path: Path) -> None:
+    file = tiny_models.gguf(tmp_path / "model.gguf", "llama", **{"general.description": "x" * 200_000})
+    hub.add(NAME, {"model.gguf": file})
+    project.model(f"hf://{NAME}@main", "*.gguf")
+    project.does("weights_lock")
+    assert [request.range for request in sent_by_cdn(hub)] == [HEADER, f"bytes=0-{16 * headers.FIRST - 1}"]
+    found = project.locked()["facts"]
+    assert (found["architecture"], found["layers"], found["context_length"]) == ("llama", 2, 512)
