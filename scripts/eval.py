@@ -134,7 +134,8 @@ def _theirs(asked: Data, metrics: str, against: str) -> Answers:
         choice = runtimes.choose(model, engine)
         options = ["--data", str(asked.path), "--metrics", metrics]
         environment = os.environ | {"MODEL": slug, "ENGINE": choice.engine}
-        if subprocess.run([sys.executable, "-m", "scripts.eval", *options], env=environment).returncode:
+        asking = [sys.executable, "-m", "scripts.eval", *options]
+        if subprocess.run(asking, env=environment, stdout=subprocess.DEVNULL).returncode:
             raise TemplateError(f"{against} was not evaluated, as said above")
         path = receipt.path_of(model, choice, asked.path).with_suffix(".jsonl")
     found = answers.read(path)
