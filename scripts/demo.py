@@ -7,6 +7,7 @@ OWNER/NAME[:VERSION] on Replicate, or image:NAME (a local image). Ctrl-C ends it
 
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -49,7 +50,7 @@ def demo(
             raise local_server.ServerError(f"{said}: choose another, like make demo PORT=8860") from error
         print(f"{model.title} at {shown.local_url}, stop it with Ctrl-C", file=sys.stderr, flush=True)
         try:
-            shown.server.thread.join()
+            threading.Event().wait()
         finally:
             shown.close(verbose=False)
 

@@ -35,7 +35,7 @@ def space(
     files = folder.write(model, what or "own", to)
     size = sum((to / file).stat().st_size for file in files)
     print(f"wrote {to}: {len(files)} files, {size / 1e6:.1f} MB", file=sys.stderr)
-    print("to put it on the Hub: hf upload YOUR-NAME/DEMO", to, "--repo-type space", file=sys.stderr)
+    print("on the Hub it comes by make publish, with SPACE=YOUR-NAME/DEMO", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from models.weights import PROJECT
 from scripts import space
 from scripts.hub.space import folder
 from scripts.serving import local_server
-from tests.template.scripts.space.conftest import Visit
+from tests.template.scripts.hub.space.conftest import Visit
 from tests.template.server.live_server import LiveServer, eventually
 
 OF_THE_HUB = ("uvicorn>=0.14.0", "websockets>=10.4", "spaces")

@@ -14,7 +14,7 @@ from scripts.contract import schema
 from scripts.hub.space import facts
 from scripts.hub.space.demo.facts import Example, Facts
 from scripts.serving import local_server
-from tests.template.scripts.space.conftest import Visit
+from tests.template.scripts.hub.space.conftest import Visit
 
 CLASSES = {
     "Painter": """

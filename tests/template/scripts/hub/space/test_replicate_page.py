@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -12,7 +13,7 @@ from tests.services.replicate_client import client_of
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
 from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
-from tests.template.scripts.space.conftest import Visit
+from tests.template.scripts.hub.space.conftest import Visit
 from tests.template.server.live_server import eventually
 
 PIECES = ("The sea ", "is salty.\n", "And it is ", "deep.")
@@ -65,3 +66,20 @@ def test_a_person_talks_to_it(visit: Visit, show: Callable[..., str], service: S
     page.locator("#input-prompt textarea").fill("")
     page.get_by_role("tab", name="Code").click()
     expect(page.locator("#code-python")).to_contain_text("replicate")
+
+
+def test_who_comes_when_the_queue_is_full_is_told(show: Callable[..., str], service: ScriptedReplicate):
+    address = show(facts.of(manifest.selected(), "acme/writer").model_copy(update={"slots": 1}))
+    config = httpx.get(f"{address}config").json()
+    run = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "run")
+    event = next(one for one in config["dependencies"] if [run, "click"] in map(list, one["targets"]))
+    values = ["wait", *[None] * (len(event["inputs"]) - 1)]
+
+    def press(visitor: int) -> int:
+        body = {"data": values, "fn_index": event["id"], "session_hash": f"visitor{visitor}"}
+        return httpx.post(f"{address}gradio_api/queue/join", json=body).status_code
+
+    assert press(0) == 200
+    eventually(lambda: len(service.predictions) == 1, "the first visitor's prediction")
+    assert [press(visitor) for visitor in range(1, 6)] == [200, 200, 200, 200, 503]
+    assert len(service.predictions) == 1

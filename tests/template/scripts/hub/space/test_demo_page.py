@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.template.scripts.space.conftest import DESKTOP, PHONE, Visit
+from tests.template.scripts.hub.space.conftest import DESKTOP, PHONE, Visit
 from tests.template.server.live_server import LiveServer, eventually
 
 ENDLESS = "Write a very long story about a captain and his ship, with many chapters."
