@@ -1,4 +1,4 @@
-"""A prediction on a Cog server, spoken to by Cog's own HTTP. https://cog.run/http"""
+"""A prediction on a Cog server, over Cog's own HTTP API. https://cog.run/http"""
 
 import json
 import threading
@@ -23,7 +23,7 @@ _SECONDS_OF_CANCELLING = 2
 
 
 class _Prediction(BaseModel):
-    """A prediction that has ended, as far as it is read here. https://cog.run/http"""
+    """The fields of a finished prediction that are read here. https://cog.run/http"""
 
     model_config = ConfigDict(extra="allow")
 
@@ -81,7 +81,7 @@ class CogServer(Client):
         return f"{self.address}/predictions/{id}"
 
     def _send(self, id: str, request: PredictionRequest, display: Display) -> dict[str, Any] | None:
-        """The prediction at its end; None where every slot is taken."""
+        """The finished prediction; None where every slot is taken."""
         import httpx
 
         url, headers = self._url(id), {"Accept": "text/event-stream"} if self._streams else {}
@@ -103,7 +103,7 @@ class CogServer(Client):
             ) from error
 
     def _leave(self, id: str, request: PredictionRequest) -> dict[str, Any]:
-        """Start it and go; only a webhook can tell how it ends."""
+        """Start it without waiting for its end, which only a webhook reports."""
         import httpx
 
         try:
@@ -118,7 +118,7 @@ class CogServer(Client):
 
     @contextmanager
     def _lifetime(self, id: str, seconds: int | None) -> Iterator[threading.Event]:
-        """An event that is set after so many seconds; from then on the prediction is cancelled."""
+        """An event that is set after so many seconds. The prediction is then cancelled until it has ended."""
         is_over, has_ended = threading.Event(), threading.Event()
 
         def pass_away() -> None:
@@ -137,10 +137,10 @@ class CogServer(Client):
 def refusal(status: int, body: bytes) -> str:
     """A refusal of Cog, a line for each wrong input."""
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
-        said = body.decode(errors="replace")
-    detail = said.get("detail", said.get("error", said)) if isinstance(said, dict) else said
+        answer = body.decode(errors="replace")
+    detail = answer.get("detail", answer.get("error", answer)) if isinstance(answer, dict) else answer
     if isinstance(detail, list):
         return "\n".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in detail)
     return f"the server answers {status}: {detail}"

@@ -11,7 +11,7 @@ _SECONDS_BETWEEN_REMINDERS = 10
 
 
 class Display:
-    """`shows_text`: print text as it comes; `is_quiet`: keep progress and logs to oneself."""
+    """`shows_text`: print text as it comes; `is_quiet`: show neither progress nor logs."""
 
     def __init__(self, shows_text: bool = True, is_quiet: bool = False) -> None:
         self.shows_text, self._is_quiet = shows_text, is_quiet
@@ -19,16 +19,16 @@ class Display:
         self._since = self._reminded = time.monotonic()
 
     def say(self, line: str) -> None:
-        """A line of progress."""
+        """Show a line of progress, unless quiet."""
         if not self._is_quiet:
             print(line, file=sys.stderr, flush=True)
 
     def warn(self, line: str) -> None:
-        """A line that is said in any case."""
+        """Show a line, also when quiet."""
         print(line, file=sys.stderr, flush=True)
 
     def status(self, status: str) -> None:
-        """Say each new status once, and that it lasts, every ten seconds."""
+        """Show each new status once, and every ten seconds that it still lasts."""
         now = time.monotonic()
         if status != self._status:
             self._status, self._since, self._reminded = status, now, now
@@ -39,7 +39,7 @@ class Display:
 
     @contextmanager
     def meanwhile(self, status: str) -> Iterator[None]:
-        """Say `status` while the block waits for one answer; an answer that comes at once needs no word."""
+        """Show `status` while the block waits for one answer; nothing where the answer comes at once."""
         is_over = threading.Event()
 
         def remind() -> None:
@@ -55,14 +55,14 @@ class Display:
             reminder.join()
 
     def text(self, piece: str) -> None:
-        """The next piece of the output."""
+        """Show the next piece of the output."""
         self._text += piece
         if self.shows_text:
             sys.stdout.write(piece)
             sys.stdout.flush()
 
     def text_up_to(self, whole: str) -> None:
-        """The output so far, of which all that was shown already is left out."""
+        """Show the output so far, without the part that was shown already."""
         shown, known = _lines(self._text), _lines(whole)
         if known.startswith(shown):
             self.text(known[len(shown) :])
@@ -72,14 +72,14 @@ class Display:
                 self.warn("\nthe stream lost a part of the text; --json prints all of it")
 
     def logs(self, piece: str) -> None:
-        """The next piece of the model's logs."""
+        """Show the next piece of the model's logs."""
         self._logs += piece
         if not self._is_quiet:
             sys.stderr.write(piece)
             sys.stderr.flush()
 
     def logs_up_to(self, whole: str) -> None:
-        """The logs so far, of which all that was shown already is left out."""
+        """Show the logs so far, without the part that was shown already."""
         if whole.startswith(self._logs):
             self.logs(whole[len(self._logs) :])
 

@@ -1,4 +1,4 @@
-"""A prediction's output as people want it: text as text, files in a folder, everything else as JSON."""
+"""A prediction's output as people read it: text, saved files, label scores as a table, everything else as JSON."""
 
 import json
 import mimetypes
@@ -89,7 +89,7 @@ class Saver:
                 return path, open(path, "xb")
             except FileExistsError:
                 continue
-        raise AssertionError("count ends never")
+        raise AssertionError("unreachable: count() does not end")
 
 
 def show(prediction: dict[str, Any], schema: Node, saver: Saver, display: Display) -> None:

@@ -119,7 +119,9 @@ class Remote(Client):
         try:
             prediction = self._create(request, display)
         except KeyboardInterrupt:
-            display.warn("interrupted before Replicate said an id; if it runs: https://replicate.com/predictions")
+            display.warn(
+                "interrupted before Replicate answered with an id; if it runs: https://replicate.com/predictions"
+            )
             raise
         display.say(f"prediction {prediction['id']}: {prediction.get('urls', {}).get('web', self._what)}")
         if request.returns_at_once:
@@ -233,5 +235,5 @@ def _wrong_inputs(answer: Any) -> list[str]:
 
 def _pause(answer: Any) -> int:
     """The seconds of Retry-After, within bounds."""
-    said = answer.headers.get("Retry-After", "")
-    return min(max(int(said), 1), _LONGEST_PAUSE) if said.isdigit() else 5
+    asked = answer.headers.get("Retry-After", "")
+    return min(max(int(asked), 1), _LONGEST_PAUSE) if asked.isdigit() else 5

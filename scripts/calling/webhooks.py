@@ -46,8 +46,8 @@ def read_headers(path: Path) -> dict[str, str]:
     text = read_text(path)
     pairs: list[tuple[Any, ...]]
     try:
-        said = json.loads(text)
-        pairs = list(said.items()) if isinstance(said, dict) else []
+        found = json.loads(text)
+        pairs = list(found.items()) if isinstance(found, dict) else []
     except ValueError:
         pairs = [tuple(line.split(":", 1)) for line in text.splitlines() if ":" in line]
     if not pairs:

@@ -35,13 +35,13 @@ _REMEDIES = {
 
 
 class UsageError(TemplateError):
-    """A command line that cannot be meant; exit code 2."""
+    """A command line that makes no sense; exit code 2."""
 
 
 def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled.
 
-    No exception is shown as a traceback, unless the variable DEBUG is set; one that nobody expected is 1 as well.
+    An exception is shown as one line, with its traceback only where DEBUG is set. An unexpected one exits 1.
     In `argv`, `--inputs TEXT` stands for the words of TEXT, split as a shell splits them; the Makefile gives INPUTS so.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -72,9 +72,9 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
 
 
 def unexpected(error: Exception) -> str:
-    """One line for an exception that no code expected: what it is, where, and what to do.
+    """One line for an exception that no code handles: what it is, where, and what to do.
 
-    An OSError is the machine's, and names the file; anything else may be a mistake of this project.
+    An OSError comes from the machine and names the file; anything else may be a bug of this project.
     """
     if isinstance(error, ModuleNotFoundError):
         return missing(error)
@@ -102,7 +102,7 @@ def _place(error: Exception) -> str:
 
 
 def _show_what_cannot_be_shown_as_escapes() -> None:
-    """Such as an emoji on a terminal that knows ASCII alone: Python's own way would be an exception."""
+    """On a terminal that knows only ASCII, Python would raise an exception at an emoji."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -131,14 +131,14 @@ def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """The first signal is a KeyboardInterrupt; what comes while that is handled is ignored, such as make's own copy."""
+    """Raise KeyboardInterrupt at the first signal, and ignore later ones: make sends a copy of it."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Ctrl-C as typer's Abort: typer itself would end the process without a word."""
+    """Turn Ctrl-C into typer's Abort, because typer itself would end the process without a message."""
 
     @functools.wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""HTTP to any server: one on this machine is asked directly, others through the proxies that the environment names."""
+"""HTTP to any server: to one on this machine directly, to others through the environment's proxies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stream(method: str, url: str, **options: Any) -> Any:
 
 
 def transport(url: str) -> httpx.HTTPTransport:
-    """For a client that brings a transport of its own, so that httpx asks no proxy: one that asks that of `url`."""
+    """A transport with the proxy for `url`: httpx looks for no proxy itself where a client is given a transport."""
     import httpx
 
     proxies, parts = getproxies(), httpx.URL(url)
@@ -49,7 +49,7 @@ def transport(url: str) -> httpx.HTTPTransport:
 
 
 def spare_this_machine() -> None:
-    """Tell every library and program, through NO_PROXY, to ask no proxy for this machine.
+    """Set NO_PROXY, so that no library or program uses a proxy for this machine.
 
     Only where the environment names a proxy: NO_PROXY alone would hide the proxies of macOS's own settings.
     """
@@ -67,7 +67,7 @@ def proxies_elsewhere() -> dict[str, str]:
 
 
 def _uses_proxies(url: str) -> bool:
-    """Whether the environment's proxies matter for this; then each of them is one that can be used.
+    """Whether the environment's proxies are used for `url`; if so, each of them has a usable form.
 
     Raises:
         TemplateError: one cannot.

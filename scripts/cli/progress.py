@@ -11,13 +11,13 @@ from scripts.cli import console
 
 
 def progress() -> Progress:
-    """A bar where someone looks, lines where a log is written."""
+    """A bar on a terminal, plain lines elsewhere."""
     return Bar() if sys.stderr.isatty() else PlainLines(sys.stderr)
 
 
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar that is gone when the block ends; what it gives is told how many of `total` are done."""
+    """A bar that disappears when the block ends; call what it yields with how many of `total` are done."""
     from rich.progress import Progress as RichProgress
 
     with RichProgress(console=console.stderr(), transient=True) as shown:
@@ -46,7 +46,7 @@ class Bar:
         self._bar.advance(self._task, count)
 
     def stop(self) -> None:
-        """Leave the bar as it is."""
+        """Stop drawing; the bar stays as it is."""
         if self._bar:
             self._bar.stop()
             self._bar = None

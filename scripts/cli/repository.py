@@ -81,8 +81,8 @@ def _git(*arguments: str) -> str:
 
 def _printed(done: "subprocess.CompletedProcess[str]") -> str:
     if done.returncode != 0:
-        said = " ".join(done.stderr.split()).removeprefix("fatal: ")
-        raise GitRefused(f"git refuses in {PROJECT}: {said or f'exit code {done.returncode}'}")
+        message = " ".join(done.stderr.split()).removeprefix("fatal: ")
+        raise GitRefused(f"git refuses in {PROJECT}: {message or f'exit code {done.returncode}'}")
     return done.stdout
 
 

@@ -100,7 +100,7 @@ def type_name(value: Value) -> str:
 
 
 def was(label: str, old: str | None, new: str | None) -> str:
-    """What changed, from what, to what; None is said in words."""
+    """What changed, from what, to what; None is `not set`."""
     return f"{label} was {old or 'not set'}, is {new or 'not set'}"
 
 

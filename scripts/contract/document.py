@@ -56,8 +56,8 @@ class Node(BaseModel):
 
     def over(self, base: Node) -> Node:
         """`base`, with what this node says itself in its place."""
-        said = self.model_fields_set - {"all_of", "any_of"}
-        return base.model_copy(update={name: getattr(self, name) for name in said})
+        own = self.model_fields_set - {"all_of", "any_of"}
+        return base.model_copy(update={name: getattr(self, name) for name in own})
 
     def alternatives(self) -> list[Node]:
         """The nodes of a single type that this one allows, without allOf and anyOf; several for a union."""
@@ -73,7 +73,7 @@ class Node(BaseModel):
 
 
 def _types(node: Node) -> list[str]:
-    """The JSON types of a node; like Cog 0.22, `object` where nothing is said."""
+    """The JSON types of a node; like Cog 0.22, `object` where the schema names none."""
     if node.type:
         return [node.type] if isinstance(node.type, str) else node.type
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}

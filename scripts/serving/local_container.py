@@ -1,6 +1,6 @@
 """A container of an image with a Cog server, on a free port of 127.0.0.1, removed when the block ends.
 
-A process that is killed cannot remove its container; the next one that starts one does.
+A process that is killed cannot remove its container. The next process that starts a container removes it.
 """
 
 import json
@@ -62,7 +62,7 @@ def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tu
 
 
 def for_fetching() -> dict[str, Any]:
-    """Options with which a container may fetch what this machine may: token, proxies, and where pip looks."""
+    """Options that let a container fetch what this machine can: the token, the proxies, and pip's index."""
     import docker
     from huggingface_hub import get_token
 
@@ -75,7 +75,7 @@ def for_fetching() -> dict[str, Any]:
 
 
 def memory_peak(container: Any) -> int:
-    """The most bytes that the container has used so far; 0 where the kernel does not say."""
+    """The peak memory of the container so far (bytes); 0 where the kernel does not report it."""
     code, output = container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
     return int(output) if code == 0 and output.strip().isdigit() else 0
 
@@ -96,7 +96,7 @@ def gpus(client: Any, image: str) -> list[Any]:
 
 
 def _remove_abandoned(client: Any) -> None:
-    """Remove the containers of this machine's processes that are no more."""
+    """Remove the containers that were started by processes of this machine that have ended."""
     import docker
 
     for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
@@ -117,7 +117,7 @@ def _is_running(process: int) -> bool:
 
 
 class Alive:
-    """What `wait_until_ready` asks of a process: whether it has ended, and how."""
+    """A container as `wait_until_ready` expects a process: whether it has ended, and its exit code."""
 
     def __init__(self, container: Any) -> None:
         self._container = container

@@ -1,4 +1,4 @@
-"""Cog's real HTTP server, started on this machine without Docker; shared by predict, serve and the tests."""
+"""Cog's real HTTP server, started on this machine without Docker; shared by the commands and the tests."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def running(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The server's address and process; stopped, with its workers, when the block ends.
 
-    `port` 0 takes a free one; `log` gets what the server prints, by default nobody does.
+    `port` 0 takes a free one; `log` gets what the server prints, which is thrown away by default.
     It is still loading the model when the block begins: `wait_until_ready` waits.
     """
     port = port or free_port()
@@ -95,7 +95,7 @@ def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] |
 
 
 class Process(Protocol):
-    """What can tell that it has ended: `returncode` after `poll`."""
+    """A process or a container: `returncode` is set once `poll` has seen its end."""
 
     returncode: Any
 
@@ -103,10 +103,12 @@ class Process(Protocol):
 
 
 def wait_until_ready(address: str, process: Process | None = None) -> None:
-    """Return once the model is loaded; `process` is the server's, which must have answered already if it is not ours.
+    """Return once the model is loaded.
+
+    `process` is the server's, where this program started it; any other server must answer already.
 
     Raises:
-        ServerError: setup failed, with its reason, or the server ended or will never answer.
+        ServerError: setup failed (says why), or the server ended or will never answer.
     """
     import httpx
 
@@ -132,10 +134,10 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
 
 
 def check_answers(address: str) -> dict[str, Any]:
-    """What /health-check says, of a server that answers predictions now or will.
+    """The answer of /health-check, from a server that answers predictions now or soon.
 
     Raises:
-        ServerError: it is gone, its setup failed, or it calls itself UNHEALTHY or DEFUNCT.
+        ServerError: it does not answer, its setup failed, or its status is UNHEALTHY or DEFUNCT.
     """
     import httpx
 
@@ -159,9 +161,9 @@ def check_alive(address: str, health: Any) -> None:
     if status == "SETUP_FAILED":
         raise ServerError(_reason((health.get("setup") or {}).get("logs") or ""))
     if status in _FINAL:
-        said = health.get("user_healthcheck_error") or "it says no more"
+        reason = health.get("user_healthcheck_error") or "without a reason"
         raise ServerError(
-            f"the server at {address} is {status} ({said}): its worker has died or its model failed for good; "
+            f"the server at {address} is {status} ({reason}): its worker has died or its model failed for good; "
             "see its log, and start it again"
         )
 
@@ -184,7 +186,7 @@ def check_served(url: str) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers: first asked, after some seconds by force."""
+    """End the server and its workers: with SIGTERM, and after some seconds with SIGKILL."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -203,10 +205,10 @@ def free_port() -> int:
 
 
 def _share_predictions_folder() -> None:
-    """Let every user of this machine write there, as in /tmp; Cog alone would keep it for the first one.
+    """Let every user of this machine write there, as in /tmp. Cog makes it writable for the first user only.
 
     Raises:
-        ServerError: it is another user's already.
+        ServerError: it belongs to another user already.
     """
     for folder in (PREDICTIONS.parent, PREDICTIONS):
         with suppress(OSError):

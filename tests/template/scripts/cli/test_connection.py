@@ -120,4 +120,4 @@ def test_every_script_asks_by_way_of_connection() -> None:
     """Httpx alone would take the environment's proxies for a server on this machine."""
     direct = re.compile(r"\bhttpx\.(get|post|put|patch|delete|head|options|request|stream|Client)\(")
     asking = [path for path in SCRIPTS.rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]
-    assert asking == [SCRIPTS / "calling" / "connection.py"]
+    assert asking == [SCRIPTS / "cli" / "connection.py"]
