@@ -9,6 +9,9 @@ of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that t
 `BASELINE`: a file with a class to compare with.
 `CONVERTED_AS`: what scripts/conversion takes its safetensors for, by default a decoder.
 `cache_bytes_per_token(model, bytes_per_value)`: what each step of a prediction reads beside the weights.
+`check_weights(model, lock)`: refuses weights that an engine cannot run, before they are downloaded.
+`PIPELINE_TAG`: the Hub's word for the task, where that is another; `python_example(model, repository, said)`: code that
+asks the weights of a repository or a folder by a library, as it is shown in the card.
 `EVALUATION`: how its models are judged (scripts/evaluation/task.py).
 """
 

@@ -1,6 +1,7 @@
 """Imports run one way: scripts/ to models/, what knows a task to what knows none, and in no circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -10,6 +11,7 @@ import pytest
 
 from models import manifest
 from models.weights import PROJECT
+from scripts import tasks
 
 SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
@@ -83,6 +85,14 @@ def test_every_task_has_its_file_for_the_tools_and_its_schema() -> None:
     for task in TASKS:
         assert (PROJECT / "scripts" / "tasks" / f"{task.replace('-', '_')}.py").is_file(), task
         assert (PROJECT / "schemas" / f"{task.title().replace('-', '')}.json").is_file(), task
+
+
+def test_all_that_tools_ask_a_task_for_is_described_in_one_place() -> None:
+    asked = {
+        name for path in SCRIPTS for name in re.findall(r"""\bfact\(\w+, "(\w+)\"""", path.read_text(encoding="utf-8"))
+    }
+    assert len(asked) > 5
+    assert {name for name in asked if not re.search(rf"`{name}\b", tasks.__doc__ or "")} == set()
 
 
 def test_no_package_imports_one_that_imports_it() -> None:
