@@ -102,11 +102,11 @@ def published_choice(model: Manifest) -> EngineChoice | None:
 def _weights(model: Manifest) -> Iterator[Item]:
     choice = published_choice(model)
     part = runtimes.part_of(model, choice) if choice else weights.SOURCE
+    is_made = part != weights.SOURCE
     for name, file in lock_of(model).files.items():
-        is_origin = part != weights.SOURCE
-        why = f"what the weights for {part} were made from" if is_origin else _why(name)
+        why = f"what the weights for {part} were made from" if is_made else _why(name)
         yield Item(name, weights.folder(model.slug, weights.SOURCE) / name, why, file.size)
-    if choice and part != weights.SOURCE:
+    if is_made:
         made = weights.folder(model.slug, part)
         names = sorted(path.name for path in made.glob("*") if path.name != weights.RECORD) or ["model.safetensors"]
         yield from (Item(name, made / name, _why(name)) for name in names)

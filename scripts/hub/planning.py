@@ -11,6 +11,7 @@ from scripts.hub import contents, repository
 from scripts.hub.card import Other, Pages
 from scripts.hub.publication import Create, Gated, Publication
 from scripts.hub.space import folder as space_folder
+from scripts.release.release import Refused
 
 
 def repository_of(
@@ -41,11 +42,26 @@ def space_of(model: Manifest, to: str, what: str, folder: Path, *, create: str =
     """What the Space is to be: its folder is written into `folder`. `what`: where predictions run, as for make space.
 
     Raises:
-        TemplateError: the weights cannot be had, or what is elsewhere cannot be reached.
+        TemplateError: the weights cannot be had or may not leave, or what is elsewhere cannot be reached.
     """
     place = repository.parse(to, "space")
+    check_demo(model, what)
     space_folder.write(model, what or "own", folder)
     return Publication(model, place, contents.of_space(folder), create=checked(create), onto=onto)
+
+
+def check_demo(model: Manifest, what: str) -> None:
+    """Keep weights that not everybody may have out of a Space, which has them itself when the demo runs there.
+
+    Raises:
+        Refused: the demo would run there.
+    """
+    access = contents.access_today(model)
+    if what in ("", "own") and model.weights.source and access != "open":
+        raise Refused(
+            f"the weights of {model.slug} are {access} today, and its demo would have them: let it run elsewhere, "
+            "WHAT=deployment:OWNER/NAME (in a plan runs: ...)"
+        )
 
 
 def checked(create: str) -> Create:

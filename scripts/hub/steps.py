@@ -63,6 +63,8 @@ def of(plan: Plan) -> list[Step]:
     for tier in plan.tiers:
         if tier.hub:
             _repository(plan, tier)
+        if tier.space:
+            planning.check_demo(tier.manifest, tier.runs)
     return steps
 
 

@@ -75,6 +75,19 @@ def test_what_one_tier_refuses_keeps_all_of_it_private(
     assert published.hub.repos == {}
 
 
+@pytest.mark.parametrize("release", ["api-only", {"tier": "gated", "gate": {"terms": "Be kind."}}])
+def test_a_demo_does_not_carry_away_weights_that_not_everybody_may_have(
+    published: Published, capsys: pytest.CaptureFixture[str], release: object
+) -> None:
+    published.says(release=release)
+    plan = written(published, [{"model": SLUG, "hub": "acme/tiny", "space": "acme/demo"}])
+    assert publish_all.main([str(plan)]) == 1
+    assert "its demo would have them: let it run elsewhere" in capsys.readouterr().err
+    assert published.publish("--space", "acme/demo") == 1
+    assert "its demo would have them: let it run elsewhere" in capsys.readouterr().err
+    assert published.hub.repos == {}
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [
