@@ -42,13 +42,15 @@ def loaded() -> text_generation.TextGeneration:
     """The model, loaded once for all these tests."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MODEL", SLUG)
-        ensure(manifest.selected(), runtimes.choose(manifest.selected(), "openvino"))
+        environment.setenv("ENGINE", "openvino")
+        ensure(manifest.selected(), runtimes.choose(manifest.selected()))
         return text_generation.load()
 
 
 @pytest.fixture(autouse=True)
 def evals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: text_generation.TextGeneration) -> Path:
     monkeypatch.setenv("MODEL", SLUG)
+    monkeypatch.setenv("ENGINE", "openvino")
     monkeypatch.setattr(text_generation, "load", lambda: loaded)
     monkeypatch.setattr(receipt, "FOLDER", tmp_path / "evals")
     return tmp_path / "evals" / SLUG
@@ -151,6 +153,22 @@ def test_two_versions_side_by_side(tmp_path: Path, evals: Path, capsys: pytest.C
     [row] = json.loads((evals / "data.json").read_text())["against"]["metrics"]
     assert (row["theirs"], row["ours"], row["difference"], row["real"]) == (0.75, 1, 0.25, True)
     assert 0 < row["low"] < 0.25 < row["high"]
+
+
+def test_two_engines_side_by_side(tmp_path: Path) -> None:
+    """The other one is asked first, by a process of its own; it takes as long as two models take to load."""
+    clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
+    others = {"A dog is running.": 5.0, "A dog sleeps.": 2.0, "Prices rose.": 0.0}
+    lines = [{"input": {"texts": ["A dog runs.", text]}, "expected": alike} for text, alike in others.items()]
+    written(clone / "data.jsonl", [line | {"metrics": ["spearman"]} for line in lines])
+    run = [sys.executable, "-m", "scripts.eval", "--data", "data.jsonl", "--against", "all-minilm-l6-v2@transformers"]
+    environment = os.environ | {"MODEL": "all-minilm-l6-v2", "WEIGHTS_ROOT": str(PROJECT / "weights")}
+    ended = subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads((clone / "evals" / "all-minilm-l6-v2" / "data.json").read_text())
+    assert (found["made_by"]["engine"], found["against"]["made_by"]["engine"]) == ("openvino", "transformers")
+    assert found["against"]["metrics"][0]["theirs"] == found["against"]["metrics"][0]["ours"] == pytest.approx(1)
+    assert (clone / "evals" / "all-minilm-l6-v2" / "data-transformers.jsonl").exists()
 
 
 def test_answers_to_other_data_are_not_compared(
