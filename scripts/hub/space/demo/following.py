@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -48,6 +49,9 @@ async def follow(
         await reading
     except Refusal as refusal:
         newest = Prediction(output=newest.output, error=str(refusal), has_ended=True)
+    except Exception as error:  # whatever it is, the page must say it and be ready for the next prediction
+        traceback.print_exc()
+        newest = Prediction(output=newest.output, error=f"{type(error).__name__}: {error}", has_ended=True)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
