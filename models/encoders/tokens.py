@@ -39,10 +39,11 @@ class Tokenizer:
         self.limit = min(limit or _NO_LIMIT, self._limit_of_files)
         self._cutting.enable_truncation(self.limit, strategy="only_first")
 
-    def encode(self, texts: Sequence[Any], name: str, cuts: bool) -> list[Tokens]:
+    def encode(self, texts: Sequence[Any], name: str, cuts: bool, pairs_of_each: int = 1) -> list[Tokens]:
         """The tokens of each text, or pair of texts; of a pair only the first text is cut.
 
-        `name`: of the input, for messages; `cuts`: whether a text that is too long is cut or refused.
+        `name`: of the input, for messages; `cuts`: whether a text that is too long is cut or refused; `pairs_of_each`:
+        how many pairs in a row begin with the same text.
 
         Raises:
             InputError: a text is too long; says which, and how long it is.
@@ -51,19 +52,21 @@ class Tokenizer:
         encoded = self._whole.encode_batch(given)
         long = [number for number, one in enumerate(encoded) if len(one) > self.limit]
         if long and not cuts:
+            number, count = long[0] // pairs_of_each + 1, len(encoded[long[0]])
             raise InputError(
-                f"text {long[0] + 1} of {name} has {len(encoded[long[0]])} tokens, and the model reads {self.limit}: "
+                f"text {number} of {name} has {count} tokens, and the model reads {self.limit}: "
                 "shorten it, or set truncate to true"
             )
         for number in long:
             encoded[number] = self._cut(given[number], name)
-        return [Tokens(one.ids, one.type_ids, number in set(long)) for number, one in enumerate(encoded)]
+        cut = set(long)
+        return [Tokens(one.ids, one.type_ids, number in cut) for number, one in enumerate(encoded)]
 
-    async def encode_beside(self, texts: Sequence[Any], name: str, cuts: bool) -> list[Tokens]:
+    async def encode_beside(self, texts: Sequence[Any], name: str, cuts: bool, pairs_of_each: int = 1) -> list[Tokens]:
         """As `encode`, and other predictions go on while it reads much."""
-        if len(texts) <= _FEW_TEXTS and sum(map(len, texts)) <= _FEW_CHARACTERS:
-            return self.encode(texts, name, cuts)
-        return await asyncio.to_thread(self.encode, texts, name, cuts)
+        if len(texts) <= _FEW_TEXTS and sum(map(_characters, texts)) <= _FEW_CHARACTERS:
+            return self.encode(texts, name, cuts, pairs_of_each)
+        return await asyncio.to_thread(self.encode, texts, name, cuts, pairs_of_each)
 
     def _cut(self, given: Any, name: str) -> Any:
         try:
@@ -105,3 +108,7 @@ class Tokenizer:
             read_json(self._folder / "tokenizer_config.json").get("model_max_length"),
         ]
         return int(min(limit for limit in (*named, _NO_LIMIT) if isinstance(limit, int | float) and limit > 0))
+
+
+def _characters(text: Any) -> int:
+    return sum(map(len, text)) if isinstance(text, tuple) else len(text)

@@ -56,7 +56,7 @@ class Entailment:
         import numpy
 
         pairs = [(text, template.replace(SLOT, label)) for text in texts for label in labels]
-        tokens = await reading.tokens(self.tokenizer, pairs)
+        tokens = await reading.tokens(self.tokenizer, pairs, len(labels))
         logits = numpy.stack(await self.batcher.submit(tokens)).reshape(len(texts), len(labels), -1)
         return scoring.of_entailment(logits, self._entailment, self._contradiction, each)
 
@@ -123,15 +123,15 @@ class Reading:
         self._name, self._cuts = name, cuts
         self.tokens_read = self.texts_cut = 0
 
-    async def tokens(self, tokenizer: Tokenizer, texts: Sequence[Any]) -> list[Tokens]:
-        """The tokens of texts or pairs.
+    async def tokens(self, tokenizer: Tokenizer, texts: Sequence[Any], pairs_of_each: int = 1) -> list[Tokens]:
+        """The tokens of texts, or of pairs of which so many in a row begin with the same text.
 
         Raises:
             InputError: one is too long.
         """
-        read = await tokenizer.encode_beside(texts, self._name, self._cuts)
+        read = await tokenizer.encode_beside(texts, self._name, self._cuts, pairs_of_each)
         self.tokens_read += sum(len(one.ids) for one in read)
-        self.texts_cut += sum(one.is_cut for one in read)
+        self.texts_cut += sum(one.is_cut for one in read[::pairs_of_each])
         return read
 
 

@@ -130,6 +130,15 @@ def test_a_model_with_labels_of_its_own_takes_no_others(tmp_path: Path) -> None:
         classify(model, text="a cat", hypothesis_template="{}")
 
 
+def test_of_pairs_the_text_that_is_too_long_is_named(tmp_path: Path) -> None:
+    model = adapter(tiny_encoders.bert(tmp_path, id2label=INFERENCE))
+    with pytest.raises(InputError, match=r"text 2 of texts has \d+ tokens, and the model reads 64"):
+        classify(model, texts=["a cat", "salt " * 99], labels=["sea", "sky"], truncate=False)
+    metrics = dict[str, Any]()
+    classify(model, metrics, texts=["a cat", "salt " * 99], labels=["sea", "sky"])
+    assert metrics["truncated_count"] == 1
+
+
 def test_a_classifier_that_names_no_labels_is_refused(tmp_path: Path) -> None:
     tiny_encoders.bert(tmp_path, id2label=OWN)
     config = (tmp_path / "config.json").read_text().replace("id2label", "removed")
