@@ -46,13 +46,11 @@ def maker(model: Manifest, choice: EngineChoice, data: Data) -> dict[str, Any]:
 
     `version` is a hash of the model's manifest and lock, of the code that runs it, and of the packages.
     """
-    sources = [
-        *sorted((PROJECT / "models").rglob("*.py")),
-        PROJECT / "scripts" / "tasks" / f"{model.task.replace('-', '_')}.py",
-    ]
+    code = PROJECT / "scripts" / "tasks" / f"{model.task.replace('-', '_')}.py"
     version = hashlib.sha256()
-    for path in (manifest_path(model.slug), lock_path(model.slug), *sources):
-        version.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in (manifest_path(model.slug), lock_path(model.slug), code, *sorted((PROJECT / "models").rglob("*.py"))):
+        if path.is_file():  # a model without weights has no lock
+            version.update(hashlib.sha256(path.read_bytes()).digest())
     installed = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
     packages = {name: installed[name] for name in PACKAGES if name in installed}
     version.update(json.dumps([packages, choice.model_dump()], sort_keys=True).encode())
@@ -163,7 +161,7 @@ def _ask(
             raise
 
 
-def _answer(measures: Mapping[Kind, Measure], line: Line, answered: "queue.SimpleQueue[Any]") -> None:
+def _answer(measures: Mapping[Kind, Measure], line: Line, answered: queue.SimpleQueue[Any]) -> None:
     try:
         answered.put((line, _measured(measures, line)))
     except BaseException as error:

@@ -89,19 +89,14 @@ def _line(where: str, number: int, text: str, inputs: Mapping[str, Any], evaluat
         TypeAdapter(evaluation.expected).validate_python(written.expected, strict=True)
     except ValidationError as error:
         raise DataError(f"{where}: expected must be {evaluation.expected_is}") from error
-    check_known(where, "input", written.input, list(inputs))
+    _check_known(where, "input", written.input, list(inputs))
     if missing := [name for name, default in inputs.items() if default is REQUIRED and name not in written.input]:
         raise DataError(f"{where}: the input {missing[0]} is missing")
-    check_known(where, "metric", written.metrics, evaluation.metrics)
+    _check_known(where, "metric", written.metrics, evaluation.metrics)
     return Line(number, written.input, inputs, written.expected, written.group, tuple(written.metrics))
 
 
-def check_known(where: str, what: str, names: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse a name that is none of the known ones.
-
-    Raises:
-        DataError: names it, and the nearest.
-    """
+def _check_known(where: str, what: str, names: Iterable[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise DataError(f"{where}: unknown {what} {name}{suggestion(name, known)}")

@@ -11,8 +11,8 @@ from models.manifest import PROJECT, EngineChoice, Manifest
 from scripts.benchmark import machine
 from scripts.cli import repository
 from scripts.evaluation import intervals
-from scripts.evaluation.answers import Answers
-from scripts.evaluation.data import Data
+from scripts.evaluation.answers import Answers, Given
+from scripts.evaluation.data import Data, DataError
 from scripts.evaluation.metrics import METRICS
 from scripts.evaluation.task import Line
 
@@ -66,9 +66,22 @@ def of(
 
 
 def parts(name: str, lines: Sequence[Line], answers: Answers) -> intervals.Parts:
-    """What each line adds to a metric."""
+    """What each line adds to a metric.
+
+    Raises:
+        DataError: what a line expects is nothing that the metric can judge; names the line.
+    """
+    return [_parts(name, line, answers.given[line.number]) for line in lines]
+
+
+def _parts(name: str, line: Line, given: Given) -> tuple[Any, ...]:
     metric = METRICS[name]
-    return [metric.parts(answers.given[line.number][metric.kind], line.expected) for line in lines]
+    try:
+        return metric.parts(given[metric.kind], line.expected)
+    except (TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"line {line.number} of the data expects {line.expected!r}, which {name} cannot judge"
+        ) from error
 
 
 def hub_entries(receipt: Receipt) -> list[dict[str, Any]]:

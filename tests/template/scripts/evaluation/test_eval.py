@@ -227,6 +227,15 @@ def test_an_embedding_model_is_judged_by_what_it_finds_near(
     assert figures["spearman"] == pytest.approx(1)
 
 
+def test_what_a_metric_cannot_judge_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL", "all-minilm-l6-v2")
+    line = {"input": {"texts": ["A dog runs.", "A dog sleeps."]}, "expected": 2.5, "metrics": ["accuracy_at_1"]}
+    assert command.main(["--data", str(written(tmp_path / "data.jsonl", [line]))]) == 1
+    assert "line 1 of the data expects 2.5, which accuracy_at_1 cannot judge" in capsys.readouterr().err
+
+
 def test_a_classifier_is_judged_by_its_first_label(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
