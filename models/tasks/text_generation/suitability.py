@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from models.errors import EngineError
 from models.facts import Facts
-from models.manifest import EngineChoice, path_of
+from models.manifest import path_of
 from models.runtimes.gguf.config import ARCHITECTURES as OF_GGUF
 from models.tasks.text_generation.manifest import Manifest
 from models.weights import openvino_format, whole
@@ -58,39 +58,34 @@ def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
     Raises:
         EngineError: one cannot run the model; names it, why, and the edit that works.
     """
-    lacks = {choice.engine: _lack(choice, facts, names) for choice in model.engines}
-    able = [engine for engine in _LIBRARIES if not _lack(_as(engine), facts, names)]
+    lacks = {engine: _lack(engine, facts, names) for engine in _LIBRARIES}
+    able = [engine for engine, why in lacks.items() if not why]
     for choice in model.engines:
-        if why := lacks[choice.engine]:
-            others = [engine for engine in able if engine != choice.engine]
-            edit = f"name {' or '.join(others)} in place of it under `engines`" if others else "no other engine can"
+        if why := lacks.get(choice.engine):
+            edit = f"name {' or '.join(able)} in place of it under `engines`" if able else "no other engine can"
             raise EngineError(f"{path_of(model.slug)}: {choice.engine} cannot run these weights: {why}; {edit}")
 
 
-def _as(engine: str) -> EngineChoice:
-    return EngineChoice.model_validate({"engine": engine, "device": "cpu"})
-
-
-def _lack(choice: EngineChoice, facts: Facts, names: Collection[str]) -> str:
+def _lack(engine: str, facts: Facts, names: Collection[str]) -> str:
     """Why an engine cannot run the model; empty where it can."""
     kind = str(facts.architecture)
     if whole.ggufs(names):
         return "" if kind in OF_GGUF else f"of a GGUF {kind} is not read, take the model's safetensors"
-    if choice.engine == "openvino" and openvino_format.MODEL in names:
+    if engine == "openvino" and openvino_format.MODEL in names:
         return ""
     if facts.architecture is None:
         return "there is no config.json with a model_type beside them, correct weights.files"
     if facts.quantization:
         return f"they are quantised by {facts.quantization}, which is not read, take {_PLAIN}"
-    return _unknown(choice, facts, kind) or _tokenizer(choice, names)
+    return _unknown(engine, facts, kind) or _tokenizer(engine, names)
 
 
-def _unknown(choice: EngineChoice, facts: Facts, kind: str) -> str:
+def _unknown(engine: str, facts: Facts, kind: str) -> str:
     if facts.is_encoder_decoder:
         return f"{kind} has an encoder, and text-generation runs decoders alone, take another model"
     if kind in STATEFUL:
         return f"{kind} keeps a state that is no key-value cache, which no engine here batches, take another model"
-    library, known = _LIBRARIES[choice.engine]
+    library, known = _LIBRARIES[engine]
     if kind in known:
         return ""
     if facts.has_code:
@@ -98,11 +93,11 @@ def _unknown(choice: EngineChoice, facts: Facts, kind: str) -> str:
     return f"{library} does not run the architecture {kind}"
 
 
-def _tokenizer(choice: EngineChoice, names: Collection[str]) -> str:
+def _tokenizer(engine: str, names: Collection[str]) -> str:
     """OpenVINO's files are made where transformers can make tokenizer.json of older tokenizers."""
     if "tokenizer.json" in names:
         return ""
-    if choice.engine == "openvino" and ("tokenizer.model" in names or {"vocab.json", "merges.txt"} <= set(names)):
+    if engine == "openvino" and ("tokenizer.model" in names or {"vocab.json", "merges.txt"} <= set(names)):
         return ""
     return (
         "there is no tokenizer.json, make one: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER), of "
