@@ -70,6 +70,10 @@ check: .venv/.dev ## [make it yours] lint, types, and whether the rendered files
 render: .venv/.$(RUNS) ## [make it yours] write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
 	@$(PY) scripts.render
 
+new: .venv/.$(RUNS) ## [make it yours] add a model: NAME=my-model SOURCE=hf://ORG/NAME (TASK= LICENSE= FILES= YES=1 DRY_RUN=1)
+	@exec $(PY) scripts.new --task "$$TASK" --license "$$LICENSE" --files "$$FILES" $${YES:+--yes} $${DRY_RUN:+--dry-run} \
+	  "$$NAME" "$$SOURCE"
+
 models: .venv/.$(RUNS) ## the catalog: task, licence, size, memory, hardware, state of the weights, last benchmark
 	@$(PY) scripts.models
 
@@ -151,7 +155,7 @@ publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on t
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports spaces .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
+.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render new models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python

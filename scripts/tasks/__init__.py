@@ -12,10 +12,13 @@ of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that t
 `check_weights(model, lock)`: refuses weights that an engine cannot run, before they are downloaded.
 `PIPELINE_TAG`: the Hub's word for the task, where that is another; `python_example(model, repository, said)`: code that
 asks the weights of a repository or a folder by a library, as it is shown in the card.
+For `make new`, `suits(repository)`: whether a model is one for the task; `STARTERS`: names and inputs of examples;
+`expectation(output, metrics)`: what must hold of one from now on; `engine_keys(facts, device)`: keys of an engine.
 `EVALUATION`: how its models are judged (scripts/evaluation/task.py).
 """
 
 import importlib
+import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +35,12 @@ def of(model: Manifest) -> ModuleType:
 def fact(model: Manifest, name: str, otherwise: Any) -> Any:
     """What the file of a model's task has under a name, or `otherwise` where it says nothing."""
     return getattr(of(model), name, otherwise)
+
+
+def named(task: str, name: str, otherwise: Any) -> Any:
+    """What the file of a task has under a name, or `otherwise` where there is no such file or it says nothing."""
+    module = f"{__name__}.{task.replace('-', '_')}"
+    return getattr(importlib.import_module(module), name, otherwise) if importlib.util.find_spec(module) else otherwise
 
 
 def load(model: Manifest) -> Load:

@@ -18,6 +18,7 @@ from scripts.benchmark import texts
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
+from scripts.lookup.repository import Repository
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
@@ -37,6 +38,23 @@ TARGETS = [
 ]
 _WORDS = 12
 _KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+
+
+def suits(found: Repository) -> bool:
+    """Whether it is a sequence classifier, with labels of its own or of natural language inference."""
+    return any(name.endswith("ForSequenceClassification") for name in found.architectures)
+
+
+STARTERS: list[tuple[str, dict[str, Any]]] = [
+    ("praise", {"text": "What a wonderful film, I laughed from the first minute to the last."}),
+    ("a complaint", {"text": "It broke after a day, and nobody answers my letters."}),
+    ("two texts", {"texts": ["I love this.", "I hate this."]}),
+]
+
+
+def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The best label of each text."""
+    return {"best": [scores[0]["label"] for scores in output]}
 
 
 def load(model: Manifest) -> Load:

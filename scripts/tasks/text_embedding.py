@@ -20,6 +20,7 @@ from scripts.benchmark import texts
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import Target, memory, ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
+from scripts.lookup.repository import Repository
 
 CONVERTED_AS = "encoder"
 """How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
@@ -42,6 +43,34 @@ TARGETS = [
 _WORDS = 12
 _EACH = 40
 _KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+
+
+def suits(found: Repository) -> bool:
+    """Whether it is an encoder: saved by sentence-transformers, or tagged as one."""
+    encoders = [name for name in found.architectures if name.endswith(("Model", "ForMaskedLM"))]
+    is_encoder = any(not name.endswith("LMHeadModel") for name in encoders)
+    return is_encoder and (
+        "modules.json" in found.names or found.pipeline_tag in ("feature-extraction", "", "fill-mask")
+    )
+
+
+_TAGS = ("", "feature-extraction", "sentence-similarity", "fill-mask")
+STARTERS: list[tuple[str, dict[str, Any]]] = [
+    (
+        "like means near",
+        {"texts": ["The cat sleeps on the sofa.", "A kitten naps there.", "Rates rose again."]},
+    ),
+    ("a question and two passages", {"texts": ["How do I reset my password?", "Click on reset.", "We are sold out."]}),
+    ("one text", {"text": "Why is the sea salty?"}),
+]
+
+
+def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """How many vectors of how many numbers, and which is nearest to the first."""
+    vectors = output["embeddings"]
+    near = [sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:]]
+    nearest = {"nearest": [{"of": 0, "to": 1 + near.index(max(near))}]} if near else {}
+    return {"count": len(vectors), "dimensions": len(vectors[0])} | nearest
 
 
 def load(model: Manifest) -> Load:

@@ -3,12 +3,14 @@
 import itertools
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from math import ceil, prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,8 @@ from pydantic import Field
 
 from models.cancellation import Cancellation
 from models.errors import InputError
-from models.manifest import selected_as
+from models.facts import Facts
+from models.manifest import Device, selected_as
 from models.tasks import text_generation
 from models.tasks.text_generation import engines, suitability
 from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
@@ -28,6 +31,7 @@ from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import TARGETS as FOR_EVERY_TASK
 from scripts.benchmark.report import Target, jitter, memory, ratio, start_ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
+from scripts.lookup.repository import Repository
 
 LIMITS = {"max_tokens": 4}
 """Inputs whose high values take minutes, and the highest that a case of the fuzz lets run to its end."""
@@ -52,10 +56,44 @@ TARGETS = [
 ]
 """What a benchmark of the default model is held against."""
 _OUTPUT_TOKENS = 128
+_CONTEXT = 8192
 _LENGTHS = list(itertools.product((12, 100, 300), (8, 64, 192)))  # words of a prompt, tokens of its output
 _Text = Annotated[str, Field(pattern=r"\S")]
 _GREEDY = {"temperature": 0}
 """Where a line does not say: the most likely answer, which is the same each time."""
+
+
+def suits(found: Repository) -> bool:
+    """Whether it is a decoder: by the class of transformers that it names, or as it is a GGUF."""
+    return bool(found.ggufs) or any(
+        name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in found.architectures
+    )
+
+
+STARTERS: list[tuple[str, dict[str, Any]]] = [
+    ("a question", {"prompt": "What is the capital of France?", "temperature": 0, "max_tokens": 24}),
+    ("a raw completion", {"prompt": "Water boils at 100 degrees", "raw": True, "temperature": 0, "max_tokens": 8}),
+    ("counting", {"prompt": "1, 2, 3, 4, 5,", "raw": True, "temperature": 0, "max_tokens": 12}),
+]
+_FIRST_WORDS = re.compile(r"\S+(\s+\S+){0,2}")
+
+
+def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The first words, as other hardware may go on otherwise, and the most tokens."""
+    first = _FIRST_WORDS.search("".join(map(str, output)))
+    kept = {"contains": [first.group()]} if first else {}
+    return kept | {"max_output_tokens": max(1, metrics["output_token_count"])}
+
+
+def engine_keys(facts: Facts, device: Device) -> dict[str, Any]:
+    """A key-value cache of one whole context of up to 8,192 tokens on a CPU, and of eight on a GPU."""
+    sizes = (facts.layers, facts.kv_heads, facts.head_dim, facts.context_length)
+    if None in sizes:
+        return {"cache_gb": 1}
+    token = 4 * prod(size for size in sizes[:3] if size)
+    contexts = 8 if device == "cuda" else 1
+    need = token * contexts * min(facts.context_length or 0, _CONTEXT) / 2**30
+    return {"cache_gb": max(0.01, ceil(need * 110) / 100)}
 
 
 def load(model: Manifest) -> Load:

@@ -89,6 +89,30 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     download.fetch(remotes, place, progress)
 
 
+def info(weights: Weights) -> Any:
+    """huggingface_hub's ModelInfo of the repository: its files, and what its card says.
+
+    Raises:
+        WeightsError: it is missing, or the Hub cannot be asked.
+    """
+    repository, revision = _parts(weights.source)
+    with _explained(repository, revision):
+        return _info(repository, revision)
+
+
+def small_file(weights: Weights, commit: str, name: str, place: Path) -> Path:
+    """One small file of a commit, downloaded into a folder.
+
+    Raises:
+        WeightsError: no access to it, or the transfer failed.
+    """
+    from huggingface_hub import hf_hub_download
+
+    repository, _ = _parts(weights.source)
+    with _explained(repository, commit, name):
+        return Path(hf_hub_download(repository, name, revision=commit, local_dir=place, token=known_token()))
+
+
 def _parts(source: str) -> tuple[str, str]:
     found = _SOURCE.fullmatch(source)
     assert found, source  # the manifest has checked it

@@ -41,7 +41,7 @@ def test_another_model_is_served_after_use(
     ("said", "code", "answer"),
     [
         ([], 2, "say which model: make use MODEL=SLUG, one of all-minilm-l6-v2"),
-        (["smollm"], 1, "there is no model 'smollm' (did you mean smollm2-135m-instruct?)"),
+        (["smollm2-135m"], 1, "there is no model 'smollm2-135m' (did you mean smollm2-135m-instruct?)"),
     ],
 )
 def test_a_model_that_is_not_there_is_refused(

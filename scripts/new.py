@@ -1,0 +1,118 @@
+"""python -m scripts.new NAME SOURCE [--task TASK] [--license ID] [--files NAME] [--yes] [--dry-run]
+
+Makes a model of the catalog from a repository of the Hub (hf://ORG/NAME) or from files of this machine (file:PATH):
+looks it up, writes its manifest, locks its weights, and runs three examples on the model itself, whose results become
+what must hold of it from then on. Then cog.yaml and all commands serve it.
+"""
+
+import shutil
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from models import manifest, weights
+from models.errors import TemplateError
+from models.facts import Facts
+from models.weights import lock
+from scripts import tasks
+from scripts.cli import command, console
+from scripts.cli.progress import progress
+from scripts.lookup.repository import Repository, look_up
+from scripts.rendering.files import out_of_date, write
+from scripts.scaffold import draft, trial
+
+
+def main(argv: list[str]) -> int:
+    """Make the model; 0 when it is locked, tried and served."""
+    return command.run(new, argv, "scripts.new")
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="the model's name here: a folder of models/catalog")] = "",
+    source: Annotated[str, typer.Argument(help="hf://ORG/NAME, hf://ORG/NAME@REVISION or file:PATH")] = "",
+    task: Annotated[str, typer.Option(help="where several fit")] = "",
+    license: Annotated[str, typer.Option(help="its id on the Hub, where the repository names none")] = "",
+    files: Annotated[str, typer.Option(help="which GGUF, where there are several")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="keep the examples' results without asking")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="look it up, print the manifest, write nothing")] = False,
+) -> None:
+    """Add a model to the catalog."""
+    _check_name(name)
+    found = look_up(source)
+    chosen = draft.task_of(found, task)
+    licence = draft.licence_of(found, license)
+    patterns = [files] if files else draft.files_of(found)
+    print(f"{found.source}: {chosen}, {licence['id']}, {', '.join(found.architectures) or 'GGUF'}", file=sys.stderr)
+    said = draft.manifest_of(chosen, found, licence, patterns, Facts(), size=0)
+    if dry_run:
+        print(draft.text_of(said), end="")
+        return
+    folder = manifest.path_of(name).parent
+    try:
+        _write(name, said)
+        locked = _locked(name)
+        said = draft.manifest_of(chosen, found, licence, patterns, locked.facts, locked.size)
+        _write(name, said)
+        _with_examples(name, said, yes)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # half a model would stand in the catalog; its weights are kept
+        raise
+    write(out_of_date(manifest.load(name)))
+    print(_next_steps(name, found), file=sys.stderr)
+
+
+def _check_name(name: str) -> None:
+    example = "make new NAME=my-model SOURCE=hf://ORG/NAME"
+    if not name:
+        raise command.UsageError(f"say the model's name and source: {example}")
+    if not name.replace("-", "").replace(".", "").isalnum() or name != name.lower():
+        raise command.UsageError(f"{name!r} is no name: small letters, digits, dots and hyphens, like my-model")
+    if name in manifest.slugs():
+        raise TemplateError(f"there is a model {name} already: take another NAME, or edit {manifest.path_of(name)}")
+
+
+def _write(name: str, said: dict[str, Any]) -> None:
+    path = manifest.path_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(draft.text_of(said), encoding="utf-8")
+
+
+def _locked(name: str) -> lock.Lock:
+    """Pin the weights, and refuse at once what no engine can run."""
+    model = manifest.load(name)
+    with weights.one_at_a_time(model):
+        made = weights.make_lock(model, progress())
+    if check := tasks.fact(model, "check_weights", None):
+        check(model.with_facts(made.facts), made)
+    lock.write(model, made)
+    print(f"{made.resolved}: {len(made.files)} files, {made.size / 1e6:.1f} MB, pinned", file=sys.stderr)
+    return made
+
+
+def _with_examples(name: str, said: dict[str, Any], yes: bool) -> None:
+    """Run the examples, show them, and write what must hold of them."""
+    model = manifest.load(name)
+    outputs = trial.run(model)
+    expected = draft.expectations(model, outputs)
+    output = console.stdout()
+    for example, answer, expectation in zip(said["examples"], outputs, expected, strict=True):
+        output.print(f"\n{example['name']}: {example['input']}\n  gave      {trial.shown(answer['output'])}")
+        output.print(f"  must hold {expectation}")
+        example["expect"] = expectation
+    if not yes and sys.stdin.isatty() and not typer.confirm("\nkeep these examples?", default=True, err=True):
+        raise TemplateError("not kept: run it again with other weights, or --yes and edit the examples")
+    _write(name, said)
+
+
+def _next_steps(name: str, found: Repository) -> str:
+    return (
+        f"\n{manifest.path_of(name)} is written from {found.source}, and served from now on. Next:\n"
+        "  make predict          one prediction\n"
+        "  make test             its own tests, tests/fork\n"
+        "  make image            its container"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

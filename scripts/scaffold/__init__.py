@@ -1,0 +1,1 @@
+"""A new model of the catalog: looked up, written, locked, and tried."""

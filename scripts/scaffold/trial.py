@@ -1,0 +1,47 @@
+"""Runs a new model's examples once, on Cog's server with the model itself."""
+
+import json
+import sys
+from typing import Any
+
+from models import runtimes
+from models.errors import TemplateError
+from models.manifest import Manifest
+from scripts.cli import connection
+from scripts.conversion import weights
+from scripts.serving import local_server
+
+_ANSWER_SECONDS = 600
+_MOST_SHOWN = 200
+
+
+def run(model: Manifest) -> list[dict[str, Any]]:
+    """The predictions of the examples at their end.
+
+    Raises:
+        TemplateError: the model cannot be served here, or refuses an example.
+    """
+    weights.ensure(model, runtimes.choose(model))
+    print(f"running {len(model.examples)} examples on {model.slug} ...", file=sys.stderr)
+    with local_server.running(model) as (address, process):
+        local_server.wait_until_ready(address, process)
+        return [_prediction(address, example.name, example.input) for example in model.examples]
+
+
+def shown(output: Any) -> str:
+    """An output in one line."""
+    text = "".join(map(str, output)) if _is_text(output) else json.dumps(output)
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} ..."
+
+
+def _is_text(output: Any) -> bool:
+    return isinstance(output, list) and all(isinstance(piece, str) for piece in output)
+
+
+def _prediction(address: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    answer = connection.ask("POST", f"{address}/predictions", json={"input": inputs}, timeout=_ANSWER_SECONDS)
+    prediction: dict[str, Any] = answer.json()
+    if prediction.get("status") != "succeeded":
+        raise TemplateError(f"example {name!r} {inputs}: {prediction.get('error') or prediction.get('detail')}")
+    return prediction

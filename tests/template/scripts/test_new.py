@@ -1,0 +1,119 @@
+"""make new: from a repository of the Hub, or from files of this machine, to a model of the catalog that was tried."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models.errors import TemplateError
+from models.facts import Facts
+from scripts import new
+from scripts.lookup.repository import Repository
+from scripts.scaffold import draft
+from tests import tiny_models
+from tests.template import toy
+
+
+def repository(**changes: Any) -> Repository:
+    said = {"source": "hf://acme/one@main", "title": "one", "names": ["model.safetensors", "config.json"], "config": {}}
+    return Repository(**{**said, **changes})  # type: ignore[arg-type]
+
+
+def of_class(name: str, *names: str, **changes: Any) -> Repository:
+    return repository(config={"architectures": [name]}, names=["model.safetensors", *names], **changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "task"),
+    [
+        (of_class("Qwen3ForCausalLM"), "text-generation"),
+        (of_class("GPT2LMHeadModel"), "text-generation"),
+        (repository(names=["one.gguf"]), "text-generation"),
+        (of_class("BertForSequenceClassification"), "text-classification"),
+        (of_class("BertModel", "modules.json"), "text-embedding"),
+        (of_class("XLMRobertaModel", pipeline_tag="feature-extraction"), "text-embedding"),
+    ],
+)
+def test_the_task_follows_from_the_files(found: Repository, task: str) -> None:
+    assert draft.task_of(found, "") == task
+    examples = draft.manifest_of(task, found, {"id": "mit", "link": "https://mit"}, [], Facts(), 0)["examples"]
+    assert len(examples) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "answer"),
+    [
+        (of_class("Qwen3ForCausalLM"), "text-embedding", "no model for text-embedding: TASK=text-generation"),
+        (of_class("CLIPModel", pipeline_tag="zero-shot-image-classification"), "", "no task of this project fits one"),
+        (of_class("Qwen3ForCausalLM"), "images", "there is no task 'images': TASK is one of "),
+    ],
+)
+def test_a_task_that_does_not_fit_is_refused(found: Repository, wanted: str, answer: str) -> None:
+    with pytest.raises(TemplateError, match=answer):
+        draft.task_of(found, wanted)
+
+
+def test_of_several_ggufs_one_is_asked_for() -> None:
+    parts = [f"big-0000{part}-of-00002.gguf" for part in (1, 2)]
+    assert draft.files_of(repository(names=parts)) == parts
+    with pytest.raises(TemplateError, match=r"several GGUFs, say which: FILES=... of q4.gguf, q8.gguf"):
+        draft.files_of(repository(names=["q4.gguf", "q8.gguf"]))
+
+
+def test_the_licence_is_that_of_the_card_or_is_asked_for() -> None:
+    llama = {"license": "other", "license_name": "Acme Research 1.0", "license_link": "https://acme.example/terms"}
+    said = draft.licence_of(repository(card=llama), "")
+    assert said == {"id": "other", "name": "acme-research-1.0", "link": "https://acme.example/terms"}
+    assert draft.licence_of(repository(), "mit")["id"] == "mit"
+    with pytest.raises(TemplateError, match="one names no licence, and without one nobody may use it"):
+        draft.licence_of(repository(), "")
+
+
+def test_hardware_and_engines_hold_the_model() -> None:
+    facts = Facts(parameters=8_000_000_000, layers=32, kv_heads=8, head_dim=128, context_length=131072)
+    licence = {"id": "mit", "link": "https://mit"}
+    said = draft.manifest_of("text-generation", repository(), licence, [], facts, 16 * 10**9)
+    assert [engine["device"] for engine in said["engines"]] == ["cuda"]
+    assert said["engines"][0]["cache_gb"] == pytest.approx(8.8)
+    assert said["hardware"]["replicate"] not in ("cpu", "gpu-t4")
+    with pytest.raises(TemplateError, match="900 GB of weights fit no single GPU"):
+        draft.manifest_of("text-generation", repository(), licence, [], facts, 900 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "answer"),
+    [
+        ([], 2, "say the model's name and source"),
+        (["My Model", "hf://a/b"], 2, "'My Model' is no name"),
+        (["smollm2-135m-instruct", "hf://a/b"], 1, "there is a model smollm2-135m-instruct already"),
+        (["mine", "ftp://a/b"], 1, "'ftp://a/b' is no source to look up"),
+        (["mine", "file:no-such-folder"], 1, "there is no no-such-folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    said: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new.main(said) == code
+    assert capsys.readouterr().err.startswith(answer)
+
+
+def test_files_of_this_machine_become_a_model_that_was_tried(tmp_path: Path) -> None:  # 15 s: a server of its own
+    project, file = tmp_path / "project", tmp_path / "tiny.gguf"
+    project.mkdir()
+    toy.copy_project(project)
+    tiny_models.gguf(file, "llama")
+    variables = {name: value for name, value in os.environ.items() if name not in ("MODEL", "ENGINE", "WEIGHTS_ROOT")}
+    command = [sys.executable, "-m", "scripts.new", "tiny", f"file:{file}", "--license", "mit"]
+    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    said = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
+    assert all(example["expect"]["max_output_tokens"] for example in said["examples"])
+    assert "million" in said["summary"] or "thousand" in said["summary"]
+    assert "MODEL=tiny" in (project / "cog.yaml").read_text(encoding="utf-8")
+    assert (project / "models/catalog/tiny/weights.lock").is_file()
+    again = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=60)
+    assert again.stderr.startswith("there is a model tiny already")
