@@ -83,7 +83,8 @@ def read(path: Path) -> Plan:
         ManifestError: there is no such model.
     """
     if not path.is_file():
-        raise PlanError(f"there is no plan {path}: PLAN=examples/publication/smollm2.yaml, or one of your own")
+        named = f" {path}" if path.name else ""
+        raise PlanError(f"there is no plan{named}: PLAN=examples/publication/smollm2.yaml, or one of your own")
     plan = strict.read(path, Plan, PlanError)
     for tier in plan.tiers:
         manifest.load(tier.model)
