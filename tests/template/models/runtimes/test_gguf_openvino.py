@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from models.errors import EngineError
+from models.runtimes import openvino as engine
 from models.runtimes.gguf import comparison, openvino_graph, to_safetensors
-from models.tasks.text_generation.engines import openvino as engine
+from models.runtimes.gguf.decoder import Decoder
 from models.weights import gguf_format
 from models.weights.gguf_format import Value
 from tests import tiny_models
@@ -83,5 +84,5 @@ def test_a_value_that_float16_cannot_hold_is_named(source: Path, tmp_path: Path)
 
 def test_a_file_without_tokens_for_beginning_and_end_has_a_first_token(source: Path, tmp_path: Path) -> None:
     lacks: dict[str, Value | None] = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
-    decoder = engine.Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=lacks)))
+    decoder = Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=lacks)))
     assert decoder.first_token == 0

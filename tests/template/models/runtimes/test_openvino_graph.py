@@ -21,7 +21,8 @@ LOADED_MB = 900  # measured: 770; with every weight in float32 as well: 1210
 SAMPLE = list(range(4, 36))
 LOADING = """
 from pathlib import Path
-from models import engines, manifest
+from models import manifest
+from models.tasks.text_generation import engines
 engine = engines.start(manifest.selected())
 status = Path("/proc/self/status").read_text()
 print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")))
