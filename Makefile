@@ -48,7 +48,7 @@ predict: .venv/.$(RUNS) ## [start] one prediction through Cog's server, no Docke
 serve: .venv/.$(RUNS) ## [start] serve the model on 127.0.0.1 (PORT=5001), no Docker
 	@exec $(PY) scripts.serve $${PORT:+--port "$$PORT"}
 
-weights: .venv/.$(RUNS) ## [make it yours] download, verify and convert the weights
+weights: .venv/.$(RUNS) ## download, verify and convert the weights
 	@$(PY) scripts.weights
 
 weights-lock: .venv/.$(RUNS) ## pin what the source of the weights is now, to the byte: weights.lock
