@@ -1,0 +1,18 @@
+"""python -m scripts.predict -i prompt="Why is the sea salty?" [-i name=value ...]
+
+Runs one prediction on this project's own server, which it starts: what python -m scripts.call local does, with all its
+options.
+"""
+
+import sys
+
+from scripts import call
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
+    return call.main(["local", *argv])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
