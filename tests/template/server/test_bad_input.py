@@ -83,7 +83,8 @@ def test_null_is_refused_everywhere(server: LiveServer, name: str):
 
 def test_an_unknown_input_is_dropped_silently(server: LiveServer):
     """Cog strips what the schema does not name: the prediction succeeds as if it had not been sent."""
-    assert server.predict(**GOOD, max_token=1)["output"] == server.predict(**GOOD)["output"]
+    misspelt, right = server.predict(**GOOD, max_token=1), server.predict(**GOOD)
+    assert "".join(misspelt["output"]) == "".join(right["output"])  # its pieces depend on time
 
 
 @pytest.mark.parametrize(

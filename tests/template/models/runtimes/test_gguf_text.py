@@ -54,7 +54,7 @@ def test_a_text_has_the_tokens_of_the_models_own_tokenizer(tmp_path: Path, kind:
 def test_it_has_those_of_transformers_own_conversion(tmp_path: Path, kind: str) -> None:
     tokenizer = read(written(tmp_path, kind))
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf")
-    for text in [text for text in TEXTS if not gguf_text.startswith(" ")]:
+    for text in [text for text in TEXTS if not text.startswith(" ")]:
         assert tokenizer.encode(text) == theirs.encode(text, add_special_tokens=False)
 
 

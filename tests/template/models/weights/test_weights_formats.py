@@ -11,7 +11,7 @@ import pytest
 from models.errors import WeightsError
 from models.weights import formats
 from tests.services.hub import Hub
-from tests.template.models.weights.project import Project, safetensors
+from tests.template.models.weights.project import Project, gguf, safetensors
 
 NAME = "org/name"
 
@@ -43,7 +43,7 @@ def test_what_can_run_code_is_refused_by_name(hub: Hub, project: Project, name: 
 
 
 def test_patterns_that_match_no_weights_say_what_there_is(hub: Hub, project: Project) -> None:
-    hub.add(NAME, {"config.json": b"{}", "name.Q4_K_M.gguf": b"GGUF", "name.Q8_0.gguf": b"GGUF"})
+    hub.add(NAME, {"config.json": b"{}", "name.Q4_K_M.gguf": gguf(8), "name.Q8_0.gguf": gguf(8)})
     said = project.refuses("weights_lock")
     assert "there is name.Q4_K_M.gguf, name.Q8_0.gguf: correct weights.files" in said
     project.model(f"hf://{NAME}@main", "*.Q8_0.gguf")

@@ -125,10 +125,9 @@ def test_a_repository_is_locked_whole_and_only_once(hub: Hub, project: Project) 
     assert f"without {SHARDS[1]} no model" in project.refuses("weights_lock")
 
 
-def test_what_only_the_headers_show_is_said_before_the_weights_get_their_name(hub: Hub, project: Project) -> None:
+def test_what_only_the_headers_show_is_said_before_anything_is_downloaded(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", **TWO, SHARDS[1]: safetensors("c")})
-    project.does("weights_lock")
-    assert f"{SHARDS[1]} lacks b, which the index says it holds" in project.refuses("weights")
+    assert f"{SHARDS[1]} lacks b, which the index says it holds" in project.refuses("weights_lock")
     assert not (project.weights / "source").exists()
 
 
