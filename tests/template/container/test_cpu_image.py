@@ -61,7 +61,8 @@ def test_the_image_holds_exactly_what_runs(engine: docker.DockerClient, model: M
     host.succeed(*command, cwd=copy, MODEL=model.slug)
 
     code = host.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
-    catalog = {f"models/catalog/{model.slug}/{name}" for name in ("model.yaml", "weights.lock")}
+    names = ("model.yaml", "weights.lock", "LICENSE", "NOTICE")  # a licence goes where its weights go
+    catalog = {f"models/catalog/{model.slug}/{name}" for name in names}
     weights = Path(model.slug) / runtimes.part_of(model, model.engine_on("cpu"))
     baked = {f"baked/{weights / path.name}" for path in (PROJECT / "weights" / weights).iterdir()}
     at_the_top = {"predict.py", "cog.yaml", "cog.cpu.yaml", ".cog/openapi_schema.json"}
