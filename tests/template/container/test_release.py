@@ -14,7 +14,7 @@ import pytest
 
 from .fork import Fork, on_replicate
 
-BREAKING = ("        top_k: ", "        top_k_tokens: ")
+BREAKING = ("        top_p: ", "        top_p_share: ")
 COSMETIC = ("How varied the text is: 0 takes", "How varied the text is; 0 takes")
 STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "ship"]
 
@@ -38,11 +38,11 @@ def test_the_whole_path_from_push_to_rollback(fork: Fork) -> None:
     fork.change("predict.py", *BREAKING)
     refused = fork.push()
     assert refused.returncode == 1
-    assert "input.top_k: renamed to top_k_tokens" in refused.stderr
+    assert "input.top_p: renamed to top_p_share" in refused.stderr
     assert f'make push TO={fork.to} BREAKING="why"' in refused.stderr
     assert fork.last("contract")["result"] == "refused"
-    fork.succeed("--until", "contract", "--breaking", "top_k was a bad name")
-    assert fork.last("contract")["why"] == "top_k was a bad name"
+    fork.succeed("--until", "contract", "--breaking", "top_p was a bad name")
+    assert fork.last("contract")["why"] == "top_p was a bad name"
     fork.change("predict.py", *reversed(BREAKING))
 
     fork.deploy()
