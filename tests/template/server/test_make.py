@@ -113,7 +113,7 @@ def listed(text: str) -> list[str]:
 )
 def test_what_is_typed_arrives_as_it_was_typed(project: Path, text: str):
     assert given_to_program(project, "call", f"WHAT={text}", f"INPUTS={text}") == [text, "--inputs", text]
-    assert given_to_program(project, "predict", f"INPUTS={text}") == ["local", "--inputs", text]
+    assert given_to_program(project, "predict", f"INPUTS={text}") == ["--inputs", text]
     assert given_to_program(project, "status", f"TO={text}") == [text]
     assert given_to_program(project, "promote", f"DIGEST={text}", f"TO={text}") == ["--digest", text, text]
     assert given_to_program(project, "bench", f"URL={text}") == ["--url", text]
