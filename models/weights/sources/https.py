@@ -8,10 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import archive, download, formats, model_facts, transfer, whole
+from models.weights import archive, download, formats, transfer, whole
 from models.weights.download import Progress, Remote
 from models.weights.files import described, verify
 from models.weights.lock import Lock
+from models.weights.sources import present
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
@@ -31,13 +32,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     if is_tar:
         names = archive.unpack(place / name, place, weights.files or formats.DEFAULT_PATTERNS)
         files = {name: described(place / name) for name in whole.only_once(names, place)}
-    for name in files:
-        formats.check_header(place / name)
-    whole.check(list(files), place)
-    facts = model_facts.read(list(files), place)
-    return Lock(
-        source=weights.source, patterns=weights.files, resolved=weights.source, archive=packed, facts=facts, files=files
-    )
+    return present.lock(weights, list(files), place, files, packed)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import PROJECT, Weights
-from models.weights import formats, gguf_format, model_facts, whole
+from models.weights import formats, gguf_format, whole
 from models.weights.download import Progress
-from models.weights.files import check_room, described, verify
+from models.weights.files import check_room, verify
 from models.weights.lock import Lock
+from models.weights.sources import present
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
@@ -20,12 +21,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     root, names = _found(weights.source)
     patterns = names if _path(weights.source).is_file() else weights.files or formats.DEFAULT_PATTERNS
     taken = whole.only_once(formats.selected(names, patterns), root)
-    for name in taken:
-        formats.check_header(root / name)
-    whole.check(taken, root)
-    facts = model_facts.read(taken, root)
-    files = {name: described(root / name) for name in taken}
-    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, facts=facts, files=files)
+    return present.lock(weights, taken, root)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

