@@ -12,7 +12,7 @@ from models import runtimes
 from models.manifest import Manifest
 from scripts import tasks
 from scripts.calling.cancelling import cancel
-from scripts.cli import connection, waiting
+from scripts.cli import connection
 from scripts.cli.progress import counted
 from scripts.contract import meaning, schema
 from scripts.contract.label import contract_of
@@ -20,11 +20,9 @@ from scripts.fuzzing import cases, probe
 from scripts.release import ledger
 from scripts.release.build import adopt
 from scripts.release.release import Refused, Release, say
-from scripts.serving import local_container, local_server
+from scripts.serving import local_container, predicting
 from scripts.serving.local_server import ServerError
 
-_PATIENCE_SECONDS = 5
-_ANSWER_SECONDS = 600
 _ADDRESS = "http://127.0.0.1:5000"
 
 
@@ -98,25 +96,13 @@ def _examples(model: Manifest, address: str, problems: list[str]) -> None:
     """Add to `problems` what is wrong with the manifest's examples."""
     for example in model.examples:
         body = {"input": example.input}
-        _wait_until_ready(address)
-        prediction = _prediction(address, body)
+        predicting.wait_until_ready(address)
+        prediction = predicting.prediction(address, body)
         if prediction["status"] != "succeeded":
             broken = [f"{prediction['status']}: {prediction.get('error')}"]
         else:
             broken = example.expect.failures(prediction["output"], prediction.get("metrics") or {})
         problems += [f"example {example.name!r} {what}\n    {_curl(body)}" for what in broken]
-
-
-def _prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The prediction at its end; where there is none, its status says what came instead."""
-    try:
-        answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=_ANSWER_SECONDS)
-    except httpx.TransportError as error:
-        return {"status": "no answer", "error": error or type(error).__name__}
-    if answer.status_code != 200:
-        return {"status": f"HTTP {answer.status_code}", "error": answer.text[:200]}
-    prediction: dict[str, Any] = answer.json()
-    return prediction
 
 
 def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
@@ -126,9 +112,9 @@ def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]
     body = {"input": inputs}
     events: list[str] = []
     headers = {"Accept": "text/event-stream"}
-    _wait_until_ready(address)
+    predicting.wait_until_ready(address)
     with connection.stream(
-        "POST", f"{address}/predictions", json=body, headers=headers, timeout=_ANSWER_SECONDS
+        "POST", f"{address}/predictions", json=body, headers=headers, timeout=predicting.ANSWER_SECONDS
     ) as answer:
         if answer.status_code == 200:
             for event in EventSource(answer).iter_sse():
@@ -144,28 +130,12 @@ def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]
 def _cancels(long: Mapping[str, Any], address: str) -> list[str]:
     """Whether a long prediction ends soon after it was cancelled."""
     url = f"{address}/predictions/{uuid.uuid4().hex}"
-    _wait_until_ready(address)
+    predicting.wait_until_ready(address)
     connection.ask("PUT", url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)
     time.sleep(1)
-    if cancel([url], _PATIENCE_SECONDS):
+    if cancel([url], predicting.PATIENCE_SECONDS):
         return []
-    return [f"a cancelled prediction still runs after {_PATIENCE_SECONDS} s: {_curl({'input': long})}"]
-
-
-def _wait_until_ready(address: str) -> None:
-    """Wait for what ran before to give its slot back, which it does a moment after its answer.
-
-    Raises:
-        ServerError: the server calls itself UNHEALTHY or DEFUNCT.
-        httpx.TransportError: it answers no more.
-    """
-
-    def is_ready() -> bool:
-        health = connection.ask("GET", f"{address}/health-check", timeout=60).json()
-        local_server.check_alive(address, health)
-        return bool(health["status"] == "READY")
-
-    waiting.until(is_ready, _PATIENCE_SECONDS)
+    return [f"a cancelled prediction still runs after {predicting.PATIENCE_SECONDS} s: {_curl({'input': long})}"]
 
 
 def _fuzz(

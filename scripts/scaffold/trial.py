@@ -7,11 +7,9 @@ from typing import Any
 from models import runtimes
 from models.errors import TemplateError
 from models.manifest import Manifest
-from scripts.cli import connection
 from scripts.conversion import weights
-from scripts.serving import local_server
+from scripts.serving import local_server, predicting
 
-_ANSWER_SECONDS = 600
 _MOST_SHOWN = 200
 
 
@@ -40,8 +38,8 @@ def _is_text(output: Any) -> bool:
 
 
 def _prediction(address: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    answer = connection.ask("POST", f"{address}/predictions", json={"input": inputs}, timeout=_ANSWER_SECONDS)
-    prediction: dict[str, Any] = answer.json()
-    if prediction.get("status") != "succeeded":
-        raise TemplateError(f"example {name!r} {inputs}: {prediction.get('error') or prediction.get('detail')}")
-    return prediction
+    predicting.wait_until_ready(address)
+    found = predicting.prediction(address, {"input": inputs})
+    if found["status"] != "succeeded":
+        raise TemplateError(f"example {name!r} {inputs}: {found['status']}: {found.get('error')}")
+    return found

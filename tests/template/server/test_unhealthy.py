@@ -19,8 +19,7 @@ from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
 from scripts.contract import schema
 from scripts.fuzzing import cases, probe
-from scripts.release import proof
-from scripts.serving import local_server
+from scripts.serving import local_server, predicting
 from tests.template.server.live_server import LiveServer, eventually
 
 PREDICTOR = """
@@ -78,7 +77,7 @@ CLIENTS: dict[str, Callable[[Unhealthy], Any]] = {
     "bench, while it waits for a slot": lambda server: load.run(server.address, [{"prompt": "Hi"}], LOAD),
     "soak, at work": lambda server: soak._all_clients(server.address, USES, 2, 1, soak._Memory(_family(server))),
     "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, {"prompt": "Hi"}, 1),
-    "proof": lambda server: proof._wait_until_ready(server.address),
+    "proof": lambda server: predicting.wait_until_ready(server.address),
     "fuzz": fuzzed,
 }
 

@@ -1,0 +1,40 @@
+"""Predictions of a local server whose answers are judged, one after another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from scripts.cli import connection, waiting
+from scripts.serving import local_server
+
+PATIENCE_SECONDS = 5
+ANSWER_SECONDS = 600
+
+
+def prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The prediction at its end; where there is none, its status says what came instead."""
+    try:
+        answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=ANSWER_SECONDS)
+    except httpx.TransportError as error:
+        return {"status": "no answer", "error": error or type(error).__name__}
+    if answer.status_code != 200:
+        return {"status": f"HTTP {answer.status_code}", "error": answer.text[:200]}
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def wait_until_ready(address: str) -> None:
+    """Wait for what ran before to give its slot back, which it does a moment after its answer.
+
+    Raises:
+        ServerError: the server calls itself UNHEALTHY or DEFUNCT.
+        httpx.TransportError: it answers no more.
+    """
+
+    def is_ready() -> bool:
+        health = connection.ask("GET", f"{address}/health-check", timeout=60).json()
+        local_server.check_alive(address, health)
+        return bool(health["status"] == "READY")
+
+    waiting.until(is_ready, PATIENCE_SECONDS)
