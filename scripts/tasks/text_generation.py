@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,12 +87,12 @@ def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
 
 def engine_keys(facts: Facts, device: Device) -> dict[str, Any]:
     """A key-value cache of one whole context of up to 8,192 tokens on a CPU, and of eight on a GPU."""
-    sizes = (facts.layers, facts.kv_heads, facts.head_dim, facts.context_length)
-    if None in sizes:
+    known = Manifest.keys_of(facts)
+    architecture, context = known["architecture"], known["context_length"]
+    if architecture is None or context is None:
         return {"cache_gb": 1}
-    token = 4 * prod(size for size in sizes[:3] if size)
     contexts = 8 if device == "cuda" else 1
-    need = token * contexts * min(facts.context_length or 0, _CONTEXT) / 2**30
+    need = architecture.cache_bytes_per_token(2) * contexts * min(context, _CONTEXT) / 2**30
     return {"cache_gb": max(0.01, ceil(need * 110) / 100)}
 
 

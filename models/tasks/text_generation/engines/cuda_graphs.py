@@ -59,7 +59,7 @@ class DecodeGraphs:
 
     def _forward(self, use_block_table: bool) -> tuple[Any, bool]:
         """What computes a step, and whether a graph does."""
-        current = self._current()
+        current = self._pairs()[getattr(self._inputs, "current_pair", 0)]
         size = current.num_q_tokens, current.max_kv_read
         return self._runner._forward_process_and_sample, self._is_capturing or size in self._captured
 
@@ -72,10 +72,6 @@ class DecodeGraphs:
         """The inputs on the device: two in the async mode."""
         pairs = getattr(self._inputs, "io_pairs", None)
         return [pair.device_io for pair in pairs] if pairs else [self._inputs]
-
-    def _current(self) -> Any:
-        pairs = getattr(self._inputs, "io_pairs", None)
-        return pairs[self._inputs.current_pair].device_io if pairs else self._inputs
 
 
 def _doubled(most: int) -> list[int]:
