@@ -1,6 +1,7 @@
 """What a fork's tests share: Cog's real server of the selected model, on each of its engines that can run here."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,14 +76,15 @@ def model() -> Manifest:
     return MODEL
 
 
-@pytest.fixture(scope="session", params=engines())
+@pytest.fixture(scope="package", params=engines())
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """A server on each engine in turn."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ENGINE", request.param)
-        weights.ensure(MODEL, runtimes.choose(MODEL))
-        with local_server.running(MODEL) as (address, process):
-            local_server.wait_until_ready(address, process)
-            document = connection.ask("GET", f"{address}/openapi.json").json()
-            limits = tasks.fact(MODEL, "LIMITS", cases.NO_LIMITS)
-            yield Served(address, request.param, document, cases.longest(document, MODEL.examples[-1].input, limits))
+    with ExitStack() as until_the_end:
+        with pytest.MonkeyPatch.context() as environment:  # only the server is started on this engine
+            environment.setenv("ENGINE", request.param)
+            weights.ensure(MODEL, runtimes.choose(MODEL))
+            address, process = until_the_end.enter_context(local_server.running(MODEL))
+        local_server.wait_until_ready(address, process)
+        document = connection.ask("GET", f"{address}/openapi.json").json()
+        limits = tasks.fact(MODEL, "LIMITS", cases.NO_LIMITS)
+        yield Served(address, request.param, document, cases.longest(document, MODEL.examples[-1].input, limits))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -24,17 +24,14 @@ elif manifest.selected().slug != MODEL:
 @contextmanager
 def serving(engine: str, slug: str = "") -> Iterator[LiveServer]:
     """A server of the model `slug`, by default the selected one."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ENGINE", engine)
-        model = manifest.load(slug) if slug else manifest.selected()
-        weights.ensure(model, runtimes.choose(model))
-        running = local_server.running(model)
-        address, process = running.__enter__()
-    try:
+    with ExitStack() as until_the_end:
+        with pytest.MonkeyPatch.context() as environment:  # only the server is started on this engine
+            environment.setenv("ENGINE", engine)
+            model = manifest.load(slug) if slug else manifest.selected()
+            weights.ensure(model, runtimes.choose(model))
+            address, process = until_the_end.enter_context(local_server.running(model))
         local_server.wait_until_ready(address, process)
         yield LiveServer(address, engine)
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")

@@ -284,7 +284,8 @@ def test_other_slots_than_promised_are_found(fuzzed: Fuzz, slots: int, answers: 
     failures = fuzzed("pass", slots=slots).failures
     assert len(failures) == 1, failures
     failure = failures[0]
-    assert failure.reason == f"2 slots at the end: of 3 predictions at once, it answered {answers}"
+    assert failure.reason.startswith("2 slots ")
+    assert failure.reason.endswith(f": of 3 predictions at once, it answered {answers}")
     assert failure.curl.startswith("for n in $(seq 3); do curl ")
 
 
