@@ -1,1 +1,1 @@
-"""Right and wrong inputs made from a schema, sent to a server, and its answers judged."""
+"""Makes right and wrong inputs from a schema, sends them to a server, and judges its answers."""

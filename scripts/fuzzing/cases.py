@@ -1,7 +1,7 @@
 """Cases to send to a Cog server, made from its OpenAPI schema: each changes one input of an example that works.
 
-What a case must answer follows from the schema alone (scripts/fuzzing/values.py). Besides, an input that the schema
-does not name may be refused or dropped. The same seed makes the same cases in the same order on every machine.
+The schema alone decides what the server must answer (scripts/fuzzing/values.py). An input that the schema does not name
+may be refused or ignored. The same seed makes the same cases in the same order on every machine.
 """
 
 import json
@@ -31,8 +31,9 @@ class FuzzError(TemplateError):
 class Case:
     """One request.
 
-    `may_refuse`: it may fail by an InputError, which says what no schema can say; `is_guess`: it may fail anyhow, for
-    the schema does not say what the value means; `is_long`: it is cancelled if it does not end soon.
+    `may_refuse`: it may fail with an InputError, because a schema cannot express every rule of a model; `is_guess`: it
+    may fail in any way, because the schema does not say what the value means; `is_long`: it is cancelled if it does not
+    end soon.
     """
 
     name: str
@@ -52,12 +53,12 @@ def cases(
 ) -> list[Case]:
     """Every case of a server's OpenAPI document `schema`, in the same order each time.
 
-    `examples`: inputs that succeed; an input is changed in the first that gives it, else in the first of all.
+    `examples`: inputs that succeed; a case changes one input of the first example that has it, else of the first one.
     `mixed`: how many cases change several inputs at random within their bounds. `limits`: inputs whose high values take
-    minutes, and the highest that a case lets run to its end, if the schema allows it.
+    minutes, each with the highest value that runs to its end (moved into the schema's bounds).
 
     Raises:
-        FuzzError: there is no example, or one that the schema refuses.
+        FuzzError: there is no example, or the schema refuses one.
     """
     fields = _fields(schema)
     limits = _within_bounds(limits, fields)
@@ -65,7 +66,7 @@ def cases(
     _check(bases, fields)
     found: list[_Found] = [(f"example {number}", base, "valid") for number, base in enumerate(bases, start=1)]
     examples_named, guesses = {name for name, *_ in found}, set()
-    found += _whole(bases[0], fields, limits)
+    found += _presence(bases[0], fields, limits)
     for name, field in fields.items():
         base = next((base for base in bases if name in base), bases[0])
         known = [base[name] for base in bases if name in base]
@@ -82,7 +83,7 @@ def cases(
 
 
 def longest(schema: Mapping[str, Any], example: Mapping[str, Any], limits: Mapping[str, float]) -> Any:
-    """`example` with every limited input at the schema's maximum: what holds a slot; None where nothing is limited."""
+    """`example` with every limited input at the schema's maximum, to hold a slot; None if no input is limited."""
     fields = _fields(schema)
     found = {name: values.highest(fields[name].value) for name in _within_bounds(limits, fields)}
     highest = {name: number for name, number in found.items() if number is not None}
@@ -90,12 +91,12 @@ def longest(schema: Mapping[str, Any], example: Mapping[str, Any], limits: Mappi
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, Member]:
-    """The inputs in the order of predict()'s signature, whatever order the document has."""
+    """The inputs in the order of predict()'s signature."""
     return dict(sorted(meaning.read(schema).inputs.items(), key=lambda item: (item[1].order or 0, item[0])))
 
 
 def _within_bounds(limits: Mapping[str, float], fields: Mapping[str, Member]) -> dict[str, float]:
-    """The limits of the inputs that there are, each as near to what is wanted as the input's own bounds let."""
+    """The limits of the inputs that exist, each moved to the nearest value that the input's own bounds allow."""
     found = {name: values.nearest(fields[name].value, limit) for name, limit in limits.items() if name in fields}
     return {name: limit for name, limit in found.items() if limit is not None}
 
@@ -112,7 +113,7 @@ def _check(bases: Sequence[Mapping[str, Any]], fields: Mapping[str, Member]) -> 
         wrong = [name for name, field in fields.items() if not _is_right(base, name, field)]
         if wrong:
             raise FuzzError(
-                f"example {number} is not valid by the schema, by its {', '.join(wrong)}: mend it in model.yaml: "
+                f"example {number} does not fit the schema: correct its {', '.join(wrong)} in model.yaml: "
                 f"{json.dumps(base)}"
             )
 
@@ -121,8 +122,8 @@ def _is_right(base: Mapping[str, Any], name: str, field: Member) -> bool:
     return values.fits(base[name], field.value) if name in base else not field.required
 
 
-def _whole(base: dict[str, Any], fields: Mapping[str, Member], limits: Mapping[str, float]) -> list[_Found]:
-    """Cases about which inputs are there at all."""
+def _presence(base: dict[str, Any], fields: Mapping[str, Member], limits: Mapping[str, float]) -> list[_Found]:
+    """Cases about which inputs are present."""
     required = [name for name, field in fields.items() if field.required]
     missing = [({key: base[key] for key in base if key != name}, name) for name in required]
     return [
@@ -134,7 +135,7 @@ def _whole(base: dict[str, Any], fields: Mapping[str, Member], limits: Mapping[s
 
 
 def _samples(field: Member, known: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Values for one input, its default among them, except a file's, which Cog would download."""
+    """Values for one input, including its default; not a file's default, which Cog would download."""
     yield from values.samples(field.value, known)
     if field.default is not None and not any(form.format == "uri" for form in field.value.forms):
         yield "its default", field.default
@@ -143,7 +144,7 @@ def _samples(field: Member, known: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 def _mixed(
     choices: random.Random, bases: Sequence[dict[str, Any]], fields: Mapping[str, Member], limits: Mapping[str, float]
 ) -> dict[str, Any]:
-    """An example with about half of its inputs, and of the numbers, choices and booleans it leaves out, at random."""
+    """An example with random values for about half of its inputs, and for some numbers, choices and booleans more."""
     mixed = dict(choices.choice(bases))
     for name, field in fields.items():
         if choices.random() < 0.5 and (values.is_free(field.value) or name in mixed):
@@ -153,7 +154,7 @@ def _mixed(
 
 
 def _distinct(found: Sequence[_Found]) -> Iterator[_Found]:
-    """Every input once, under its first name; 1 and 1.0 are two inputs."""
+    """Each input once, under its first name; 1 and 1.0 count as two inputs."""
     seen = set()
     for name, inputs, expect in found:
         text = json.dumps(inputs, sort_keys=True)

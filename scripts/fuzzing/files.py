@@ -35,11 +35,11 @@ FILES = {
     ".csv": ("text/csv", b"name,count\na,1\n"),
     ".json": ("application/json", b'{"a": [1, null]}'),
 }
-"""By their suffixes: media type and content."""
+"""Media type and content, by suffixes."""
 
 
 def data_uris(accept: str | None) -> Iterator[tuple[str, str]]:
-    """Each media type and data: URI that `accept` names ("image/*", ".png,.jpg"); a PNG where it says nothing."""
+    """The media type and data: URI of each file that `accept` allows ("image/*", ".png,.jpg"); a PNG if it is empty."""
     accepted = [one.strip().lower().replace("/x-", "/") for one in (accept or ".png").split(",")]
     for suffixes, (kind, content) in FILES.items():
         if any(fnmatchcase(kind, one) or one in suffixes.split() for one in accepted):

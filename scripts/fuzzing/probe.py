@@ -1,7 +1,7 @@
 """Sends the cases of scripts/fuzzing/cases.py to a running Cog server, one after another, and judges what it does.
 
-A prediction may fail as a refusal: its error is one line that names InputError, which the models raise on purpose; an
-example may not be refused. Any other exception is a bug, except where the schema leaves open what a value means.
+A prediction may refuse its input: its error is then one line that names InputError, which the models raise on purpose.
+An example must not be refused. Any other exception is a bug, except where the schema leaves open what a value means.
 """
 
 import json
@@ -27,10 +27,10 @@ from scripts.fuzzing.cases import Case
 from scripts.fuzzing.values import fits
 
 EVERY = 50
-"""Cases between two measurements of the first case's time."""
-_STARTED_SECONDS = 0.5  # after which a started prediction hears a cancel (models/cancellation.py says why)
+"""The first case's time is measured again after so many cases."""
+_STARTED_SECONDS = 0.5  # a cancel works only so long after the start of a prediction (models/cancellation.py says why)
 _SLOWER, _SLOWER_SECONDS = 5, 0.5
-_LONGEST_EXAMPLE = 600  # seconds, as the proof gives to each
+_LONGEST_EXAMPLE = 600  # seconds, as in the proof
 _HANGS = 3
 _FULL = "no slot became free, though nothing else runs"
 _CURL_CHARACTERS = 2000
@@ -39,7 +39,7 @@ _REFUSAL = re.compile(r"(.*: )?InputError: .+")
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, at which case, and a shell command that shows it again."""
+    """What went wrong, in which case, and a shell command that reproduces it."""
 
     case: str
     reason: str
@@ -48,7 +48,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """`outcomes`: how many cases succeeded, were refused (by an InputError), failed, cancelled or answered with 422."""
+    """`outcomes`: how many cases succeeded, failed, were refused (InputError), cancelled or answered with 422."""
 
     sent: int
     outcomes: dict[str, int]
@@ -57,7 +57,7 @@ class Report:
 
 
 class _Useless(Exception):
-    """The server answers no more, so that the cases left would say nothing."""
+    """The server no longer answers, so the remaining cases would show nothing."""
 
 
 def run(
@@ -71,12 +71,12 @@ def run(
     settle: float = 10.0,
     progress: Callable[[int], None] = lambda sent: None,
 ) -> Report:
-    """Send every case, and look after each whether the server is still ready and the same process.
+    """Send every case, and check after each that the server is still ready and the same process.
 
-    `slots`: predictions at once; `occupy`: an input that holds a slot for some seconds, without which nobody knows
-    whether one prediction too many is refused; `timeout`: seconds for an answer, more where the first case takes long;
-    `patience`: seconds after which a long case is cancelled; `settle`: seconds for a slot to be free again once nothing
-    runs. Stops early where the server has become useless; a failure says so.
+    `slots`: predictions at once; `occupy`: an input that holds a slot for some seconds, needed to test that one
+    prediction too many is refused; `timeout`: seconds to wait for an answer, more if the first case is slow;
+    `patience`: seconds after which a long case is cancelled; `settle`: seconds to wait for a free slot once nothing
+    runs. Stops early if the server becomes unusable; a failure then says why.
 
     Raises:
         httpx.TransportError: there is no server at `address`.
@@ -100,7 +100,7 @@ def run(
 
 
 def judge(case: Case, status: int, text: str, output: Value) -> tuple[str, str | None]:
-    """The outcome of an answer, and what is wrong with it if anything; `output`: what the schema says of it."""
+    """The outcome of an answer, and what is wrong with it, if anything; `output`: its type in the schema."""
     if status == 422:
         return "422", f"was refused with 422: {text[:300]}" if case.expect == "valid" else None
     if case.expect == "invalid" or status != 200:
@@ -109,7 +109,7 @@ def judge(case: Case, status: int, text: str, output: Value) -> tuple[str, str |
         prediction = json.loads(text)
         ended = prediction["status"]
     except (ValueError, TypeError, KeyError):
-        return "wrong", f"was answered with something that is no prediction: {text[:300]}"
+        return "wrong", f"was answered with something other than a prediction: {text[:300]}"
     if ended == "failed":
         if case.may_refuse and _REFUSAL.fullmatch(prediction.get("error") or ""):
             return "refused", None
@@ -120,12 +120,12 @@ def judge(case: Case, status: int, text: str, output: Value) -> tuple[str, str |
         return "wrong", f"ended as {ended}"
     if not fits(prediction.get("output"), output, is_output=True):
         wanted = " or ".join(form.type for form in output.forms)
-        return "wrong", f"has an output that is no {wanted}: {json.dumps(prediction.get('output'))[:300]}"
+        return "wrong", f"has an output that is not of type {wanted}: {json.dumps(prediction.get('output'))[:300]}"
     return "succeeded", None
 
 
 class _Probe:
-    """One run: the connection, what was found, and what must not change (`setup`: when the model was loaded)."""
+    """One run: the connection, the findings, and what must not change (`setup`: when the model was loaded)."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class _Probe:
         """Send a case and judge the answer.
 
         Raises:
-            _Useless: the server cannot answer any other.
+            _Useless: the server cannot answer further cases.
         """
         try:
             response = self._answer(case)
@@ -202,10 +202,10 @@ class _Probe:
             raise _Useless(f"the plain case {case.name!r} takes {now:.1f} s, at the start {usual:.1f} s")
 
     def check_slots(self, case: Case) -> None:
-        """All slots can be taken, none more; and once more after those predictions were cancelled."""
+        """All slots can be taken, and no more; the same again after those predictions were cancelled."""
         wanted = [202] * self.slots + [409] * bool(self.occupy)
         body = {"input": self.occupy or case.input}
-        for when in ("at the end", "after those that held them were cancelled"):
+        for when in ("at the end", "after the predictions in them were cancelled"):
             deadline = time.monotonic() + self.settle
             while (found := self._fill(body)[: len(wanted)]) != wanted:
                 if time.monotonic() > deadline:
@@ -216,7 +216,7 @@ class _Probe:
         self._check_health()
 
     def _answer(self, case: Case) -> httpx.Response:
-        """The answer to a case; asked again for some seconds while the server says that it is full."""
+        """The answer to a case; sent again for some seconds while the server says that it is full."""
         url = f"/predictions/fuzz-{uuid.uuid4().hex}"
         answered = threading.Event()
         if case.is_long:
@@ -241,12 +241,12 @@ class _Probe:
         return self.client.put(url, content=content, headers={"Content-Type": "application/json", **headers})
 
     def _cancel_until(self, url: str, answered: threading.Event) -> None:
-        """Cancel, again and again: a cancel that comes before the prediction has started is lost in Cog."""
+        """Cancel repeatedly: Cog loses a cancel that arrives before the prediction has started."""
         while not answered.wait(self.patience):
             cancel_once(f"{self.address}{url}")
 
     def _fill(self, body: Mapping[str, Any]) -> list[int]:
-        """Start one prediction more than there are slots, cancel them, and say with what each was answered."""
+        """Start one prediction more than there are slots, cancel them, and return the status of each answer."""
         urls = [f"/predictions/slot-{uuid.uuid4().hex}" for _ in range(self.slots + 1)]
         found = [self._put(url, body, Prefer="respond-async").status_code for url in urls]
         time.sleep(_STARTED_SECONDS)
@@ -258,15 +258,15 @@ class _Probe:
             waiting.until(lambda: self.health()["status"] != "BUSY", self.settle)
             health = self.health()
             if health["status"] != "READY":
-                raise _Useless(_FULL if health["status"] == "BUSY" else f"the server calls itself {health['status']}")
+                raise _Useless(_FULL if health["status"] == "BUSY" else f"the server reports {health['status']}")
         except (httpx.TransportError, ValueError) as error:
-            raise _Useless(f"the server does not say how it is: {error}") from error
+            raise _Useless(f"the server's health check failed: {error}") from error
         if health["setup"]["started_at"] != self.setup:
             raise _Useless("the server restarted")
 
 
 def curl_of(address: str, case: Case) -> str:
-    """A command that sends `case` again; a body that is too long to paste is written to a temporary file."""
+    """A command that sends `case` again; a body too long to paste is written to a temporary file."""
     body = json.dumps({"input": case.input})
     if len(body) > _CURL_CHARACTERS:
         path = Path(tempfile.mkdtemp(prefix="fuzz-")) / "body.json"

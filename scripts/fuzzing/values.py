@@ -1,8 +1,8 @@
-"""Values for one input, right and wrong, and what a schema says to each.
+"""Right and wrong values for one input, and what a schema says about each.
 
-JSON Schema decides what is valid. "either" stands where Cog's versions and JSON Schema's differ, and means 422 or a
-prediction that succeeds, never one that fails: null for an input that may be null (Cog 0.22 refuses it), 3.0 for an
-integer (Cog hands predict() a float), odd characters against a pattern (regular expressions differ in them).
+JSON Schema decides what is valid. "either" is used where Cog and JSON Schema differ. It allows a 422 or a prediction
+that succeeds, but not one that fails: null for a nullable input (Cog 0.22 refuses it), 3.0 for an integer (Cog passes a
+float to predict()), unusual characters against a pattern (regular expression engines differ on them).
 """
 
 import math
@@ -17,8 +17,8 @@ from scripts.fuzzing.files import data_uris
 Expect = Literal["valid", "invalid", "either"]
 
 HUGE = 100_000
-LARGEST = 2**63 - 1  # Cog hands larger whole numbers on as fractions
-JSON_STEP = 1e-9  # Cog's JSON reader (serde_json) may be off by a float's last bit
+LARGEST = 2**63 - 1  # Cog passes larger integers on as floats
+JSON_STEP = 1e-9  # relative; the last bit of a float may change in Cog's JSON reader (serde_json)
 TEXTS = {
     "empty": "",
     "one character": "a",
@@ -47,7 +47,7 @@ OBJECTS: dict[str, Any] = {
 
 
 def expectation(value: Any, allowed: Value) -> Expect:
-    """What a server must say to `value` for an input."""
+    """What a server must answer to `value` for an input."""
     if value is None:
         return "either" if allowed.nullable else "invalid"
     if isinstance(value, str) and any(_is_unsure(value, form.rules["pattern"]) for form in _with_pattern(allowed)):
@@ -59,10 +59,10 @@ def expectation(value: Any, allowed: Value) -> Expect:
 
 
 def fits(value: Any, allowed: Value, is_output: bool = False) -> bool:
-    """Whether the schema allows `value`; 3.0 is an integer, true is none.
+    """Whether the schema allows `value`; 3.0 is an integer, true is not.
 
-    `is_output`: an object that says nothing about its members stands for anything, as Cog writes it for Any; so does a
-    secret, which Cog's schema calls a text and its server sends as an object.
+    `is_output`: an object without declared members allows any value, because that is how Cog writes Any; so does a
+    secret, which is a string in Cog's schema but an object in its answers.
     """
     if value is None and allowed.nullable:
         return True
@@ -70,9 +70,9 @@ def fits(value: Any, allowed: Value, is_output: bool = False) -> bool:
 
 
 def is_guess(value: Any, allowed: Value) -> bool:
-    """Whether the schema leaves open what a valid `value` means: an object's members, what is in a file, a secret.
+    """Whether the schema leaves open what a valid `value` means: an object's members, a file's content, a secret.
 
-    A model that wants a particular one may fail on it.
+    A model that needs a particular value may fail on it.
     """
     for form in allowed.forms:
         if _fits(value, form, is_output=False):
@@ -83,9 +83,9 @@ def is_guess(value: Any, allowed: Value) -> bool:
 
 
 def samples(allowed: Value, known: Sequence[Any] = ()) -> Iterator[tuple[str, Any]]:
-    """Values for an input, right and wrong, each with a name; none that Cog would download.
+    """Right and wrong values for an input, each with a name; none makes Cog download a file.
 
-    `known`: values that work, from examples.
+    `known`: values from examples, which work.
     """
     for form in allowed.forms:
         yield from _samples_of(form, known)
@@ -96,7 +96,7 @@ def samples(allowed: Value, known: Sequence[Any] = ()) -> Iterator[tuple[str, An
 
 
 def sample_at_random(choices: random.Random, allowed: Value, value: Any, limit: float) -> Any:
-    """A valid value, at most `limit`; `value` itself where the schema does not say what it means."""
+    """A valid value, at most `limit`; `value` itself if the schema does not say what a value means."""
     form = choices.choice(allowed.forms)
     if form.choices:
         return choices.choice([one for one in form.choices if isinstance(one, str) or one <= limit])
@@ -120,13 +120,13 @@ def is_free(allowed: Value) -> bool:
 
 
 def nearest(allowed: Value, wanted: float) -> float | None:
-    """The allowed number that is nearest to `wanted`; None where no number is allowed."""
+    """The allowed number that is nearest to `wanted`; None if no number is allowed."""
     numbers = [number for number in (wanted, *_ends(allowed)) if fits(number, allowed)]
     return min(numbers, key=lambda number: abs(number - wanted), default=None)
 
 
 def highest(allowed: Value) -> float | None:
-    """The highest number that is allowed; None where there is no highest."""
+    """The highest allowed number; None if there is no upper bound."""
     is_bounded = any("maximum" in form.limits or form.choices for form in allowed.forms)
     return max((number for number in _ends(allowed) if fits(number, allowed)), default=None) if is_bounded else None
 
@@ -267,11 +267,11 @@ def _lists(items: Value, known: Sequence[Any]) -> Iterator[tuple[str, list[Any]]
     for what, value in samples(items, known):
         yield f"a list of {what}", [value]
     if known:
-        yield "two that are known", [known[0], known[-1]]
+        yield "two values of the examples", [known[0], known[-1]]
 
 
 def _ends(allowed: Value) -> list[float]:
-    """The numbers at which what is allowed may end, and those next to them."""
+    """The numbers where the allowed range may end, and those next to them."""
     bounds = [_plain_number(limit.value) for form in allowed.forms for limit in form.limits.values()]
     steps = [bound + step * max(1, abs(bound)) for bound in bounds for step in (JSON_STEP, -JSON_STEP)]
     choices = [choice for form in allowed.forms for choice in form.choices or []]

@@ -174,7 +174,7 @@ def test_only_an_example_may_not_be_refused(document: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    ("examples", "reason"), [([], "no example"), ([BASE, {"text": "x"}], "example 2 is not valid by the schema")]
+    ("examples", "reason"), [([], "no example"), ([BASE, {"text": "x"}], "example 2 does not fit the schema")]
 )
 def test_examples_that_cannot_be_changed_are_named(document: dict[str, Any], examples: list, reason: str):
     with pytest.raises(fuzz.FuzzError, match=reason):
@@ -355,8 +355,8 @@ def failed(error: str) -> str:
         (WRONG, 500, "oops", "wrong", "answered with 500, not 422: oops"),
         (WRONG, 200, failed("InputError: no"), "wrong", "answered with 200, not 422"),
         (VALID, 409, "full", "wrong", "answered with 409"),
-        (VALID, 200, "<html>", "wrong", "no prediction"),
-        (VALID, 200, "[]", "wrong", "no prediction"),
+        (VALID, 200, "<html>", "wrong", "other than a prediction"),
+        (VALID, 200, "[]", "wrong", "other than a prediction"),
         (VALID, 200, failed("InputError: too long"), "failed", "failed: InputError: too long"),
         (EITHER, 200, failed("InputError: too long"), "failed", "failed: InputError"),
         (ODD, 200, failed("Prediction failed: ValueError: too long"), "failed", "failed: "),
@@ -364,9 +364,9 @@ def failed(error: str) -> str:
         (ODD, 200, failed("InputError: "), "failed", "failed: "),
         (ODD, 200, prediction("failed", error=None), "failed", "failed: None"),
         (VALID, 200, prediction("canceled"), "wrong", "ended as canceled"),
-        (VALID, 200, prediction("succeeded", output="a"), "wrong", "no array"),
-        (VALID, 200, prediction("succeeded", output=["a", 5]), "wrong", "no array"),
-        (VALID, 200, prediction("succeeded"), "wrong", "no array"),
+        (VALID, 200, prediction("succeeded", output="a"), "wrong", "not of type array"),
+        (VALID, 200, prediction("succeeded", output=["a", 5]), "wrong", "not of type array"),
+        (VALID, 200, prediction("succeeded"), "wrong", "not of type array"),
     ],
 )
 def test_an_answer_is_judged(case: fuzz.Case, status: int, text: str, outcome: str, problem: str | None):
