@@ -60,9 +60,14 @@ weights-verify: .venv/.$(RUNS) ## read every byte of the weights and compare
 weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed, and which hardware of Replicate it fits
 	@$(PY) scripts.weights_info
 
-test: .venv/.dev ## [make it yours] every test this machine can run; says what it left out (CONTAINER_TESTS=required: nothing)
-	@$(PY) pytest -m "not container" --numprocesses 2 --dist loadfile
-	@$(PY) pytest -m container # one after the other: they share Docker's images and the registry's ports
+# In two processes, a file each in the folders' order: containers, which are the longest, come early.
+PYTEST := $(PY) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: .venv/.dev ## [make it yours] the tests of some minutes, without containers; says how many it left out
+	@$(PYTEST) -m "not container and not slow"
+
+test-all: .venv/.dev ## every test this machine can run (CONTAINER_TESTS=required: none is skipped for want of Docker)
+	@$(PYTEST)
 
 check: .venv/.dev ## [make it yours] lint, types, and whether the rendered files are current
 	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.render --check
@@ -155,7 +160,7 @@ publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on t
 clean: ## remove .venv, weights and everything else that was made here
 	rm -rf .venv .venv-optimum weights baked reports spaces .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test check render new models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
+.PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test test-all check render new models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean
 
 ifeq ($(realpath .venv/bin/python),) # there is none yet, or its Python was uninstalled
 .PHONY: .venv/.python
