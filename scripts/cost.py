@@ -52,7 +52,7 @@ def cost(
     sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
     named = price_list.providers(prices, only)
     section = cost_report.section(cost_report.costs(model, prices, load, sizes, latency, concurrency, named))
-    figures.tell(section, money, as_json)
+    figures.print_section(section, money, as_json)
 
 
 if __name__ == "__main__":

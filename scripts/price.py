@@ -56,7 +56,7 @@ def price(
         told = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
         choice, spent = price_report.chosen(told, hardware, billing)
         section = price_report.of_predictions(told, choice, spent, margin, share, asked)
-    figures.tell(section, money, as_json)
+    figures.print_section(section, money, as_json)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What predictions cost a month: by hardware, by how it is billed, by load.
+"""The cost of predictions a month: by hardware, billing and load.
 
-Predictions are taken to come independently of each other (a Poisson process).
+Predictions are assumed to arrive independently of each other (a Poisson process).
 
-- public: the seconds of each prediction alone. Replicate bills them to whoever runs the model.
-- always-on: as many instances as the load needs, all month.
-- scale-to-zero: an instance runs from a prediction's start until nobody asked for `idle_seconds`. With s seconds a
-  prediction and r predictions a second it is up for the share 1 - exp(-r (s + idle)) of the month, and is started
-  r exp(-r (s + idle)) times a second, each time for `start_seconds`.
+- public: only the seconds of each prediction are billed. Replicate bills them to whoever runs the model.
+- always-on: as many instances as the load needs run all month.
+- scale-to-zero: an instance runs from the start of a prediction until no request has come for `idle_seconds`. With s
+  seconds a prediction and r predictions a second, it is up for the share 1 - exp(-r (s + idle)) of the month, and is
+  started r exp(-r (s + idle)) times a second; each start takes `start_seconds`.
 """
 
 import math
@@ -24,12 +24,12 @@ _STEPS_A_DECADE = 20
 
 
 class CostError(TemplateError):
-    """Nothing can be said of what a prediction costs."""
+    """The cost of a prediction cannot be computed."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`sizes` of a prediction; `runs` a month; `latency`: seconds that a prediction may take at most, None for any.
+    """`sizes` of a prediction; `runs` a month; `latency`: the longest that a prediction may take (s), None for any.
 
     `concurrency`: the most predictions at once in an instance.
     """
@@ -42,7 +42,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Choice:
-    """A hardware billed in a certain way. `streams`: predictions at once in an instance that is fully used."""
+    """Hardware with one way of billing. `streams`: predictions at once in a fully used instance.
+
+    `alone`, `together`: seconds of a prediction by itself, and of one in a fully used instance.
+    """
 
     hardware: Hardware
     billing: Billing
@@ -69,7 +72,7 @@ def choices(
     workload: Workload,
     rentable: Sequence[Hardware],
 ) -> tuple[list[Choice], dict[str, str]]:
-    """Every choice that is fast enough, and why each other hardware is none."""
+    """Every choice that is fast enough, and why the other hardware is not a choice."""
     possible, excluded = [], {}
     for hardware in rentable:
         speed = speed_on(hardware, model, found, prices)
@@ -87,14 +90,14 @@ def choices(
         alone, together = speed.seconds(workload.sizes, 1), speed.seconds(workload.sizes, streams)
         for billing in hardware.provider.billing:
             if billing == "scale-to-zero" and speed.start_seconds is None:
-                excluded[f"{hardware.name}, {billing}"] = "nobody measured a cold start: make bench"
+                excluded[f"{hardware.name}, {billing}"] = "no cold start was measured: make bench"
                 continue
             possible.append(Choice(hardware, billing, speed, streams, alone, together))
     return possible, excluded
 
 
 def best_streams(speed: Speed, workload: Workload) -> int:
-    """The number of streams with the most predictions a second among those that are surely fast enough; 0: none is."""
+    """The number of streams with the most predictions a second, of those that are certainly fast enough; 0: none is."""
     allowed = [count for count in {1, *speed.streams} if count <= workload.concurrency]
     if workload.latency is not None:
         allowed = [count for count in allowed if speed.seconds(workload.sizes, count).high <= workload.latency]
@@ -102,7 +105,7 @@ def best_streams(speed: Speed, workload: Workload) -> int:
 
 
 def monthly(choice: Choice, runs: float, conventions: Conventions) -> Range | None:
-    """US$ a month, from the fast end of its range to the slow one; None where its instances are too few."""
+    """US$ a month, from the fast end of its range to the slow one; None if the provider has too few instances."""
     ends = [
         dollars_a_month(choice, runs, alone, together, conventions)
         for alone, together in (
@@ -136,7 +139,7 @@ def dollars_a_month(
 
 
 def seconds_up(rate: float, after: float) -> float:
-    """The share of the time in which an instance is up that ends `after` seconds after its last prediction."""
+    """The share of the time that an instance is up if it stops `after` seconds after its last prediction."""
     return -math.expm1(-rate * after)
 
 
@@ -144,17 +147,17 @@ def cheapest(possible: Sequence[Choice], runs: float, conventions: Conventions) 
     """The choice that likely costs least at this load.
 
     Raises:
-        CostError: none can carry it.
+        CostError: no choice can carry the load.
     """
     priced = [(monthly(one, runs, conventions), one) for one in possible]
     affordable = [(cost.middle, number) for number, (cost, _) in enumerate(priced) if cost is not None]
     if not affordable:
-        raise CostError(f"{runs:,.0f} predictions a month are more than it carries: name another, or ask for fewer")
+        raise CostError(f"{runs:,.0f} predictions a month are more than any choice carries: name another")
     return priced[min(affordable)[1]][1]
 
 
 def flips(possible: Sequence[Choice], conventions: Conventions) -> list[tuple[int, Choice]]:
-    """From which load a month on which choice is the cheapest, from the lowest load to the highest; exact to a run."""
+    """The load (runs a month) from which each choice is the cheapest, the lowest load first; exact to one run."""
     steps = int(math.log10(MOST_RUNS / LEAST_RUNS) * _STEPS_A_DECADE)
     loads = [round(LEAST_RUNS * 10 ** (step / _STEPS_A_DECADE)) for step in range(steps + 1)]
     found: list[tuple[int, Choice]] = []
@@ -183,7 +186,7 @@ def _first(possible: Sequence[Choice], before: Choice, low: int, high: int, conv
 
 
 def per_units(dollars: float, sizes: Mapping[str, float]) -> dict[str, float]:
-    """US$ a run, in the units in which it is sold; only those that its sizes say something about."""
+    """US$ a run, converted to the units in which it is sold; only those that `sizes` has a count for."""
     units = {"run": dollars, "1,000 runs": dollars * 1000}
     if tokens := sizes.get("input_tokens", 0) + sizes.get("output_tokens", 0):
         units["million tokens"] = dollars / tokens * 1e6

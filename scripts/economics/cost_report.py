@@ -1,4 +1,4 @@
-"""The cost of a model's predictions as a report: by hardware, the cheapest, where that changes, how sure it is."""
+"""The report of a model's cost: by hardware, the cheapest choice, the load where it changes, how certain it is."""
 
 import datetime
 import math
@@ -22,7 +22,7 @@ _GIVEN = "given to this command"
 
 @dataclass(frozen=True)
 class Costs:
-    """What there is to choose from for a workload."""
+    """A workload, and the choices that can run it."""
 
     model: Manifest
     workload: Workload
@@ -52,9 +52,9 @@ def costs(
     concurrency: int | None = None,
     only: Sequence[str] = (),
 ) -> Costs:
-    """Everything that could run `model`, for `load` predictions a month of `sizes`; what `sizes` lacks is as measured.
+    """All choices that could run `model`, for `load` predictions a month of `sizes`.
 
-    `only`: providers of the price list, all where it is empty.
+    A size that is missing from `sizes` is taken from the measurements. `only`: providers of the price list; empty: all.
 
     Raises:
         CostError: nothing was measured, or nothing is fast enough.
@@ -62,7 +62,7 @@ def costs(
     found = receipts.measurements(model)
     if not found and not sizes:
         raise CostError(
-            f"nothing was measured of {model.slug}: make bench, or make cost URL=...; or say the sizes of a "
+            f"nothing was measured of {model.slug}: make bench, or make cost URL=...; or give the sizes of a "
             "prediction, such as --input-tokens 200 --output-tokens 100, for an estimate"
         )
     most = concurrency or schema.max_concurrency(schema.served_class(model))
@@ -71,54 +71,56 @@ def costs(
     possible, excluded = cost.choices(model, found, prices, workload, rentable)
     if not possible:
         reasons = [f"{name}: {why}" for name, why in excluded.items()]
-        told = "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3} more" if len(reasons) > 3 else "")
+        listed = "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3} more" if len(reasons) > 3 else "")
         raise CostError(
-            f"no hardware can run this ({told}): allow more (--latency, --only), or measure: make cost URL=..."
+            f"no hardware can run this ({listed}): allow more (--latency, --only), or measure: make cost URL=..."
         )
     return Costs(model, workload, found, possible, excluded, prices.conventions)
 
 
 def usual_sizes(found: Sequence[Measurement]) -> dict[str, float]:
-    """The median sizes of what was measured first of all."""
+    """The median sizes of the first measurement."""
     points = [point for one in found[:1] for point in one.points]
     names = [name for name in receipts.SIZES if any(name in point.sizes for point in points)]
     return {name: statistics.median_high([point.sizes.get(name, 0.0) for point in points]) for name in names}
 
 
-def section(told: Costs) -> Section:
+def section(costs: Costs) -> Section:
     """The whole report."""
-    tables = [_by_hardware(told), _units(told), _flips(told), _fits(told), _excluded(told)]
-    return Section("What a prediction costs", _notes(told), tables=[table for table in tables if table.rows])
+    tables = [_by_hardware(costs), _units(costs), _flips(costs), _fits(costs), _excluded(costs)]
+    return Section("What a prediction costs", _notes(costs), tables=[table for table in tables if table.rows])
 
 
-def _notes(told: Costs) -> list[Note]:
-    workload = told.workload
+def _notes(costs: Costs) -> list[Note]:
+    workload = costs.workload
     sizes = ", ".join(f"{size:g} {name.replace('_', ' ')}" for name, size in workload.sizes.items()) or "one size"
     limit = f", at most {workload.latency:g} s each" if workload.latency is not None else ""
-    asked = (
-        f"{told.model.title}: {workload.runs:,.0f} predictions a month of {sizes}{limit}; up to "
+    workload_text = (
+        f"{costs.model.title}: {workload.runs:,.0f} predictions a month of {sizes}{limit}; up to "
         f"{workload.concurrency} at once in an instance."
     )
-    notes = [Note(asked, f"{_GIVEN}; else as measured, and @concurrent in predict.py")]
-    best = told.best()
+    notes = [Note(workload_text, f"{_GIVEN}; otherwise measured, and @concurrent in predict.py")]
+    best = costs.best()
     notes.append(Note(f"The cheapest: {best.name}{', an estimate' if best.speed.is_estimate else ''}.", best.source))
-    gaps = dict.fromkeys(gap for one in told.possible for gap in one.speed.gaps(workload.sizes))
+    gaps = dict.fromkeys(gap for one in costs.possible for gap in one.speed.gaps(workload.sizes))
     notes += [Note(f"Not known: {gap}. make cost URL=... measures it.", gap) for gap in gaps]
-    today, rented = datetime.date.today(), {one.hardware.name: one.hardware for one in told.possible}
+    today, rented = datetime.date.today(), {one.hardware.name: one.hardware for one in costs.possible}
     if old := [one for one in rented.values() if one.age(today) > STALE_DAYS]:
         text = f"{len(old)} of these {len(rented)} prices were last seen over {STALE_DAYS} days ago: make prices."
         notes.append(Note(text, "; ".join(dict.fromkeys(f"{one.source}, {one.date}" for one in old))))
-    if all(one.speed.is_estimate for one in told.possible):
-        text = "No hardware of the price list was measured itself: all that follows are estimates."
-        notes.append(Note(text, "; ".join(one.source for one in told.found) or manifest.path_of(told.model.slug).name))
+    if all(one.speed.is_estimate for one in costs.possible):
+        text = "None of this hardware was measured itself: all figures below are estimates."
+        notes.append(
+            Note(text, "; ".join(one.source for one in costs.found) or manifest.path_of(costs.model.slug).name)
+        )
     return notes
 
 
-def _by_hardware(told: Costs) -> Table:
-    """A row a hardware, the cheapest first; a column a way of billing."""
+def _by_hardware(costs: Costs) -> Table:
+    """A row for each hardware, the cheapest first; a column for each way of billing."""
     grouped: dict[str, list[Choice]] = {}
-    for choice in sorted(told.possible, key=lambda one: _middle(told, one)):
-        if told.per_run(choice):
+    for choice in sorted(costs.possible, key=lambda one: _middle(costs, one)):
+        if costs.per_run(choice):
             grouped.setdefault(choice.hardware.name, []).append(choice)
     rows: list[tuple[str, Sequence[Figure | str]]] = []
     for name, choices in grouped.items():
@@ -130,30 +132,30 @@ def _by_hardware(told: Costs) -> Table:
             Figure(first.hardware.idle_seconds, "seconds", first.source),
         ]
         for billing in BILLINGS:
-            so = next((one for one in choices if one.billing == billing), None)
-            cells.append(_thousand(told, so) if so else "-")
+            billed = next((one for one in choices if one.billing == billing), None)
+            cells.append(_thousand(costs, billed) if billed else "-")
         rows.append((name, cells))
     columns = ["hardware", "a prediction alone", "at once", "cold start", "idle", *BILLINGS]
     return Table("What 1,000 predictions cost at this load, the cheapest first", columns, rows)
 
 
-def _thousand(told: Costs, choice: Choice) -> Figure:
-    found = told.per_run(choice)
+def _thousand(costs: Costs, choice: Choice) -> Figure:
+    found = costs.per_run(choice)
     assert found is not None  # those that cannot carry the load were left out
     thousand = Range(low=found.low * 1000, likely=found.middle * 1000, high=found.high * 1000)
     return of_range(thousand, "money", choice.source, choice.speed.is_estimate)
 
 
-def _middle(told: Costs, choice: Choice) -> float:
-    found = told.per_run(choice)
+def _middle(costs: Costs, choice: Choice) -> float:
+    found = costs.per_run(choice)
     return found.middle if found else math.inf
 
 
-def _units(told: Costs) -> Table:
-    best = told.best()
-    found = told.per_run(best)
+def _units(costs: Costs) -> Table:
+    best = costs.best()
+    found = costs.per_run(best)
     assert found is not None  # the cheapest carries the load
-    likely, low, high = (cost.per_units(one, told.workload.sizes) for one in (found.middle, found.low, found.high))
+    likely, low, high = (cost.per_units(one, costs.workload.sizes) for one in (found.middle, found.low, found.high))
     guess = best.speed.is_estimate
     rows = [
         (
@@ -165,20 +167,20 @@ def _units(told: Costs) -> Table:
     return Table(f"In the units in which it is sold, on {best.name}", ["unit", "cost"], rows)
 
 
-def _flips(told: Costs) -> Table:
-    found = cost.flips(told.possible, told.conventions)
+def _flips(costs: Costs) -> Table:
+    found = cost.flips(costs.possible, costs.conventions)
     rows: list[tuple[str, Sequence[Figure | str]]] = []
     for runs, choice in found:
-        dollars = cost.monthly(choice, runs, told.conventions)
+        dollars = cost.monthly(choice, runs, costs.conventions)
         assert dollars is not None
         count = Figure(runs, "count", choice.source)
         rows.append((choice.name, [count, of_range(dollars, "money", choice.source, choice.speed.is_estimate)]))
     return Table("The cheapest as load grows", ["hardware, billing", "from predictions a month", "then a month"], rows)
 
 
-def _fits(told: Costs) -> Table:
+def _fits(costs: Costs) -> Table:
     rows: list[tuple[str, Sequence[Figure | str]]] = []
-    for one in told.found:
+    for one in costs.found:
         for streams, found in fit.by_streams(one.points).items():
             per = [
                 Figure(found.per[name], "seconds", one.source) if name in found.per else "-" for name in receipts.SIZES
@@ -194,17 +196,17 @@ def _fits(told: Costs) -> Table:
     )
 
 
-def _excluded(told: Costs) -> Table:
-    rows = [(name, [why]) for name, why in told.excluded.items()]
+def _excluded(costs: Costs) -> Table:
+    rows = [(name, [why]) for name, why in costs.excluded.items()]
     return Table("Left out", ["hardware", "because"], rows)
 
 
-def picture(told: Costs, money: Money) -> Picture:
+def picture(costs: Costs, money: Money) -> Picture:
     """The cheapest billing of each hardware, the cheapest hardware first."""
     found: dict[str, tuple[str, float, float, float, bool]] = {}
     sources = []
-    for choice in sorted(told.possible, key=lambda one: _middle(told, one)):
-        if (per_run := told.per_run(choice)) and choice.hardware.name not in found and len(found) < _SHOWN:
+    for choice in sorted(costs.possible, key=lambda one: _middle(costs, one)):
+        if (per_run := costs.per_run(choice)) and choice.hardware.name not in found and len(found) < _SHOWN:
             thousand = (per_run.middle * 1000, per_run.low * 1000, per_run.high * 1000)
             found[choice.hardware.name] = (choice.name, *thousand, choice.speed.is_estimate)
             sources.append(choice.source)

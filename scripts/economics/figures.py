@@ -30,7 +30,7 @@ class Figure:
             raise ValueError("a figure without a source")
 
     def shown(self, money: Money) -> str:
-        """As people read it, with its range, and the word estimate where it is one."""
+        """As people read it, with its range, and marked if it is an estimate."""
         text = _text(self.value, self.kind, money)
         if self.low is not None and self.high is not None:
             low, high = _text(self.low, self.kind, money), _text(self.high, self.kind, money)
@@ -45,7 +45,7 @@ def of_range(found: Range, kind: Kind, source: str, is_estimate: bool = False) -
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence, and where what it says comes from."""
+    """A sentence and its source."""
 
     text: str
     source: str
@@ -53,7 +53,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a name and its cells; a cell is a figure, or words."""
+    """Each row is a name and its cells; a cell is a figure or text."""
 
     title: str
     columns: Sequence[str]
@@ -81,7 +81,7 @@ class Section:
 
 
 def rows(sections: Sequence[Section], money: Money) -> Iterator[dict[str, Any]]:
-    """Every figure as a flat row, unrounded; money in the report's currency."""
+    """Every figure as a flat row, not rounded; money in the report's currency."""
     for section in sections:
         for table in section.tables:
             for name, cells in table.rows:
@@ -100,7 +100,7 @@ def rows(sections: Sequence[Section], money: Money) -> Iterator[dict[str, Any]]:
 
 
 def to_csv(sections: Sequence[Section], money: Money) -> str:
-    """One line a figure."""
+    """One line for each figure."""
     found = list(rows(sections, money))
     text = io.StringIO()
     writer = csv.DictWriter(text, list(found[0]) if found else ["section"], lineterminator="\n")
@@ -110,11 +110,11 @@ def to_csv(sections: Sequence[Section], money: Money) -> str:
 
 
 def to_json(sections: Sequence[Section], money: Money) -> str:
-    """One object a figure."""
+    """One object for each figure."""
     return json.dumps(list(rows(sections, money)), indent=1, ensure_ascii=False)
 
 
-def tell(section: Section, money: Money, as_json: bool) -> None:
+def print_section(section: Section, money: Money, as_json: bool) -> None:
     """Print a section, for people or as JSON for programs."""
     if as_json:
         print(to_json([section], money))
@@ -123,19 +123,19 @@ def tell(section: Section, money: Money, as_json: bool) -> None:
 
 
 def show(sections: Sequence[Section], money: Money) -> None:
-    """Print notes and tables; what an estimate is says so in its cell."""
+    """Print notes and tables; the cell of an estimate says so."""
     from rich.table import Table as RichTable
 
-    output = console.stdout()
+    stdout = console.stdout()
     for section in sections:
         for note in section.notes:
-            output.print(note.text, soft_wrap=True)
+            stdout.print(note.text, soft_wrap=True)
         for table in section.tables:
             printed = RichTable(*table.columns, title=table.title, title_justify="left", box=None)
             for name, cells in table.rows:
                 shown = [cell.shown(money) if isinstance(cell, Figure) else cell for cell in cells]
                 printed.add_row(name, *shown)
-            output.print(printed, "")
+            stdout.print(printed, "")
 
 
 def _text(value: float, kind: Kind, money: Money) -> str:

@@ -9,16 +9,16 @@ from scripts.economics.receipts import SIZES, Point
 from scripts.hardware.price_list import Range
 
 NOISY = 0.25
-"""The residual as a share of the mean from which a fit says little."""
+"""A residual above this share of the mean makes a fit unreliable."""
 
 
 @dataclass(frozen=True)
 class Fit:
     """seconds = base + the sum of per[size] * size.
 
-    `residual`: the root mean square of what the points lie off it (seconds); None where there are no more points than
-    coefficients, so that nobody knows. `fixed`: sizes that were the same in every point, so that what they cost is in
-    `base`; a size in neither was never measured. `mean`: of the seconds.
+    `residual`: the root mean square of the points' distances from it (seconds); None where there are no more points
+    than coefficients, so that it is unknown. `fixed`: sizes that were the same in every point, so that their cost is
+    part of `base`; a size that is in neither `per` nor `fixed` was never measured. `mean`: of the seconds.
     """
 
     base: float
@@ -30,17 +30,17 @@ class Fit:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the points lie so far off that something else must have run beside them."""
+        """Whether the points are so far from the fit that something else must have run at the same time."""
         return self.residual is not None and self.residual > NOISY * self.mean
 
     def seconds(self, sizes: Mapping[str, float]) -> Range:
-        """What a prediction of these sizes takes, give or take the residual."""
+        """The time of a prediction of these sizes, plus or minus the residual."""
         middle = self.base + sum(each * sizes.get(name, 0) for name, each in self.per.items())
         off = self.residual or 0
         return Range(low=max(middle - off, 0), likely=middle, high=middle + off)
 
     def unknown(self, sizes: Mapping[str, float]) -> list[str]:
-        """The sizes of which nothing says what they cost."""
+        """The sizes whose cost was not measured."""
         return [name for name, size in sizes.items() if name not in self.per and self.fixed.get(name) != size]
 
 
@@ -69,8 +69,7 @@ def fit(points: Sequence[Point]) -> Fit:
 def non_negative(columns: Any, values: Any) -> Any:
     """The coefficients, none below 0, with the least squared error.
 
-    With the few columns here every choice of those that may be above 0 is tried: the best one that is allowed is the
-    exact answer.
+    There are few columns, so every subset that may be above 0 is tried; the best allowed one is the exact answer.
     """
     import numpy
 

@@ -21,11 +21,11 @@ from scripts.serving import local_server
 def measure(url: str, model: Manifest, streams: Sequence[int], hardware: Hardware | None) -> Path:
     """Measure every size of prediction at every number of streams, and write the receipt; returns its path.
 
-    `hardware`: where the server runs; None for this machine, which the price list does not have.
+    `hardware`: where the server runs; None for this machine, which is not in the price list.
 
     Raises:
         ServerError: no Cog server is ready at `url`.
-        TemplateError: it refused a prediction.
+        TemplateError: the server refused a prediction.
     """
     local_server.check_served(url)
     load = tasks.load(model)

@@ -1,4 +1,4 @@
-"""Puts into a plan what its measured_costs are: from what was measured of its model, and the price list."""
+"""Replaces the measured_costs of a plan by numbers, from the measurements of its model and the price list."""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from scripts.hardware.price_list import PriceList
 
 
 def model_of(plan: Plan, path: Path) -> Manifest | None:
-    """The model that the plan at `path` names, or that MODEL names where the plan names none.
+    """The model that the plan at `path` names, or else the one that the variable MODEL names.
 
     Raises:
         PlanError: there is no such model.
@@ -32,10 +32,10 @@ def model_of(plan: Plan, path: Path) -> Manifest | None:
 
 
 def resolved(plan: Plan, path: Path, prices: PriceList) -> Plan:
-    """The plan with numbers in the place of its measured_costs; their sources say what is an estimate.
+    """The plan with numbers in place of its measured_costs; their sources say which are estimates.
 
     Raises:
-        TemplateError: one cannot be said; names the key in the plan at `path`.
+        TemplateError: one cannot be computed; names the key in the plan at `path`.
     """
     model, channels = model_of(plan, path), []
     for number, channel in enumerate(plan.channels):
@@ -62,8 +62,8 @@ def costs_of(plan: Plan, path: Path, prices: PriceList) -> Costs | None:
 def _with_cost(channel: Channel, wanted: MeasuredCost, model: Manifest, prices: PriceList, where: str) -> Channel:
     price_list.find(prices, wanted.hardware, where)
     most = max(channel.volume.ends()[1], 1)
-    told = cost_report.costs(model, prices, most, _sizes(wanted))
-    choice, spent = chosen(told, wanted.hardware, wanted.billing, where)
+    costs = cost_report.costs(model, prices, most, _sizes(wanted))
+    choice, spent = chosen(costs, wanted.hardware, wanted.billing, where)
     share = 1 / most if wanted.billing == "public" else 1.0
     ends = _ends(spent.low * share, spent.middle * share, spent.high * share)
     quantity = Quantity(**ends, source=choice.source, estimate=choice.speed.is_estimate)

@@ -1,4 +1,4 @@
-"""Money as people read it: in a currency, in a locale, rounded once and here."""
+"""Money as people read it: in a currency and a locale. It is rounded here and nowhere else."""
 
 import copy
 import math
@@ -7,23 +7,23 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from models.errors import TemplateError
 
-_EXACT_DIGITS = 9  # of a cent: what binary fractions lack or have too much is beyond them
+_EXACT_DIGITS = 9  # of a cent: the error of a binary fraction is smaller than that
 _SIGNIFICANT = 3
 
 
 class MoneyError(TemplateError):
-    """A currency, rate or locale that there is not."""
+    """A currency, rate or locale that does not exist."""
 
 
 def rounded(value: float, decimals: int = 2) -> Decimal:
-    """To so many decimals, halves away from zero, as on a bill: 2.675 is 2.68."""
+    """Rounded to `decimals`, halves away from zero as on a bill: 2.675 becomes 2.68."""
     exact = Decimal(repr(round(value, decimals + _EXACT_DIGITS)))
     return exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
 class Money:
-    """How money is shown. `rate`: units of the currency for one US$; `rate_source`: who says so, and when."""
+    """How money is shown. `rate`: units of the currency for one US$; `rate_source`: who published it, and when."""
 
     currency: str = "USD"
     locale: str = "en_US"
@@ -35,7 +35,7 @@ class Money:
         return dollars * self.rate
 
     def shown(self, dollars: float) -> str:
-        """To the currency's smallest coin; where it is less than a unit, with three significant digits."""
+        """To the currency's smallest coin; below one unit, with three significant digits."""
         from babel import Locale
         from babel.numbers import get_currency_precision
 
@@ -66,10 +66,10 @@ class Money:
 
 
 def money_in(currency: str, rate: float | None, rate_source: str, locale: str) -> Money:
-    """What the options of a command ask for.
+    """The currency and locale that a command's options name.
 
     Raises:
-        MoneyError: no such currency or locale, or a currency other than US$ without its rate and who says it.
+        MoneyError: no such currency or locale, or a currency other than US$ without a rate and its source.
     """
     from babel import Locale, UnknownLocaleError
     from babel.numbers import is_currency
@@ -84,7 +84,7 @@ def money_in(currency: str, rate: float | None, rate_source: str, locale: str) -
         return Money("USD", locale)
     if not rate or not 0 < rate < math.inf or not rate_source:
         raise MoneyError(
-            f"--currency {currency} needs --rate, its units for one US$, and --rate-source, who says so and when: "
+            f"--currency {currency} needs --rate, its units for one US$, and --rate-source, who published it and when: "
             f'--rate 0.9 --rate-source "ECB, 2026-11-27"'
         )
     return Money(currency, locale, rate, rate_source)

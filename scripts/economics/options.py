@@ -4,16 +4,16 @@ from typing import Annotated
 
 import typer
 
-_MOST = 1e12  # keeps infinity out, with which nothing can be reckoned
+_MOST = 1e12  # keeps out infinity, which cannot be computed with
 
 Load = Annotated[float, typer.Option(min=1, max=_MOST, help="predictions a month")]
-Latency = Annotated[float | None, typer.Option(min=0, max=_MOST, help="seconds that a prediction may take at most")]
+Latency = Annotated[float | None, typer.Option(min=0, max=_MOST, help="the longest that a prediction may take (s)")]
 Size = Annotated[float | None, typer.Option(min=0, max=_MOST, help="of one prediction")]
-Only = Annotated[str, typer.Option(help="providers of the price list, by commas: replicate,own")]
-Currency = Annotated[str, typer.Option(help="in which money is shown, like EUR")]
+Only = Annotated[str, typer.Option(help="providers of the price list, separated by commas: replicate,own")]
+Currency = Annotated[str, typer.Option(help="the currency in which money is shown, such as EUR")]
 Rate = Annotated[float | None, typer.Option(help="units of that currency for one US$")]
-RateSource = Annotated[str, typer.Option(help="who says so, and when")]
-Locale = Annotated[str, typer.Option(help="how numbers are written, like de_DE")]
+RateSource = Annotated[str, typer.Option(help="who published the rate, and when")]
+Locale = Annotated[str, typer.Option(help="how numbers are written, such as de_DE")]
 
 
 def sizes_of(

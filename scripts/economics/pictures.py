@@ -35,7 +35,7 @@ def variables(colours: dict[str, str]) -> str:
 
 
 def alone(svg: str) -> str:
-    """An SVG that is a file of its own, with both themes in it."""
+    """The SVG as a file of its own, with both themes in it."""
     dark = f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
     style = f":root{{{variables(LIGHT)}}}{dark}svg{{background:var(--paper)}}"
     return re.sub(r"(<svg[^>]*>)", rf"\1<style>{style}</style>", svg, count=1)
@@ -91,7 +91,7 @@ def band(low: Sequence[float], middle: Sequence[float], high: Sequence[float], m
 
 
 def tornado(swings: Sequence[Swing], middle: float, money: Money, source: str) -> Picture:
-    """What moves a year most; `middle`: US$ left with everything at its median."""
+    """The ranges that change a year's result most; `middle`: US$ left with everything at its median."""
     figure, axes = _axes(len(swings) * 0.36 + 1)
     centre = money.converted(middle)
     for number, swing in enumerate(reversed(swings)):
@@ -107,7 +107,7 @@ def tornado(swings: Sequence[Swing], middle: float, money: Money, source: str) -
 
 
 def funnel(steps: Sequence[tuple[str, float]], title: str, money: Money, source: str, name: str) -> Picture:
-    """`steps`: who is left after each, the first one all who come; `name`: of the picture."""
+    """`steps`: the number of people left after each step; the first is everybody who comes. `name`: of the picture."""
     figure, axes = _axes(len(steps) * 0.5 + 0.8)
     most = steps[0][1] or 1
     for number, (_, count) in enumerate(reversed(steps)):
@@ -120,7 +120,7 @@ def funnel(steps: Sequence[tuple[str, float]], title: str, money: Money, source:
 
 
 def _plain(names: Sequence[str]) -> list[str]:
-    """Words as they are: matplotlib would read what stands between two dollar signs as a formula."""
+    """Escaped for matplotlib, which would read text between two dollar signs as a formula."""
     return [name.replace("$", r"\$") for name in names]
 
 
@@ -151,7 +151,7 @@ def _axes(height: float) -> tuple[Any, Any]:
 
 
 def _svg(figure: Any, salt: str) -> str:
-    """The SVG as an element of a page: colours by theme, names of its own, as wide as there is room."""
+    """The SVG as an element of a page: colours from the theme, unique ids, as wide as the page allows."""
     import matplotlib
 
     file = io.StringIO()

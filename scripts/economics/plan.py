@@ -1,4 +1,4 @@
-"""A plan: channels of income and monthly costs, each number a value or a range, each with its source. Read strictly."""
+"""A plan: channels of income and monthly costs. Each number is a value or a range, and has a source. Read strictly."""
 
 import datetime
 import math
@@ -25,15 +25,15 @@ Z90 = 1.2815515655446004
 
 
 class PlanError(TemplateError):
-    """A plan that cannot be meant; names file, key and remedy."""
+    """A plan is wrong; names file, key and remedy."""
 
 
 class Quantity(Strict):
     """A number, or a range of it.
 
-    `low`, `likely`, `high`: hard limits, drawn from a triangular distribution, which never leaves them; without
-    `likely` it is the middle. `p10`, `p90`: nine times in ten above and below, drawn from a lognormal one, for what
-    differs by factors and cannot be negative. A plain number is written as it is. `estimate`: called one in the report.
+    `low`, `likely`, `high`: hard limits and the mode of a triangular distribution; `likely` is the middle by default.
+    `p10`, `p90`: the 10th and 90th percentile of a lognormal distribution, for what varies by factors and cannot be
+    negative. A plain number needs no keys. `estimate`: the report marks it as one.
     """
 
     value: float | None = None
@@ -49,7 +49,7 @@ class Quantity(Strict):
     @classmethod
     def _plain(cls, given: Any) -> Any:
         if isinstance(given, bool) or not isinstance(given, int | float | dict | Quantity):
-            raise ValueError(f"{given!r} is no number: write 0.05 or 100000, or {{low: 1, likely: 2, high: 3}}")
+            raise ValueError(f"{given!r} is not a number: write 0.05 or 100000, or {{low: 1, likely: 2, high: 3}}")
         return given if isinstance(given, dict | Quantity) else {"value": given}
 
     @model_validator(mode="after")
@@ -69,12 +69,12 @@ class Quantity(Strict):
         return self.value is None
 
     def ends(self) -> tuple[float, float]:
-        """The least and the most of it: its limits, or its 10th and 90th percentile."""
+        """Its limits, or its 10th and 90th percentile."""
         low = next(one for one in (self.value, self.low, self.p10) if one is not None)
         return low, next(one for one in (self.value, self.high, self.p90) if one is not None)
 
     def percentile(self, share: float) -> float:
-        """Below it the quantity is with the chance `share`, one of 0.1, 0.5, 0.9."""
+        """The value below which the quantity is with probability `share`, one of 0.1, 0.5, 0.9."""
         low, high = self.ends()
         if self.value is not None or low == high:
             return low
@@ -97,7 +97,7 @@ def _between(least: float, most: float, what: str, remedy: str) -> AfterValidato
         if quantity.p10 is not None and most < math.inf:
             raise ValueError(f"a {what} has limits: write low and high, not p10 and p90")
         if low < least or high > most:
-            raise ValueError(f"{low if low < least else high:g} is no {what}: {remedy}")
+            raise ValueError(f"{low if low < least else high:g} is not a valid {what}: {remedy}")
         return quantity
 
     return AfterValidator(check)
@@ -110,16 +110,16 @@ NONE, ALL = Quantity(value=0), Quantity(value=1)
 
 
 class Step(Strict):
-    """A step of the way from free to paid: the share of those before it who take it."""
+    """A step from free to paid; `share`: of the people before it who take it."""
 
     name: str = Field(min_length=1)
     share: Share
 
 
 class MeasuredCost(Strict):
-    """A cost from what was measured of the plan's model on `hardware`.
+    """A cost computed from measurements of the plan's model on `hardware`.
 
-    Billed `public` it is a cost of each run; else it is the month's, for the most that the volume may be.
+    Billed `public`, it is the cost of each run; otherwise the cost of a month at the highest volume of the range.
     """
 
     hardware: str
@@ -136,7 +136,7 @@ class Channel(Strict):
     `conversion`: the share of the volume that pays, or the steps on the way there; `price`: US$ a unit (of a
     subscriber, a month); `share`: of the price that is ours; `cost`: US$ a paid unit, or `measured_cost`; `free_cost`:
     US$ a unit that did not pay; `fixed`: US$ a month; `growth`: of the volume, a month; `churn`: of those who pay, a
-    month; `subscribers`: already there before the first month. `source`: of every number that has none of its own.
+    month; `subscribers`: those of before the first month. `source`: of every number that has none of its own.
     """
 
     name: str = Field(min_length=1)
@@ -179,7 +179,7 @@ class Channel(Strict):
         return any(quantity.estimate for quantity in (self.cost, self.free_cost, self.fixed))
 
     def quantities(self) -> Iterator[tuple[str, Quantity]]:
-        """Every number of it by its key."""
+        """Each of its numbers, by key."""
         for key in ("volume", "price", "share", "cost", "free_cost", "fixed", "growth", "churn", "subscribers"):
             yield key, getattr(self, key)
         for step in self.conversion:
@@ -195,7 +195,7 @@ class MonthlyCost(Strict):
 
 
 class Plan(Strict):
-    """The whole file. `date`: when its prices held; `model`: of the catalog, where a cost comes from measurements."""
+    """The whole file. `date`: of its prices; `model`: of the catalog, needed if a cost comes from measurements."""
 
     title: str = Field(min_length=1)
     date: datetime.date
@@ -213,7 +213,7 @@ class Plan(Strict):
         return self
 
     def quantities(self) -> Iterator[tuple[str, Quantity, str]]:
-        """Every number: where it stands, its range, its source."""
+        """Every number: its key, its range, its source."""
         for channel in self.channels:
             for key, quantity in channel.quantities():
                 yield f"{channel.name}: {key}", quantity, quantity.source or channel.source

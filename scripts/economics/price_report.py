@@ -1,4 +1,4 @@
-"""What to charge, as a report: for a hardware at a load, and for each channel of a plan by itself."""
+"""The report of what to charge: on one hardware at one load, and in each channel of a plan by itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,62 +16,64 @@ _LOADS = (0.1, 1, 10)
 Rows = list[tuple[str, Sequence[Figure | str]]]
 
 
-def chosen(told: Costs, hardware: str, billing: str, where: str = "--hardware") -> tuple[Choice, Range]:
-    """The choice that is named, or the cheapest among those that the names leave, and its US$ a month.
+def chosen(costs: Costs, hardware: str, billing: str, where: str = "--hardware") -> tuple[Choice, Range]:
+    """The cheapest choice with this hardware and billing ("": any), and its US$ a month.
 
-    `where`: it was named.
+    `where`: the option or the key that names them, for errors.
 
     Raises:
-        CostError: it cannot be used; says why.
+        CostError: there is none; says why.
     """
-    fitting = [one for one in told.possible if hardware in ("", one.hardware.name) and billing in ("", one.billing)]
+    fitting = [one for one in costs.possible if hardware in ("", one.hardware.name) and billing in ("", one.billing)]
     if not fitting:
-        why = told.excluded.get(f"{hardware}, {billing}") or told.excluded.get(hardware) or "it is not billed so"
+        why = (
+            costs.excluded.get(f"{hardware}, {billing}") or costs.excluded.get(hardware) or "it is not billed like this"
+        )
         raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {why}: name another")
     try:
-        choice = cost.cheapest(fitting, told.workload.runs, told.conventions)
+        choice = cost.cheapest(fitting, costs.workload.runs, costs.conventions)
     except CostError as error:
         raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {error}") from error
-    spent = cost.monthly(choice, told.workload.runs, told.conventions)
+    spent = cost.monthly(choice, costs.workload.runs, costs.conventions)
     assert spent is not None  # the cheapest carries the load
     return choice, spent
 
 
 def of_predictions(
-    told: Costs, choice: Choice, spent: Range, margin: float, share: float, price: float | None
+    costs: Costs, choice: Choice, spent: Range, margin: float, share: float, price: float | None
 ) -> Section:
-    """The price of a prediction on `choice`, which costs `spent` a month; `price`: one that is asked about."""
-    asked = price if price is not None else price_for(margin, spent.middle, told.workload.runs, share)
+    """The price of a prediction on `choice`, which costs `spent` a month; `price`: a price to be judged."""
+    asked = price if price is not None else price_for(margin, spent.middle, costs.workload.runs, share)
     return Section(
         "What to charge for a prediction",
         [
             Note(
-                f"{told.model.title} on {choice.name}, {told.workload.runs:,.0f} predictions a month, of whose price "
+                f"{costs.model.title} on {choice.name}, {costs.workload.runs:,.0f} predictions a month, of whose price "
                 f"{share:.0%} is yours.",
                 choice.source,
             )
         ],
         tables=[
-            _for_margins(told, choice, spent, sorted({*MARGINS, margin}), share),
-            _earned(told, choice, asked, share),
+            _for_margins(costs, choice, spent, sorted({*MARGINS, margin}), share),
+            _earned(costs, choice, asked, share),
         ],
     )
 
 
-def _for_margins(told: Costs, choice: Choice, spent: Range, margins: Sequence[float], share: float) -> Table:
+def _for_margins(costs: Costs, choice: Choice, spent: Range, margins: Sequence[float], share: float) -> Table:
     rows: Rows = []
     for margin in margins:
-        likely, low, high = (price_for(margin, one, told.workload.runs, share) for one in _three(spent))
+        likely, low, high = (price_for(margin, one, costs.workload.runs, share) for one in _three(spent))
         price = Figure(likely, "money", choice.source, low, high, choice.speed.is_estimate)
-        even = break_even(likely, share, lambda units: _likely(told, choice, units))
+        even = break_even(likely, share, lambda units: _likely(costs, choice, units))
         rows.append((f"{margin:.0%}", [price, _load(even, choice)]))
     return Table("The price for a margin", ["margin", "a prediction", "covers its costs from a month"], rows)
 
 
-def _earned(told: Costs, choice: Choice, price: float, share: float) -> Table:
+def _earned(costs: Costs, choice: Choice, price: float, share: float) -> Table:
     rows: Rows = []
-    for runs in dict.fromkeys(max(round(told.workload.runs * times), 1) for times in _LOADS):
-        spent = cost.monthly(choice, runs, told.conventions)
+    for runs in dict.fromkeys(max(round(costs.workload.runs * times), 1) for times in _LOADS):
+        spent = cost.monthly(choice, runs, costs.conventions)
         if spent is None:
             continue
         likely, worst, best = (left(price, share, runs, one) for one in (spent.middle, spent.high, spent.low))
@@ -91,8 +93,8 @@ def _three(found: Range) -> tuple[float, float, float]:
     return found.middle, found.low, found.high
 
 
-def _likely(told: Costs, choice: Choice, units: float) -> float | None:
-    found = cost.monthly(choice, units, told.conventions)
+def _likely(costs: Costs, choice: Choice, units: float) -> float | None:
+    found = cost.monthly(choice, units, costs.conventions)
     return found.middle if found else None
 
 
@@ -102,7 +104,7 @@ def _load(even: float | None, choice: Choice) -> Figure | str:
 
 @dataclass(frozen=True)
 class Sold:
-    """What a channel sells in its first month: US$, and `units`. `each`: the cost of a unit; `spent`: of all."""
+    """A channel's sales in its first month (US$), and the `units`. `each`: the cost of a unit; `spent`: of all."""
 
     price: float
     share: float
@@ -122,7 +124,7 @@ def first_month(channel: Channel, values: simulation.Values) -> Sold:
 
 
 def of_channels(plan: Plan, margin: float) -> Section:
-    """The same questions of each channel by itself, with its likely numbers of the first month."""
+    """The price, the break-even and what is left of each channel by itself, at the likely values of its first month."""
     values = simulation.fixed(plan)
     rows: Rows = []
     for channel in plan.channels:

@@ -1,4 +1,4 @@
-"""What to charge: the price for a margin, the load that covers the costs, what a price leaves."""
+"""What to charge: the price for a margin, the load that covers the costs, what is left at a price."""
 
 import math
 from collections.abc import Callable
@@ -16,12 +16,12 @@ def price_for(margin: float, costs: float, units: float, share: float = 1.0) -> 
     """US$ a unit, of which `share` is ours, so that `margin` of what we get is left after `costs` (US$).
 
     Raises:
-        PricingError: no price does that.
+        PricingError: there is no such price.
     """
     if not 0 <= margin < 1:
         raise PricingError(f"a margin of {margin:g} has no price: write 0.5 for 50 %, at most 0.99")
     if not 0 < share <= 1:
-        raise PricingError(f"a share of {share:g} is none: write 0.8 where 80 % of the price is yours")
+        raise PricingError(f"a share of {share:g} is not valid: write 0.8 where 80 % of the price is yours")
     return costs / (units * share * (1 - margin))
 
 
@@ -31,9 +31,9 @@ def left(price: float, share: float, units: float, costs: float) -> float:
 
 
 def break_even(price: float, share: float, costs: Callable[[float], float | None]) -> float | None:
-    """The least number of units, in whole ones, from which what comes in covers `costs(units)`; None: there is none.
+    """The smallest whole number of units whose income covers `costs(units)`; None if there is none.
 
-    Costs that grow in steps, an instance at a time, may overtake the income again above it.
+    Costs that grow in steps, an instance at a time, may exceed the income again above it.
     """
 
     def covered(units: int) -> bool:
@@ -52,7 +52,7 @@ def break_even(price: float, share: float, costs: Callable[[float], float | None
 
 
 def break_even_volume(price: float, share: float, cost: float, fixed: float) -> float | None:
-    """Units at which a cost a unit and a monthly one are covered; None where each unit loses money."""
+    """The units that cover a `cost` for each and a `fixed` cost a month; None where each unit loses money."""
     gain = price * share - cost
     if gain <= 0:
         return None if fixed or gain < 0 else 0.0

@@ -1,4 +1,4 @@
-"""What was measured of a model: the benchmark's receipts, those of `make cost URL=...`, and the gate's staging runs."""
+"""The measurements of a model: receipts of the benchmark and of `make cost URL=...`, and the gate's staging runs."""
 
 import datetime
 import json
@@ -17,11 +17,11 @@ from scripts.release import ledger
 
 SIZES = ("input_tokens", "output_tokens", "images", "audio_seconds")
 LENGTHS = "lengths"
-_SUBJECTS = ("container", "server")  # of a benchmark, the one that comes closest to what is rented first
+_SUBJECTS = ("container", "server")  # subjects of a benchmark; the one most like rented hardware comes first
 
 
 class ReceiptError(TemplateError):
-    """A receipt of another model, or none at all."""
+    """A receipt belongs to another model, or is not a receipt."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`hardware`: PROVIDER/HARDWARE of the price list, "" for a machine that it does not have.
+    """`hardware`: PROVIDER/HARDWARE of the price list, "" for a machine that is not in it.
 
-    `start_seconds`: from the start of its container or process to the first output, None where nobody measured it.
+    `start_seconds`: from the start of its container or process to the first output, None if it was not measured.
     """
 
     machine: str
@@ -51,7 +51,7 @@ class Measurement:
 
 
 class Machine(BaseModel):
-    """Where something was measured."""
+    """The machine of a measurement."""
 
     name: str
     slug: str
@@ -60,7 +60,7 @@ class Machine(BaseModel):
 
 
 class Row(BaseModel):
-    """Of predictions that ran at once, their sizes and the seconds until the last had ended."""
+    """Predictions that ran at once: their sizes, and the seconds until the last one ended."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,10 +89,10 @@ def folder_of(model: Manifest) -> Path:
 
 
 def measurements(model: Manifest) -> list[Measurement]:
-    """Everything that was measured of `model`: lengths before benchmarks before staging runs, the newest first.
+    """All measurements of `model`: lengths, then benchmarks, then staging runs, each with the newest first.
 
     Raises:
-        ReceiptError: a receipt is of another model, or is none; names the file.
+        ReceiptError: a receipt is of another model, or is not a receipt; names the file.
     """
     folder = folder_of(model)
     lengths = [_lengths(path, model) for path in sorted((folder / LENGTHS).glob("*.json"))]
@@ -132,7 +132,7 @@ def _lengths(path: Path, model: Manifest) -> Measurement:
 
 
 def _benchmark(path: Path, model: Manifest) -> Measurement:
-    """Of tokens two points a number of streams, until the first and until the last; of anything else one."""
+    """Two points for each number of streams if tokens were counted, until the first and the last one; else one."""
     receipt = _read(path, model)
     try:
         machine = Machine.model_validate(receipt["machine"])
@@ -142,22 +142,22 @@ def _benchmark(path: Path, model: Manifest) -> Measurement:
         date = datetime.date.fromisoformat(receipt["date"])
         device = receipt["settings"]["engine"]["device"]
     except (KeyError, TypeError, ValueError) as error:
-        raise ReceiptError(f"{path}: {error}: no receipt of make bench; make bench writes one") from error
+        raise ReceiptError(f"{path}: {error}: not a receipt of make bench, which writes one") from error
     source = f"{_shown(path)}, measured on {date} on {machine.name} ({machine.cores} cores)"
     start = measured["start_seconds"] or None
     return Measurement(machine.name, "", device, machine.cores, points, start, source, date)
 
 
 def _points_of_row(streams: int, row: Mapping[str, Any]) -> list[Point]:
-    """None where the predictions had several lengths, because the receipt does not say how many had which."""
+    """Empty if the predictions had several lengths, because the receipt does not say how many had each."""
     if any(len(found) != 1 for found in row["sizes"].values()):
         return []
-    whole = {name: found[0] for name, found in row["sizes"].items()}
-    if "output_tokens" not in whole:
-        return [Point(whole, streams, streams / row["per_second"])]
-    total = streams * whole["output_tokens"] / row["per_second"]
-    first = whole | {"output_tokens": 1}
-    return [Point(first, streams, row["first_ms_p50"] / 1000), Point(whole, streams, total)]
+    sizes = {name: found[0] for name, found in row["sizes"].items()}
+    if "output_tokens" not in sizes:
+        return [Point(sizes, streams, streams / row["per_second"])]
+    total = streams * sizes["output_tokens"] / row["per_second"]
+    first = sizes | {"output_tokens": 1}
+    return [Point(first, streams, row["first_ms_p50"] / 1000), Point(sizes, streams, total)]
 
 
 def _staging_runs(model: Manifest) -> list[Measurement]:

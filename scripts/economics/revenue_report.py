@@ -1,4 +1,4 @@
-"""What a plan earns, as a report: a month and a year, its channels, its band, what matters, its funnel, its numbers."""
+"""The report of what a plan earns: a month and a year, its channels, what matters most, its funnels, its numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class Earnings:
 
     @property
     def source(self) -> str:
-        """Of what is computed from the plan."""
+        """The source of figures that are computed from the plan."""
         return f"computed from {self.name} ({self.plan.date})"
 
     @property
     def simulated(self) -> str:
-        """Of what the draws say."""
+        """The source of figures that come from the draws."""
         return f"{self.draws:,} draws of {self.name} ({self.plan.date}), seed {self.seed}"
 
 
 def earnings(plan: Plan, name: str, draws: int, seed: int) -> Earnings:
-    """Draw the plan."""
+    """The plan with `draws` random values of each of its numbers."""
     return Earnings(plan, name, simulation.drawn(plan, draws, seed), draws, seed)
 
 
@@ -84,7 +84,7 @@ def _summary(earned: Earnings, money: Money) -> Section:
 
 
 def _guessed(plan: Plan) -> list[str]:
-    """Where the plan's estimates stand."""
+    """The keys of the plan's estimates."""
     return [where for where, quantity, _ in plan.quantities() if quantity.estimate]
 
 
@@ -148,7 +148,7 @@ def _funnels(earned: Earnings, money: Money) -> list[Section]:
 
 
 def _pricing(earned: Earnings, margin: float, money: Money) -> Section:
-    """The picture is of the first channel that costs something."""
+    """The picture shows the first channel that costs something."""
     section, values = price_report.of_channels(earned.plan, margin), simulation.fixed(earned.plan)
     for channel in earned.plan.channels:
         sold, source = price_report.first_month(channel, values), f"{channel.source}; {earned.source}"
@@ -166,9 +166,9 @@ def _costs(costs: Costs, money: Money) -> Section:
 
 
 def _numbers(earned: Earnings, notes: Sequence[Note]) -> Section:
-    """What was left out is no number of the plan."""
-    said = [one for one in earned.plan.quantities() if one[1] is not NONE and one[1] is not ALL]
-    rows: Rows = [(where, [_figure(where, quantity, source)]) for where, quantity, source in said]
+    """Numbers that the plan leaves out are not shown."""
+    given = [one for one in earned.plan.quantities() if one[1] is not NONE and one[1] is not ALL]
+    rows: Rows = [(where, [_figure(where, quantity, source)]) for where, quantity, source in given]
     return Section("What the plan says", notes, tables=[Table("Every number of the plan", ["number", "value"], rows)])
 
 

@@ -1,6 +1,6 @@
-"""What a plan earns: month by month, as a plain sum and as a Monte Carlo with a seed.
+"""What a plan earns month by month: a plain sum, and a Monte Carlo simulation with a seed.
 
-Every quantity is drawn once a draw, independently of the others, and holds for all its months.
+In each draw a quantity gets one value for all months, independently of the others.
 """
 
 import math
@@ -13,7 +13,7 @@ from scripts.economics.plan import NONE, Z90, Channel, Plan, Quantity
 MONTHS = 12
 DRAWS = 100_000
 Values = Mapping[str, Any]
-"""By where a quantity stands (Plan.quantities): an array of its draws, all of one length."""
+"""By a quantity's key (Plan.quantities): an array of its draws, all of one length."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Swing:
 
 
 def drawn(plan: Plan, draws: int, seed: int) -> dict[str, Any]:
-    """Every quantity `draws` times; each has a stream of its own, so that another channel does not change it."""
+    """`draws` values of every quantity; each has its own random stream, so that another channel does not change it."""
     import numpy
 
     found = list(plan.quantities())
@@ -53,7 +53,7 @@ def drawn(plan: Plan, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _draw(quantity: Quantity, draws: int, generator: Any) -> Any:
-    """One value where its ends meet, which numpy then repeats for every draw."""
+    """A single value if its ends are equal; numpy then repeats it for every draw."""
     import numpy
 
     low, high = quantity.ends()
@@ -66,7 +66,7 @@ def _draw(quantity: Quantity, draws: int, generator: Any) -> Any:
 
 
 def fixed(plan: Plan, share: float | None = None) -> dict[str, Any]:
-    """Every quantity at one percentile (0.1, 0.5, 0.9); without `share` at its likely value."""
+    """Every quantity at one percentile (`share`: 0.1, 0.5 or 0.9), or at its likely value without `share`."""
     import numpy
 
     def value(quantity: Quantity) -> float:
@@ -78,7 +78,7 @@ def fixed(plan: Plan, share: float | None = None) -> dict[str, Any]:
 
 
 def at_ends(plan: Plan, best: bool) -> dict[str, Any]:
-    """Every quantity at that end of its range which, all others at their median, leaves most of a year, or least."""
+    """Every quantity at the end of its range that leaves most of a year (or least), with all others at their median."""
     import numpy
 
     middle, found = fixed(plan, 0.5), {}
@@ -95,7 +95,7 @@ def _year(plan: Plan, values: Values) -> float:
 
 
 def of_channel(channel: Channel, values: Values, months: int = MONTHS) -> Ledger:
-    """What a channel takes in and costs."""
+    """The income and costs of a channel."""
     import numpy
 
     def of(key: str) -> Any:
@@ -117,30 +117,30 @@ def of_channel(channel: Channel, values: Values, months: int = MONTHS) -> Ledger
 
 
 def _subscribers(new: Any, churn: Any, already: Any) -> Any:
-    """Those who pay in each month: those of the month before who stayed, and the new ones."""
+    """The subscribers of each month: those of the month before who stayed, and the new ones."""
     import numpy
 
-    found, there = [], already
+    found, subscribers = [], already
     for arriving in new:
-        there = there * (1 - churn) + arriving
-        found.append(there)
+        subscribers = subscribers * (1 - churn) + arriving
+        found.append(subscribers)
     return numpy.stack(numpy.broadcast_arrays(*found))
 
 
 def by_channel(plan: Plan, values: Values, months: int = MONTHS) -> dict[str, Ledger]:
-    """What each channel takes in and costs, by its name."""
+    """The income and costs of each channel, by its name."""
     return {channel.name: of_channel(channel, values, months) for channel in plan.channels}
 
 
 def of_plan(plan: Plan, values: Values, months: int = MONTHS) -> Ledger:
-    """What the plan takes in and costs, with what is paid every month."""
+    """The income and costs of the plan, including what is paid every month."""
     channels = by_channel(plan, values, months).values()
     monthly = sum(values[one.name] for one in plan.costs)
     return Ledger(sum(one.income for one in channels), sum(one.costs for one in channels) + monthly)
 
 
 def tornado(plan: Plan) -> list[Swing]:
-    """How much each range moves what is left of a year, the most first."""
+    """How much each range changes what is left of a year, the largest change first."""
     import numpy
 
     middle, swings = fixed(plan, 0.5), []
@@ -154,7 +154,7 @@ def tornado(plan: Plan) -> list[Swing]:
 
 
 def funnel(channel: Channel, values: Values) -> list[tuple[str, float]]:
-    """Who is left after each step, in the first month at one set of values; then who still pays after a year."""
+    """How many are left after each step in the first month, at one set of values; then how many pay after a year."""
     count = float(values[f"{channel.name}: volume"][0])
     found = [("come", count)]
     for step in channel.conversion:

@@ -1,8 +1,8 @@
-"""How long predictions take on a hardware: as measured there, or else an estimate with a range.
+"""How long predictions take on some hardware: as measured there, or else an estimate with a range.
 
 A GPU is estimated from its data sheet: each step reads the weights and the key-value cache once (bandwidth), a prompt
-takes two operations a parameter and token (tflops), and each step has an overhead. Another CPU is estimated from those
-that were measured: at best as fast as the fastest times its cores, at worst as slow as the slowest.
+takes two operations for each parameter and token (tflops), and each step has an overhead. A CPU is estimated from the
+measured ones: at best as fast as the fastest, scaled by the number of cores; at worst as slow as the slowest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _STREAMS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Measured:
-    """As measured on this very hardware, or on the same GPU in another machine."""
+    """Measured on this hardware, or on the same GPU in another machine."""
 
     fits: Mapping[int, Fit]
     source: str
@@ -33,7 +33,7 @@ class Measured:
         return [*self.fits]
 
     def seconds(self, sizes: Mapping[str, float], streams: int) -> Range:
-        """Between two measured numbers of streams on a straight line; below the least as with the least."""
+        """Interpolated linearly between measured numbers of streams; outside them, as at the nearest one."""
         below = max([count for count in self.fits if count <= streams], default=min(self.fits))
         above = min([count for count in self.fits if count >= streams], default=max(self.fits))
         low, high = self.fits[below].seconds(sizes), self.fits[above].seconds(sizes)
@@ -43,13 +43,13 @@ class Measured:
     def gaps(self, sizes: Mapping[str, float]) -> list[str]:
         unknown = dict.fromkeys(name for one in self.fits.values() for name in one.unknown(sizes))
         few = [count for count, one in self.fits.items() if one.residual is None]
-        told = [f"what {name.replace('_', ' ')} cost was not measured: {self.source}" for name in unknown]
+        found = [f"what {name.replace('_', ' ')} cost was not measured: {self.source}" for name in unknown]
         if few:
             streams = ", ".join(map(str, few))
-            told.append(f"too few points for a residual at {streams} at once: {self.source}")
+            found.append(f"too few points for a residual at {streams} at once: {self.source}")
         if any(one.is_noisy for one in self.fits.values()):
-            told.append(f"something else ran beside the measurement, whose points lie far off any fit: {self.source}")
-        return told
+            found.append(f"something else ran during the measurement: its points are far from any fit: {self.source}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,14 @@ class FromOtherCpus:
 
 
 Speed: TypeAlias = Measured | FromDataSheet | FromOtherCpus
-"""`streams`: the numbers of predictions at once that it is known for; `start_seconds`: of a cold start.
+"""`streams`: the numbers of predictions at once with a known speed; `start_seconds`: of a cold start.
 
-`seconds(sizes, streams)`: that each of so many predictions at once takes; `gaps(sizes)`: what was not measured.
+`seconds(sizes, streams)`: the time of each of `streams` predictions at once; `gaps(sizes)`: what was not measured.
 """
 
 
 def speed_on(hardware: Hardware, model: Manifest, found: Sequence[Measurement], prices: PriceList) -> Speed | str:
-    """How fast `model` is on `hardware`, or why nobody can say."""
+    """How fast `model` is on `hardware`, or why it is unknown."""
     on_it = next((one for one in found if one.hardware == hardware.name), None)
     on_it = on_it or next((one for one in found if one.device == "cuda" and hardware.is_in(one.machine)), None)
     if on_it:
@@ -130,7 +130,7 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
         return "the manifest names no engine for CUDA"
     cache_bytes = tasks.fact(model, "cache_bytes_per_token", None)
     if model.parameters is None or cache_bytes is None:
-        return f"no estimate is made for the task {model.task}, or without `parameters`: make bench measures"
+        return f"no estimate is made for the task {model.task}, or without `parameters`: make bench measures it"
     weights = model.parameters * BYTES[choice.dtype]
     needed = (weights + choice.gb_beside_weights * 2**30) / 1e9
     if needed > hardware.memory_gb * SHARE_FOR_WEIGHTS:

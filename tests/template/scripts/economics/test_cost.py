@@ -140,7 +140,7 @@ def test_a_fit_finds_the_seconds_of_each_length_and_says_how_far_off_it_is(noise
 def test_a_measurement_beside_which_something_else_ran_is_said() -> None:
     points = [Point({"output_tokens": o}, 1, seconds) for o, seconds in ((10, 1.0), (20, 9.0), (30, 0.5), (40, 8.0))]
     speed = Measured(fit.by_streams(points), "a receipt", None)
-    assert speed.gaps({"output_tokens": 25})[0].startswith("something else ran beside the measurement")
+    assert speed.gaps({"output_tokens": 25})[0].startswith("something else ran during the measurement")
 
 
 def test_a_fit_has_no_negative_seconds() -> None:
