@@ -10,7 +10,6 @@ from models.weights import PROJECT
 
 _VERB = re.compile(r"^([a-z-]+):.*?## (?:\[([a-z ]+)\] )?(.+)$", re.MULTILINE)
 _VARIABLE = re.compile(r'\b[A-Z][A-Z_]*=(?:"[^"]*"|[^\s;)"]*[^\s,;:)"])?')
-_OTHERS = "the others"
 
 
 class Verb(NamedTuple):
@@ -27,11 +26,10 @@ def verbs() -> list[Verb]:
 
 
 def by_group() -> dict[str, list[Verb]]:
-    """The groups in the order in which `make` shows them, then the verbs without one."""
+    """The verbs of every day, by group, in the order in which `make` shows them."""
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     names = re.findall(r'"([a-z ]+)"', re.search(r"^GROUPS := (.*)$", makefile, re.MULTILINE)[1])  # type: ignore[index]
-    groups = {name: [verb for verb in verbs() if verb.group == name] for name in names}
-    return groups | {_OTHERS: [verb for verb in verbs() if not verb.group]}
+    return {name: [verb for verb in verbs() if verb.group == name] for name in names}
 
 
 def commands() -> Iterator[tuple[str, str]]:
@@ -48,7 +46,7 @@ def _typed(path: Path) -> tuple[str, str] | None:
 
 
 def table() -> str:
-    """The verbs as README has them: a table, a line for each group."""
+    """The verbs of every day as README has them: a table, with a heading for each group."""
     lines = ["| | |", "| --- | --- |"]
     for group, members in by_group().items():
         lines.append(f"| **{group}** | |")
