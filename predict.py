@@ -1,6 +1,6 @@
-"""The seam to Cog, and the only file that imports it: one short class a task, its inputs typed and described.
+"""The seam to Cog, and the only file that imports it: one short class per task, with typed and described inputs.
 
-A class is its task's public contract (schemas/ holds it; `make check` compares): a model never changes it.
+A class is the public contract of its task: schemas/ holds it, `make check` compares it, and no model changes it.
 Cog reads this file without running it, so bounds, defaults and descriptions are literals, each string in one piece.
 """
 
@@ -11,12 +11,12 @@ from cog import AsyncConcatenateIterator, BaseModel, BasePredictor, File, Input,
 from models import cancellation, cog_runtime, inputs
 from models.tasks import text_classification, text_embedding, text_generation
 
-# Cog has newer names for these (README.md, "Cog's names, old and new"), and would say so at every start.
+# Cog has newer names for these (README.md, "Cog's names, old and new") and would warn at every start.
 warnings.filterwarnings("ignore", r".*(predict\(\)|BasePredictor) is deprecated", DeprecationWarning)
 
 
 class TextGeneration(BasePredictor):
-    """Continues a prompt or a conversation, streaming the text as it comes."""
+    """Continues a prompt or a conversation, and streams the text while it is generated."""
 
     def setup(self) -> None:
         """Load the weights once, onto CUDA where there is a GPU."""
@@ -27,8 +27,8 @@ class TextGeneration(BasePredictor):
         """Turns the server UNHEALTHY when the engine has failed for good."""
         return self.model.is_healthy()
 
-    # It returns a synchronous generator, the one form that Cog streams from many slots at once: models/cancellation.py
-    # says why, and gives back the cancel signal that the form loses.
+    # It returns a synchronous generator, the only form that Cog streams from many slots at once. That form loses the
+    # cancel signal; models/cancellation.py explains why and restores it.
     @streaming
     @concurrent(max=16)
     @inputs.whole_numbers
@@ -54,25 +54,25 @@ class TextGeneration(BasePredictor):
             le=131072,
         ),
         temperature: float | None = Input(
-            description="How varied the text is: 0 takes the most likely token. By default the model's own, or 0.7.",
+            description="How varied the text is; 0 takes the most likely token. By default the model's own, or 0.7.",
             default=None,
             ge=0.0,
             le=5.0,
         ),
         top_p: float | None = Input(
-            description="Only the most likely tokens of this total probability. By default the model's own, or 0.95.",
+            description="Sample from the top tokens with this total probability. By default the model's own, or 0.95.",
             default=None,
             ge=0.01,
             le=1.0,
         ),
         top_k: int | None = Input(
-            description="Only this many of the most likely tokens; 0 is all. By default the model's own, or 50.",
+            description="Sample from this many top tokens; 0 means all of them. By default the model's own, or 50.",
             default=None,
             ge=0,
             le=1000,
         ),
         repetition_penalty: float | None = Input(
-            description="Above 1 makes tokens that the text already has less likely. By default the model's own, or 1.",
+            description="Above 1, tokens already in the text become less likely. By default the model's own, or 1.",
             default=None,
             ge=0.1,
             le=10.0,
@@ -82,7 +82,7 @@ class TextGeneration(BasePredictor):
             default=None,
         ),
         seed: int | None = Input(
-            description="Repeats a varied text while nothing runs beside it; a prompt's first answer may differ.",
+            description="Repeats a sampled text if nothing else runs meanwhile; a prompt's first answer may differ.",
             default=None,
             ge=0,
             le=4294967295,
@@ -92,7 +92,7 @@ class TextGeneration(BasePredictor):
             default=False,
         ),
         template_variables: dict | None = Input(
-            description="Values for the chat template's variables, where it has some: enable_thinking, tools.",
+            description="Values for variables of the chat template, such as enable_thinking or tools.",
             default=None,
         ),
     ) -> AsyncConcatenateIterator[str]:
@@ -115,14 +115,14 @@ class TextGeneration(BasePredictor):
 
 
 class Embeddings(BaseModel):
-    """`embeddings`: a vector a text, in their order; or `file`: a .npy of float32[texts, dimensions]."""
+    """`embeddings`: one vector per text, in the order of the texts; or `file`: a .npy of float32[texts, dimensions]."""
 
     embeddings: list[list[float]] | None = None
     file: File | None = None
 
 
 class TextEmbedding(BasePredictor):
-    """Turns texts into vectors that are near where meanings are."""
+    """Turns texts into vectors; texts with similar meanings get vectors that are close to each other."""
 
     def setup(self) -> None:
         """Load the weights once, onto CUDA where there is a GPU."""
@@ -143,11 +143,11 @@ class TextEmbedding(BasePredictor):
             min_length=1,
         ),
         texts: list[str] | None = Input(
-            description="Several texts instead of `text`, at most 20000: their vectors come in the same order.",
+            description="Several texts instead of `text`, at most 20000. Their vectors are in the same order.",
             default=None,
         ),
         input_type: str = Input(
-            description="What the texts are: what is searched with (query), or what is searched (passage).",
+            description="Whether the texts are search queries (query) or the texts that are searched (passage).",
             default="passage",
             choices=["passage", "query"],
         ),
@@ -156,7 +156,7 @@ class TextEmbedding(BasePredictor):
             default=True,
         ),
         dimensions: int | None = Input(
-            description="Keep only so many numbers of each vector, the first; for models trained to be shortened.",
+            description="Keep only the first so many numbers of each vector; for models trained for shorter vectors.",
             default=None,
             ge=1,
             le=65536,
@@ -193,7 +193,7 @@ class LabelScore(BaseModel):
 
 
 class TextClassification(BasePredictor):
-    """Scores labels for texts: the model's own, or those of the caller."""
+    """Scores labels for texts: the model's own labels, or those of the caller."""
 
     def setup(self) -> None:
         """Load the weights once, onto CUDA where there is a GPU."""
@@ -214,7 +214,7 @@ class TextClassification(BasePredictor):
             min_length=1,
         ),
         texts: list[str] | None = Input(
-            description="Several texts instead of `text`: their scores come in the same order.",
+            description="Several texts instead of `text`. Their scores are in the same order.",
             default=None,
         ),
         labels: list[str] | None = Input(
@@ -222,15 +222,15 @@ class TextClassification(BasePredictor):
             default=None,
         ),
         hypothesis_template: str | None = Input(
-            description="The sentence that says a label, with {} in its place. By default the model's own.",
+            description="A sentence with {} where the label goes, like: This is about {}. By default the model's own.",
             default=None,
         ),
         multi_label: bool | None = Input(
-            description="Score each label by itself, as several may fit; false: one of them. By default as trained.",
+            description="Score each label independently, when several may fit; false: one fits. By default as trained.",
             default=None,
         ),
         top_k: int | None = Input(
-            description="Only so many labels of each text, those with the highest scores.",
+            description="Return only this many labels per text, those with the highest scores.",
             default=None,
             ge=1,
         ),
@@ -250,4 +250,4 @@ class TextClassification(BasePredictor):
             truncate=truncate,
         )
         scores = await self.model.classify(request, current_scope().record_metric)
-        return [[LabelScore(label=one.label, score=one.score) for one in of_text] for of_text in scores]
+        return [[LabelScore(label=one.label, score=one.score) for one in per_text] for per_text in scores]

@@ -1,6 +1,7 @@
-"""Runs together what many callers ask for: a thread takes whatever waits, whenever the model is free.
+"""Batches the requests of many callers: whenever the model is free, a thread takes the requests that wait.
 
-A lone request runs at once; those that come while it runs share the next batch. Nothing ever waits for company.
+A lone request runs at once. Requests that arrive while it runs share the next batch. No request waits for others to
+arrive.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ _FAILURES_TO_GIVE_UP = 3
 
 
 class Batcher(Generic[Item, Result]):
-    """`run(items)` gives a result for each item; `size(item)` is its length, to which shorter ones are padded.
+    """`run(items)` returns a result for each item. `size(item)` is its length; shorter items of a batch are padded.
 
-    A batch has at most `most_items` of like length (at most a quarter is padding), and at most `budget` in all, padding
-    included; an item that is larger runs alone. Calls take turns, so that a small one beside a large one waits for a
-    batch of it and not for all. `workers`: batches that run at once, each in a thread of its own.
+    A batch has at most `most_items` items of similar length, so that at most a quarter is padding, and a total size of
+    at most `budget`, padding included. A larger item runs alone. Calls take turns, so that a small call waits for one
+    batch of a large call, not for all of them. `workers`: how many batches run at once, each in its own thread.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Batcher(Generic[Item, Result]):
             threading.Thread(target=self._work, name="batcher", daemon=True).start()
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The results of `items`, in their order. Cancelled, it drops those that have not begun.
+        """The results of `items`, in their order. If it is cancelled, it drops the items that have not begun.
 
         Raises:
             EngineError: `run` failed.
@@ -67,7 +68,7 @@ class Batcher(Generic[Item, Result]):
             with self._changed:
                 while not (batch := self._next()):
                     self._changed.wait()
-                self._changed.notify()  # another worker, for what is left
+                self._changed.notify()  # another worker may take the remaining items
             try:
                 results = self._run([call.items[position] for call, position in batch])
             except Exception as error:
@@ -75,10 +76,10 @@ class Batcher(Generic[Item, Result]):
                 self._fail(batch, error)
             else:
                 self._failures = 0
-                self._hand_over(batch, results)
+                self._deliver(batch, results)
 
     def _next(self) -> "list[tuple[_Call[Item, Result], int]]":
-        """The longest item of the call whose turn it is, and of all calls those that fit beside it, longest first."""
+        """The longest item of the call whose turn it is, then the items of any call that fit with it, longest first."""
         self._waiting = deque(call for call in self._waiting if call.left and not call.done.cancelled())
         if not self._waiting:
             return []
@@ -100,12 +101,12 @@ class Batcher(Generic[Item, Result]):
             call.drop(limit, count)
         return batch
 
-    def _hand_over(self, batch: "list[tuple[_Call[Item, Result], int]]", results: Sequence[Result]) -> None:
+    def _deliver(self, batch: "list[tuple[_Call[Item, Result], int]]", results: Sequence[Result]) -> None:
         for (call, position), result in zip(batch, results, strict=True):
             call.results[position] = result
         for call in {call for call, _ in batch}:
             if len(call.results) == len(call.items):
-                call.end()  # by two workers perhaps, which does no harm
+                call.end()  # two workers may both call it, which does no harm
 
     def _fail(self, batch: "list[tuple[_Call[Item, Result], int]]", error: Exception) -> None:
         for call in {call for call, _ in batch}:
@@ -114,7 +115,7 @@ class Batcher(Generic[Item, Result]):
 
 
 class _Call(Generic[Item, Result]):
-    """What one caller asked for. `left`: the positions of the items that still wait, the shortest item first."""
+    """The items of one caller. `left`: the positions of the items that still wait, the shortest item first."""
 
     def __init__(self, items: Sequence[Item], sizes: Sequence[int]) -> None:
         self.items, self.sizes = items, sizes
@@ -124,18 +125,18 @@ class _Call(Generic[Item, Result]):
         self.done: asyncio.Future[None] = self._loop.create_future()
 
     def longest(self, limit: int, count: int) -> list[int]:
-        """The positions of up to `count` items that are no longer than `limit`, the longest first."""
+        """The positions of up to `count` waiting items that are no longer than `limit`, the longest first."""
         end = self._end(limit)
         return self.left[max(0, end - count) : end][::-1]
 
     def drop(self, limit: int, count: int) -> None:
-        """Forget the first `count` of `longest`: they are in a batch."""
+        """Remove the first `count` positions of `longest`, which are now in a batch."""
         end = self._end(limit)
         del self.left[end - count : end]
 
     def end(self, error: Exception | None = None) -> None:
         """Wake the caller, from the thread that ran the batch."""
-        with suppress(RuntimeError):  # its loop is closed, so nobody waits
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
             self._loop.call_soon_threadsafe(self._settle, error)
 
     def _settle(self, error: Exception | None) -> None:

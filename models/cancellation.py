@@ -1,19 +1,17 @@
 """The cancel signal that Cog's runtime does not give to a streaming prediction with several slots.
 
-coglet 0.22 streams from many slots at once only where `async def predict` returns a synchronous generator; but then
-the coroutine is done before the first token, so the runtime's `future.cancel()` changes nothing and the prediction
-runs to its end. The runtime submits every prediction with `asyncio.run_coroutine_threadsafe`, and cancels the future
-that it gets back (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that
-each prediction's coroutine sees a `Cancellation` which the future's `cancel` requests.
+coglet 0.22 streams from many slots at once only if `async def predict` returns a synchronous generator. The coroutine
+is then done before the first token, so the runtime's `future.cancel()` changes nothing and the prediction runs to its
+end. The runtime submits every prediction with `asyncio.run_coroutine_threadsafe`, and cancels the future that this
+returns (crates/coglet-python/src/predictor.rs and worker_bridge.rs). `install` wraps that function, so that the
+coroutine of each prediction sees a `Cancellation`, and cancelling the future requests it.
 
-One loss remains: a cancel that comes before the runtime has handed the prediction over is lost in the runtime, and the
-prediction runs to its end. The runtime takes the GIL four times to hand a prediction over, and may wait each time for a
-step of the engine. Measured beside 8 streams with steps of 80 ms: most cancels after 20 ms were lost, a fifth of those
-after 50 and 100 ms, none after 200 ms. The engine is told when a prediction begins, so that it can release the GIL for
-a moment.
+One gap remains: the runtime loses a cancel that arrives before it has started the prediction, which then runs to its
+end. To start a prediction the runtime takes the GIL four times, and each time it may wait for a step of the engine.
+Measured with 8 other streams and steps of 80 ms: most cancels after 20 ms were lost, a fifth of those after 50 and
+100 ms, none after 200 ms. The engine is notified when a prediction begins, so that it can release the GIL for a moment.
 
-tests/template/server/test_cog_runtime.py fails on the day the runtime streams async generators itself: then this file
-can go.
+tests/template/server/test_cog_runtime.py fails when the runtime streams async generators itself. Then delete this file.
 """
 
 import asyncio
@@ -25,7 +23,7 @@ from typing import Any
 
 
 class Cancellation:
-    """Whether a prediction was cancelled, and who wants to be told. Safe to use from several threads."""
+    """Whether a prediction was cancelled, and who wants to be notified. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,7 +31,7 @@ class Cancellation:
         self.requested = False
 
     def request(self) -> None:
-        """Cancel: call every listener, once."""
+        """Cancel the prediction: call every listener, once."""
         with self._lock:
             if self.requested:
                 return
@@ -55,7 +53,7 @@ _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=N
 
 
 def current() -> Cancellation:
-    """The cancellation of the prediction whose coroutine calls this; outside the runtime one that nobody requests."""
+    """The cancellation of the prediction whose coroutine calls this; outside the runtime, one that nobody requests."""
     return _current.get() or Cancellation()
 
 

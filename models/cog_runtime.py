@@ -1,4 +1,4 @@
-"""What Cog's runtime lacks, added to the process that runs predictions."""
+"""Adds what is missing from Cog's runtime to the process that runs predictions."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from models import cancellation, watchdog
 def complete(announce: Callable[[], None] | None = None) -> None:
     """Give streaming predictions a cancel signal, and end the server when its worker has died. Call it in setup.
 
-    `announce` is called when a prediction begins, before its inputs are looked at.
+    `announce` is called when a prediction begins, before its inputs are read.
     """
     cancellation.install(announce)
     watchdog.install()

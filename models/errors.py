@@ -1,18 +1,18 @@
-"""The few errors that people meet. Each message names what is wrong, where, and the command or edit that mends it."""
+"""The few errors that people meet. Each message says what is wrong, where, and which command or edit fixes it."""
 
 _MOST_CHARACTERS = 500
 
 
 class TemplateError(Exception):
-    """A mistake or a lack that a person can mend; printed as one line, without a traceback."""
+    """A mistake or a missing thing that a person can fix; printed as one line, without a traceback."""
 
 
 class ManifestError(TemplateError):
-    """A model.yaml that says something it should not, or leaves something out."""
+    """A model.yaml has a wrong value or key, or a required one is missing."""
 
 
 class WeightsError(TemplateError):
-    """Weights that are missing, cut short, changed, or made from something else."""
+    """Weights are missing, incomplete, changed, or made from other files."""
 
 
 class EngineError(TemplateError):
@@ -20,11 +20,11 @@ class EngineError(TemplateError):
 
 
 class InputError(TemplateError):
-    """A prediction's input that the model cannot take."""
+    """The model cannot take an input of a prediction."""
 
 
 def in_words(error: BaseException) -> str:
-    """Another library's exception in one line, for a message of ours: KeyError: 'added_tokens'."""
+    """An exception of another library as one line for our messages, like: KeyError: 'added_tokens'."""
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):
@@ -32,5 +32,5 @@ def in_words(error: BaseException) -> str:
         return f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    said = " ".join(str(error).split())[:_MOST_CHARACTERS]
-    return f"{name}: {said}" if said else name
+    message = " ".join(str(error).split())[:_MOST_CHARACTERS]
+    return f"{name}: {message}" if message else name

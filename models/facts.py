@@ -1,15 +1,15 @@
-"""What the files of a model's weights say of it; weights.lock keeps it, for tools that run without the weights."""
+"""Facts read from the files of a model's weights. weights.lock keeps them for tools that run without the weights."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Facts(BaseModel):
-    """None: its files do not say.
+    """A fact is None where the files do not give it.
 
-    `architecture`: config.json's model_type (of a multimodal model that of its language model), or
-    general.architecture of a GGUF; `parameters`: values of all tensors; `head_dim`: values of a key of one head;
-    `context_length` and `sliding_window`: tokens; `quantization`: the method; `has_code`: whether config.json names
-    code of the repository, which is never run.
+    `architecture`: model_type in config.json (for a multimodal model, that of its language model), or
+    general.architecture in a GGUF; `parameters`: the number of values in all tensors; `head_dim`: the number of values
+    in the key of one head; `context_length` and `sliding_window`: in tokens; `quantization`: the method; `has_code`:
+    whether config.json names code in the repository, which is never run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

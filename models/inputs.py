@@ -1,4 +1,4 @@
-"""What Cog's inputs are before a task gets them."""
+"""Prepares Cog's inputs for a task."""
 
 import functools
 import inspect
@@ -9,26 +9,26 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def whole_numbers(predict: Method) -> Method:
-    """A decorator of predict(): an input of the type int is an int, also where 3.0 was sent.
+    """A decorator of predict(): an input of the type int arrives as an int, even if 3.0 was sent.
 
-    JSON Schema allows that, and Cog hands it on as it came, as a float.
+    JSON Schema allows 3.0 for an integer, and Cog passes it on as a float.
     https://json-schema.org/understanding-json-schema/reference/numeric
     """
     parameters = inspect.signature(predict).parameters.values()
     whole = {one.name for one in parameters if _is_whole(one.annotation)}
-    # Cog puts an input's default in the place of Input(...) only in the function that it finds, which is the one below.
+    # Cog replaces Input(...) by the input's default only in the function that it finds, which is the wrapper below.
     defaults = {one.name: one.default.default for one in parameters if hasattr(one.default, "default")}
 
-    def read(given: dict[str, Any]) -> dict[str, Any]:
-        return {name: _whole(value) if name in whole else value for name, value in (defaults | given).items()}
+    def converted(given: dict[str, Any]) -> dict[str, Any]:
+        return {name: _as_whole(value) if name in whole else value for name, value in (defaults | given).items()}
 
     @functools.wraps(predict)
     async def awaited(self: Any, **inputs: Any) -> Any:
-        return await predict(self, **read(inputs))
+        return await predict(self, **converted(inputs))
 
     @functools.wraps(predict)
     def called(self: Any, **inputs: Any) -> Any:
-        return predict(self, **read(inputs))
+        return predict(self, **converted(inputs))
 
     return awaited if inspect.iscoroutinefunction(predict) else called  # type: ignore[return-value]
 
@@ -38,7 +38,7 @@ def _is_whole(annotation: Any) -> bool:
     return bool(kinds & {int, list[int]}) and float not in kinds
 
 
-def _whole(value: Any) -> Any:
+def _as_whole(value: Any) -> Any:
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [_as_whole(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

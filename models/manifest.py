@@ -1,4 +1,4 @@
-"""What every model is: strict types for models/catalog/<slug>/model.yaml, the single source of all that is rendered.
+"""The manifest of a model: strict types for models/catalog/<slug>/model.yaml, from which all rendered files are made.
 
 Each task adds its own keys: the class `Manifest` in models/tasks/<task>/manifest.py.
 """
@@ -32,7 +32,7 @@ _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
     "transformers": ("bfloat16", "float16", "float32"),
     "plain": (),
 }
-"""The number formats of each engine's weights, the default one first; of a GGUF openvino makes float16 alone."""
+"""The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16."""
 _ROUNDED = 0.1
 _SOURCES = (
     r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
@@ -43,13 +43,13 @@ _SOURCES = (
 
 
 class Weights(Strict):
-    """Where the weights come from, and how they come into the container.
+    """Where the weights come from, and how they get into the container.
 
     `source`: `hf://ORG/NAME@REVISION`, `https://...` (a file or a tar), `file:PATH` (a file or a folder), or
     `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL` (a file, or a folder: PATH/). weights.lock pins them.
-    Only the engine plain runs without any.
-    `files`: which files of a repository, a tar or a folder (patterns like `*.safetensors`; left out: safetensors,
-    configuration and tokenizer of the top folder).
+    Only the engine plain runs without weights.
+    `files`: which files of a repository, a tar or a folder to take, as patterns like `*.safetensors`. By default
+    safetensors, configuration and tokenizer of the top folder.
     `delivery`: `baked` into the image, or `fetched` by setup into a folder that can be a mounted volume.
     """
 
@@ -59,7 +59,7 @@ class Weights(Strict):
 
     @property
     def are_gguf(self) -> bool:
-        """Whether they are a GGUF: the default patterns take none, so one is named."""
+        """Whether the weights are a GGUF. The default patterns match none, so `source` or `files` names it."""
         return any(name.endswith(".gguf") for name in (self.source, *self.files))
 
     @field_validator("source")
@@ -81,8 +81,8 @@ class Weights(Strict):
 class EngineChoice(Strict):
     """An engine on a device, and the number format of its weights.
 
-    `dtype`: left out, what suits the engine and the weights: openvino has int8 of safetensors and float16 of a GGUF,
-    transformers bfloat16. plain, the task's own code, has none.
+    `dtype`: by default the one that suits the engine and the weights: for openvino int8 from safetensors and float16
+    from a GGUF, for transformers bfloat16. plain, the task's own code, has none.
     """
 
     engine: EngineName
@@ -91,12 +91,12 @@ class EngineChoice(Strict):
 
     @property
     def described(self) -> str:
-        """Such as: openvino on cpu in int8."""
+        """The choice in words, like: openvino on cpu in int8."""
         return f"{self.engine} on {self.device}" + (f" in {self.dtype}" if _DTYPES[self.engine] else "")
 
     @property
     def gb_beside_weights(self) -> float:
-        """The memory that it takes beside the weights, at most (GiB)."""
+        """The most memory that the engine needs in addition to the weights (GiB)."""
         return 0
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class EngineChoice(Strict):
             remedy = f"set dtype to one of {', '.join(formats)}" if formats else "leave out dtype"
             raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
         if self.engine != "transformers" and self.device != "cpu":
-            raise ValueError(f"{self.engine} runs on the device cpu alone: set device: cpu, or engine: transformers")
+            raise ValueError(f"{self.engine} runs only on the device cpu: set device: cpu, or engine: transformers")
         return self
 
 
@@ -118,15 +118,15 @@ class Hardware(Strict):
 
 
 class Expectation(Strict):
-    """What must hold of an example's output and metrics, in the words of its task."""
+    """What must be true of an example's output and metrics; each task has its own keys."""
 
     @abstractmethod
     def failures(self, output: Any, metrics: dict[str, Any]) -> list[str]:
-        """Every expectation that a prediction's `output` and `metrics` break, in words; empty when all hold."""
+        """A sentence for each expectation that a prediction's `output` and `metrics` do not meet; empty if all do."""
 
 
 class Example(Strict):
-    """An input of predict() and what must hold of its output."""
+    """An input of predict() and what must be true of its output."""
 
     name: str
     input: dict[str, Any]
@@ -134,12 +134,12 @@ class Example(Strict):
 
 
 class Manifest(Strict):
-    """A model of the catalog, as far as all tasks have it in common.
+    """The part of a model's manifest that all tasks have in common.
 
-    `parameters`: their count, left out where the files of the weights say it; `deployments`: OWNER/NAME on Replicate,
-    in the order in which a promotion moves them.
-    What comes after `examples` is for the model card and the release (models/publication.py): `card` is the link of the
-    card that the facts are taken from, `datasets` are names on the Hub, `misuse` is what the model is not for.
+    `parameters`: their count, left out if the files of the weights give it; `deployments`: OWNER/NAME on Replicate,
+    in the order in which a promotion updates them.
+    The keys after `examples` are for the model card and the release (models/publication.py): `card` is the link to the
+    card that the facts are from, `datasets` are names on the Hub, `misuse` says what the model is not for.
     """
 
     task: str
@@ -185,7 +185,7 @@ class Manifest(Strict):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that a process which serves it is started with."""
+        """The environment variables that a process needs to serve the model."""
         return {}
 
     def engine_on(self, device: Device) -> EngineChoice:
@@ -201,20 +201,20 @@ class Manifest(Strict):
 
     @classmethod
     def keys_of(cls, facts: Facts) -> dict[str, Any]:
-        """The keys that the files of the weights say; None for one that they do not."""
+        """The keys whose values are read from the files of the weights; None where the files do not give one."""
         return {"parameters": facts.parameters}
 
     def with_facts(self, facts: Facts) -> "Manifest":
-        """The manifest with what the files of its weights say.
+        """The manifest, completed with the facts from the files of its weights.
 
         Raises:
-            ManifestError: it says something else; has both.
+            ManifestError: the manifest has another value than the files; names both.
         """
         read = {key: value for key, value in self.keys_of(facts).items() if value is not None}
         for key, value in read.items():
-            if (said := getattr(self, key)) is not None and _differs(key, said, value):
+            if (written := getattr(self, key)) is not None and _differs(key, written, value):
                 raise ManifestError(
-                    f"{path_of(self.slug)}: {key}: {said} here, and {value} in the files of the weights: "
+                    f"{path_of(self.slug)}: {key}: {written} here, and {value} in the files of the weights: "
                     "remove the key, as weights.lock has it"
                 )
         return self.model_copy(update=read)
@@ -231,25 +231,27 @@ def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
         default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]
         return choice.model_copy(update={"dtype": default})
     if is_made_of_gguf and choice.dtype != "float16":
-        raise ValueError(f"openvino makes float16 of a GGUF, not {choice.dtype}: leave out dtype, or take safetensors")
+        raise ValueError(
+            f"openvino converts a GGUF only to float16, not to {choice.dtype}: leave out dtype, or take safetensors"
+        )
     return choice
 
 
-def _differs(key: str, said: Any, read: Any) -> bool:
-    """Counts of parameters are often rounded, and files hold scales beside quantised values."""
-    return abs(said - read) > _ROUNDED * read if key == "parameters" else bool(said != read)
+def _differs(key: str, written: Any, read: Any) -> bool:
+    """Parameter counts may differ a little: people round them, and quantised files also hold scales."""
+    return abs(written - read) > _ROUNDED * read if key == "parameters" else bool(written != read)
 
 
 Kind = TypeVar("Kind", bound=Manifest)
 
 
 def slugs() -> list[str]:
-    """The models of the catalog, by folder name."""
+    """The folder names of the models in the catalog."""
     return sorted(path.parent.name for path in CATALOG.glob("*/model.yaml"))
 
 
 def tasks() -> list[str]:
-    """The tasks that a model can have, as a manifest names them: text-generation and others."""
+    """The tasks that a model can have, as a manifest names them, like text-generation."""
     return sorted(path.parent.name.replace("_", "-") for path in TASKS.glob("*/manifest.py"))
 
 
@@ -259,10 +261,10 @@ def path_of(slug: str) -> Path:
 
 
 def selected() -> Manifest:
-    """The model that the variable MODEL names, else the one that cog.yaml was rendered for, else the only one there is.
+    """The model that the variable MODEL names; otherwise the one that cog.yaml was rendered for, or the only one.
 
     Raises:
-        ManifestError: MODEL names no model, or several could be meant.
+        ManifestError: MODEL names no model, or it is not set and the catalog has several.
     """
     if wanted := os.environ.get("MODEL"):
         return load(wanted)
@@ -273,10 +275,10 @@ def selected() -> Manifest:
 
 
 def selected_as(kind: type[Kind]) -> Kind:
-    """The selected model, which must be one of the task that `kind` is the manifest of.
+    """The selected model, which must have the task of the manifest class `kind`.
 
     Raises:
-        ManifestError: it has another task, or cannot be selected.
+        ManifestError: it has another task, or no model can be selected.
     """
     model = selected()
     if not isinstance(model, kind):
@@ -286,7 +288,7 @@ def selected_as(kind: type[Kind]) -> Kind:
 
 
 def load(slug: str) -> Manifest:
-    """Read and check models/catalog/<slug>/model.yaml, by the manifest of its task.
+    """Read models/catalog/<slug>/model.yaml, and check it with the manifest class of its task.
 
     Raises:
         ManifestError: there is no such model, or its manifest is wrong; names the file, the key and the remedy.
@@ -294,24 +296,24 @@ def load(slug: str) -> Manifest:
     path = path_of(slug)
     if not path.is_file():
         raise ManifestError(f"there is no model {slug!r}{strict.suggestion(slug, slugs())}: make {path}, or set MODEL")
-    said = strict.content(path, ManifestError)
-    manifest = strict.check(path, said, _kind_of(path, said), ManifestError)
+    content = strict.content(path, ManifestError)
+    manifest = strict.check(path, content, _kind_of(path, content), ManifestError)
     manifest._slug = slug
     return manifest.with_facts(_locked_facts(manifest))
 
 
 def _locked_facts(manifest: Manifest) -> Facts:
-    """What weights.lock keeps of the files of the weights; nothing where it is missing, malformed or of others."""
+    """The facts in weights.lock; empty if the lock is missing, malformed or made for other weights."""
     try:
         lock = json.loads(path_of(manifest.slug).with_name("weights.lock").read_text(encoding="utf-8"))
         is_current = lock["source"] == manifest.weights.source and lock.get("patterns", []) == manifest.weights.files
         return Facts.model_validate(lock.get("facts", {})) if is_current else Facts()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Facts()  # models/weights/lock.py says what is wrong
+        return Facts()  # models/weights/lock.py reports what is wrong
 
 
-def _kind_of(path: Path, said: Any) -> type[Manifest]:
-    task = said.get("task") if isinstance(said, dict) else None
+def _kind_of(path: Path, content: Any) -> type[Manifest]:
+    task = content.get("task") if isinstance(content, dict) else None
     if task is None:
         return Manifest
     if task not in tasks():
@@ -321,7 +323,7 @@ def _kind_of(path: Path, said: Any) -> type[Manifest]:
 
 
 def _rendered_for() -> str:
-    """The model that `make render` wrote cog.yaml for; empty where there is no such file."""
+    """The model that `make render` wrote cog.yaml for; empty if there is no cog.yaml."""
     config = PROJECT / "cog.yaml"
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     found = re.search(r"^ +- MODEL=(\S+)$", text, re.MULTILINE)

@@ -1,6 +1,6 @@
-"""What a manifest says for publication: licences, what the weights were made from, how they come out, quoted results.
+"""The keys of a manifest that are for publication: licences, base model, release, quoted results.
 
-A prediction needs none of it; a model card, a licence check or a release asks for what is missing, by its key.
+A prediction needs none of them. A model card, a licence check or a release names each key that it needs and misses.
 """
 
 from datetime import date
@@ -16,10 +16,10 @@ RepositoryName = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 
 
 class License(Strict):
-    """A licence of weights.
+    """The licence of weights.
 
-    `id`: as in https://huggingface.co/docs/hub/repositories-licenses, `other` for one that is not there; then `name`
-    is the licence's short name, and models/catalog/<slug>/<name>.yaml answers what scripts/licences/ cannot know.
+    `id`: as in https://huggingface.co/docs/hub/repositories-licenses; `other` for a licence that is not listed there.
+    Then `name` is its short name, and models/catalog/<slug>/<name>.yaml answers what scripts/licences/ cannot know.
     `copyright`: the notice that a copy must keep, like "Copyright (c) 2024 Acme".
     """
 
@@ -38,8 +38,8 @@ class License(Strict):
 class Base(Strict):
     """The model that the weights were made from.
 
-    `model`: OWNER/NAME on the Hub; `relation`: how they came from it, `copy` when nothing changed; `changes`: what was
-    changed, in a sentence; `license`: of that model, which what was made from it inherits.
+    `model`: OWNER/NAME on the Hub; `relation`: how the weights were made from it, `copy` if nothing changed;
+    `changes`: a sentence that says what changed; `license`: the licence of the base model, which the weights inherit.
     """
 
     model: RepositoryName
@@ -54,10 +54,10 @@ class Base(Strict):
 
 
 class Gate(Strict):
-    """What a person agrees to before a download: https://huggingface.co/docs/hub/models-gated.
+    """The terms that a person accepts before a download: https://huggingface.co/docs/hub/models-gated.
 
-    `approval`: `auto` at once, `manual` by the owner's hand. `questions`: a form's fields, each with its type, such as
-    text, country, checkbox, date_picker.
+    `approval`: `auto` gives access at once, `manual` when the owner approves. `questions`: the fields of the form, each
+    with its type, like text or checkbox.
     """
 
     terms: str
@@ -66,18 +66,18 @@ class Gate(Strict):
 
 
 class Stage(Strict):
-    """What opens on a day (UTC)."""
+    """The access that begins on a day (UTC)."""
 
     day: date
     opens: Access
 
 
 class Release(Strict):
-    """How the model comes to other people; a bare word stands for `{tier: WORD}`.
+    """Who gets access to the model; a single word stands for `{tier: WORD}`.
 
-    `tier`: `open`, everyone may download the weights; `gated`, who accepts `gate`; `api-only`, nobody, and a publish of
-    the weights is refused; `staged`, as `stages` say, and nobody before the first. `paid_api`: callers of the API pay.
-    `hub` and `replicate`: OWNER/NAME of the published model there.
+    `tier` says who may download the weights: `open`, everyone; `gated`, people who accept `gate`; `api-only`, nobody,
+    and publishing the weights is refused; `staged`, as `stages` say, and nobody before the first stage.
+    `paid_api`: callers of the API pay. `hub` and `replicate`: OWNER/NAME of the published model there.
     """
 
     tier: Literal["open", "gated", "api-only", "staged"]
@@ -89,25 +89,25 @@ class Release(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_a_word(cls, said: Any) -> Any:
-        return {"tier": said} if isinstance(said, str) else said
+    def _from_a_word(cls, value: Any) -> Any:
+        return {"tier": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> "Release":
+    def _is_consistent(self) -> "Release":
         if (self.tier == "staged") != bool(self.stages):
             raise ValueError(
                 "tier: staged and stages go together: give both, like stages: [{day: 2027-03-01, opens: open}]"
             )
         days = [stage.day for stage in self.stages]
         if days != sorted(set(days)):
-            raise ValueError("stages must be in the order of their days, one a day")
+            raise ValueError("stages must be in the order of their days, one per day")
         if "gated" in self.accesses and not self.gate:
-            raise ValueError("gated weights need terms: set gate: {terms: what a person agrees to}")
+            raise ValueError("gated weights need terms: set gate: {terms: what a person accepts}")
         return self
 
     @property
     def accesses(self) -> list[Access]:
-        """Every access to the weights that this release has, now or later."""
+        """Every kind of access to the weights that this release gives, now or later."""
         return [stage.opens for stage in self.stages] if self.tier == "staged" else [self.tier]
 
     def access_on(self, day: date) -> Access:
@@ -119,7 +119,7 @@ class Release(Strict):
 
 
 class QuotedResult(Strict):
-    """A value that somebody else measured; `settings` like "5-shot"."""
+    """A value that somebody else measured; `settings`: how, like "5-shot"."""
 
     dataset: str
     metric: str
@@ -128,9 +128,9 @@ class QuotedResult(Strict):
 
 
 class Quote(Strict):
-    """Results and where they can be read.
+    """Results and the page that they are from.
 
-    `of`: the model that was measured, where that is not this one but, for instance, the one it was made from.
+    `of`: the model that was measured, if it is not this one, for example the base model.
     """
 
     source: str = Field(pattern=r"^https://")

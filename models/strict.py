@@ -1,6 +1,6 @@
-"""YAML files that people write, read strictly: an unknown key is an error with the file, the key and the nearest one.
+"""Reads YAML files that people write, strictly: the error for an unknown key names the file and the nearest known key.
 
-The manifest of a model is one; those of scripts/ use the same.
+The manifest of a model is such a file; scripts/ reads others in the same way.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from models.errors import TemplateError
 
 
 class Strict(BaseModel):
-    """A section of such a file: every key is known, and nothing changes after it was read."""
+    """A section of such a file: it accepts only known keys, and cannot change after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -27,16 +27,16 @@ def read(path: Path, kind: type[Section], error: type[TemplateError]) -> Section
     """The file at `path` as a `kind`.
 
     Raises:
-        TemplateError: as of `content` and `check`.
+        TemplateError: as `content` and `check` raise it.
     """
     return check(path, content(path, error), kind, error)
 
 
 def content(path: Path, error: type[TemplateError]) -> Any:
-    """What the YAML file at `path` holds.
+    """The content of the YAML file at `path`.
 
     Raises:
-        TemplateError: of the class `error`, if it is not YAML.
+        TemplateError: of the class `error`, if the file is not YAML.
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -44,20 +44,20 @@ def content(path: Path, error: type[TemplateError]) -> Any:
         raise error(f"{path} is not YAML: {' '.join(str(cause).split())}") from cause
 
 
-def check(path: Path, said: Any, kind: type[Section], error: type[TemplateError]) -> Section:
-    """What the file at `path` says, as a `kind`.
+def check(path: Path, content: Any, kind: type[Section], error: type[TemplateError]) -> Section:
+    """The `content` of the file at `path` as a `kind`.
 
     Raises:
-        TemplateError: of the class `error`, a line for each thing that is wrong: the file, the key, the remedy.
+        TemplateError: of the class `error`, with one line per fault: the file, the key and the remedy.
     """
     try:
-        return kind.model_validate(said)
+        return kind.model_validate(content)
     except ValidationError as cause:
         raise error("\n".join(_explain(path, kind, problem) for problem in cause.errors())) from cause
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """Which of the known words was perhaps meant, in brackets; all of them where none is near."""
+    """A hint in brackets: the known word nearest to `word`, or all known words if none is near."""
     near = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
 
@@ -72,7 +72,7 @@ def _explain(path: Path, kind: type[Strict], problem: Any) -> str:
 
 
 def _known_keys(kind: type[Strict], location: tuple[Any, ...]) -> list[str]:
-    """The keys of the section at `location`; in a mapping or a list the location has a key or a number of its own."""
+    """The keys of the section at `location`, which also holds the keys of mappings and the indexes of lists."""
     section: Any = kind
     for part in location:
         if isinstance(part, str) and part in getattr(section, "model_fields", {}):
@@ -81,6 +81,6 @@ def _known_keys(kind: type[Strict], location: tuple[Any, ...]) -> list[str]:
 
 
 def _section_in(annotation: Any) -> Any:
-    """The section that an annotation such as `list[Example]` or `dict[str, Offer]` is made of."""
+    """The section class in an annotation such as `list[Example]` or `dict[str, Offer]`."""
     inner = [_section_in(argument) for argument in getattr(annotation, "__args__", ())]
     return next((one for one in inner if hasattr(one, "model_fields")), annotation)

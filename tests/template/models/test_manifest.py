@@ -210,8 +210,8 @@ def test_a_dtype_that_is_left_out_is_that_of_the_engine_and_the_weights(
     [
         (SAFETENSORS, {"engine": "openvino", "dtype": "bfloat16"}, "set dtype to one of int8, int4, float16"),
         (SAFETENSORS, {"engine": "transformers", "dtype": "int8"}, "set dtype to one of bfloat16, float16, float32"),
-        (GGUF, {"engine": "openvino", "dtype": "int8"}, "openvino makes float16 of a GGUF, not int8: leave out dtype"),
-        (SAFETENSORS, {"engine": "openvino", "device": "cuda"}, "openvino runs on the device cpu alone"),
+        (GGUF, {"engine": "openvino", "dtype": "int8"}, "only to float16, not to int8: leave out dtype"),
+        (SAFETENSORS, {"engine": "openvino", "device": "cuda"}, "openvino runs only on the device cpu"),
     ],
 )
 def test_a_dtype_or_device_that_the_engine_does_not_have_is_refused(
