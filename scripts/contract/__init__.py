@@ -1,6 +1,6 @@
-"""What callers rely on, in the order in which it is read.
+"""The contract that callers rely on. Read the modules in this order:
 
-`schema` writes a class's OpenAPI document, from what cog_reader/ finds in predict.py and what openapi_frame adds to it.
-`document` reads such a document, whichever Cog wrote it, and `meaning` what it promises. `comparison` compares two
-promises, and `difference` has the words and the remedies of what it finds. `label` compares with what is in an image.
+`schema` writes the OpenAPI document of a class from predict.py (read by cog_reader/) and from openapi_frame. `document`
+reads such a document, whichever version of Cog wrote it, and `meaning` extracts the contract. `comparison` compares two
+contracts; `difference` describes each difference and its remedy. `label` compares predict.py with an image's label.
 """

@@ -1,8 +1,8 @@
 """python -m scripts.contract OLD.json [NEW.json]
 
-Compares two schemas of a Cog model, like those in schemas/, and prints what changes for callers: what breaks them and
-what to do instead, what does not, and what only people read. NEW is by default the schema of predict.py as it is now,
-of the class that OLD's file is named after, or of the only one. Exit 0: nothing breaks; 1: something does; 2: wrong
+Compares two schemas of a Cog model, like those in schemas/, and prints what changes for callers: changes that break
+them, with a remedy, compatible changes, and changes of texts. NEW is by default the current schema of predict.py: of
+the class that OLD's file is named after, or else of the only class. Exit 0: nothing breaks; 1: something does; 2: wrong
 usage.
 """
 
@@ -23,15 +23,15 @@ from scripts.contract.meaning import read, undescribed
 
 
 def main(argv: list[str]) -> int:
-    """Print the report; 0 when nothing is breaking, 1 when something is, 2 for wrong usage."""
+    """Print the report; 0 if nothing breaks, 1 if something does, 2 for wrong usage."""
     return command.run(compare, argv, "scripts.contract")
 
 
 def compare(
     old: Annotated[Path, typer.Argument(help="the schema that callers know")],
-    new: Annotated[Path | None, typer.Argument(help="the one to compare with; by default predict.py's")] = None,
+    new: Annotated[Path | None, typer.Argument(help="the schema to compare with; by default predict.py's")] = None,
 ) -> int:
-    """Tell what changes for callers between two schemas."""
+    """Print what changes for callers between two schemas."""
     before, now = _read(old), _read(new) if new else schema.generate(_class_of(old))
     differences = compared(before, now)
     print(report(differences, undescribed(now)))
@@ -45,7 +45,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+        raise UsageError(f"{path} is not JSON: {error}") from error
     except ContractError as error:
         raise UsageError(f"{path} is {error}") from error
     return dict(document)

@@ -1,10 +1,10 @@
-"""What a new version changes for those who call the model: every difference, and whether it breaks them.
+"""What a new version changes for callers of the model: every difference, and whether it breaks them.
 
-The contract is Cog's OpenAPI schema of a class: its inputs, its output, and whether it streams. What the server is
-(its Cog version, its slots) is no part of it.
+The contract is Cog's OpenAPI schema of a class: its inputs, its output, and whether it streams. The server's version of
+Cog and its number of slots are not part of it.
 
-What an input may be only ever grows without harm: a narrower one refuses requests that worked. With an output it is the
-other way around: a wider one gives readers something that they have never met.
+An input may become wider: a narrower one refuses requests that worked. An output may become narrower: a wider one gives
+readers values that they have never seen.
 """
 
 import difflib
@@ -29,21 +29,21 @@ from scripts.contract.meaning import Form, Limit, Member, Value, read
 Effect = Literal["narrower", "wider", "other"]
 
 _NARROWS_UPWARD = ("minimum", "minLength", "minItems")
-_ALIKE = 0.6  # of difflib's ratio, from which two descriptions are taken for the same one edited
+_ALIKE = 0.6  # difflib ratio from which one description counts as an edited version of the other
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
     """Every difference between two schemas of Cog, whichever versions of Cog wrote them; breaking ones first.
 
     Raises:
-        ContractError: one of them is no such schema.
+        ContractError: one of them is not such a schema.
     """
     before, now = read(old), read(new)
     inputs, output = Comparison("input"), Comparison("output")
     inputs.members("input", before.inputs, now.inputs)
     output.value("output", before.output, now.output)
     if before.streams != now.streams:
-        what = "is served as a stream of events now" if now.streams else "asking for a stream of events is refused now"
+        what = "is now served as a stream of events" if now.streams else "a request for a stream of events is refused"
         output.note("output.x-cog-streaming", "streams", "narrower" if now.streams else "other", what)
     kinds = get_args(Kind)
     return sorted(inputs.found + output.found, key=lambda difference: kinds.index(difference.kind))
@@ -57,7 +57,7 @@ class Comparison:
         self._side = side
 
     def note(self, path: str, topic: str, effect: Effect, what: str, name: str = "it") -> None:
-        """Keep a difference in meaning; `topic` picks the remedy, and `name` stands in it."""
+        """Add a difference in meaning; `topic` selects the remedy, which names `name`."""
         harmless: Effect = "wider" if self._side == "input" else "narrower"
         if effect == harmless:
             self.found.append(Difference(path, "compatible", what))
@@ -79,10 +79,10 @@ class Comparison:
         for name in new:
             if name not in old and name not in renamed.values():
                 self._added(f"{path}.{name}", name, new[name])
-        self._order(path, [(renamed.get(name, name), member) for name, member in old.items()], new)
+        self._compare_order(path, [(renamed.get(name, name), member) for name, member in old.items()], new)
 
     def value(self, path: str, old: Value, new: Value) -> None:
-        """Compare all that a value may be."""
+        """Compare everything that a value may be."""
         pairs = _pairs(old.forms, new.forms)
         kept = [form for pair in pairs if pair[0].type == pair[1].type for form in pair]
         lost = [form for form in old.forms if _is_alone(form, kept, new.forms)]
@@ -97,8 +97,8 @@ class Comparison:
             self._form(path, before, now)
 
     def _lost(self) -> str:
-        """What becomes of the old name. Source: Cog 0.22, crates/coglet/src/input_validation.rs, strip_unknown."""
-        return ": Cog drops the old one from a request without a word" if self._side == "input" else ""
+        """What happens to the old name. Source: Cog 0.22, crates/coglet/src/input_validation.rs, strip_unknown."""
+        return ": Cog silently drops the old one from a request" if self._side == "input" else ""
 
     def _added(self, path: str, name: str, member: Member) -> None:
         if self._side == "output":
@@ -106,22 +106,24 @@ class Comparison:
         elif member.required:
             self.note(path, "required", "narrower", "added, and required: a request without it is refused", name)
         else:
-            self.note(path, "added", "wider", f"added, optional: {show(member.default)} where it is left out")
+            self.note(path, "added", "wider", f"added, optional: {show(member.default)} if it is left out")
 
     def _member(self, path: str, name: str, old: Member, new: Member) -> None:
-        before = replace(old.value, nullable=new.value.nullable) if old.unsaid or new.unsaid else old.value
+        before = (
+            replace(old.value, nullable=new.value.nullable) if old.unknown_default or new.unknown_default else old.value
+        )
         self.value(path, before, new.value)
         if new.required and not old.required:
             what = f"now required: it could be left out, and was {show(old.default)} then"
             self.note(f"{path}.required", "required", "narrower", what, name)
         elif old.required and not new.required:
-            what = f"no longer required: {show(new.default)} where it is left out"
+            what = f"no longer required: {show(new.default)} if it is left out"
             self.note(f"{path}.required", "required", "wider", what)
-        elif old.default != new.default and not (old.unsaid or new.unsaid):
+        elif old.default != new.default and not (old.unknown_default or new.unknown_default):
             what = was("the default", show(old.default), show(new.default))
-            self.note(f"{path}.default", "default", "other", f"{what}: other results where it is left out")
+            self.note(f"{path}.default", "default", "other", f"{what}: other results if it is left out")
         if old.deprecated != new.deprecated:
-            what = "now deprecated: still taken, and clients may warn" if new.deprecated else "no longer deprecated"
+            what = "now deprecated: still accepted, but clients may warn" if new.deprecated else "no longer deprecated"
             self.found.append(Difference(f"{path}.deprecated", "compatible", what))
         for keyword in ("description", "title"):
             before, now = getattr(old, keyword), getattr(new, keyword)
@@ -129,8 +131,8 @@ class Comparison:
                 what = was(f"the {keyword}", show(before), show(now))
                 self.found.append(Difference(f"{path}.{keyword}", "cosmetic", what))
 
-    def _order(self, path: str, old: Sequence[tuple[str, Member]], new: dict[str, Member]) -> None:
-        """Only the order among those that both have: one that comes in between moves nothing."""
+    def _compare_order(self, path: str, old: Sequence[tuple[str, Member]], new: dict[str, Member]) -> None:
+        """Compare the order of the names that both have; a new one between them changes nothing."""
         both = {name: member for name, member in old if name in new and None not in (member.order, new[name].order)}
         before = sorted(both, key=lambda name: both[name].order or 0)
         now = sorted(both, key=lambda name: new[name].order or 0)
@@ -152,10 +154,10 @@ class Comparison:
             if before != now:
                 what = was(LABELS.get(keyword, keyword), before and show(before), now and show(now))
                 self.note(f"{path}.{keyword}", "rule", _effect(before, now), what)
-        self._parts(path, old, new)
+        self._contents(path, old, new)
 
-    def _parts(self, path: str, old: Form, new: Form) -> None:
-        """Compare what lists, objects and streams are made of."""
+    def _contents(self, path: str, old: Form, new: Form) -> None:
+        """Compare the contents of lists, objects and streams."""
         if old.items and new.items:
             self.value(f"{path}.items", old.items, new.items)
         if old.values and new.values:
@@ -169,9 +171,9 @@ class Comparison:
             self._pieces(path, old, new)
 
     def _pieces(self, path: str, old: Form, new: Form) -> None:
-        """The finished list is the same either way: only one who reads the pieces as they come can lose something."""
+        """The complete list is the same in both; only readers of the pieces can lose something."""
         if old.array_type != new.array_type:
-            what = "comes piece by piece now" if new.array_type else "comes as a whole now, not piece by piece"
+            what = "now arrives in pieces" if new.array_type else "now arrives in one piece"
             self.note(f"{path}.x-cog-array-type", "array_type", "narrower" if new.array_type else "other", what)
         if old.array_display != new.array_display:
             what = was("the way clients show the list", old.array_display, new.array_display)
@@ -183,12 +185,12 @@ class Comparison:
                 what = was("the choices", listed(old), listed(new))
                 self.note(path, "choices", _effect(old, new), what)
             return
-        gone, come = [one for one in old if one not in new], [one for one in new if one not in old]
+        gone, added = [one for one in old if one not in new], [one for one in new if one not in old]
         if gone:
             self.note(path, "choices", "narrower", f"no longer a choice: {listed(gone)}")
-        if come:
-            self.note(path, "choices", "wider", f"a new choice: {listed(come)}")
-        if not gone and not come and old != new:
+        if added:
+            self.note(path, "choices", "wider", f"a new choice: {listed(added)}")
+        if not gone and not added and old != new:
             self.found.append(Difference(path, "cosmetic", was("the order of the choices", listed(old), listed(new))))
 
     def _limit(self, path: str, keyword: str, old: Limit | None, new: Limit | None) -> None:
@@ -223,18 +225,19 @@ def _pairs(old: list[Form], new: list[Form]) -> list[tuple[Form, Form]]:
 
 
 def _is_alone(form: Form, kept: list[Form], others: list[Form]) -> bool:
-    """Whether none of the others is, or takes, this form; `kept`: those that have one of their type."""
+    """Whether no other form equals or includes this one; `kept`: forms paired with one of the same type."""
     if any(form is each for each in kept):
         return False
     return not any(form == other or (form.type, other.type) == ("integer", "number") for other in others)
 
 
 def _renamed(old: dict[str, Member], new: dict[str, Member]) -> dict[str, str]:
-    """Old name -> new name, of what is gone and what has come: the same type, and alike or in the same place."""
-    gone, come = [name for name in old if name not in new], [name for name in new if name not in old]
-    is_only_pair = len(gone) == len(come) == 1
+    """Old name -> new name of members that were renamed: of the same type, and alike or at the same position."""
+    gone, new_names = [name for name in old if name not in new], [name for name in new if name not in old]
+    is_only_pair = len(gone) == len(new_names) == 1
     likenesses = sorted(
-        ((_likeness(old[before], new[now], is_only_pair), before, now) for before in gone for now in come), reverse=True
+        ((_likeness(old[before], new[now], is_only_pair), before, now) for before in gone for now in new_names),
+        reverse=True,
     )
     renamed: dict[str, str] = {}
     for likeness, before, now in likenesses:
@@ -244,7 +247,7 @@ def _renamed(old: dict[str, Member], new: dict[str, Member]) -> dict[str, str]:
 
 
 def _likeness(old: Member, new: Member, is_only_pair: bool) -> float:
-    """0 for two that have nothing in common. An output's fields have no place: there the only pair counts as one."""
+    """0 if they have nothing in common. Fields of an output have no position, so a single pair counts as in place."""
     if type_name(old.value) != type_name(new.value):
         return 0
     ratio = difflib.SequenceMatcher(None, old.description, new.description).ratio() if old.description else 0
@@ -257,5 +260,5 @@ def _in_either(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _effect(old: Any, new: Any) -> Effect:
-    """Of a rule that is added, removed, or replaced by another one."""
+    """The effect of a rule that is added, removed, or replaced by another one."""
     return "narrower" if old is None else "wider" if new is None else "other"

@@ -1,4 +1,4 @@
-"""A difference between two contracts, in words: what changed, what to do instead of it, and the report of all."""
+"""Differences between two contracts as text: what changed, what to do instead, and the report of all of them."""
 
 import json
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ REMEDIES_OF_INPUT = {
     "type": "keep the old type, and add an input of the new type beside it, optional",
     "format": "keep the old type, and add an input of the new type beside it, optional",
     "nullable": "keep `| None`, and let None mean the default",
-    "limit": "keep the old limit in the signature, and let the code bring a value beyond the new one to it",
-    "rule": "leave the rule as it was, and let the code mend the values that it cannot use",
-    "choices": "keep the old choices, and let the code take the nearest new one for each",
-    "default": "keep the old default: whoever wants the new value can send it",
+    "limit": "keep the old limit in the signature, and clamp values to the new one in the code",
+    "rule": "keep the rule, and correct values that the code cannot use in the code",
+    "choices": "keep the old choices, and map each one to the nearest new one in the code",
+    "default": "keep the old default: callers who want the new value can send it",
 }
 _BESIDE = "keep this output, and serve the new one beside it: as a class, and so a model, of its own"
 REMEDIES_OF_OUTPUT = {
@@ -32,10 +32,10 @@ REMEDIES_OF_OUTPUT = {
     "renamed": "fill the old field too, beside the new one",
     "type": _BESIDE,
     "format": _BESIDE,
-    "nullable": "always give a value: an empty one where there is none",
-    "limit": "let the code bring the value into the old limits",
-    "rule": "let the code give values that follow the old rule",
-    "choices": "give one of the old values here, and the new ones in a field beside it",
+    "nullable": "always return a value, an empty one if there is none",
+    "limit": "clamp the value to the old limits in the code",
+    "rule": "return values that follow the old rule",
+    "choices": "return one of the old values here, and the new ones in a field beside it",
     "array_type": "yield the pieces again: an iterator as the return type",
     "array_display": "keep the kind of iterator: of a ConcatenateIterator clients show one text, of an Iterator a list",
     "streams": "put @streaming back above predict",
@@ -54,7 +54,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One change. `path`: where, like input.temperature.maximum; `remedy`: what to do instead, of a breaking one."""
+    """One change. `path`: where, like input.temperature.maximum; `remedy`: what to do instead of a breaking change."""
 
     path: str
     kind: Kind
@@ -63,7 +63,7 @@ class Difference:
 
 
 def summary(differences: list[Difference]) -> str:
-    """One line: the part of the version number that has to grow, and how many there are of each kind."""
+    """One line: the part of the version number to increase, and the number of differences of each kind."""
     kinds = [difference.kind for difference in differences]
     counts = [f"{kinds.count(kind)} {kind}" for kind in _VERSION_PARTS if kind in kinds]
     part = next((part for kind, part in _VERSION_PARTS.items() if kind in kinds), "")
@@ -71,7 +71,7 @@ def summary(differences: list[Difference]) -> str:
 
 
 def report(differences: list[Difference], undescribed: Sequence[str] = ()) -> str:
-    """What a person reads: breaking differences first, each with where, what and what to do instead.
+    """The report for people: breaking differences first, each with its place, the change and the remedy.
 
     `undescribed`: the inputs of the new version without a description.
     """
@@ -83,14 +83,14 @@ def report(differences: list[Difference], undescribed: Sequence[str] = ()) -> st
             lines.append(f"  {difference.path}: {difference.what}")
             lines += [f"    instead: {difference.remedy}"] if difference.remedy else []
     if undescribed:
-        lines += ["", f"Without a description, which is what a caller reads: {', '.join(undescribed)}"]
+        lines += ["", f"Without a description, which callers read: {', '.join(undescribed)}"]
     if lines[0].startswith("major"):
-        lines += ["", 'To ship it anyway, as a new major version: make push TO=... BREAKING="why"']
+        lines += ["", 'To release it anyway, as a new major version: make push TO=... BREAKING="why"']
     return "\n".join(lines)
 
 
 def type_name(value: Value) -> str:
-    """In words: integer or array of string."""
+    """The type in words, such as "integer or array of string"."""
 
     def name(form: Form) -> str:
         inner = form.items or form.values
@@ -100,18 +100,18 @@ def type_name(value: Value) -> str:
 
 
 def was(label: str, old: str | None, new: str | None) -> str:
-    """What changed, from what, to what; None is `not set`."""
+    """The text "LABEL was OLD, is NEW"; None becomes "not set"."""
     return f"{label} was {old or 'not set'}, is {new or 'not set'}"
 
 
 def bound(limit: Limit) -> str:
-    """A limit's number, as a person writes it."""
+    """A limit's number as text."""
     value = int(limit.value) if float(limit.value).is_integer() else limit.value
-    return f"{value} (itself left out)" if limit.exclusive else str(value)
+    return f"{value} (exclusive)" if limit.exclusive else str(value)
 
 
 def listed(choices: list[Any] | None) -> str | None:
-    """The choices as JSON, or None for none at all."""
+    """The choices as JSON; None if there are none."""
     return None if choices is None else ", ".join(show(choice) for choice in choices)
 
 

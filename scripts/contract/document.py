@@ -1,6 +1,6 @@
-"""The OpenAPI document of a Cog model as it was written, checked, its references put in place.
+"""The OpenAPI document of a Cog model, checked, with its references resolved.
 
-Only what matters to callers is read. Sources: Cog 0.22, pkg/schema/openapi_spec.go; Cog 0.9 to 0.14,
+Only the parts that matter to callers are read. Sources: Cog 0.22, pkg/schema/openapi_spec.go; Cog 0.9 to 0.14,
 python/cog/server/http.py and helpers.py.
 """
 
@@ -15,11 +15,11 @@ from models.errors import TemplateError
 
 
 class ContractError(TemplateError):
-    """A document that is no schema of a Cog model."""
+    """A document that is not the schema of a Cog model."""
 
 
 class Node(BaseModel):
-    """One place of a schema. What Cog never writes is here where other tools write it for the same meaning."""
+    """One node of a schema. It also has keywords that Cog never writes but other tools use for the same meaning."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -55,12 +55,12 @@ class Node(BaseModel):
     accept: str | None = Field(default=None, validation_alias="x-cog-accept")
 
     def over(self, base: Node) -> Node:
-        """`base`, with what this node says itself in its place."""
+        """`base`, overridden by the keywords that this node sets itself."""
         own = self.model_fields_set - {"all_of", "any_of"}
         return base.model_copy(update={name: getattr(self, name) for name in own})
 
     def alternatives(self) -> list[Node]:
-        """The nodes of a single type that this one allows, without allOf and anyOf; several for a union."""
+        """The nodes with a single type, and without allOf and anyOf, that this node stands for; several for a union."""
         return [Node(type=kind).over(node) for node in self._merged() for kind in _types(node)]
 
     def _merged(self) -> list[Node]:
@@ -73,7 +73,7 @@ class Node(BaseModel):
 
 
 def _types(node: Node) -> list[str]:
-    """The JSON types of a node; like Cog 0.22, `object` where the schema names none."""
+    """The JSON types of a node; `object` if the schema names none, as in Cog 0.22."""
     if node.type:
         return [node.type] if isinstance(node.type, str) else node.type
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -99,7 +99,7 @@ class _Document(BaseModel):
 
 
 def parse(document: Any) -> tuple[Node, Node, bool]:
-    """The input, the output, and whether the server sends pieces as server-sent events.
+    """The input, the output, and whether the server sends the output in pieces, as server-sent events.
 
     Raises:
         ContractError: there is no input or output, or something has the wrong form; names the place.
@@ -109,34 +109,34 @@ def parse(document: Any) -> tuple[Node, Node, bool]:
         schemas = whole.components.schemas
         missing = [name for name in ("Input", "Output") if name not in schemas]
         if missing:
-            raise ContractError(f"no schema of a Cog model: it has no components.schemas.{missing[0]}")
+            raise ContractError(f"not the schema of a Cog model: it has no components.schemas.{missing[0]}")
         given, returned = (
-            Node.model_validate(_in_place(schemas[name], schemas, (name,))) for name in ("Input", "Output")
+            Node.model_validate(_resolved(schemas[name], schemas, (name,))) for name in ("Input", "Output")
         )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ContractError(f"no schema of a Cog model: {place}: {first['msg']}") from error
+        raise ContractError(f"not the schema of a Cog model: {place}: {first['msg']}") from error
     return given, returned, any(route.post.streams for route in whole.paths.values())
 
 
-def _in_place(raw: Any, schemas: dict[str, dict[str, Any]], within: tuple[str, ...]) -> Any:
-    """`raw` with each `$ref` replaced by what it names; like Cog 0.22, a type inside itself is an opaque object."""
+def _resolved(raw: Any, schemas: dict[str, dict[str, Any]], within: tuple[str, ...]) -> Any:
+    """`raw` with each `$ref` replaced by what it names; a type inside itself becomes an object, as in Cog 0.22."""
     if isinstance(raw, list):
-        return [_in_place(part, schemas, within) for part in raw]
+        return [_resolved(part, schemas, within) for part in raw]
     if not isinstance(raw, dict):
         return raw
-    own = {key: _in_place(part, schemas, within) for key, part in raw.items() if key != "$ref"}
+    own = {key: _resolved(part, schemas, within) for key, part in raw.items() if key != "$ref"}
     if not isinstance(raw.get("$ref"), str):
         return own
     name = raw["$ref"].rpartition("/")[2]
     if name not in schemas:
-        raise ContractError(f"no schema of a Cog model: it refers to {raw['$ref']}, which it does not have")
-    named = {"type": "object"} if name in within else _in_place(schemas[name], schemas, (*within, name))
+        raise ContractError(f"not the schema of a Cog model: it refers to {raw['$ref']}, which it does not have")
+    named = {"type": "object"} if name in within else _resolved(schemas[name], schemas, (*within, name))
     return {**_without_its_name(named), **own}
 
 
 def _without_its_name(named: dict[str, Any]) -> dict[str, Any]:
-    """A component's title and docstring describe it, not the place that refers to it; Cog 0.14's choices do."""
+    """Without the component's title and docstring, which do not describe the input; those of Cog 0.14's choices do."""
     is_theirs = "enum" in named and named.get("description") != "An enumeration."
     return {key: part for key, part in named.items() if key != "title" and (key != "description" or is_theirs)}

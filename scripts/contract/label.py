@@ -1,4 +1,4 @@
-"""The contract that cog wrote into an image: what callers get. Where predict.py says another one, a release ends."""
+"""The contract in the label of an image, written by cog: what callers get. A release stops if predict.py differs."""
 
 import json
 from typing import Any
@@ -11,10 +11,10 @@ SCHEMA, VERSION = "run.cog.openapi_schema", "run.cog.version"
 
 
 def contract_of(found: dict[str, Any]) -> dict[str, Any]:
-    """The schema in the label of an image; `found`: what the engine knows of it.
+    """The schema in the label of an image; `found`: the result of `docker inspect`.
 
     Raises:
-        TemplateError: it has none.
+        TemplateError: there is no such label.
     """
     try:
         contract: dict[str, Any] = json.loads(found["Config"]["Labels"][SCHEMA])
@@ -24,16 +24,16 @@ def contract_of(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(found: dict[str, Any], class_name: str) -> dict[str, Any]:
-    """The contract of an image, which is that of the class of predict.py as it is now.
+    """The contract of an image, checked to be that of the class in predict.py.
 
     Raises:
-        TemplateError: it is not; names the place, and the line of predict.py.
+        TemplateError: it is not; names the difference, and the line of predict.py.
     """
     label = contract_of(found)
-    there, here = (
+    in_image, in_project = (
         {key: part for key, part in one.items() if key != "info"} for one in (label, schema.generate(class_name))
     )
-    different = _difference(there, json.loads(json.dumps(here)), ())
+    different = _difference(in_image, json.loads(json.dumps(in_project)), ())
     if different is None:
         return label
     path, in_label, in_file = different
@@ -41,24 +41,24 @@ def check(found: dict[str, Any], class_name: str) -> dict[str, Any]:
     place, builder = schema.place_of(class_name, name), found["Config"]["Labels"].get(VERSION, "")
     raise TemplateError(
         f"the image's contract is not that of {place}: {'.'.join(path)} is {in_label} in the image's label, and "
-        f"{in_file} by predict.py. Cog {builder} built it from another predict.py, or reads this one otherwise: build "
-        f"it again, by cog {COG_VERSION}"
+        f"{in_file} in predict.py. Cog {builder} built it from another predict.py, or reads this one differently: "
+        f"build it again with cog {COG_VERSION}"
     )
 
 
-def _difference(there: Any, here: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], str, str] | None:
-    """The first place where two documents differ, and what is there in each."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted({*there, *here}):
-            found = _difference(there.get(key, _NOTHING), here.get(key, _NOTHING), (*path, key))
+def _difference(first: Any, second: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], str, str] | None:
+    """The first place where two documents differ, and its value in each."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in sorted({*first, *second}):
+            found = _difference(first.get(key, _NOTHING), second.get(key, _NOTHING), (*path, key))
             if found:
                 return found
         return None
-    return None if there == here and type(there) is type(here) else (path, _shown(there), _shown(here))
+    return None if first == second and type(first) is type(second) else (path, _shown(first), _shown(second))
 
 
 _NOTHING = object()
 
 
 def _shown(value: Any) -> str:
-    return "not there" if value is _NOTHING else json.dumps(value, ensure_ascii=False)[:100]
+    return "missing" if value is _NOTHING else json.dumps(value, ensure_ascii=False)[:100]

@@ -1,8 +1,8 @@
-"""What a Cog schema promises to callers, in one form whichever Cog wrote it.
+"""The contract in a Cog schema, in one form whichever version of Cog wrote it.
 
-Cog has written the same contract in several ways: choices as an `allOf` with one `$ref`, or as an `enum` in place;
-"may be null" as `nullable: true`, as an `anyOf` with null, or (with pydantic 1) not at all; a type that it does not
-look into as `object`, or as nothing; the default of a choice not at all (with pydantic 2, from 0.10).
+Versions of Cog write the same contract differently: choices as an `allOf` with one `$ref`, or as an `enum` in place;
+"may be null" as `nullable: true`, as an `anyOf` with null, or (with pydantic 1) not at all; an opaque type as `object`,
+or without a type; the default of a choice (with pydantic 2, from 0.10) not at all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Form:
-    """One kind of value. `limits` and `rules` are named as JSON schema names them; `values`: what a dict holds."""
+    """One kind of value. `limits` and `rules`: by their JSON schema keywords; `values`: the values of a dict."""
 
     type: str
     format: str | None
@@ -41,7 +41,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Value:
-    """All that a value may be: one form, or several for a union."""
+    """Everything that a value may be: one form, or several for a union."""
 
     forms: list[Form]
     nullable: bool
@@ -49,12 +49,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Member:
-    """An input, or a field of an object. `unsaid`: the schema left out what an optional one is by default."""
+    """An input, or a field of an object. `unknown_default`: it is optional, but the schema does not say its default."""
 
     value: Value
     required: bool
     default: Any
-    unsaid: bool
+    unknown_default: bool
     description: str
     title: str
     deprecated: bool
@@ -63,7 +63,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Contract:
-    """What callers can rely on; `streams`: the server sends the pieces as server-sent events."""
+    """What callers can rely on; `streams`: the server sends the output in pieces, as server-sent events."""
 
     inputs: dict[str, Member]
     output: Value
@@ -74,7 +74,7 @@ def read(document: Any) -> Contract:
     """The contract in an OpenAPI document of Cog.
 
     Raises:
-        ContractError: it is none.
+        ContractError: it is not such a document.
     """
     given, returned, streams = parse(document)
     inputs = {name: _input(name, node, name in given.required) for name, node in given.properties.items()}
@@ -87,30 +87,32 @@ def undescribed(document: dict[str, Any]) -> list[str]:
 
 
 def _input(name: str, node: Node, required: bool) -> Member:
-    """An input that may be left out and has no default is null then, whether or not the schema says so."""
+    """An optional input without a default is null if it is left out, whether or not the schema says so."""
     value = _value(node, _input)
     has_choices = any(form.choices for form in value.forms)
     is_silent = not required and not value.nullable and "default" not in node.model_fields_set
-    unsaid = is_silent and has_choices
-    nullable = value.nullable or (not required and node.default is None and not unsaid)
-    return _member(name, node, Value(value.forms, nullable), required, None if required else node.default, unsaid)
+    unknown_default = is_silent and has_choices
+    nullable = value.nullable or (not required and node.default is None and not unknown_default)
+    return _member(
+        name, node, Value(value.forms, nullable), required, None if required else node.default, unknown_default
+    )
 
 
 def _field(name: str, node: Node, required: bool) -> Member:
-    """A field of an output: whoever reads it has to mind one that may be missing as much as one that may be null."""
+    """A field of an output. One that may be missing counts as nullable: readers must handle both in the same way."""
     value = _value(node, _field)
     return _member(name, node, Value(value.forms, value.nullable or not required), True, None, False)
 
 
-def _member(name: str, node: Node, value: Value, required: bool, default: Any, unsaid: bool) -> Member:
+def _member(name: str, node: Node, value: Value, required: bool, default: Any, unknown_default: bool) -> Member:
     described = node if node.any_of else node.alternatives()[0]
     is_made_from_name = node.title.replace(" ", "").lower() == name.replace("_", "").lower()
     title = "" if is_made_from_name else node.title
-    return Member(value, required, default, unsaid, described.description, title, node.deprecated, node.order)
+    return Member(value, required, default, unknown_default, described.description, title, node.deprecated, node.order)
 
 
 def _value(node: Node, member: _MemberReader) -> Value:
-    """All that a node allows; `member` reads the parts of objects in it."""
+    """Everything that a node allows; `member` reads the members of its objects."""
     alternatives = node.alternatives()
     nullable = any(one.type == "null" or one.nullable or None in (one.enum or []) for one in alternatives)
     return Value([_form(one, member) for one in alternatives if one.type != "null"], nullable)
@@ -154,7 +156,7 @@ def _limits(node: Node) -> dict[str, Limit]:
 
 
 def _bound(node: Node, value: float | None, exclusive: bool | float | None, step: int) -> Limit | None:
-    """A bound from OpenAPI 3.0's pair (`exclusive` is a flag) or 3.1's (it is a bound itself); `step` leads inwards."""
+    """A bound of OpenAPI 3.0 (`exclusive` is a flag) or 3.1 (it is a bound itself); `step` points inwards."""
     limits = [] if value is None else [Limit(value, exclusive is True)]
     if exclusive is not None and not isinstance(exclusive, bool):
         limits.append(Limit(exclusive, True))

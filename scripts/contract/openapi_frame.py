@@ -10,7 +10,7 @@ COG_VERSION = "0.22.0"
 
 
 def document(components: dict[str, Any], streams: bool) -> dict[str, Any]:
-    """The whole document, around the model's own `components` (Input, Output and its enumerations)."""
+    """The complete document with the model's own `components` (Input, Output and enumerations)."""
     predict: dict[str, Any] = {
         "summary": "Predict",
         "description": "Run a single prediction on the model",

@@ -1,6 +1,6 @@
 """The OpenAPI schema of a class of predict.py, as `cog build` writes it into the image. Cog's own server needs it
 to validate inputs and to stream, and outside Docker nothing else makes it. Like Cog, this reads the file without
-running it; what Cog would silently drop or garble (a bound that is no literal) is an error here.
+running it. What Cog would silently drop or misread (such as a bound that is not a literal) is an error here.
 """
 
 import json
@@ -27,10 +27,10 @@ def class_names() -> list[str]:
 
 
 def served_class(model: Manifest) -> str:
-    """The class that serves a model: the one named after its task, or the only one there is.
+    """The class that serves a model: the one named after its task, or the only one.
 
     Raises:
-        SchemaError: neither is there.
+        SchemaError: there is none.
     """
     names = class_names()
     if model.predictor_class in names or len(names) == 1:
@@ -43,8 +43,8 @@ def generate(class_name: str, path: Path | None = None) -> dict[str, Any]:
     """The OpenAPI document of a class of predict.py, or of the file at `path`.
 
     Raises:
-        SchemaError: there is no such class, Cog would not understand it, or would silently make something else of it;
-            names the line.
+        SchemaError: there is no such class, or Cog would not understand it or would silently misread it; names the
+            line.
     """
     source, folder = _file(path), path.parent if path else PROJECT
     method = target.find(class_name, source, folder)
@@ -68,7 +68,7 @@ def max_concurrency(class_name: str) -> int:
 
 
 def remarks(class_name: str) -> list[str]:
-    """What Cog makes of descriptions that it cannot read, each with its line: callers read that."""
+    """Descriptions that Cog misreads, each with its line: callers see what Cog made of them."""
     method = target.find(class_name, _file(), PROJECT)
     found = _inputs(method, models.collect(PROJECT, method.file))
     return [
@@ -77,7 +77,7 @@ def remarks(class_name: str) -> list[str]:
 
 
 def place_of(class_name: str, input_name: str) -> str:
-    """The file and the line of an input, or of the method where it has no such input."""
+    """The file and the line of an input, or of the method if it has no such input."""
     method = target.find(class_name, _file(), PROJECT)
     nodes = {one.name: one.node for one in _inputs(method, models.collect(PROJECT, method.file))}
     return f"{method.file.path}, line {line_of(nodes.get(input_name, method.node))}"

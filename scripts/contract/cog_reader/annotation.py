@@ -34,7 +34,7 @@ class Annotation:
 
 
 def parse_annotation(node: Node) -> Annotation:
-    """The annotation that a node is.
+    """The annotation in a node.
 
     Raises:
         Unsupported: Cog does not understand it.
@@ -56,7 +56,7 @@ def parse_annotation(node: Node) -> Annotation:
 
 
 def from_text(source: str) -> Annotation | None:
-    """The annotation in a text; None where Cog sees none."""
+    """The annotation in a text; None if Cog sees none."""
     source = source.strip()
     if len(source) >= 2 and source[0] == source[-1] and source[0] in "\"'":
         return from_text(source[1:-1])

@@ -28,7 +28,7 @@ def value(node: Node, file: File) -> Literal:
 
 
 def read(node: Node, file: File) -> list[Literal]:
-    """Choices: a list, a constant that is one, list(CONSTANT.keys()) or .values(), or several of these added.
+    """Choices: a list, a constant with a list, list(CONSTANT.keys()) or .values(), or a sum of these.
 
     Raises:
         NoLiteral: Cog cannot read them.
@@ -45,7 +45,7 @@ def read(node: Node, file: File) -> list[Literal]:
 
 
 def misread(node: Node, file: File) -> str:
-    """Why Python has another value there than Cog; nothing where both have the same."""
+    """Why Python has another value here than Cog; "" if both have the same."""
     if node.type == "identifier":
         return literals.misread(file.constants[text(node)].node) if text(node) in file.constants else ""
     if node.type == "binary_operator":

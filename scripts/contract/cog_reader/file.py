@@ -19,14 +19,14 @@ BUILTINS = ("str", "int", "float", "bool", "list", "dict", "set", "None")
 
 
 class Import(NamedTuple):
-    """Where a name comes from; of `import x`, both are x."""
+    """Where a name comes from; for `import x`, both are x."""
 
     module: str
     original: str
 
 
 class Constant(NamedTuple):
-    """A literal that the top level of the file gives a name to."""
+    """A literal with a name at the top level of the file."""
 
     value: literals.Literal
     node: Node
@@ -34,7 +34,7 @@ class Constant(NamedTuple):
 
 @dataclass(frozen=True)
 class File:
-    """`path`: from the folder that imports start from."""
+    """A parsed file. `path`: relative to the folder that imports start from."""
 
     path: str
     root: Node
@@ -42,16 +42,16 @@ class File:
     constants: dict[str, Constant]
 
     def error(self, node: Node, message: str) -> SchemaError:
-        """The error that names this file and the node's line."""
+        """An error that names this file and the node's line."""
         return SchemaError(f"{self.path}, line {line_of(node)}: {message}")
 
     def qualified(self, name: str) -> tuple[str, Import] | None:
-        """Of module.Name, Name and where the module comes from; None for a name without a dot."""
+        """For module.Name: Name, and where the module comes from. None for a name without a dot."""
         module, dot, rest = name.partition(".")
         return (rest, self.imports.get(module, Import("", ""))) if dot else None
 
     def classes(self) -> dict[str, Node]:
-        """The classes of the top level by name, the first of each name."""
+        """The top-level classes by name; the first one if a name occurs twice."""
         found: dict[str, Node] = {}
         for node in self.root.named_children:
             definition = unwrapped(node, "class_definition")
@@ -61,10 +61,10 @@ class File:
 
 
 def read(folder: Path, path: str) -> File:
-    """Parse `path`, which is seen from `folder`.
+    """Parse `path`, relative to `folder`.
 
     Raises:
-        SchemaError: it is not there, or not Python; names the line.
+        SchemaError: it cannot be read, or is not Python; names the line.
     """
     try:
         source = (folder / path).read_bytes()

@@ -19,7 +19,7 @@ from scripts.contract.cog_reader.names import (
 )
 from scripts.contract.cog_reader.syntax import Unsupported
 
-_NESTED = "Cog takes no lists of lists, of unions or of what may be None as inputs"
+_NESTED = "Cog takes no lists of lists, of unions or of optional values as inputs"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class InputType:
 
     @property
     def primitive(self) -> str:
-        """The primitive of a value or of a list's items; `Any` where it is none."""
+        """The primitive of a value or of a list's items; otherwise `Any`."""
         return self.parts[0].name if self.kind == "list" and self.parts[0].kind == "primitive" else self.name
 
     def schema(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _union(arguments: tuple[Annotation, ...], models: Models) -> InputType:
 
 
 def _opaque(annotation: Annotation, models: Models) -> InputType:
-    """Of Annotated[..., Opaque] Cog only looks whether it is a list, and whether it may be None."""
+    """Inside Annotated[..., Opaque], Cog only looks whether it is a list and whether it may be None."""
     file = models.file
     inside = opaque(annotation, file)
     if inside:

@@ -1,7 +1,7 @@
 """The inputs of a function: its parameters and their Input(...). Source: Cog 0.22, pkg/schema/python/inputs.go.
 
-An input of which Cog would silently leave something out, or read it otherwise than Python, is refused: callers would
-not get what predict.py says. Of a description, which only people read, a remark is made.
+An input is refused if Cog would silently leave a part of it out, or read it differently from Python: callers would not
+get what predict.py says. A misread description, which only people read, is only remarked on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from scripts.contract.cog_reader.target import Target
 
 @dataclass(frozen=True)
 class Input:
-    """One input. `choices`: the enumeration that it refers to; `remark`: what Cog makes of its description."""
+    """One input. `choices`: the enumeration that it refers to; `remark`: how Cog misreads its description, or ""."""
 
     name: str
     node: Node
@@ -58,7 +58,7 @@ class Reader:
         """The inputs in the order of the signature.
 
         Raises:
-            SchemaError: Cog refuses one, or would silently make another one of it; names the line.
+            SchemaError: Cog refuses one, or would silently misread it; names the line.
         """
         parameters = part(self._target.node, "parameters")
         is_receiver = self._target.is_method
@@ -70,7 +70,7 @@ class Reader:
                 raise self._file.error(node, f"the input {text(node).partition('=')[0].strip()} needs a type")
             if node.type == "positional_separator":
                 raise self._file.error(
-                    node, "Cog's server gives inputs by name, which those before / refuse: remove it"
+                    node, "Cog's server passes inputs by name, which parameters before / refuse: remove the /"
                 )
             if node.type in ("typed_parameter", "typed_default_parameter"):
                 yield self._input(node, order)
@@ -90,10 +90,10 @@ class Reader:
             raise self._file.error(node, f"the input {text(name)}: {error}") from error
 
     def _options(self, value: Node) -> Options:
-        """What the default of a parameter says.
+        """The options in the default value of a parameter.
 
         Raises:
-            Unsupported: Cog does not know it.
+            Unsupported: Cog cannot read it.
         """
         if is_input(value, self._file):
             return of_call(value, self._file)
@@ -108,7 +108,7 @@ class Reader:
             return Options({"default": choices.value(value, self._file)}, lost("default", value, self._file))
         except NoLiteral:
             raise Unsupported(
-                f"{shown(value)} is no literal: write the value, or a constant of the same file"
+                f"{shown(value)} is not a literal: write the value, or a constant of the same file"
             ) from None
 
 
@@ -149,4 +149,4 @@ def _json(value: literals.Literal) -> Any:
     try:
         return literals.to_json(value)
     except NoLiteral:
-        raise Unsupported(f"JSON has no word for {value}") from None
+        raise Unsupported(f"JSON cannot express {value}") from None

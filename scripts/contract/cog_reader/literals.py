@@ -1,4 +1,4 @@
-"""What Cog takes for a literal, and the value that it reads there; and where Python would read another one.
+"""What counts as a literal in Cog, the value that Cog reads from it, and where Python would read another one.
 
 Source: Cog 0.22, pkg/schema/python/literals.go and pkg/schema/types.go (ToJSON).
 """
@@ -44,7 +44,7 @@ def read(node: Node) -> Literal:
     """The value that Cog reads.
 
     Raises:
-        NoLiteral: it reads none.
+        NoLiteral: Cog cannot read it.
     """
     match node.type:
         case "none":
@@ -74,10 +74,10 @@ def read(node: Node) -> Literal:
 
 
 def number(node: Node) -> float:
-    """The number of a bound: any text that is one.
+    """The number of a bound, from any text that is a number.
 
     Raises:
-        NoLiteral: it is none, or too large.
+        NoLiteral: it is not a number, or too large.
     """
     try:
         value = float(text(node))
@@ -89,7 +89,7 @@ def number(node: Node) -> float:
 
 
 def string(node: Node) -> str:
-    """What is between the quotes, as it stands: Cog decodes no escape and joins no adjacent strings.
+    """The unchanged text between the quotes: Cog does not decode escapes or join adjacent strings.
 
     Raises:
         NoLiteral: it does not begin with a quote, or with r and a quote.
@@ -102,10 +102,10 @@ def string(node: Node) -> str:
 
 
 def to_json(value: Literal) -> Any:
-    """The value as it is in the schema.
+    """The value in the schema.
 
     Raises:
-        NoLiteral: JSON cannot say it, so Cog's build fails.
+        NoLiteral: JSON cannot express it, so Cog's build fails.
     """
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -121,7 +121,7 @@ def to_json(value: Literal) -> Any:
 
 
 def misread(node: Node) -> str:
-    """Why Python reads another value in a literal than Cog does; nothing where both read the same."""
+    """Why Python reads another value from a literal than Cog does; "" if both read the same."""
     if node.type == "concatenated_string":
         return "Cog does not join adjacent strings: write one"
     if node.type == "string":
@@ -159,7 +159,7 @@ def _readable(node: Node) -> Iterator[Literal]:
 
 
 def _pairs(node: Node) -> Pairs:
-    """Cog leaves out what is no pair of literals."""
+    """Cog leaves out pairs that are not literals."""
     pairs = [child for child in node.named_children if _is_pair_of_literals(child)]
     keys, values = ([part for pair in pairs if (part := field(pair, name))] for name in ("key", "value"))
     return Pairs([read(key) for key in keys], [read(value) for value in values])

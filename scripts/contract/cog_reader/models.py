@@ -1,4 +1,4 @@
-"""The classes that describe JSON objects: BaseModel and TypedDict, of predict.py and of the project's files it imports.
+"""Classes that describe JSON objects: each BaseModel and TypedDict of predict.py and of the project's files it imports.
 
 Source: Cog 0.22, pkg/schema/python/models.go.
 """
@@ -17,7 +17,7 @@ from scripts.contract.cog_reader.file import TYPING, File, Import, read
 from scripts.contract.cog_reader.syntax import SchemaError, Unsupported, statement, text, unwrapped
 from scripts.contract.cog_reader.syntax import field as part
 
-# Of these packages Cog reads no file, whether or not the project has one of that name.
+# Cog never reads these packages from the project's files, even if the project has a file of that name.
 _NOT_OURS = re.compile(
     "builtins|typing|typing_extensions|collections|abc|enum|dataclasses|os|sys|io|json|re|math|pathlib|functools|"
     "itertools|contextlib|concurrent|asyncio|multiprocessing|threading|logging|warnings|unittest|pytest|numpy|torch|"
@@ -28,7 +28,7 @@ _NOT_OURS = re.compile(
 
 @dataclass(frozen=True)
 class Member:
-    """A field of such a class; `required`: what a TypedDict says of it."""
+    """A field of such a class; `required`: as a TypedDict declares it, else None."""
 
     name: str
     type: Annotation
@@ -38,7 +38,7 @@ class Member:
 
 @dataclass
 class Models:
-    """Classes by the names that the file has for them; `typed_dicts`: which of them are TypedDicts."""
+    """Fields of each class, by the class's name in the file; `typed_dicts`: the names of TypedDicts among them."""
 
     file: File
     members: dict[str, list[Member]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ def collect(folder: Path, file: File) -> Models:
 
 
 def path_of_module(module: str, importer: str) -> str:
-    """The file that a module would be, seen from the project's folder; nothing for a package as such."""
+    """The file of a module, relative to the project's folder; "" for a bare package."""
     names = module.lstrip(".")
     if not names:
         return ""
@@ -68,21 +68,21 @@ def is_ours(module: str) -> bool:
 
 
 def nested(source: Import) -> str:
-    """The module that `from MODULE import NAME` may mean."""
+    """MODULE.NAME, the module that `from MODULE import NAME` may import."""
     if not source.module or not source.original:
         return source.module
     return f"{source.module}{'' if source.module == '.' else '.'}{source.original}"
 
 
 class _Loader:
-    """Reads files once; a file that is being read counts as empty for those that it imports."""
+    """Reads each file once; while a file is being read, the files that it imports see it as empty."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._loaded: dict[str, Models] = {}
 
     def complete(self, file: File) -> Models:
-        """All classes that a file knows: a second look finds those whose bases came from another file."""
+        """All classes that a file knows: a second pass finds those with a base from another file."""
         found = Models(file)
         _find(found)
         self._import_into(found)
@@ -166,7 +166,7 @@ def _is_base_model(definition: Node, file: File) -> bool:
 
 
 def _typed_dict(definition: Node, models: Models) -> tuple[bool, bool, list[str]]:
-    """Whether a class is a TypedDict, whether its fields are required unless they say otherwise, and its parents."""
+    """Whether a class is a TypedDict, whether its fields are required by default, and its parents."""
     bases = part(definition, "superclasses")
     found, is_total, parents = False, True, []
     for child in bases.named_children if bases else []:

@@ -27,7 +27,7 @@ def bare(name: str, file: File) -> str:
 
 
 def unresolved(name: str, file: File, source: Import, classes: str) -> Unsupported:
-    """The error for a name that Cog cannot follow; `classes`: what it takes there."""
+    """The error for a name that Cog cannot resolve; `classes`: the kinds of classes that it accepts here."""
     source = source if source.module else file.imports.get(name, source)
     if source.module and source.module != "builtins":
         return Unsupported(
@@ -43,7 +43,7 @@ def is_annotated(name: str, file: File) -> bool:
 
 
 def container(name: str, file: File) -> str:
-    """list, List, Optional or Union, where a name is Python's or typing's own; nothing otherwise."""
+    """list, List, Optional or Union if a name is Python's or typing's own; otherwise ""."""
     if file.imports.get(name) == Import("builtins", "list"):
         return "list"
     found = _from_typing(name, file)
@@ -51,7 +51,7 @@ def container(name: str, file: File) -> str:
 
 
 def opaque(annotation: Annotation, file: File) -> Annotation | None:
-    """What is inside of Annotated[..., Opaque]; None of anything else."""
+    """X of Annotated[X, Opaque]; None for anything else."""
     if annotation.kind != "generic" or not is_annotated(annotation.name, file):
         return None
     marks = [mark.name for mark in annotation.arguments[1:] if mark.kind == "name"]
@@ -59,7 +59,7 @@ def opaque(annotation: Annotation, file: File) -> Annotation | None:
 
 
 def optional(annotation: Annotation) -> Annotation | None:
-    """X of X | None, Optional[X] and Union[X, None]; None of anything else."""
+    """X of X | None, Optional[X] and Union[X, None]; None for anything else."""
     arguments = annotation.arguments
     if annotation.kind == "generic" and annotation.name == "Optional" and len(arguments) == 1:
         return arguments[0]
@@ -68,7 +68,7 @@ def optional(annotation: Annotation) -> Annotation | None:
 
 
 def opaque_optional(annotation: Annotation, file: File) -> Annotation | None:
-    """The same, and under the names that the file has for typing's Optional and Union."""
+    """The same, also under the file's own names for typing's Optional and Union."""
     if annotation.kind == "generic":
         found, arguments = container(annotation.name, file), annotation.arguments
         if not found:
@@ -86,7 +86,7 @@ def _beside_none(arguments: tuple[Annotation, ...]) -> Annotation | None:
 
 
 def _from_typing(name: str, file: File) -> str:
-    """The name that typing has for what the file calls `name`; nothing for what comes from elsewhere."""
+    """The name in typing of what the file calls `name`; "" if it does not come from typing."""
     qualified = file.qualified(name)
     if qualified:
         rest, source = qualified

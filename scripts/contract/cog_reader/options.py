@@ -1,4 +1,4 @@
-"""What Cog reads in an Input(...), and where it reads something else than Python has.
+"""What Cog reads from an Input(...), and where that differs from Python.
 
 Source: Cog 0.22, pkg/schema/python/inputs.go.
 """
@@ -25,7 +25,7 @@ KEYWORDS = ("default", "choices", "deprecated", *NUMBERS, *TEXTS)
 
 @dataclass
 class Options:
-    """What Cog reads in an Input(...), by Input()'s keywords; `lost`: why it is not what Python has, by keyword."""
+    """What Cog reads from an Input(...), by keyword; `lost`: why a keyword's value differs from Python's."""
 
     given: dict[str, Any] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
@@ -33,14 +33,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Factory:
-    """A method that returns an Input(...): what it says, and the parameters that a call may give."""
+    """A method that returns an Input(...): its options, and the parameters that a call may set."""
 
     options: Options
     parameters: list[str]
 
 
 def of_call(call: Node, file: File) -> Options:
-    """What Cog reads in an Input(...).
+    """What Cog reads from an Input(...).
 
     Raises:
         Unsupported: Cog refuses it.
@@ -69,9 +69,9 @@ def _option(keyword: str, value: Node, file: File, options: Options) -> None:
         read = _read(keyword, value, file)
     except NoLiteral:
         if keyword == "choices":
-            raise Unsupported(f"choices={shown(value)} is no list of literals to Cog: write one") from None
+            raise Unsupported(f"choices={shown(value)} is not a list of literals to Cog: write one") from None
         if value.type != "none":
-            what = f"{keyword}={shown(value)} is no literal to Cog, which would leave it out of the schema"
+            what = f"{keyword}={shown(value)} is not a literal to Cog, which would leave it out of the schema"
             options.lost[keyword] = f"{what}: {_remedy(keyword, value)}"
         if keyword == "default":
             options.given[keyword] = None
@@ -84,7 +84,7 @@ def _read(keyword: str, value: Node, file: File) -> Any:
     """The value of one of Input()'s keywords.
 
     Raises:
-        NoLiteral: Cog cannot read it there.
+        NoLiteral: Cog cannot read it.
     """
     if keyword == "default":
         return choices.value(value, file)
@@ -108,14 +108,14 @@ def _read(keyword: str, value: Node, file: File) -> Any:
 
 def _remedy(keyword: str, value: Node) -> str:
     if value.type in ("list", "tuple", "set") and any(child.type == "comment" for child in value.named_children):
-        return "take the comment out of it"
+        return "remove the comment in it"
     if keyword in ("default", "description"):
         return "write the value, or a constant of the same file"
     return "write the value itself"
 
 
 def lost(keyword: str, value: Node, file: File) -> dict[str, str]:
-    """Why Python has another value there than Cog; nothing where both have the same."""
+    """Why Python has another value here than Cog, by keyword; empty if both have the same."""
     if keyword in NUMBERS or keyword == "deprecated":
         return {}
     why = choices.misread(value, file)
@@ -131,7 +131,7 @@ def is_input(node: Node, file: File) -> bool:
 
 
 def shared(file: File) -> dict[str, Options | Factory]:
-    """The Input(...)s that classes of the file hold as attributes, or that their methods return, by Class.name."""
+    """Each Input(...) in a class attribute of the file, or returned by a method, by Class.name."""
     found: dict[str, Options | Factory] = {}
     for name, definition in file.classes().items():
         body = part(definition, "body")
@@ -149,7 +149,7 @@ def shared(file: File) -> dict[str, Options | Factory]:
 
 
 def _factories(function: Node, file: File) -> Iterator[tuple[str, Factory]]:
-    """The method as a factory, where it returns an Input(...)."""
+    """The method as a factory if it returns an Input(...)."""
     name, body, parameters = (part(function, each) for each in ("name", "body", "parameters"))
     returned = [
         node.named_children[0]
@@ -172,7 +172,7 @@ def _parameter(node: Node) -> str:
 
 
 def filled_in(factory: Factory, call: Node) -> Options:
-    """The factory's options with those that a call gives: Cog looks at four of them."""
+    """The factory's options, overridden by a call's arguments; Cog reads only four of them."""
     options = Options(dict(factory.options.given), dict(factory.options.lost))
     arguments = part(call, "arguments")
     names = iter(factory.parameters)

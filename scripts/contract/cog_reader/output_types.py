@@ -23,12 +23,12 @@ _NEVER_NONE = "Cog takes no output that may be None: return an empty value, or a
 
 
 def title(name: str) -> str:
-    """A name as a title: of each word the first byte is upper case."""
+    """A name as a title: the first byte of each word in upper case."""
     return " ".join(_capital(word) for word in name.split("_"))
 
 
 def resolve(annotation: Annotation, models: Models, within: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The JSON schema of a return annotation; `within`: the classes that it is a part of.
+    """The JSON schema of a return annotation; `within`: the classes that contain it.
 
     Raises:
         Unsupported: Cog takes no such output.
@@ -99,7 +99,7 @@ def _refused_union(annotation: Annotation) -> Unsupported:
 
 
 def _object(name: str, models: Models, within: frozenset[str]) -> dict[str, Any]:
-    """A class with its fields; one that is inside of itself is an object of any kind there."""
+    """A class with its fields; inside itself it is an object without declared fields."""
     if name in within:
         return {"type": "object"}
     properties, required = {}, []

@@ -1,4 +1,4 @@
-"""The syntax tree of a Python file, by the grammar that Cog 0.22 has."""
+"""The syntax tree of a Python file, with the grammar of Cog 0.22."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from models.errors import TemplateError
 
 
 class SchemaError(TemplateError):
-    """Something in predict.py that Cog refuses, or that it would silently read as something else."""
+    """Something in predict.py that Cog refuses, or that it would silently misread."""
 
 
 class Unsupported(Exception):
-    """The same, raised where the line is not known: whoever catches it adds that."""
+    """The same, raised where the line is unknown: the code that catches it adds the line."""
 
 
 def parse(source: bytes, name: str) -> Node:
-    """The root of the tree; `name`: what errors call the file.
+    """The root of the tree; `name`: of the file, for errors.
 
     Raises:
         SchemaError: it is not Python; names the line.
@@ -36,7 +36,7 @@ def text(node: Node) -> str:
 
 
 def shown(node: Node) -> str:
-    """The source of a node as a message can show it: on one line, cut at 60 characters."""
+    """The source of a node for messages: on one line, cut at 60 characters."""
     source = " ".join(text(node).split())
     return source if len(source) <= 60 else f"{source[:59]}…"
 
@@ -47,19 +47,19 @@ def field(node: Node, name: str) -> Node | None:
 
 
 def line_of(node: Node) -> int:
-    """The line that a node begins in, from 1."""
+    """The first line of a node, counted from 1."""
     return node.start_point.row + 1
 
 
 def unwrapped(node: Node, kind: str) -> Node | None:
-    """The definition of this kind that a node is, or that it decorates."""
+    """The definition of this kind in a node, without its decorators."""
     if node.type == "decorated_definition":
         return next((child for child in node.named_children if child.type == kind), None)
     return node if node.type == kind else None
 
 
 def statement(node: Node) -> Node:
-    """What an expression statement of one expression holds; any other node itself."""
+    """The expression in an expression statement; any other node itself."""
     return node.named_children[0] if node.type == "expression_statement" and node.named_child_count == 1 else node
 
 
@@ -69,7 +69,7 @@ def _parser() -> Parser:
 
 
 def _syntax_error(source: bytes, root: Node) -> str:
-    """Python's own message; where this Python takes the file, the first place that Cog's parser does not."""
+    """Python's own message; if Python accepts the file, the first line that Cog's parser does not understand."""
     try:
         compile(source, "predict.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

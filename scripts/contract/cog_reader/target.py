@@ -21,7 +21,7 @@ _BASES = ("BaseRunner", "BasePredictor")
 
 @dataclass(frozen=True)
 class Target:
-    """A function, and the file that it is in: that of a parent class may be another one."""
+    """A function and its file, which may be another one for the method of a parent class."""
 
     node: Node
     file: File
@@ -29,14 +29,14 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What the function is called."""
+        """The function's name."""
         name = part(self.node, "name")
         return text(name) if name else ""
 
 
 @dataclass(frozen=True)
 class Class:
-    """What a class and its parents have: run, predict, and whether Cog's own base is among the parents."""
+    """What a class and its parents define: run, predict, and whether a parent is Cog's own base class."""
 
     run: Target | None = None
     predict: Target | None = None
@@ -45,13 +45,13 @@ class Class:
 
 @dataclass
 class Classes:
-    """Looks classes up, and their parents below `folder`."""
+    """Looks up classes, and their parents in files below `folder`."""
 
     folder: Path
     _files: dict[str, File | None] = field(default_factory=dict)
 
     def look_up(self, name: str, file: File, seen: frozenset[tuple[str, str]] = frozenset()) -> Class | None:
-        """What the class has, itself or from its parents; None where there is none of this name."""
+        """The class's own and inherited methods; None if there is no class of this name."""
         definition = file.classes().get(name)
         if definition is None:
             return None
@@ -119,7 +119,7 @@ def find(name: str, file: File, folder: Path) -> Target:
 
 
 def served(file: File, folder: Path) -> list[str]:
-    """The classes of the file that answer predictions, in its order: those made from Cog's base; without any, all."""
+    """The classes that answer predictions, in the file's order: only those with Cog's base class if there are any."""
     classes = Classes(folder)
     found = {name: classes.look_up(name, file) or Class() for name in file.classes()}
     able = [name for name, one in found.items() if one.run or one.predict]
@@ -170,7 +170,7 @@ def _max(argument: Node) -> int | None:
 
 
 def _decorators(target: Target) -> list[tuple[Node, Node | None]]:
-    """What each decorator names, and the call where it is one."""
+    """Each decorator's name, and its call if it is one."""
     parent = target.node.parent
     found: list[tuple[Node, Node | None]] = []
     for node in parent.named_children if parent and parent.type == "decorated_definition" else []:
@@ -183,16 +183,14 @@ def _decorators(target: Target) -> list[tuple[Node, Node | None]]:
 
 
 def _cogs_name(node: Node, file: File) -> str:
-    """The name that Cog has for a decorator; nothing where it is not Cog's.
+    """Cog's own name for a decorator; "" if it is not Cog's.
 
     Raises:
-        SchemaError: Cog would pass over its own decorator, because it does not see where the name comes from.
+        SchemaError: Cog would ignore its own decorator, because it does not see where the name comes from.
     """
     is_unknown = text(node) not in file.imports and _function(text(node), file) is None
     if is_unknown and text(node) in ("streaming", "concurrent"):
-        raise file.error(
-            node, f"Cog would pass over @{text(node)}: write `from cog import {text(node)}` at the top level"
-        )
+        raise file.error(node, f"Cog would ignore @{text(node)}: write `from cog import {text(node)}` at the top level")
     if node.type == "attribute":
         module, _, rest = text(node).partition(".")
         return rest if file.imports.get(module) == Import("cog", "cog") else ""

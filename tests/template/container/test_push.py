@@ -83,7 +83,7 @@ def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_la
     (fork.folder / "predict.py").write_text(text)
     refused = fork.push("--dirty")
     assert refused.returncode == 1
-    assert "the input count: le=MOST is no literal to Cog, which would leave it out" in refused.stderr
+    assert "the input count: le=MOST is not a literal to Cog, which would leave it out" in refused.stderr
 
 
 def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:

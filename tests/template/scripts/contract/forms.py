@@ -168,18 +168,18 @@ CLASSES = {
 }
 # What Cog builds and the reader refuses, and the words that it says.
 REFUSED = {
-    "x: int = Input(le=HIGHEST)": "le=HIGHEST is no literal to Cog, which would leave it out of the schema",
-    "x: int = Input(ge=(1))": "ge=(1) is no literal to Cog",
-    "x: int = Input(ge=- 1)": "ge=- 1 is no literal to Cog",
-    "x: str = Input(min_length=1.5)": "min_length=1.5 is no literal to Cog",
-    "x: str = Input(regex=TEXT)": "regex=TEXT is no literal to Cog",
-    "x: bool = Input(deprecated=not False)": "deprecated=not False is no literal to Cog",
+    "x: int = Input(le=HIGHEST)": "le=HIGHEST is not a literal to Cog, which would leave it out of the schema",
+    "x: int = Input(ge=(1))": "ge=(1) is not a literal to Cog",
+    "x: int = Input(ge=- 1)": "ge=- 1 is not a literal to Cog",
+    "x: str = Input(min_length=1.5)": "min_length=1.5 is not a literal to Cog",
+    "x: str = Input(regex=TEXT)": "regex=TEXT is not a literal to Cog",
+    "x: bool = Input(deprecated=not False)": "deprecated=not False is not a literal to Cog",
     "x: int = Input(1)": "Cog would leave 1 out: write default=",
     "x: int = Input(**SIZES)": "Cog would leave **SIZES out: write the keywords",
     "x: int = Input(gt=1)": "Input() has no gt: it has default, choices",
-    "x: int = Input(default=(1))": "default=(1) is no literal to Cog",
-    "x: int = Input(default=max(1, 2))": "default=max(1, 2) is no literal to Cog",
-    'x: list[str] = Input(default=["a",  # why\n        "b"])': "take the comment out of it",
+    "x: int = Input(default=(1))": "default=(1) is not a literal to Cog",
+    "x: int = Input(default=max(1, 2))": "default=max(1, 2) is not a literal to Cog",
+    'x: list[str] = Input(default=["a",  # why\n        "b"])': "remove the comment in it",
     'x: str = "a" "b"': "Cog does not join adjacent strings: write one",
     r'x: str = "a\n"': "Cog does not decode the escapes of",
     r'x: str = Input(regex="\\d")': "Cog does not decode the escapes of",
@@ -190,7 +190,7 @@ REFUSED = {
     "x: dict = {**SIZES}": "Cog would leave **SIZES out",
     "x: float = Shared.scale(HIGHEST)": "Cog cannot read default=HIGHEST in a call",
     "x": "Cog would leave the input x out: give it a type",
-    "x: int, /": "Cog's server gives inputs by name, which those before / refuse",
+    "x: int, /": "Cog's server passes inputs by name, which parameters before / refuse",
 }
 
 

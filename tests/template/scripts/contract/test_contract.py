@@ -110,7 +110,7 @@ def test_the_servers_version_and_slots_are_no_part_of_the_contract(written: Writ
 def test_an_input_without_a_description_is_told(written: Write) -> None:
     new = written('x: int, y: int = Input(description="How many"), z: str = Input(description="  ")')
     assert undescribed(new) == ["x", "z"]
-    assert report([], undescribed(new)) == ("no change\n\nWithout a description, which is what a caller reads: x, z")
+    assert report([], undescribed(new)) == ("no change\n\nWithout a description, which callers read: x, z")
 
 
 HARMLESS = [
@@ -167,22 +167,22 @@ def test_a_report_names_everything_and_what_to_do(written: Write) -> None:
         """major: 4 breaking, 1 compatible, 1 cosmetic
 
 Breaking: callers that work today would fail, or get something else.
-  input.t: renamed to temperature: Cog drops the old one from a request without a word
+  input.t: renamed to temperature: Cog silently drops the old one from a request
     instead: keep the old name with deprecated=True, and add the new one beside it, optional
-  input.seed: removed: Cog drops the old one from a request without a word
+  input.seed: removed: Cog silently drops the old one from a request
     instead: keep seed in the signature with deprecated=True, and ignore it in the code until callers have moved
   input.size.maximum: the largest value was 9, is 4
-    instead: keep the old limit in the signature, and let the code bring a value beyond the new one to it
-  input.size.default: the default was 1, is 2: other results where it is left out
-    instead: keep the old default: whoever wants the new value can send it
+    instead: keep the old limit in the signature, and clamp values to the new one in the code
+  input.size.default: the default was 1, is 2: other results if it is left out
+    instead: keep the old default: callers who want the new value can send it
 
 Compatible: callers that work today go on as before.
-  input.steps: added, optional: 25 where it is left out
+  input.steps: added, optional: 25 if it is left out
 
 Cosmetic: only what people read changes.
   input.size.description: the description was "", is "How big"
 
-To ship it anyway, as a new major version: make push TO=... BREAKING="why\""""
+To release it anyway, as a new major version: make push TO=... BREAKING="why\""""
     )
 
 
@@ -239,8 +239,8 @@ def test_the_command_says_what_is_wrong_with_a_file(
     good = saved("good.json", cog({}))
     wrong = {
         str(tmp_path / "gone.json"): "cannot read .*gone.json: No such file",
-        saved("torn.json", "{"): "torn.json is no JSON: .*line 1",
-        saved("other.json", {"a": 1}): "other.json is no schema of a Cog model: components: Field required",
+        saved("torn.json", "{"): "torn.json is not JSON: .*line 1",
+        saved("other.json", {"a": 1}): "other.json is not the schema of a Cog model: components: Field required",
     }
     for path, message in wrong.items():
         assert command.main([path, good]) == command.main([good, path]) == 2

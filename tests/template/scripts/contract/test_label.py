@@ -44,8 +44,8 @@ def test_a_difference_stops_and_names_the_place_and_the_line(contract: dict[str,
         check(contract)
     assert str(refused.value) == (
         "the image's contract is not that of predict.py, line 5: components.schemas.Input.properties.size.maximum is "
-        "not there in the image's label, and 3 by predict.py. Cog 0.23.0 built it from another predict.py, or reads "
-        "this one otherwise: build it again, by cog 0.22.0"
+        "missing in the image's label, and 3 in predict.py. Cog 0.23.0 built it from another predict.py, or reads "
+        "this one differently: build it again with cog 0.22.0"
     )
 
 

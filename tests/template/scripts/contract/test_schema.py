@@ -80,7 +80,7 @@ def test_each_error_names_the_line_of_its_input(predict: Callable[..., None]) ->
     with pytest.raises(SchemaError) as refused:
         schema.generate("Painter")
     assert str(refused.value) == (
-        "predict.py, line 9: the input y: le=LIMIT is no literal to Cog, which would leave it out of the schema: "
+        "predict.py, line 9: the input y: le=LIMIT is not a literal to Cog, which would leave it out of the schema: "
         "write the value itself"
     )
 
@@ -122,7 +122,7 @@ def test_what_cog_garbles_in_a_description_is_remarked_on(predict: Callable[...,
     predict('x: int = Input(description="one"\n        "two"), y: int = Input(description=max("a")), z: int = 1')
     adjacent, computed = schema.remarks("Painter")
     assert adjacent == "predict.py, line 8: the description of x: Cog does not join adjacent strings: write one"
-    assert computed.startswith('predict.py, line 9: the description of y: description=max("a") is no literal to Cog')
+    assert computed.startswith('predict.py, line 9: the description of y: description=max("a") is not a literal to Cog')
 
 
 def test_an_output_without_a_type_is_an_error(predict: Callable[..., None]) -> None:
@@ -162,7 +162,7 @@ def test_a_decorator_that_cog_does_not_see_as_its_own_is_refused(predict: Callab
     predict(
         text="from cog import *\nclass Painter(BaseRunner):\n    @streaming\n    def run(self) -> Iterator[str]: ...\n"
     )
-    with pytest.raises(SchemaError, match="line 3: Cog would pass over @streaming: write `from cog import streaming`"):
+    with pytest.raises(SchemaError, match="line 3: Cog would ignore @streaming: write `from cog import streaming`"):
         schema.generate("Painter")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.template.container.fork import Fork, make
 
 TO = "registry.example/acme/x"
-RENAMED = "input.loud: renamed to shout: Cog drops the old one from a request without a word"
+RENAMED = "input.loud: renamed to shout: Cog silently drops the old one from a request"
 REPORT = f"""\
 major: 1 breaking
 
@@ -18,7 +18,7 @@ Breaking: callers that work today would fail, or get something else.
   {RENAMED}
     instead: keep the old name with deprecated=True, and add the new one beside it, optional
 
-To ship it anyway, as a new major version: make push TO={TO} BREAKING="why"
+To release it anyway, as a new major version: make push TO={TO} BREAKING="why"
 """
 
 
