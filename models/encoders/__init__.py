@@ -1,7 +1,7 @@
-"""Encoders of text: models that read whole texts at once and give numbers, shared by the tasks that do.
+"""Text encoders: models that read a whole text at once and return numbers, shared by embedding and classification.
 
-`start` loads one on OpenVINO or on transformers; models/encoders/tokens.py makes its input, pooling.py vectors of its
-output. https://huggingface.co/docs/transformers/glossary#encoder-models
+`start` loads one on OpenVINO or on transformers; models/encoders/tokens.py makes its input, and pooling.py makes
+vectors from its output. https://huggingface.co/docs/transformers/glossary#encoder-models
 """
 
 import importlib
@@ -19,30 +19,30 @@ _WARM_TOKENS = 16
 
 
 class Encoder(Protocol):
-    """A loaded model. `run` may be called by as many threads at a time as `workers` says."""
+    """A loaded model. Up to `workers` threads may call `run` at the same time."""
 
     name: str
     device: str
     dtype: str
-    """What it computes in."""
+    """The number format that it computes in."""
     folder: Path
-    """Where its files are, and with them the model's tokenizer."""
+    """The folder with its files and the model's tokenizer."""
     budget: int
-    """Tokens that one batch should have at most, padding included."""
+    """The most tokens that one batch should have, padding included."""
     most_texts: int
-    """Texts that one batch should have at most."""
+    """The most texts that one batch should have."""
     workers: int
 
     def run(self, batch: Sequence[Tokens]) -> Any:
-        """Hidden states, float32[texts, tokens, width]; of a classifier logits, float32[texts, labels]."""
+        """Hidden states, float32[texts, tokens, width]; for a classifier logits, float32[texts, labels]."""
 
 
 def start(manifest: Manifest) -> Encoder:
-    """Load the first engine of the manifest that this machine can run, and warm it up; logs what it is.
+    """Load the first engine of the manifest that this machine can run, and warm it up; logs its name and format.
 
     Raises:
         EngineError: no engine can run here.
-        WeightsError: its weights are missing or not what they should be.
+        WeightsError: its weights are missing or damaged.
     """
     encoder: Encoder = runtimes.start(manifest, load)
     begun = time.monotonic()
@@ -53,6 +53,6 @@ def start(manifest: Manifest) -> Encoder:
 
 
 def load(choice: EngineChoice, folder: Path) -> Encoder:
-    """The engine `choice` with the weights in `folder`, which models/runtimes made ready for it."""
+    """Load the weights in `folder` with the engine `choice`; models/runtimes has prepared them for it."""
     encoder: Encoder = importlib.import_module(f"{__name__}.{choice.engine}").load(choice, folder)
     return encoder

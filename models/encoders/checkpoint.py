@@ -1,4 +1,4 @@
-"""A folder of safetensors as an encoder of transformers: whole, and nothing made up."""
+"""Loads an encoder with transformers from a folder of safetensors, and refuses missing tensors."""
 
 import re
 from pathlib import Path
@@ -9,17 +9,17 @@ from models.errors import EngineError
 
 _HEAD = "ForSequenceClassification"
 _UNUSED = re.compile(r"(.*\.)?(pooler|position_ids|lm_head|cls|classifier|mask_predictions|lm_predictions)\b.*")
-"""Tensors that hidden states do not depend on: of a pooler, and of heads for other tasks."""
+"""Tensors that hidden states do not depend on: those of a pooler and of heads for other tasks."""
 
 
 def is_classifier(folder: Path) -> bool:
-    """Whether config.json names a sequence classifier, which gives logits; otherwise it gives hidden states."""
+    """Whether config.json names a sequence classifier, whose output is logits. Other models return hidden states."""
     named = read_json(folder / "config.json").get("architectures") or []
     return any(str(name).endswith(_HEAD) for name in named)
 
 
 def load(folder: Path, **options: Any) -> Any:
-    """The model; `options`: of from_pretrained.
+    """The model. `options`: passed to from_pretrained.
 
     Raises:
         EngineError: transformers does not know the architecture, or tensors are missing; names them.
@@ -36,12 +36,12 @@ def load(folder: Path, **options: Any) -> Any:
     missing += [name for name, *_ in report.get("mismatched_keys", [])]
     if missing:
         raise EngineError(
-            f"{folder} is no whole model: {len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])}); "
+            f"{folder} is not a complete model: {len(missing)} tensors are missing ({', '.join(sorted(missing)[:3])}); "
             "take the weights from another source"
         )
     return model
 
 
 def output(computed: Any) -> Any:
-    """What `Encoder.run` gives, of what the model's call returned."""
+    """The part of the model's output that `Encoder.run` returns."""
     return computed.logits if "logits" in computed else computed.last_hidden_state

@@ -8,26 +8,29 @@ from models.errors import WeightsError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file's object; empty where there is no such file.
+    """The JSON object in a file; empty if there is no such file.
 
     Raises:
-        WeightsError: it is not JSON, or no object.
+        WeightsError: the file is not JSON, or not an object.
     """
     content = _content(path) if path.is_file() else {}
     if not isinstance(content, dict):
-        raise WeightsError(f"{path} is no JSON object: mend it at its source, then: make weights-lock")
+        raise WeightsError(f"{path} is not a JSON object: mend it at its source, then: make weights-lock")
     return content
 
 
 def modules(folder: Path) -> list[dict[str, Any]]:
-    """What modules.json lists, in order; empty for a model that sentence-transformers did not save.
+    """The modules that modules.json lists, in order; empty for a model that sentence-transformers did not save.
 
     Source: https://sbert.net/docs/sentence_transformer/usage/custom_models.html
+
+    Raises:
+        WeightsError: the file is not JSON, or not a list of objects.
     """
     path = folder / "modules.json"
     content = _content(path) if path.is_file() else []
     if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
-        raise WeightsError(f"{path} is no JSON list of modules: mend it at its source, then: make weights-lock")
+        raise WeightsError(f"{path} is not a JSON list of modules: mend it at its source, then: make weights-lock")
     return content
 
 

@@ -1,4 +1,4 @@
-"""An encoder on OpenVINO, on the CPU. https://docs.openvino.ai/2026/api/ie_python_api/api.html"""
+"""Runs an encoder with OpenVINO on the CPU. https://docs.openvino.ai/2026/api/ie_python_api/api.html"""
 
 import queue
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from models.manifest import EngineChoice
 from models.weights import openvino_format
 
 OUTPUTS = ("logits", "last_hidden_state", "token_embeddings")
-"""What a graph calls its output: of a classifier, of an encoder, of one that sentence-transformers exported."""
+"""The name of a graph's output: for a classifier, for an encoder, and for one that sentence-transformers exported."""
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 _LENGTHS = 16
 _TEXTS = (1, 2, 4, 8, 12, 16, 24, 32)

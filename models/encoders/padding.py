@@ -9,7 +9,7 @@ from models.encoders.tokens import Tokens
 def padded(batch: Sequence[Tokens], pad_id: int, multiple: int = 1) -> dict[str, Any]:
     """`input_ids`, `attention_mask` and `token_type_ids`, each int64[texts, tokens], padded on the right.
 
-    `multiple`: the number of tokens becomes one of it.
+    `multiple`: the number of tokens is padded to a multiple of it.
     """
     import numpy
 

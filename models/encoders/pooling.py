@@ -1,6 +1,7 @@
-"""One vector a text from an encoder's hidden states, as the model's own files say.
+"""Makes one vector per text from an encoder's hidden states, as the model's own files say.
 
-modules.json lists what sentence-transformers does after the encoder; without it, as there, the mean of all tokens.
+modules.json lists what sentence-transformers does after the encoder. Without that file the vector is the mean of all
+tokens, as in sentence-transformers.
 https://sbert.net/docs/package_reference/sentence_transformer/models.html
 """
 
@@ -16,15 +17,16 @@ Pool = Callable[[Any, Any], Any]
 
 
 def of(folder: Path) -> Pool:
-    """What makes vectors, float32[texts, width], of hidden states, float32[texts, tokens, width], and token counts.
+    """A function of hidden states, float32[texts, tokens, width], and token counts; returns float32[texts, width].
 
     Raises:
-        EngineError, WeightsError: the model does something else to its vectors, or its files are not all there.
+        EngineError: the model makes its vectors in a way that is not supported here.
+        WeightsError: one of its files is missing or malformed.
     """
     listed = [(str(one.get("type", "")).rpartition(".")[2], str(one.get("path", ""))) for one in modules(folder)]
     others = sorted({kind for kind, _ in listed} - {"Transformer", "Pooling", "Normalize"})
     if others:
-        raise EngineError(f"{folder} computes its vectors with {', '.join(others)}, which is not done here")
+        raise EngineError(f"{folder} computes its vectors with {', '.join(others)}, which is not supported")
     path = next((path for kind, path in listed if kind == "Pooling"), None)
     if path is None:
         return _mean
@@ -35,20 +37,22 @@ def of(folder: Path) -> Pool:
 
 
 def lengths(batch: Sequence[Tokens]) -> Any:
-    """The number of tokens of each text, padding left out: int64[texts]."""
+    """The number of tokens of each text, without padding: int64[texts]."""
     import numpy
 
     return numpy.array([len(one.ids) for one in batch])
 
 
 def _named(file: Path) -> Pool:
-    said = read_json(file)
-    mode = said.get("pooling_mode")
+    content = read_json(file)
+    mode = content.get("pooling_mode")
     modes = [mode] if isinstance(mode, str) else list(mode or [])
-    modes += [name for name in _OLD_NAMES if said.get(name)]
+    modes += [name for name in _OLD_NAMES if content.get(name)]
     named = [_OLD_NAMES.get(name, name) for name in modes]
     if len(named) != 1 or named[0] not in _POOLS:
-        raise EngineError(f"{file} pools by {', '.join(named) or 'nothing'}: one of {', '.join(_POOLS)} is done here")
+        raise EngineError(
+            f"{file} pools by {', '.join(named) or 'nothing'}, which is not supported: one of {', '.join(_POOLS)} is"
+        )
     return _POOLS[named[0]]
 
 
@@ -81,7 +85,7 @@ def _sum(hidden: Any, counts: Any) -> Any:
 
 
 def _is_text(hidden: Any, counts: Any) -> Any:
-    """bool[texts, tokens]: false for padding."""
+    """bool[texts, tokens], False for padding."""
     import numpy
 
     return numpy.arange(hidden.shape[1]) < counts[:, None]

@@ -1,4 +1,4 @@
-"""Vectors of texts: an encoder, its tokenizer and its pooling, behind one batcher that all predictions share."""
+"""Computes vectors of texts: an encoder with its tokenizer and pooling, and one batcher that all predictions share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from models.encoders.tokens import Tokenizer, Tokens
 
 
 class SentenceEncoder:
-    """`width`: numbers of a vector; `limit`: the most tokens of a text that the model reads, None for all it can."""
+    """`width`: the length of a vector; `limit`: the most tokens of a text to read, None for the model's own limit."""
 
     def __init__(self, encoder: Encoder, limit: int | None) -> None:
         self.encoder = encoder
@@ -21,7 +21,7 @@ class SentenceEncoder:
         )
 
     async def vectors(self, texts: Sequence[Tokens]) -> Any:
-        """Of each text the vector that the model gives, not normalised: float32[texts, width].
+        """The model's vector for each text, not normalised: float32[texts, width].
 
         Raises:
             EngineError: the engine failed.
@@ -31,7 +31,7 @@ class SentenceEncoder:
         return numpy.stack(await self.batcher.submit(texts))
 
     def run(self, batch: Sequence[Tokens]) -> Any:
-        """The vectors of one batch; the batcher's thread calls it."""
+        """The vectors of one batch; called in a thread of the batcher."""
         return self._pool(self.encoder.run(batch), pooling.lengths(batch))
 
 

@@ -1,4 +1,4 @@
-"""One text or many, as a prediction brings them; refused before time or memory is spent on them."""
+"""Checks the text or texts of a prediction before time or memory is spent on them."""
 
 from models.errors import InputError
 
@@ -7,10 +7,10 @@ MOST_CHARACTERS = 10_000_000
 
 
 def given_texts(text: str | None, texts: list[str] | None) -> list[str]:
-    """The texts of the inputs `text` and `texts`, of which a caller sends one.
+    """The texts in the inputs `text` and `texts`; a caller sends one of the two.
 
     Raises:
-        InputError: none or both are sent, one is empty, or they are too many or too long for one call.
+        InputError: none or both are sent, a text is empty, or the texts are too many or too long for one call.
     """
     if (text is None) == (texts is None):
         raise InputError("send either text or texts" if text is None else "text and texts exclude each other: send one")

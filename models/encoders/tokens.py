@@ -1,4 +1,4 @@
-"""Texts and pairs of texts as the token ids that an encoder reads, by the model's own tokenizer.
+"""Turns texts and pairs of texts into the token ids that an encoder reads, with the model's own tokenizer.
 
 https://huggingface.co/docs/tokenizers
 """
@@ -14,15 +14,15 @@ from models.encoders.files import read_json
 from models.errors import InputError, WeightsError
 
 _NAME = "tokenizer.json"
-_NO_LIMIT = 1 << 24  # tokenizers without a limit say 10^30
-_FEW_TEXTS, _FEW_CHARACTERS = 8, 4000  # read in less time than a thread takes to begin
+_NO_LIMIT = 1 << 24  # tokenizers without a limit have 10^30 there
+_FEW_TEXTS, _FEW_CHARACTERS = 8, 4000  # tokenized in less time than a thread takes to start
 _OFFSET_OF_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "longformer")
-"""Architectures whose positions begin after that of the padding: of 514 they can use 512."""
+"""Architectures whose positions begin after the padding's position: they can use 512 of 514."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text, or a pair: `ids` of its tokens; `types` says which of the two each belongs to."""
+    """A text or a pair of texts: the `ids` of its tokens; `types`: the text each token belongs to, 0 or 1."""
 
     ids: list[int]
     types: list[int]
@@ -30,7 +30,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """Several threads may use one. `limit`: the most tokens that the model reads, special ones included."""
+    """Safe to use from several threads. `limit`: the most tokens that the model reads, special tokens included."""
 
     def __init__(self, folder: Path, limit: int | None) -> None:
         self._folder = folder
@@ -40,10 +40,10 @@ class Tokenizer:
         self._cutting.enable_truncation(self.limit, strategy="only_first")
 
     def encode(self, texts: Sequence[Any], name: str, cuts: bool, pairs_of_each: int = 1) -> list[Tokens]:
-        """The tokens of each text, or pair of texts; of a pair only the first text is cut.
+        """The tokens of each text or pair of texts. Only the first text of a pair is cut.
 
-        `name`: of the input, for messages; `cuts`: whether a text that is too long is cut or refused; `pairs_of_each`:
-        how many pairs in a row begin with the same text.
+        `name`: the input's name, for messages; `cuts`: whether a text that is too long is cut or refused;
+        `pairs_of_each`: how many pairs in a row begin with the same text.
 
         Raises:
             InputError: a text is too long; says which, and how long it is.
@@ -63,7 +63,7 @@ class Tokenizer:
         return [Tokens(one.ids, one.type_ids, number in cut) for number, one in enumerate(encoded)]
 
     async def encode_beside(self, texts: Sequence[Any], name: str, cuts: bool, pairs_of_each: int = 1) -> list[Tokens]:
-        """As `encode`, and other predictions go on while it reads much."""
+        """Like `encode`, but tokenizes long inputs in a thread, so that other predictions continue."""
         if len(texts) <= _FEW_TEXTS and sum(map(_characters, texts)) <= _FEW_CHARACTERS:
             return self.encode(texts, name, cuts, pairs_of_each)
         return await asyncio.to_thread(self.encode, texts, name, cuts, pairs_of_each)
@@ -71,8 +71,8 @@ class Tokenizer:
     def _cut(self, given: Any, name: str) -> Any:
         try:
             return self._cutting.encode(*given) if isinstance(given, tuple) else self._cutting.encode(given)
-        except Exception as error:  # the library raises this very class: the second text alone is too long
-            raise InputError(f"what stands beside a text of {name} has more tokens than the model reads") from error
+        except Exception as error:  # the library raises no narrower class: the second text alone is too long
+            raise InputError(f"what is paired with a text of {name} has more tokens than the model reads") from error
 
     def _lowered(self, text: Any) -> Any:
         return tuple(part.lower() for part in text) if isinstance(text, tuple) else text.lower()
@@ -89,7 +89,7 @@ class Tokenizer:
             )
         try:
             tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises this very class
+        except Exception as error:  # the library raises no narrower class
             raise WeightsError(f"{path} cannot be read: {error}") from error
         tokenizer.no_truncation()
         tokenizer.no_padding()
@@ -97,7 +97,7 @@ class Tokenizer:
 
     @cached_property
     def _limit_of_files(self) -> int:
-        """The least that the model's files name; positions that the model has not are never used."""
+        """The lowest limit that the model's files name, so that no position is used that the model does not have."""
         config = read_json(self._folder / "config.json")
         positions = config.get("max_position_embeddings")
         if isinstance(positions, int) and config.get("model_type") in _OFFSET_OF_POSITIONS:

@@ -1,4 +1,4 @@
-"""An encoder on torch with transformers, on CUDA or the CPU. https://huggingface.co/docs/transformers"""
+"""Runs an encoder with torch and transformers, on CUDA or the CPU. https://huggingface.co/docs/transformers"""
 
 import inspect
 from collections.abc import Sequence

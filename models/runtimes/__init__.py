@@ -1,11 +1,13 @@
-"""Which library runs a model on this device, and its weights made ready for it; of every task.
+"""Chooses the library that runs a model on this device, and prepares the weights for it, for every task.
 
-Each engine of a manifest is a module here with `PACKAGES` (what it needs), `CONVERTER` (what it needs to make its own
-files), `EDITION` (raised when this project's own code makes other files than before, so that they are made again),
-`reads(names)` (whether it loads the downloaded files as they are), and `convert(gguf, folder, dtype)` for when it does
-not. Where the downloaded files are safetensors and it does not read them, or a GGUF of which `unread(gguf)` names what
-it does not read, they are made into its own by an exporter, which only the scripts have: `EXPORTER` says which version,
-and `GGUF_ARCHITECTURES` those that it needs no exporter for.
+Each engine of a manifest is a module here with:
+- `PACKAGES`: the packages that it needs to run;
+- `CONVERTER`: the packages that it needs to make its own files;
+- `EDITION`: increased when this project's code makes different files, so that they are made again;
+- `reads(names)`: whether it loads the downloaded files as they are;
+- `convert(gguf, folder, dtype)`: makes its own files from a GGUF.
+An engine cannot convert safetensors, nor a GGUF with something that `unread(gguf)` names. Then an exporter, which only
+scripts/ has, makes its files: `EXPORTER` gives the versions, and `GGUF_ARCHITECTURES` lists what `convert` handles.
 """
 
 import importlib
@@ -33,44 +35,45 @@ from models.weights.progress import PlainLines
 
 ENGINES = {name: f"models.runtimes.{name}" for name in get_args(EngineName)}
 Export = Callable[[Path, Path, str], None]
-"""Makes an engine's files: of a GGUF or of a folder of safetensors, in a new folder, in a number format."""
+"""Makes an engine's files from a GGUF or a folder of safetensors, in a new folder and in a number format."""
 Load = Callable[[Any, Path], Any]
-"""Loads a model from a folder, as its task needs it; gets the choice, of the class that the task's manifest has."""
+"""Loads a model from a folder, as its task needs it. Its first argument is the task's own class of EngineChoice."""
 
 
 def module(engine: str) -> ModuleType:
-    """The module of an engine, without the heavy packages it uses."""
+    """The module of an engine; importing it does not import the heavy packages it uses."""
     return importlib.import_module(ENGINES[engine])
 
 
 def choose(manifest: Manifest, wanted: str = "") -> EngineChoice:
-    """The first engine of the manifest whose device and packages are here; `wanted`, or else the variable ENGINE, can
-    name another.
+    """The first engine of the manifest whose device and packages are present.
+
+    `wanted`, or the variable ENGINE, restricts the choice to one engine.
 
     Raises:
         EngineError: none can run; says what each lacks and how to get it.
     """
     wanted = wanted or os.environ.get("ENGINE", "")
-    lacks = []
+    refused = []
     for choice in manifest.engines:
         if wanted and choice.engine != wanted:
             continue
-        lack = _lack(choice)
-        if lack is None:
+        missing = _missing(choice)
+        if missing is None:
             return choice
-        lacks.append(f"{choice.engine} on {choice.device} lacks {lack}")
-    if not lacks:
+        refused.append(f"{choice.engine} on {choice.device} lacks {missing}")
+    if not refused:
         known = ", ".join(sorted({choice.engine for choice in manifest.engines}))
         raise EngineError(f"{manifest.slug} has no engine {wanted!r}: set ENGINE to one of {known}")
-    raise EngineError(f"no engine can run here ({'; '.join(lacks)}): make setup, or ENGINE=... make setup")
+    raise EngineError(f"no engine can run here ({'; '.join(refused)}): make setup, or ENGINE=... make setup")
 
 
 def start(manifest: Manifest, load: Load) -> Any:
-    """Verify the weights of the chosen engine and `load` them; logs what was chosen and the time of each stage.
+    """Verify the weights of the chosen engine and `load` them; logs the choice and the time of each stage.
 
     Raises:
         EngineError: no engine can run here.
-        WeightsError: its weights are missing or not what they should be.
+        WeightsError: its weights are missing or damaged.
     """
     try:
         choice = choose(manifest)
@@ -87,7 +90,7 @@ def start(manifest: Manifest, load: Load) -> Any:
 
 
 def _find(manifest: Manifest, choice: EngineChoice) -> None:
-    """Settle which folder has the weights. Where none has what the engine loads, fetch and make it."""
+    """Decide which folder the weights are loaded from. If none has the engine's files, fetch or make them."""
     roots, to_fill, in_image = places.roots(), places.to_fill(), places.are_baked()
     for root in roots:
         places.settle(root)
@@ -105,7 +108,7 @@ def _find(manifest: Manifest, choice: EngineChoice) -> None:
 
 
 def _has(manifest: Manifest, choice: EngineChoice) -> bool:
-    """Whether what the engine loads is there, by whatever version of its converter."""
+    """Whether the files that the engine loads are present, made by any version of its converter."""
     if part_of(manifest, choice) == weights.SOURCE:
         return weights.is_fetched(manifest)
     return weights.is_made(manifest, choice)
@@ -119,16 +122,16 @@ def _loaded(manifest: Manifest, choice: EngineChoice, load: Load) -> Any:
         importlib.import_module(package)
     imported = time.monotonic()
     try:
-        place = weights.folder(manifest.slug, part_of(manifest, choice))
-        model = load(choice, place)
+        folder = weights.folder(manifest.slug, part_of(manifest, choice))
+        model = load(choice, folder)
     except TemplateError:
         raise
     except Exception as error:
         raise EngineError(
-            f"{choice.engine} cannot load {place} ({in_words(error)}): make weights-verify says whether it is damaged"
+            f"{choice.engine} cannot load {folder} ({in_words(error)}): make weights-verify says whether it is damaged"
         ) from error
     finally:
-        verified.wait()  # where the weights are damaged, that is what to tell, not how their loading failed
+        verified.wait()  # if the weights are damaged, report that, not how their loading failed
     print(
         f"{choice.engine}: imported in {imported - begun:.1f} s, "
         f"read and verified in {time.monotonic() - imported:.1f} s"
@@ -137,13 +140,13 @@ def _loaded(manifest: Manifest, choice: EngineChoice, load: Load) -> Any:
 
 
 def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress, export: Export | None = None) -> None:
-    """Download the weights and make the engine's files, where that is not done yet; says what it does.
+    """Download the weights and make the engine's files, unless that is done already; prints what it does.
 
-    `export` makes OpenVINO's files of safetensors; a container has none. Of several processes one does the work, and
-    the others wait for it.
+    `export` makes OpenVINO's files from safetensors; a container has no exporter. If several processes call this, one
+    does the work and the others wait for it.
 
     Raises:
-        WeightsError, EngineError: what failed, and the remedy.
+        WeightsError, EngineError: a download or a conversion failed; says the remedy.
     """
     if is_ready(manifest, choice):
         return
@@ -154,27 +157,27 @@ def ensure(manifest: Manifest, choice: EngineChoice, progress: Progress, export:
             _check_convertible(manifest, choice)
         if not weights.is_fetched(manifest):
             lock = lock_of(manifest)
-            with _said(
+            with _reported(
                 f"downloading {lock.resolved} ({lock.size / 1e6:.0f} MB)", "downloaded, sha256 as in weights.lock"
             ):
                 weights.fetch(manifest, progress)
         if part_of(manifest, choice) != weights.SOURCE:
-            with _said(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
+            with _reported(f"making {choice.engine}'s files in {choice.dtype}, once", f"made {choice.engine}'s files"):
                 weights.derive(manifest, choice, _versions(manifest, choice), _maker(manifest, choice, export))
 
 
 def is_ready(manifest: Manifest, choice: EngineChoice) -> bool:
-    """Whether what the engine loads is there, by names, sizes and what it was made from."""
+    """Whether the files that the engine loads are present and current; checks names, sizes and what made them."""
     if part_of(manifest, choice) == weights.SOURCE:
         return weights.is_fetched(manifest)
     return weights.is_derived(manifest, choice, _versions(manifest, choice))
 
 
 def check_delivery(manifest: Manifest) -> None:
-    """Refuse weights that a container is to fetch and cannot make its engine's files of; needs a lock to know them.
+    """Refuse `fetched` weights that a container cannot convert for its engine. Without weights.lock nothing is checked.
 
     Raises:
-        EngineError: they are safetensors, and the first engine of a device does not read them.
+        EngineError: the first engine of a device does not read them, and only the scripts can convert them.
     """
     if manifest.weights.delivery == "fetched" and path_of(manifest.slug).is_file():
         for choice in {choice.device: choice for choice in reversed(manifest.engines)}.values():
@@ -182,10 +185,10 @@ def check_delivery(manifest: Manifest) -> None:
 
 
 def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
-    """Refuse, before anything is downloaded, what only the scripts can make the engine's files of.
+    """Refuse weights that only the scripts can convert for the engine, before anything is downloaded.
 
     Raises:
-        EngineError: it is safetensors, or a GGUF of an architecture that the engine does not read.
+        EngineError: they are safetensors, or a GGUF with an architecture that the engine does not read.
     """
     engine, kind = module(choice.engine), lock_of(manifest).facts.architecture
     if part_of(manifest, choice) == weights.SOURCE or not hasattr(engine, "EXPORTER"):
@@ -199,20 +202,20 @@ def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
 
 
 def _maker(manifest: Manifest, choice: EngineChoice, export: Export | None) -> Export:
-    """What makes the engine's files of the downloaded ones.
+    """The function that makes the engine's files from the downloaded ones.
 
     Raises:
-        EngineError: nothing does.
+        EngineError: there is none.
     """
     if weights.are_gguf(manifest):
         return _gguf_maker(module(choice.engine), export)
     if export and hasattr(module(choice.engine), "EXPORTER"):
         return export
-    raise EngineError(f"{choice.engine} runs safetensors with a config.json, which is not there: weights.files")
+    raise EngineError(f"{choice.engine} needs safetensors with a config.json, which is missing: see weights.files")
 
 
 def _gguf_maker(engine: ModuleType, export: Export | None) -> Export:
-    """What makes the engine's files of a GGUF: the engine, or the exporter of one that the engine does not read."""
+    """The function that makes the engine's files from a GGUF: the exporter if the engine does not read the GGUF."""
 
     def make(source: Path, folder: Path, dtype: str) -> None:
         if export and hasattr(engine, "EXPORTER") and engine.unread(source):
@@ -224,7 +227,7 @@ def _gguf_maker(engine: ModuleType, export: Export | None) -> Export:
 
 
 def _versions(manifest: Manifest, choice: EngineChoice) -> dict[str, str]:
-    """The versions of what makes the engine's files of the downloaded ones."""
+    """The versions of the packages that make the engine's files from the downloaded ones."""
     if weights.are_gguf(manifest):
         return converter_versions(choice.engine)
     versions: dict[str, str] = getattr(module(choice.engine), "EXPORTER", {})
@@ -232,7 +235,7 @@ def _versions(manifest: Manifest, choice: EngineChoice) -> dict[str, str]:
 
 
 def part_of(manifest: Manifest, choice: EngineChoice) -> str:
-    """The folder in weights/<slug>/ that the engine loads: the downloaded files, or those made from them."""
+    """The subfolder of weights/<slug>/ that the engine loads: the downloaded files, or the files made from them."""
     names = list(lock_of(manifest).files)
     return weights.SOURCE if module(choice.engine).reads(names) else choice.engine
 
@@ -246,7 +249,7 @@ def has_cuda_device() -> bool:
 
 
 def converter_versions(engine: str) -> dict[str, str]:
-    """The installed versions of what makes the engine's files, and the edition of this project's part in it.
+    """The installed versions of the packages that make the engine's files, and the edition of this project's code.
 
     Raises:
         EngineError: a package is not installed.
@@ -260,15 +263,15 @@ def converter_versions(engine: str) -> dict[str, str]:
 
 
 @contextmanager
-def _said(begins: str, done: str) -> Iterator[None]:
-    """Say on standard error what begins, and how long it took."""
+def _reported(begins: str, done: str) -> Iterator[None]:
+    """Print to standard error what begins, and at the end how long it took."""
     print(begins, file=sys.stderr, flush=True)
     begun = time.monotonic()
     yield
     print(f"{done} ({time.monotonic() - begun:.1f} s)", file=sys.stderr, flush=True)
 
 
-def _lack(choice: EngineChoice) -> str | None:
+def _missing(choice: EngineChoice) -> str | None:
     if choice.device == "cuda" and not has_cuda_device():
         return "an NVIDIA GPU"
     missing = [name for name in module(choice.engine).PACKAGES if importlib.util.find_spec(name) is None]
@@ -276,9 +279,9 @@ def _lack(choice: EngineChoice) -> str | None:
 
 
 class _Verification:
-    """Checks what the engine loads in a thread of its own, small files first, while packages and weights are loaded.
+    """Verifies the engine's files in its own thread, small files first, while packages and weights are loaded.
 
-    Names, sizes and headers always; every byte of fetched weights, or where the variable VERIFY_WEIGHTS is `full`.
+    Always checks names, sizes and headers; checks every byte of fetched weights, or if VERIFY_WEIGHTS is `full`.
     """
 
     def __init__(self, manifest: Manifest, choice: EngineChoice) -> None:
@@ -287,10 +290,10 @@ class _Verification:
         self._thread.start()
 
     def wait(self) -> None:
-        """Return when all is verified.
+        """Wait until every file is verified.
 
         Raises:
-            WeightsError: a file is not what it should be.
+            WeightsError: a file is missing or damaged.
         """
         self._thread.join()
         if self._problem:

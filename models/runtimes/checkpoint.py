@@ -1,4 +1,4 @@
-"""A folder of safetensors as transformers loads it: the language model alone, whole, and nothing made up.
+"""Loads a language model with transformers from a folder of safetensors, and refuses missing or unexpected tensors.
 
 https://huggingface.co/docs/transformers/main_classes/model (from_pretrained)
 """
@@ -10,18 +10,18 @@ from typing import Any
 from models.errors import EngineError
 
 _RENAMED = {"num_local_experts": "num_experts"}
-"""Keys of config.json that newer versions of transformers write under another name than older ones read."""
+"""Keys of config.json: the name that newer versions of transformers write, and the name that older versions read."""
 
 
 def load(folder: Path, **options: Any) -> Any:
-    """The language model of a folder; of a multimodal one the part that `text_config` describes.
+    """The language model in a folder; for a multimodal model, the part that `text_config` describes.
 
-    Transformers only warns of tensors that are missing and goes on with random ones: here they are refused. Its report
-    counts as missing neither tied weights nor what the architecture does not need, and as unexpected nothing that the
-    architecture is known to leave unused. `options`: of from_pretrained.
+    If tensors are missing, transformers only warns and uses random values: here that is an error. Its report leaves out
+    tied weights, tensors that the architecture does not need, and those that it is known not to use. `options`: passed
+    to from_pretrained.
 
     Raises:
-        EngineError: names tensors that are missing, unexpected or of another shape.
+        EngineError: tensors are missing, unexpected or have another shape; names them.
     """
     import transformers
 
@@ -38,7 +38,7 @@ def load(folder: Path, **options: Any) -> Any:
             None if is_part else folder, config=text, output_loading_info=True, **tensors, **options
         )
     except RuntimeError as error:
-        if type(error) is not RuntimeError:  # no memory left, for instance
+        if type(error) is not RuntimeError:  # a subclass: out of memory, for example
             raise
         raise EngineError(f"{folder} does not fit its config.json, as reported above: {remedy}") from error
     wrong = [
@@ -47,7 +47,7 @@ def load(folder: Path, **options: Any) -> Any:
         if names
     ]
     if wrong:
-        raise EngineError(f"{folder} is no whole model, tensors: {' and '.join(wrong)}; {remedy}")
+        raise EngineError(f"{folder} is not a complete model, tensors: {' and '.join(wrong)}; {remedy}")
     if is_part:
         with contextlib.suppress(OSError):  # there is none
             model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
@@ -67,9 +67,9 @@ def _class_of(config: Any) -> Any:
 
 
 def _language_tensors(folder: Path) -> dict[str, Any]:
-    """The tensors of a multimodal checkpoint's language model, under the names that it has by itself.
+    """The language model's tensors in a multimodal checkpoint, renamed as a plain language model has them.
 
-    Checkpoints have them as `language_model.model.NAME`, `model.language_model.NAME` and the like.
+    A checkpoint names them `language_model.model.NAME`, `model.language_model.NAME` or similar.
     """
     import safetensors
 

@@ -1,4 +1,4 @@
-"""OpenVINO's own files: which downloaded ones it loads as they are, and how they are made of a GGUF."""
+"""OpenVINO: which downloaded files it loads as they are, and how its own files are made from a GGUF."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,31 +14,30 @@ PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
 EDITION = openvino_graph.EDITION
 EXPORTER = {"optimum-intel": "2.2.0", "edition": "1"}
-"""What makes its files of safetensors: requirements/optimum.txt, and the edition of scripts/conversion."""
-
+"""What makes its files from safetensors: versions of requirements/optimum.txt, and the edition of scripts/conversion."""
 
 GGUF_ARCHITECTURES = gguf_decoder.ARCHITECTURES
 
 
 def reads(names: Sequence[str]) -> bool:
-    """Whether the downloaded files are in OpenVINO's own format; otherwise it loads those that were made of them."""
+    """Whether the downloaded files are in OpenVINO's own format. If not, it loads the files made from them."""
     return openvino_format.MODEL in names
 
 
 def unread(source: Path) -> str:
-    """What of a GGUF `convert` does not read; empty where it makes its files of it."""
+    """The parts of a GGUF that `convert` cannot read; empty if it can convert the file."""
     return gguf_decoder.unread(gguf_format.read(source))
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
-    """Make OpenVINO's own files from a GGUF, once; those of safetensors are made by scripts/conversion.
+    """Make OpenVINO's own files from a GGUF, once. scripts/conversion makes those from safetensors.
 
-    GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are written out in float16 first.
-    The graph that it makes of them is then rewritten, as models/runtimes/gguf/openvino_graph.py says. What both compute
-    is compared with what the source computes.
+    GenAI reads a Q4_1 GGUF wrongly (it rounds each group's minimum), so the weights are first written in float16. Then
+    the graph that GenAI makes is rewritten, as models/runtimes/gguf/openvino_graph.py explains. The results of both
+    graphs are compared with the results of the source.
 
     Raises:
-        EngineError: the file has what GenAI does not read, or the results differ.
+        EngineError: GenAI cannot read a part of the file, or the results differ.
     """
     if found := unread(source):
         raise EngineError(
@@ -64,6 +63,6 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     openvino_graph.rewrite(made, decoder, sample)
     model = openvino.Core().read_model(made)
     comparison.check(openvino_graph.logits(model, prompt), expected, comparison.ROUNDED, source)
-    for unused in folder.glob("openvino_*tokenizer.*"):  # the text is the task's: tokenizer.json
+    for unused in folder.glob("openvino_*tokenizer.*"):  # the task reads tokenizer.json instead
         unused.unlink()
     gguf_text.write(gguf, folder)

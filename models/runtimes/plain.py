@@ -1,4 +1,4 @@
-"""Plain Python: the task's own code computes, with the weights as they were downloaded, where there are any."""
+"""Plain Python: the task's own code computes. It uses the weights as downloaded, if the model has any."""
 
 from collections.abc import Sequence
 
@@ -8,5 +8,5 @@ EDITION = "1"
 
 
 def reads(names: Sequence[str]) -> bool:
-    """Every file, as it is: nothing is ever made of them."""
+    """Always true: files are loaded as they are, and none is ever converted."""
     return True

@@ -1,4 +1,4 @@
-"""transformers' own files: which downloaded ones it loads as they are, and how they are made of a GGUF."""
+"""transformers: which downloaded files it loads as they are, and how its own files are made from a GGUF."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ EDITION = "3"
 
 
 def reads(names: Sequence[str]) -> bool:
-    """Whether the downloaded files are a model's folder as transformers saves it."""
+    """Whether the downloaded files are a model as transformers saves it."""
     return "config.json" in names and any(name.endswith(".safetensors") for name in names)
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
-    """Make safetensors, configuration and tokenizer from a GGUF, once; what they compute is compared with it.
+    """Make safetensors, configuration and tokenizer from a GGUF, once, and compare their results with its results.
 
     Raises:
-        EngineError, WeightsError: the GGUF has what is not read, or the results differ.
+        EngineError, WeightsError: a part of the GGUF cannot be read, or the results differ.
     """
     from models.runtimes.gguf import text, to_safetensors
 

@@ -1,1 +1,1 @@
-"""One adapter a task: `load()` and one verb."""
+"""One adapter per task: `load()` and one verb."""

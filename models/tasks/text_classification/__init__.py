@@ -1,4 +1,4 @@
-"""Text classification: each text gets a score for each label, of the model's own or of the caller's."""
+"""Text classification: each text gets a score for each label. The labels are the model's own or the caller's."""
 
 from models.tasks.text_classification.adapter import Request, TextClassification, load
 

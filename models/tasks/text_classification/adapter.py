@@ -1,4 +1,4 @@
-"""The task's verb: texts and labels are checked, and every text gets a score for every label."""
+"""The adapter of text classification: checks texts and labels, and scores every label for every text."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _DECIMALS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The inputs of predict(); predict.py says what each means, its bounds and its default."""
+    """The inputs of predict(); predict.py gives the meaning, bounds and default of each."""
 
     text: str | None
     texts: list[str] | None
@@ -42,7 +42,7 @@ class Score:
 
 
 def load() -> "TextClassification":
-    """Load the selected model's weights onto the best device there is.
+    """Load the selected model onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
@@ -66,9 +66,9 @@ class TextClassification:
         return self.classifier.batcher.is_healthy()
 
     async def classify(self, request: Request, record_metric: RecordMetric) -> list[list[Score]]:
-        """Of each text its labels with their scores, the highest first.
+        """For each text, its labels with their scores, the highest score first.
 
-        Records text_count, label_count, input_token_count, truncated_count, seconds as classify_time, engine and
+        Records text_count, label_count, input_token_count, truncated_count, classify_time (seconds), engine and
         device.
 
         Raises:

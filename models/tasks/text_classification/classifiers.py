@@ -1,4 +1,4 @@
-"""The three kinds of models that classify, each with `scores`: which one a model is, its own files say."""
+"""The three kinds of classifying models, each with a method `scores`. The model's own files say which kind it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ _MOST_KEPT = 10_000
 
 
 class OwnLabels:
-    """A sequence classifier that was fine-tuned on labels of its own.
+    """A sequence classifier that was fine-tuned on its own labels.
 
-    `labels`: in the order of its logits; `each_by_itself`: whether it was trained to give a text several.
+    `labels`: in the order of its logits; `each_by_itself`: whether it was trained so that several may fit a text.
     """
 
     def __init__(self, encoder: Encoder, limit: int | None) -> None:
@@ -38,15 +38,15 @@ class OwnLabels:
 
 
 class Entailment:
-    """A model of natural language inference: whether a label's hypothesis follows from a text."""
+    """A model of natural language inference: it scores whether a label's hypothesis follows from a text."""
 
     labels: list[str] | None = None
     each_by_itself = False
 
     def __init__(self, encoder: Encoder, limit: int | None) -> None:
         names = [label.lower() for label in labels_of(encoder.folder)]
-        self._entailment = next(place for place, name in enumerate(names) if name.startswith("entail"))
-        against = [place for place, name in enumerate(names) if name.startswith(("contra", "not"))]
+        self._entailment = next(index for index, name in enumerate(names) if name.startswith("entail"))
+        against = [index for index, name in enumerate(names) if name.startswith(("contra", "not"))]
         self._contradiction = against[0] if against else (-1 if self._entailment == 0 else 0)
         self.tokenizer = Tokenizer(encoder.folder, limit)
         self.batcher = _batcher(encoder)
@@ -62,7 +62,7 @@ class Entailment:
 
 
 class Likeness:
-    """An embedding model: how near a text's vector is to that of a label's hypothesis, which is computed once."""
+    """An embedding model: it compares a text's vector with that of a label's hypothesis, which is computed once."""
 
     labels: list[str] | None = None
     each_by_itself = False
@@ -80,8 +80,8 @@ class Likeness:
         tokens = await reading.tokens(self.tokenizer, texts)
         hypotheses = [template.replace(SLOT, label) for label in labels]
         unknown = [hypothesis for hypothesis in hypotheses if hypothesis not in self._known]
-        asked = [*tokens, *self.tokenizer.encode(unknown, "labels", cuts=True)]
-        vectors = normalized(await self._sentences.vectors(asked))
+        wanted = [*tokens, *self.tokenizer.encode(unknown, "labels", cuts=True)]
+        vectors = normalized(await self._sentences.vectors(wanted))
         known = self._known | dict(zip(unknown, vectors[len(tokens) :], strict=True))
         self._known = known if len(known) <= _MOST_KEPT else {}
         similarity = vectors[: len(tokens)] @ numpy.stack([known[hypothesis] for hypothesis in hypotheses]).T
@@ -92,10 +92,10 @@ Classifier = OwnLabels | Entailment | Likeness
 
 
 def of(encoder: Encoder, model: Manifest) -> Classifier:
-    """What the model's config.json says it is.
+    """The classifier of the kind that the model's config.json gives.
 
     Raises:
-        EngineError: it is a classifier, and does not name its labels.
+        EngineError: the model is a sequence classifier, but does not name its labels.
     """
     if not checkpoint.is_classifier(encoder.folder):
         return Likeness(encoder, model.max_tokens, model.similarity)
@@ -105,29 +105,29 @@ def of(encoder: Encoder, model: Manifest) -> Classifier:
 
 
 def labels_of(folder: Path) -> list[str]:
-    """The labels that config.json names, in the order of their numbers.
+    """The labels in config.json, in the order of their ids.
 
     Raises:
-        EngineError: it names none.
+        EngineError: there are none.
     """
     named = read_json(folder / "config.json").get("id2label")
     if not isinstance(named, dict) or not named:
-        raise EngineError(f"{folder / 'config.json'} has no id2label, so that nobody knows what the logits mean")
+        raise EngineError(f"{folder / 'config.json'} has no id2label, so the meaning of the logits is unknown")
     return [str(named[number]) for number in sorted(named, key=int)]
 
 
 class Reading:
-    """How a prediction's texts are read, and what was: counts for its metrics."""
+    """Tokenizes a prediction's texts as it asks, and counts tokens and cut texts for its metrics."""
 
     def __init__(self, name: str, cuts: bool) -> None:
         self._name, self._cuts = name, cuts
         self.tokens_read = self.texts_cut = 0
 
     async def tokens(self, tokenizer: Tokenizer, texts: Sequence[Any], pairs_of_each: int = 1) -> list[Tokens]:
-        """The tokens of texts, or of pairs of which so many in a row begin with the same text.
+        """The tokens of texts or of pairs of texts; `pairs_of_each` pairs in a row begin with the same text.
 
         Raises:
-            InputError: one is too long.
+            InputError: a text is too long.
         """
         read = await tokenizer.encode_beside(texts, self._name, self._cuts, pairs_of_each)
         self.tokens_read += sum(len(one.ids) for one in read)

@@ -1,4 +1,4 @@
-"""What the manifest of a classifier says beside what every model has."""
+"""The keys that only the manifest of a classifier has."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,14 +9,14 @@ from models import manifest
 from models.strict import Strict
 
 SLOT = "{}"
-"""Where a hypothesis template has the label."""
+"""The placeholder for the label in a hypothesis template."""
 
 
 class Similarity(Strict):
     """How the cosine similarity of a text and a label's hypothesis becomes a score.
 
-    One label of several: softmax of `scale` times it. Each by itself: the logistic function of `scale` times what it
-    is above `threshold`.
+    If one label fits: softmax(scale * similarity) over the labels. If several may fit:
+    sigmoid(scale * (similarity - threshold)) for each.
     """
 
     scale: float = Field(default=20, gt=0)
@@ -24,8 +24,10 @@ class Similarity(Strict):
 
 
 class Expectation(manifest.Expectation):
-    """Of the scores. `best`: the label of each text that has the highest, `at_least` so high;
-    `above`: the labels of the first text that have more than one half.
+    """What must be true of the scores.
+
+    `best`: for each text, the label with the highest score, which is at least `at_least`; `above`: all labels of the
+    first text with a score above 0.5.
     """
 
     best: list[str] = []
@@ -33,7 +35,7 @@ class Expectation(manifest.Expectation):
     above: list[str] = []
 
     def failures(self, output: Any, metrics: dict[str, Any]) -> list[str]:
-        """`output`: of each text its labels with their scores, the highest first."""
+        """`output`: for each text, its labels with their scores, the highest score first."""
         if not isinstance(output, list) or not output or not all(output):
             return ["has no scores"]
         firsts = [scores[0] for scores in output]
@@ -49,17 +51,17 @@ class Expectation(manifest.Expectation):
 
 
 class Example(manifest.Example):
-    """An input of predict() and what must hold of its scores."""
+    """An input of predict() and what must be true of its scores."""
 
     expect: Expectation
 
 
 class Manifest(manifest.Manifest):
-    """A classifier: one with labels of its own, one of natural language inference, or an embedding model.
+    """A classifier: a model with its own labels, a model of natural language inference, or an embedding model.
 
-    `max_tokens`: of a text, where the model's own files name more; `labels`: what the last two choose from where a
-    prediction names none; `hypothesis_template`: the sentence that says a label, with {} in its place;
-    `similarity`: of an embedding model.
+    `max_tokens`: the most tokens of a text, if less than the model's files allow; `labels`: the labels that the last
+    two kinds choose from if a prediction sends none; `hypothesis_template`: a sentence with {} where the label goes;
+    `similarity`: for an embedding model.
     """
 
     task: Literal["text-classification"]

@@ -1,4 +1,4 @@
-"""Scores of labels from what a model computes: logits of its own, of entailment, or similarities.
+"""Turns a model's output into scores of labels: logits of its labels, logits of inference, or similarities.
 
 https://huggingface.co/docs/transformers/tasks/sequence_classification
 https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.ZeroShotClassificationPipeline
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def of_logits(logits: Any, each_by_itself: bool) -> Any:
-    """float32[texts, labels]: probabilities that add up to 1, or of each label by itself."""
+    """float32[texts, labels]: probabilities that add up to 1, or an independent one for each label."""
     return sigmoid(logits) if each_by_itself else softmax(logits)
 
 
 def of_entailment(logits: Any, entailment: int, contradiction: int, each_by_itself: bool) -> Any:
-    """Of float32[texts, labels, classes of inference]: by how much each label's hypothesis follows from the text.
+    """How strongly each label's hypothesis follows from the text; `logits`: float32[texts, labels, inference classes].
 
-    Each by itself: against its contradiction. Otherwise against the other labels.
+    With `each_by_itself`, entailment is compared with contradiction; otherwise the labels are compared with each other.
     """
     if each_by_itself:
         return softmax(logits[..., [contradiction, entailment]])[..., 1]
@@ -23,7 +23,7 @@ def of_entailment(logits: Any, entailment: int, contradiction: int, each_by_itse
 
 
 def of_similarity(similarity: Any, scale: float, threshold: float, each_by_itself: bool) -> Any:
-    """Of cosine similarities float32[texts, labels]."""
+    """Scores from cosine similarities, float32[texts, labels]."""
     return sigmoid(scale * (similarity - threshold)) if each_by_itself else softmax(scale * similarity)
 
 
@@ -36,7 +36,7 @@ def softmax(values: Any) -> Any:
 
 
 def sigmoid(values: Any) -> Any:
-    """Of each value."""
+    """The logistic function of each value."""
     import numpy
 
     return 1 / (1 + numpy.exp(-numpy.clip(values, -80, 80)))

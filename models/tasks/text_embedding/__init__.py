@@ -1,4 +1,4 @@
-"""Text embedding: texts become vectors whose nearness says how near their meanings are."""
+"""Text embedding: texts become vectors; texts with similar meanings get vectors that are close to each other."""
 
 from models.tasks.text_embedding.adapter import Request, TextEmbedding, load
 

@@ -1,4 +1,4 @@
-"""The task's verb: texts are checked, get their prefix, and become vectors, batched with those of other predictions."""
+"""The adapter of text embedding: checks the texts, adds their prefix, and computes vectors in shared batches."""
 
 import asyncio
 import io
@@ -18,16 +18,16 @@ from models.tasks.text_embedding.manifest import Manifest
 
 RecordMetric = Callable[[str, Any], None]
 _MOST_NUMBERS = 4_000_000
-"""In a JSON answer: about 50 MB of text."""
+"""The most numbers in a JSON response, about 50 MB of text."""
 _DECIMALS = 8
-_FEW_VECTORS = 32  # written in less time than a thread takes to begin
+_FEW_VECTORS = 32  # written in less time than a thread takes to start
 _PROMPTS = {"query": ("query",), "passage": ("passage", "document")}
-"""What config_sentence_transformers.json calls the prefix of each type."""
+"""The names of each type's prefix in config_sentence_transformers.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The inputs of predict(); see predict.py for what each means, its bounds and its default."""
+    """The inputs of predict(); predict.py gives the meaning, bounds and default of each."""
 
     text: str | None
     texts: list[str] | None
@@ -47,7 +47,7 @@ class Embedded:
 
 
 def load() -> "TextEmbedding":
-    """Load the selected model's weights onto the best device there is.
+    """Load the selected model onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
@@ -57,7 +57,7 @@ def load() -> "TextEmbedding":
 
 
 class TextEmbedding:
-    """A loaded model. `prefixes`: what stands before a text, by its type."""
+    """A loaded model. `prefixes`: the text put before an input text, by input type."""
 
     def __init__(self, sentences: SentenceEncoder, model: Manifest) -> None:
         self.sentences = sentences
@@ -74,8 +74,8 @@ class TextEmbedding:
     async def embed(self, request: Request, record_metric: RecordMetric) -> Embedded:
         """The vectors of the texts.
 
-        Records text_count, input_token_count (prefixes and special tokens included), truncated_count, seconds of the
-        model as embed_time, engine and device.
+        Records text_count, input_token_count (prefixes and special tokens included), truncated_count, embed_time
+        (seconds of the model), engine and device.
 
         Raises:
             InputError: the request cannot be answered; says why.
@@ -99,8 +99,8 @@ class TextEmbedding:
         if request.normalize:
             vectors = normalized(vectors)
         if len(tokens) <= _FEW_VECTORS:
-            return _answer(vectors, request.output_format)
-        return await asyncio.to_thread(_answer, vectors, request.output_format)
+            return _embedded(vectors, request.output_format)
+        return await asyncio.to_thread(_embedded, vectors, request.output_format)
 
     def _dimensions(self, request: Request, texts: int) -> int:
         width = self.sentences.width
@@ -117,12 +117,12 @@ class TextEmbedding:
 
 def _prefixes(folder: Path, model: Manifest) -> dict[str, str]:
     prompts = read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
-    said = {"query": model.query_prefix, "passage": model.passage_prefix}
+    chosen = {"query": model.query_prefix, "passage": model.passage_prefix}
     found = {kind: next((prompts[name] for name in names if prompts.get(name)), "") for kind, names in _PROMPTS.items()}
-    return {kind: str(found[kind]) if prefix is None else prefix for kind, prefix in said.items()}
+    return {kind: str(found[kind]) if prefix is None else prefix for kind, prefix in chosen.items()}
 
 
-def _answer(vectors: Any, output_format: str) -> Embedded:
+def _embedded(vectors: Any, output_format: str) -> Embedded:
     import numpy
 
     from models.tasks.text_embedding.numbers import numbers

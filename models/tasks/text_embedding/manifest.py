@@ -1,4 +1,4 @@
-"""What the manifest of an embedding model says beside what every model has."""
+"""The keys that only the manifest of an embedding model has."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from models.strict import Strict
 
 
 class Nearest(Strict):
-    """Of the texts of an example, by their place from 0: `to` is nearer to `of` than every other one is."""
+    """Indexes of an example's texts, from 0: of all texts, `to` is the nearest to `of`."""
 
     of: int = Field(ge=0)
     to: int = Field(ge=0)
 
 
 class Expectation(manifest.Expectation):
-    """Of the vectors. `count` of them, each of so many `dimensions`; `nearest` by cosine similarity."""
+    """What must be true of the vectors: their `count`, their `dimensions`, and `nearest` by cosine similarity."""
 
     count: int | None = Field(default=None, ge=1)
     dimensions: int | None = Field(default=None, ge=1)
@@ -44,7 +44,7 @@ class Expectation(manifest.Expectation):
 
 
 class Example(manifest.Example):
-    """An input of predict() and what must hold of its vectors."""
+    """An input of predict() and what must be true of its vectors."""
 
     expect: Expectation
 
@@ -52,8 +52,8 @@ class Example(manifest.Example):
 class Manifest(manifest.Manifest):
     """An embedding model.
 
-    `max_tokens`: of a text, where the model's own files name more; `query_prefix` and `passage_prefix`: what stands
-    before a text of that type, instead of the prompts in config_sentence_transformers.json.
+    `max_tokens`: the most tokens of a text, if less than the model's files allow; `query_prefix` and `passage_prefix`:
+    the text put before an input of that type, instead of the prompts in config_sentence_transformers.json.
     """
 
     task: Literal["text-embedding"]
@@ -63,9 +63,9 @@ class Manifest(manifest.Manifest):
     examples: Sequence[Example] = Field(min_length=3)
 
 
-def _nearest(vectors: list[list[float]], place: int) -> int:
-    others = [other for other in range(len(vectors)) if other != place]
-    return max(others, key=lambda other: _cosine(vectors[place], vectors[other]), default=place)
+def _nearest(vectors: list[list[float]], index: int) -> int:
+    others = [other for other in range(len(vectors)) if other != index]
+    return max(others, key=lambda other: _cosine(vectors[index], vectors[other]), default=index)
 
 
 def _cosine(left: list[float], right: list[float]) -> float:

@@ -1,11 +1,11 @@
-"""Vectors in an answer, in a form that Cog's runtime hands on as it is.
+"""Vectors in a form that Cog's runtime passes on unchanged.
 
-coglet 0.22 looks at each number of an output by itself, twice, and asks Python a dozen questions about it under the GIL
-(whether it is a file, a date, a model, ...): 20 microseconds a number, which for a vector of 384 is several times what
-a small model takes to compute it (crates/coglet-python/src/output.rs). What an array's `tolist` gives it looks through
-only once, and only lists: tuples go straight to the JSON encoder, which writes them as lists.
+coglet 0.22 inspects each number of an output twice. Each time it holds the GIL and makes a dozen type checks (is it a
+file, a date, a model, ...). That takes 20 microseconds per number: for a vector of 384 numbers, several times as long
+as a small model computes it (crates/coglet-python/src/output.rs). The result of an array's `tolist` is inspected only
+once, and only its lists: tuples go straight to the JSON encoder, which writes them as lists.
 
-tests/template/server/test_embedding.py fails on the day the runtime looks into tuples.
+tests/template/server/test_text_embedding.py fails when the runtime inspects tuples too.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ import numpy
 
 
 class Numbers(numpy.ndarray[Any, Any]):
-    """float64[texts, dimensions], whose `tolist` gives tuples."""
+    """float64[texts, dimensions] with a `tolist` that returns tuples."""
 
     def tolist(self) -> Any:
         return tuple(tuple(row) for row in super().tolist())
@@ -24,6 +24,6 @@ class Numbers(numpy.ndarray[Any, Any]):
 
 
 def numbers(vectors: Any, decimals: int) -> Numbers:
-    """`vectors`, float32[texts, dimensions], rounded, so that JSON has no more digits than they do."""
+    """`vectors`, float32[texts, dimensions], rounded so that JSON has no more digits than float32 does."""
     rounded: Numbers = vectors.astype(numpy.float64).round(decimals).view(Numbers)
     return rounded

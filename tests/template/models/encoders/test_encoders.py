@@ -80,7 +80,7 @@ def test_a_sentence_transformer_in_capitals_is_lowered(tmp_path: Path) -> None:
 def test_what_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
     tiny_encoders.bert(tmp_path)
     tiny_encoders.sentence_transformer(tmp_path, "weightedmean_tokens")
-    with pytest.raises(EngineError, match="pools by weightedmean: one of mean, cls"):
+    with pytest.raises(EngineError, match="pools by weightedmean, which is not supported: one of mean, cls"):
         pooling.of(tmp_path)
     (tmp_path / "1_Pooling" / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"add 1_Pooling/config\.json to weights\.files"):
@@ -89,7 +89,7 @@ def test_what_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_module_that_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
     tiny_encoders.sentence_transformer(tiny_encoders.bert(tmp_path), "mean_tokens", "Dense")
-    with pytest.raises(EngineError, match="with Dense, which is not done here"):
+    with pytest.raises(EngineError, match="with Dense, which is not supported"):
         pooling.of(tmp_path)
 
 
@@ -101,7 +101,7 @@ def test_a_model_that_lacks_tensors_is_refused(tmp_path: Path) -> None:
     save_file(
         {name: tensor for name, tensor in tensors.items() if "layer.1" not in name}, tmp_path / "model.safetensors"
     )
-    with pytest.raises(EngineError, match=r"no whole model: \d+ tensors are missing \(encoder\.layer\.1"):
+    with pytest.raises(EngineError, match=r"not a complete model: \d+ tensors are missing \(encoder\.layer\.1"):
         TransformersEncoder(CHOICE, tmp_path)
 
 

@@ -31,7 +31,7 @@ def test_a_whole_model_is_loaded(tmp_path: Path, architecture: str) -> None:
         (
             "qwen3",
             QUERY,
-            rf"is no whole model, tensors: 1 missing \({QUERY}\); take the weights from another source",
+            rf"is not a complete model, tensors: 1 missing \({QUERY}\); take the weights from another source",
         ),
         ("qwen3_moe", EXPERT, r"does not fit its config\.json, as reported above"),
     ],
