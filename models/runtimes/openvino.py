@@ -14,7 +14,7 @@ PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
 EDITION = openvino_graph.EDITION
 EXPORTER = {"optimum-intel": "2.2.0", "edition": "1"}
-"""What makes its files from safetensors: versions of requirements/optimum.txt, and the edition of scripts/conversion."""
+"""What makes its files from safetensors: versions of requirements/optimum.txt and the edition of scripts/conversion."""
 
 GGUF_ARCHITECTURES = gguf_decoder.ARCHITECTURES
 

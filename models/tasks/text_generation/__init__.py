@@ -1,4 +1,4 @@
-"""Text generation: a request becomes token ids, an engine continues them, and text comes out piece by piece."""
+"""Text generation: a request becomes token ids, an engine continues them, and the text is streamed in pieces."""
 
 from models.tasks.text_generation.adapter import Request, TextGeneration, load
 

@@ -1,4 +1,4 @@
-"""The task's verb: a request becomes token ids, an engine continues them, and text comes out piece by piece."""
+"""The adapter of text generation: turns a request into token ids, has an engine continue them, and streams the text."""
 
 import asyncio
 import secrets
@@ -17,13 +17,13 @@ from models.tasks.text_generation.model_text import ModelText
 from models.tasks.text_generation.text_pieces import StopStrings, TextPieces
 
 _EXAMPLE = '{"role": "user", "content": "Hi"}'
-COLDEST = 1e-3  # a temperature below makes the same choices as 0, and engines divide by it
+COLDEST = 1e-3  # a lower temperature makes the same choices as 0, but engines would divide by it
 RecordMetric = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The inputs of predict(); predict.py says what each means, its bounds and its default."""
+    """The inputs of predict(); predict.py gives the meaning, bounds and default of each."""
 
     prompt: str | None
     messages: list[Any] | None
@@ -40,7 +40,7 @@ class Request:
 
 
 def load() -> "TextGeneration":
-    """Load the selected model's weights onto the best device there is.
+    """Load the selected model onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
@@ -55,7 +55,7 @@ def load() -> "TextGeneration":
 class TextGeneration:
     """A loaded model.
 
-    `context_length`: tokens of the model's context, prompt and output together; the engine's cache may hold fewer.
+    `context_length`: the most tokens of prompt and output together; the engine's cache may hold fewer.
     """
 
     def __init__(self, engine: Engine, text: ModelText, context_length: int) -> None:
@@ -68,7 +68,7 @@ class TextGeneration:
         return self.engine.is_healthy()
 
     def generate(self, request: Request, cancellation: Cancellation, record_metric: RecordMetric) -> Iterator[str]:
-        """The generated text, in pieces that never break a character nor hold any part of a stop string.
+        """The generated text in pieces. A piece has only complete characters, and no part of a stop string.
 
         Records input_token_count, output_token_count, time_to_first_token (s), tokens_per_second (after the first
         token), finish_reason ("stop", "length" or "cancelled"), seed, engine and device.
@@ -92,7 +92,7 @@ class TextGeneration:
         try:
             yield from self._pieces(generation, request.raw, stop_strings, measures)
         finally:
-            generation.become(State.CANCELLED)  # if its reader left before its end
+            generation.become(State.CANCELLED)  # if the reader stopped before the end
             measures.record(record_metric)
             if generation.state is not State.FAILED:
                 record_metric("finish_reason", generation.state.value)
@@ -100,10 +100,10 @@ class TextGeneration:
             raise asyncio.CancelledError
 
     def prompt_ids(self, request: Request) -> list[int]:
-        """The tokens that the model reads before it answers.
+        """The token ids of the request's prompt or messages.
 
         Raises:
-            InputError: the request has no prompt, or says several things at once; says why.
+            InputError: the request has no prompt, or inputs that exclude each other; says why.
         """
         if request.messages is not None and request.prompt is not None:
             raise InputError("prompt and messages exclude each other: send one of them")
@@ -149,8 +149,8 @@ class TextGeneration:
                 f"the prompt has {prompt_tokens} tokens and {fit} fit{cache if fit < self.context_length else ''}, "
                 f"answer included: shorten it to at most {fit - 1}"
             )
-        asked = {name: getattr(request, name) for name in self.text.sampling}
-        chosen = {name: default if asked[name] is None else asked[name] for name, default in self.text.sampling.items()}
+        sent = {name: getattr(request, name) for name in self.text.sampling}
+        chosen = {name: default if sent[name] is None else sent[name] for name, default in self.text.sampling.items()}
         return Sampling(
             max_tokens=min(request.max_tokens, room),
             temperature=chosen["temperature"] if chosen["temperature"] >= COLDEST else 0,
@@ -163,7 +163,7 @@ class TextGeneration:
 
 
 class _Measures:
-    """Counts and times of one generation, from `started` (monotonic seconds)."""
+    """Counts tokens and measures times of one generation, from `started` (monotonic seconds)."""
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -207,10 +207,10 @@ def _checked_raw(request: Request) -> str:
 
 
 def _checked_messages(messages: list[Any]) -> list[Message]:
-    """The conversation as it was sent; which roles there are, and in which turns, is left to the chat template.
+    """The conversation as it was sent. The chat template decides which roles exist and in which order they may come.
 
     Raises:
-        InputError: there is no message, or one is malformed or has a role that cannot stand there; says which.
+        InputError: there is no message, or one is malformed or has a role that is wrong at its position; says which.
     """
     if not messages:
         raise InputError("messages is empty: send at least one message with the role user")
@@ -219,7 +219,7 @@ def _checked_messages(messages: list[Any]) -> list[Message]:
             raise InputError(f"message {number} must be an object with role and content, like {_EXAMPLE}")
         if not isinstance(message["role"], str):
             raise InputError(f"message {number} has the role {message['role']!r}: it must be a text, like user")
-        is_empty = message.get("content") is None and message.keys() - {"role", "content"}  # it calls a tool, say
+        is_empty = message.get("content") is None and message.keys() - {"role", "content"}  # a tool call, for example
         if not is_empty and (not isinstance(message.get("content"), str) or not message["content"]):
             raise InputError(f"message {number} needs a text as its content")
         if message["role"] == "system" and number > 1:

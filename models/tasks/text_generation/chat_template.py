@@ -1,4 +1,4 @@
-"""A model's chat templates: Jinja in a sandbox, with what the Hub's templates may use.
+"""Renders a model's chat templates: Jinja in a sandbox, with the functions that templates on the Hub may use.
 
 https://huggingface.co/docs/transformers/chat_templating_writing
 """
@@ -19,15 +19,16 @@ from models.errors import InputError
 from models.tasks.text_generation.engines.interface import Message
 
 COMMON_ROLES = ("system", "user", "assistant")
-_OTHER_ROLES = {"tool", "developer", "function", "ipython"}  # taken from a template that writes whatever role it gets
+_OTHER_ROLES = {"tool", "developer", "function", "ipython"}  # accepted if the template writes any role that it gets
 _GIVEN = ("messages", "add_generation_prompt")
-_MARK = "mark7f3a"  # a word that no template writes by itself
+_MARK = "mark7f3a"  # a word that no template contains
 
 
 class ChatTemplate:
-    """Conversations as text. `templates`: by name; `special_tokens`: `bos_token` and others by name.
+    """Turns conversations into text.
 
-    `defaults`: values for the templates' variables, which a prediction may change.
+    `templates`: by name; `special_tokens`: `bos_token` and others, by name; `defaults`: values for the templates'
+    variables, which a prediction may change.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ChatTemplate:
         self.has_system_role = self._writes([{"role": "system", "content": _MARK}, _user("Hi")])
 
     def text(self, messages: Sequence[Message], variables: Mapping[str, Any], input_name: str, sent: int) -> str:
-        """The conversation, ready for the assistant's answer. `sent`: how many messages, at the end, the caller sent.
+        """The conversation as text, up to where the assistant answers. `sent`: how many messages the caller sent.
 
         Raises:
             InputError: the template refuses it, or has no such variable or role; names `input_name` or the key.
@@ -59,14 +60,14 @@ class ChatTemplate:
             raise InputError(f"{input_name}: the model's chat template says: {error}") from error
         except InputError:
             raise
-        except Exception as error:  # a template can fail as any program can
+        except Exception as error:  # a template can fail like any program
             raise InputError(
                 f"{input_name}: the model's chat template ({name}) fails on it: {error}; template_variables gives a "
                 "template's variables their values, and prompt with raw=true does without it"
             ) from error
 
     def folded(self, messages: Sequence[Message]) -> list[Message]:
-        """A conversation without a system message: its text stands before the first user message."""
+        """A conversation whose system message is moved into the first user message, before its text."""
         system, *rest = messages
         first = next((number for number, message in enumerate(rest) if message["role"] == "user"), None)
         if first is None:
@@ -75,17 +76,17 @@ class ChatTemplate:
         return [*rest[:first], {**rest[first], "content": content}, *rest[first + 1 :]]
 
     def after_answer(self) -> str:
-        """What the template writes after an answer, such as the token that ends a turn; empty where it fails."""
+        """What the template writes after an answer, such as the token that ends a turn; empty if the template fails."""
         try:
             _, source = self._chosen(self._defaults)
             messages = [_user("Hi"), {"role": "assistant", "content": _MARK}]
             text = self._render(source, messages, self._defaults, add_generation_prompt=False)
-        except Exception:  # a prediction will tell it in words
+        except Exception:  # a prediction will report the error
             return ""
         return text.rpartition(_MARK)[2] if _MARK in text else ""
 
     def _chosen(self, values: Mapping[str, Any]) -> tuple[str, str]:
-        """The template by name: of several the one for tools where tools are given, else the default one."""
+        """The name and source of the template to use: with several, `tool_use` if tools are given, else `default`."""
         if not self._sources:
             raise InputError("this model has no chat template: send prompt with raw=true to continue it as it is")
         if values.get("tools") and "tool_use" in self._sources:
@@ -113,7 +114,7 @@ class ChatTemplate:
     def _check_message(
         self, source: str, values: Mapping[str, Any], messages: Sequence[Message], index: int, name: str
     ) -> None:
-        """Refuse a key or a role that the template would leave out, or write without knowing what it is."""
+        """Refuse a key or a role that the template would ignore, or would write without knowing it."""
         message = messages[index]
         words, role = self._compiled(source).words, message["role"]
         if unused := sorted(message.keys() - {"role", "content"} - words):
@@ -127,7 +128,7 @@ class ChatTemplate:
     def _writes(self, messages: Sequence[Message]) -> bool:
         try:
             return _MARK in self._render(self._chosen(self._defaults)[1], messages, self._defaults)
-        except Exception:  # a template without the role may fail in any way
+        except Exception:  # a template without the role can fail in any way
             return False
 
     def _render(
@@ -143,9 +144,9 @@ class ChatTemplate:
 
 
 class _Compiled(NamedTuple):
-    """A template that is ready to render, which takes milliseconds and is done once.
+    """A compiled template. Compiling takes milliseconds and is done once.
 
-    `variables`: the names that it looks up; `words`: the attributes and the texts that it compares and writes.
+    `variables`: the names that it looks up; `words`: its attributes and the strings that it compares or writes.
     """
 
     template: jinja2.Template
@@ -166,7 +167,7 @@ class _Refused(jinja2.TemplateError):
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what training learns; its content is written as it is."""
+    """`{% generation %}` marks the text that training learns; here its content is written unchanged."""
 
     tags = {"generation"}
 
@@ -192,7 +193,7 @@ def _to_json(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """Plain JSON: Jinja's own filter writes <, >, & and ' as HTML has them."""
+    """Plain JSON; Jinja's own filter escapes <, >, & and ' for HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 

@@ -1,4 +1,4 @@
-"""What the manifest of a language model says beside what every model has."""
+"""The keys that only the manifest of a language model has."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from models.tasks.text_generation.environment import ENVIRONMENT
 
 
 class Architecture(Strict):
-    """The numbers that give the size of a decoder's key-value cache; `head_dim`: values a head."""
+    """The numbers that the size of a decoder's key-value cache depends on; `head_dim`: values per head."""
 
     layers: int = Field(gt=0)
     kv_heads: int = Field(gt=0)
@@ -25,7 +25,7 @@ class Architecture(Strict):
 
 
 class EngineChoice(manifest.EngineChoice):
-    """`cache_gb`: the most that its key-value cache may take (GiB)."""
+    """`cache_gb`: the most memory for the key-value cache (GiB)."""
 
     cache_gb: float = Field(gt=0)
 
@@ -35,7 +35,7 @@ class EngineChoice(manifest.EngineChoice):
 
 
 class SamplingChoice(Strict):
-    """How tokens are chosen where a prediction does not say; what is left out is as generation_config.json has it."""
+    """How tokens are chosen if a prediction does not say. Keys left out have the value of generation_config.json."""
 
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, ge=0.01, le=1)
@@ -44,7 +44,7 @@ class SamplingChoice(Strict):
 
 
 class Expectation(manifest.Expectation):
-    """Of the text and its metrics. `contains` and `excludes` are read without regard to case."""
+    """What must be true of the text and its metrics. `contains` and `excludes` ignore case."""
 
     contains: list[str] = []
     excludes: list[str] = []
@@ -52,7 +52,7 @@ class Expectation(manifest.Expectation):
     max_output_tokens: int | None = Field(default=None, ge=1)
 
     def failures(self, output: Any, metrics: dict[str, Any]) -> list[str]:
-        """`output`: the text, or its pieces as they came."""
+        """`output`: the text, or a list of its pieces."""
         text = ("".join(map(str, output)) if isinstance(output, list) else str(output)).casefold()
         broken = [f"does not contain {want!r}" for want in self.contains if want.casefold() not in text]
         broken += [f"contains {unwanted!r}" for unwanted in self.excludes if unwanted.casefold() in text]
@@ -65,7 +65,7 @@ class Expectation(manifest.Expectation):
 
 
 class Example(manifest.Example):
-    """An input of predict() and what must hold of its text."""
+    """An input of predict() and what must be true of its text."""
 
     expect: Expectation
 
@@ -73,10 +73,9 @@ class Example(manifest.Example):
 class Manifest(manifest.Manifest):
     """A language model.
 
-    `architecture` and `context_length` (tokens, prompt and output together) are left out where the files of the weights
-    say them; `system_prompt`: what the model is told when the caller says
-    nothing, instead of its chat template's own; `template_variables`: values for the variables of its chat template,
-    like enable_thinking; `sampling`: instead of what its generation_config.json says.
+    `architecture` and `context_length` (tokens, prompt and output together) are left out if the files of the weights
+    give them; `system_prompt`: the default, instead of that of its chat template; `template_variables`: values for the
+    variables of its chat template, like enable_thinking; `sampling`: values instead of those in generation_config.json.
     """
 
     task: Literal["text-generation"]
@@ -95,20 +94,20 @@ class Manifest(manifest.Manifest):
         return super().keys_of(facts) | {"architecture": architecture, "context_length": facts.context_length}
 
     def cache_bytes_per_token(self, bytes_per_value: float) -> float:
-        """What a token takes in the key-value cache.
+        """The size of a token in the key-value cache.
 
         Raises:
-            ManifestError: neither the manifest nor the weights say it.
+            ManifestError: neither the manifest nor the files of the weights give the architecture.
         """
         if self.architecture is None:
             raise self._unknown("architecture: {layers: ..., kv_heads: ..., head_dim: ...}")
         return self.architecture.cache_bytes_per_token(bytes_per_value)
 
     def longest_context(self) -> int:
-        """Tokens of the context, prompt and output together.
+        """The most tokens of prompt and output together.
 
         Raises:
-            ManifestError: neither the manifest nor the weights say it.
+            ManifestError: neither the manifest nor the files of the weights give it.
         """
         if self.context_length is None:
             raise self._unknown("context_length")
@@ -116,8 +115,8 @@ class Manifest(manifest.Manifest):
 
     def _unknown(self, key: str) -> ManifestError:
         return ManifestError(
-            f"{manifest.path_of(self.slug)} has no {key}, and weights.lock has nothing of it from the files of the "
-            "weights: make weights-lock reads them; where they do not say it, add the key"
+            f"{manifest.path_of(self.slug)} has no {key}, and neither has weights.lock: make weights-lock reads it "
+            "from the files of the weights; if they do not give it, add the key"
         )
 
     @property

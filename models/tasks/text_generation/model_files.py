@@ -1,6 +1,6 @@
-"""What a model's files say of its text: end and begin tokens, special tokens, chat templates.
+"""Reads what a model's files say about its text: begin and end tokens, special tokens, chat templates.
 
-The files are those of a repository of the Hub; for a GGUF models/runtimes/gguf/text.py writes them.
+The files are those of a Hub repository; for a GGUF, models/runtimes/gguf/text.py writes them.
 https://huggingface.co/docs/transformers/main_classes/tokenizer
 https://huggingface.co/docs/transformers/main_classes/text_generation
 """
@@ -18,19 +18,19 @@ _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cl
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The JSON files beside a model's weights, each empty where there is none, and its chat templates by name."""
+    """The JSON files beside a model's weights, empty if missing, and its chat templates by name."""
 
     folder: Path
     config: dict[str, Any]
     generation_config: dict[str, Any]
     tokenizer_config: dict[str, Any]
     special_tokens: dict[str, str]
-    """Texts by name: `bos_token`, `eos_token` and others, as chat templates use them."""
+    """The texts of `bos_token`, `eos_token` and others, by name; chat templates use them."""
     templates: dict[str, str]
 
 
 def read(folder: Path) -> ModelFiles:
-    """Read them all.
+    """Read the files of a model.
 
     Raises:
         WeightsError: a file is not JSON, or there is no tokenizer.json; says what to do.
@@ -55,22 +55,22 @@ def read(folder: Path) -> ModelFiles:
 
 
 def end_ids_of(files: ModelFiles) -> set[int]:
-    """The end tokens that generation_config.json and config.json name, one id or a list."""
-    places = [files.generation_config, files.config, files.config.get("text_config") or {}]
-    named = [place.get("eos_token_id") for place in places]
+    """The ids of the end tokens that generation_config.json and config.json name; each has one id or a list."""
+    configs = [files.generation_config, files.config, files.config.get("text_config") or {}]
+    named = [config.get("eos_token_id") for config in configs]
     ids = [token_id for name in named for token_id in (name if isinstance(name, list) else [name])]
     return {token_id for token_id in ids if isinstance(token_id, int) and token_id >= 0}
 
 
 def _templates(folder: Path, tokenizer_config: dict[str, Any]) -> dict[str, str]:
-    """Chat templates by name, in the order in which transformers prefers their places."""
+    """Chat templates by name. Later files override earlier ones, in the same order as in transformers."""
     templates: dict[str, str] = {}
-    for places in (tokenizer_config, _json(folder / "chat_template.json")):
-        said = places.get("chat_template")
-        if isinstance(said, str):
-            templates["default"] = said
-        elif isinstance(said, list):
-            templates |= {entry["name"]: entry["template"] for entry in said}
+    for config in (tokenizer_config, _json(folder / "chat_template.json")):
+        found = config.get("chat_template")
+        if isinstance(found, str):
+            templates["default"] = found
+        elif isinstance(found, list):
+            templates |= {entry["name"]: entry["template"] for entry in found}
     if (file := folder / "chat_template.jinja").is_file():
         templates["default"] = file.read_text(encoding="utf-8")
     for file in sorted((folder / "additional_chat_templates").glob("*.jinja")):
@@ -79,9 +79,9 @@ def _templates(folder: Path, tokenizer_config: dict[str, Any]) -> dict[str, str]
 
 
 def _text(token: Any) -> str | None:
-    """A special token is its text, or an object with its text as `content`."""
-    said = token.get("content") if isinstance(token, dict) else token
-    return said if isinstance(said, str) else None
+    """The text of a special token, which is written as a string or as an object with `content`."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""All that a model's files and its manifest say of text: how a request is written, where an answer ends."""
+"""The text side of a model, from its files and its manifest: how a request becomes tokens, and where an answer ends."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from models.tasks.text_generation.tokenizer import Tokenizer
 class ModelText:
     """The text side of the model whose files are in `folder`.
 
-    `end_ids`: the tokens that end an answer; `sampling`: what holds where a request does not say.
+    `end_ids`: the tokens that end an answer; `sampling`: the defaults for what a request leaves out.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
@@ -32,7 +32,7 @@ class ModelText:
         )
 
     def describe(self) -> None:
-        """Print for the setup log what was found, and what of it is not followed."""
+        """Print to the setup log what was found, and which settings are ignored."""
         ends = ", ".join(self.tokenizer.text_of(token_id) for token_id in sorted(self.end_ids))
         print(f"text: an answer ends at {ends or 'max_tokens, as the model names no end token'}")
         print("text: by default " + ", ".join(f"{name} {value:g}" for name, value in self.sampling.items()))
@@ -41,12 +41,12 @@ class ModelText:
         if self._has_template and not self._template.has_system_role:
             print("text: the chat template has no system role: a system prompt begins the first user message")
         if not self._has_template:
-            print("text: the model has no chat template: it takes prompt with raw=true alone")
+            print("text: the model has no chat template: it takes only prompt with raw=true")
         if ignored := sampling_defaults.not_honoured(self._generation_config):
             print(f"text: generation_config.json also has {', '.join(ignored)}, which is not honoured")
 
     def raw_ids(self, prompt: str) -> list[int]:
-        """The token ids of a prompt that is continued as it is."""
+        """The token ids of a prompt that the model continues as plain text."""
         return self.tokenizer.encode_beginning(prompt)
 
     def chat_ids(
@@ -56,7 +56,7 @@ class ModelText:
         variables: Mapping[str, Any],
         input_name: str,
     ) -> list[int]:
-        """The token ids of a conversation, ready for the answer. The template itself writes a begin token, or none.
+        """The token ids of a conversation, up to where the model answers. Only the template can add a begin token.
 
         Raises:
             InputError: the model cannot chat, or its template refuses; names `input_name` or the key.
@@ -75,7 +75,7 @@ class ModelText:
         return self.tokenizer.encode(self._template.text(messages, variables, input_name, sent))
 
     def _end_ids(self, files: model_files.ModelFiles) -> set[int]:
-        """Those that the files name, and the special token that the chat template writes after an answer."""
+        """The end tokens that the files name, and the special token that the chat template writes after an answer."""
         ends = model_files.end_ids_of(files)
         named = self.tokenizer.id_of(files.special_tokens.get("eos_token", ""))
         after = self.tokenizer.encode(self._template.after_answer())[:1]

@@ -1,4 +1,4 @@
-"""How tokens are chosen where a prediction does not say: the manifest's way, the model's own, or this template's.
+"""How tokens are chosen if a prediction does not say: from the manifest, the model's own files, or this template.
 
 https://huggingface.co/docs/transformers/main_classes/text_generation#transformers.GenerationConfig
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 _HERE = {"temperature": 0.7, "top_p": 0.95, "top_k": 50, "repetition_penalty": 1.0}
 _WHERE_SAMPLED = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "repetition_penalty": 1.0}
-"""What generation_config.json leaves out where it says `do_sample: true`, as transformers documents it."""
+"""The values for what generation_config.json leaves out if it has `do_sample: true`, as transformers documents them."""
 
 _READ_ELSEWHERE = {"bos_token_id", "eos_token_id", "pad_token_id", "do_sample"}
 _CHANGES_NOTHING = {
@@ -32,26 +32,26 @@ _NEUTRAL: dict[str, Any] = {
     "min_length": 0,
     "max_length": 20,
 }
-"""Values with which a key that is not honoured asks for nothing."""
+"""The values with which a key that is not supported here has no effect."""
 
 
 def resolve(chosen: Mapping[str, float], generation_config: Mapping[str, Any]) -> dict[str, float]:
-    """temperature, top_p, top_k and repetition_penalty. `chosen`: what the manifest says of them.
+    """temperature, top_p, top_k and repetition_penalty. `chosen`: the manifest's values.
 
-    `do_sample: false` in generation_config.json is a temperature of 0.
+    `do_sample: false` in generation_config.json means a temperature of 0.
     """
-    said = {name: float(value) for name, value in generation_config.items() if name in _HERE and value is not None}
+    own = {name: float(value) for name, value in generation_config.items() if name in _HERE and value is not None}
     if generation_config.get("do_sample"):
-        said = {**_WHERE_SAMPLED, **said}
+        own = {**_WHERE_SAMPLED, **own}
     elif generation_config.get("do_sample") is False:
-        said["temperature"] = 0
-    if "top_k" in said:
-        said["top_k"] = max(0, int(said["top_k"]))
-    return {**_HERE, **said, **chosen}
+        own["temperature"] = 0
+    if "top_k" in own:
+        own["top_k"] = max(0, int(own["top_k"]))
+    return {**_HERE, **own, **chosen}
 
 
 def not_honoured(generation_config: Mapping[str, Any]) -> list[str]:
-    """The keys of generation_config.json that ask for something which no engine here does."""
+    """The keys of generation_config.json that have an effect which no engine here supports."""
     known = _HERE.keys() | _READ_ELSEWHERE | _CHANGES_NOTHING
     return sorted(
         key

@@ -1,7 +1,7 @@
-"""Whether the engines of a manifest can run a language model, as far as weights.lock says: before it is downloaded.
+"""Checks from weights.lock, before a download, whether the engines of a manifest can run a language model.
 
-Architectures are named as config.json has them (model_type). What an engine's library knows beside these may not run in
-a batch that others join.
+Architectures have the names of config.json (model_type). The libraries know more architectures than these, but may not
+run them with continuous batching.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ TRANSFORMERS = _words(
     starcoder2 vaultgemma
     """
 )
-"""Those whose attention its continuous batching can page."""
+"""The architectures that transformers can run with paged attention in its continuous batching."""
 OPTIMUM = _words(
     """
     afmoe arcee biogpt bloom codegen cohere cohere2 dbrx deepseek_v2 deepseek_v3 exaone4 falcon gemma gemma2
@@ -38,7 +38,7 @@ OPTIMUM = _words(
     qwen3_moe smollm3 stablelm starcoder2 xglm
     """
 )
-"""Those that optimum-intel makes into OpenVINO's files, which GenAI can page."""
+"""The architectures that optimum-intel converts for OpenVINO, and that GenAI can run with paged attention."""
 STATEFUL = _words(
     """
     bailing_hybrid bamba deepseek_v4 falcon_h1 falcon_mamba granitemoehybrid jamba kimi_linear lfm2 lfm2_moe mamba
@@ -46,7 +46,7 @@ STATEFUL = _words(
     recurrent_gemma rwkv xlstm zamba zamba2 zaya
     """
 )
-"""Those that keep a state beside, or in place of, keys and values: Mamba, recurrent and hybrid ones."""
+"""The architectures with a state besides, or instead of, a key-value cache: Mamba, recurrent and hybrid ones."""
 
 _LIBRARIES = {"openvino": ("optimum-intel", OPTIMUM), "transformers": ("transformers", TRANSFORMERS)}
 _PLAIN = "another repository of the model in plain float16 or bfloat16, or a GGUF of it"
@@ -56,18 +56,18 @@ def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
     """Check each engine of the manifest; `names`: the locked files.
 
     Raises:
-        EngineError: one cannot run the model; names it, why, and the edit that works.
+        EngineError: one cannot run the model; names it, the reason, and an edit that works.
     """
-    lacks = {engine: _lack(engine, facts, names) for engine in _LIBRARIES}
-    able = [engine for engine, why in lacks.items() if not why]
+    problems = {engine: _problem(engine, facts, names) for engine in _LIBRARIES}
+    able = [engine for engine, why in problems.items() if not why]
     for choice in model.engines:
-        if why := lacks.get(choice.engine):
+        if why := problems.get(choice.engine):
             edit = f"name {' or '.join(able)} in place of it under `engines`" if able else "no other engine can"
             raise EngineError(f"{path_of(model.slug)}: {choice.engine} cannot run these weights: {why}; {edit}")
 
 
-def _lack(engine: str, facts: Facts, names: Collection[str]) -> str:
-    """Why an engine cannot run the model; empty where it can."""
+def _problem(engine: str, facts: Facts, names: Collection[str]) -> str:
+    """Why an engine cannot run the model; empty if it can."""
     kind = str(facts.architecture)
     if whole.ggufs(names):
         return "" if kind in OF_GGUF else f"of a GGUF {kind} is not read, take the model's safetensors"
@@ -94,7 +94,7 @@ def _unknown(engine: str, facts: Facts, kind: str) -> str:
 
 
 def _tokenizer(engine: str, names: Collection[str]) -> str:
-    """OpenVINO's files are made where transformers can make tokenizer.json of older tokenizers."""
+    """Why there is no tokenizer. For OpenVINO older files are enough: the conversion makes tokenizer.json from them."""
     if "tokenizer.json" in names:
         return ""
     if engine == "openvino" and ("tokenizer.model" in names or {"vocab.json", "merges.txt"} <= set(names)):

@@ -1,4 +1,4 @@
-"""Text from token ids, safe to send as it comes: whole characters only, and nothing of a stop string."""
+"""Turns token ids into text that can be sent at once: only complete characters, and no part of a stop string."""
 
 import codecs
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ _BYTE_BY_BYTE = "replace-byte-by-byte"
 
 
 class TextPieces:
-    """Turns token ids into text, each character as soon as its last byte has come.
+    """Turns token ids into text; each character is returned as soon as its last byte is known.
 
-    `after`: the tokens of a text that is continued, as a raw prompt is. Without them the text begins anew, which leaves
-    out the space before its first word where the tokenizer writes one before every word.
+    `after`: the tokens of the text that is continued, like a raw prompt. Without them the text is a new one: if the
+    tokenizer writes a space before every word, the one before the first word is left out.
 
-    Bytes that are no UTF-8 become U+FFFD as the kinds of tokenizers write it: byte-level BPE one for each broken-off
+    Bytes that are not UTF-8 become U+FFFD, as the tokenizers do it: byte-level BPE writes one for each incomplete
     character, sentencepiece one for each byte.
     """
 
@@ -27,11 +27,11 @@ class TextPieces:
         self._has_begun = bool(self._context)
 
     def push(self, token_ids: Sequence[int]) -> str:
-        """The text that `token_ids` complete; may be empty."""
+        """The text that is complete with `token_ids`; may be empty."""
         return "".join([self._next(token_id) for token_id in token_ids if self._tokenizer.is_text(token_id)])
 
     def rest(self) -> str:
-        """What was held back, at the end: a character that never was finished."""
+        """The text that was held back until the end: an incomplete character."""
         return self._utf8.decode(b"", final=True)
 
     def _next(self, token_id: int) -> str:
@@ -46,9 +46,9 @@ class TextPieces:
         return text
 
     def _word(self, token_id: int) -> str:
-        """A token's text is what it adds to the text of the one before, which decides about the space between.
+        """The text that a token adds to that of the token before, which decides whether there is a space between them.
 
-        At the beginning all tokens are decoded until a text comes, as the space that is left out may be a token.
+        At the beginning, tokens are decoded together until there is text, as the omitted space may be its own token.
         """
         self._context = [*self._context, token_id]
         text = self._tokenizer.decode(self._context)[self._known :]
@@ -70,7 +70,7 @@ codecs.register_error(_BYTE_BY_BYTE, _replaced)
 
 
 class StopStrings:
-    """Cuts text before the stop string that is complete first, and holds back what could become one."""
+    """Cuts text before the first complete stop string, and holds back text that may become one."""
 
     def __init__(self, stop_strings: Sequence[str]) -> None:
         self._stop_strings = list(stop_strings)
@@ -78,25 +78,25 @@ class StopStrings:
         self.found = False
 
     def push(self, text: str) -> str:
-        """What of the text so far is safe to send; `found` says that a stop string was met."""
+        """The part of the text so far that can be sent. `found` is true once a stop string was found."""
         if self.found:
             return ""
         text = self._held + text
-        met = [(at + len(stop), at) for stop in self._stop_strings if (at := text.find(stop)) >= 0]
-        if met:
+        matches = [(at + len(stop), at) for stop in self._stop_strings if (at := text.find(stop)) >= 0]
+        if matches:
             self.found, self._held = True, ""
-            return text[: min(met)[1]]
+            return text[: min(matches)[1]]
         keep = self._possible_beginning(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
     def rest(self) -> str:
-        """What was held back, when the text ends without a stop string."""
+        """The text that was held back, once the text has ended without a stop string."""
         held, self._held = self._held, ""
         return held
 
     def _possible_beginning(self, text: str) -> int:
-        """Length of the longest end of `text` that begins a stop string."""
+        """The length of the longest suffix of `text` that is a prefix of a stop string."""
         longest = 0
         for stop in self._stop_strings:
             for length in range(min(len(stop) - 1, len(text)), longest, -1):
