@@ -1,1 +1,1 @@
-"""A language model's GGUF: read whole, compared, and written as what an engine loads."""
+"""Reads a language model's GGUF, writes it as the files that an engine loads, and compares their results."""

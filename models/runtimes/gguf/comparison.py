@@ -1,4 +1,4 @@
-"""Whether files made from a GGUF compute what it does: one long prompt's logits, before the files get their name."""
+"""Checks that files made from a GGUF compute what it does, by the logits of a long prompt, before they are used."""
 
 from pathlib import Path
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from models.errors import EngineError
 
 READ = 0.01
-"""The most that logits may differ where only the number format is another: their root mean square error, relative.
+"""The most that logits may differ if only the number format changes: relative root mean square error.
 
-Measured: 0.0012 for SmolLM2-135M in Q4_1, whose weights are in float16 then; 0.000002 where the source has float16.
+Measured: 0.0012 for SmolLM2-135M from Q4_1 to float16; 0.000002 if the source has float16.
 """
 ROUNDED = 0.1
-"""The same where a feed-forward is rounded to int8 as well. Measured: 0.017 for that model."""
+"""The same if the feed-forward is also rounded to int8. Measured: 0.017 for that model."""
 SAVED = 0.001
-"""The same where not even the number format is another."""
+"""The same if the number format does not change."""
 _TOKENS = 256
 
 
 def prompt(sample: list[int], vocabulary: int, context_length: int) -> list[int]:
-    """A text of the model's own, and behind it tokens from all over its vocabulary: 256 in all."""
+    """A text that the model wrote, then random tokens of its vocabulary: 256 tokens together."""
     import numpy
 
     most = min(_TOKENS, context_length)
@@ -29,7 +29,7 @@ def prompt(sample: list[int], vocabulary: int, context_length: int) -> list[int]
 def check(found: Any, expected: Any, bound: float, source: Path) -> None:
     """Compare the logits of a prompt, both float32[tokens, vocabulary].
 
-    What all logits of a token have in common does not count: no probability depends on it.
+    A constant added to all logits of a token is ignored, as it does not change the probabilities.
 
     Raises:
         EngineError: they differ by more than `bound`; says by how much.
@@ -37,13 +37,13 @@ def check(found: Any, expected: Any, bound: float, source: Path) -> None:
     error = difference(found, expected)
     if not error <= bound:
         raise EngineError(
-            f"what was made from {source.name} computes something else: its logits differ by {error:.1%}, "
+            f"the files made from {source.name} compute something else: their logits differ by {error:.1%}, "
             f"at most {bound:.1%} was expected; use another engine or another file, and report this"
         )
 
 
 def difference(found: Any, expected: Any) -> float:
-    """The root mean square of the logits' differences, as a share of that of the expected ones."""
+    """The root mean square of the logits' differences, divided by that of the expected logits."""
     import numpy
 
     found, expected = (values - values.mean(axis=-1, keepdims=True) for values in (found, expected))

@@ -1,6 +1,6 @@
-"""The configuration, as transformers has it, of a GGUF's model: every key that changes a result is used or refused.
+"""Makes transformers' configuration from a GGUF: every key that changes a result is either used or refused.
 
-transformers' own reader takes few keys and says nothing of the others. What they mean is llama.cpp's to say:
+transformers' own reader uses a few keys and ignores the others silently. llama.cpp defines their meaning:
 https://github.com/ggml-org/llama.cpp/blob/master/src/llama-model.cpp
 """
 
@@ -56,7 +56,7 @@ _KEYS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
         {"sliding_window": None},
     ),
 }
-"""By architecture: transformers' model_type, its names of what the keys say, and what llama.cpp does unasked."""
+"""By architecture: transformers' model_type, its names for the keys, and values that llama.cpp takes without a key."""
 ARCHITECTURES = tuple(_KEYS)
 
 _ROPE = {f"rope.{key}" for key in ("freq_base", "freq_base_swa", "dimension_count")} | {
@@ -71,16 +71,16 @@ _OWN = {
     "rope.scaling.yarn_beta_slow",
 }
 _MIXED = {"gemma2", "gemma3"}
-"""Those with sliding and full attention in turn."""
+"""Architectures that alternate sliding and full attention."""
 _ATTENDED_BY_WIDTH = {"gemma2": 46, "gemma3": 62}
-"""The layers of Gemma's 27B models, which scale attention by the width of the model and not by that of the keys."""
+"""The number of layers of Gemma's 27B models, which scale attention by the model's width, not by the key length."""
 
 
 def configuration(gguf: Gguf) -> Any:
-    """A transformers.PretrainedConfig.
+    """The transformers.PretrainedConfig of a GGUF's model.
 
     Raises:
-        EngineError: names the architecture or the key that is not read.
+        EngineError: the architecture or a key is not supported; names it.
     """
     import transformers
 
@@ -109,7 +109,7 @@ def configuration(gguf: Gguf) -> Any:
         config |= _mixed_attention(gguf)
     if gguf.architecture != "gpt2":
         config["rope_parameters"] = _rope_parameters(gguf)
-    if gguf.architecture == "phi3":  # whose own default, 4,096, would come before that of the rotary parameters
+    if gguf.architecture == "phi3":  # its default, 4,096, would override the value in the rotary parameters
         config["original_max_position_embeddings"] = _original_length(gguf)
     return transformers.AutoConfig.for_model(kind, **config)
 
@@ -169,7 +169,7 @@ def _head_size(gguf: Gguf) -> int:
 
 
 def _mixed_attention(gguf: Gguf) -> dict[str, Any]:
-    """Which of Gemma's layers see a window alone: of each period all but the last, or as an array says."""
+    """Which of Gemma's layers see only a window: all but the last of each period, or as an array in the file says."""
     layers: int = gguf.own("block_count")
     pattern = gguf.own("attention.sliding_window_pattern", 2 if gguf.architecture == "gemma2" else 6)
     slides = pattern if isinstance(pattern, list) else [(layer + 1) % pattern != 0 for layer in range(layers)]
@@ -198,18 +198,18 @@ def _rope_parameters(gguf: Gguf) -> dict[str, Any]:
 
 
 def _original_length(gguf: Gguf) -> int:
-    """The context length before it was made longer."""
+    """The context length before it was extended."""
     return int(gguf.own("rope.scaling.original_context_length") or gguf.own("context_length"))
 
 
 def _scaling_type(gguf: Gguf) -> str:
-    """none, linear (as llama.cpp takes a factor without a type), yarn, or longrope, which its tensors say too."""
+    """none, linear (llama.cpp's default for a factor without a type), yarn, or longrope, which tensors also imply."""
     has_factors = "rope_factors_long.weight" in gguf.tensors
     return str(gguf.own("rope.scaling.type", "longrope" if has_factors else "linear"))
 
 
 def _is_known_scaling(gguf: Gguf) -> bool:
-    """Whether what a file says of rotary positions is one thing: factors of tensors and a rule cannot both be it."""
+    """Whether the file's rotary scaling is supported and unambiguous: it has either factors in tensors or a rule."""
     kind, factor = _scaling_type(gguf), gguf.own("rope.scaling.factor", 1.0) or 1.0
     has_pair = {"rope_factors_long.weight", "rope_factors_short.weight"} <= gguf.tensors.keys()
     if "rope_freqs.weight" in gguf.tensors:
@@ -250,7 +250,7 @@ def _long(long: list[float], short: list[float], original: int, strength: float)
 
 
 def _factors(gguf: Gguf, factors: Any) -> dict[str, Any]:
-    """Those of Llama 3.1 and later by the rule that made them, by which no step decides anything; or themselves."""
+    """The rule of Llama 3.1 and later, if it gives these factors, as it holds for every length; else the factors."""
     import numpy
 
     base, size = float(gguf.own("rope.freq_base", 10_000.0)), _head_size(gguf)

@@ -1,6 +1,6 @@
-"""A decoder of the Llama family as a GGUF describes it: what of the file counts, and what it computes, in float32.
+"""A reference decoder of the Llama family: checks that it supports a GGUF, and computes its logits in float32.
 
-It is what OpenVINO's files are compared with. Names and meanings are llama.cpp's:
+OpenVINO's files are compared with it. Names and meanings are those of llama.cpp:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, https://arxiv.org/abs/2302.13971, https://arxiv.org/abs/2505.09388
 """
 
@@ -48,7 +48,7 @@ _LEAST_LOGARITHM = -1e9
 
 
 def unread(gguf: Gguf) -> str:
-    """The first thing in a file that changes a result and that `Decoder` does not know; empty when there is none."""
+    """The first thing in a file that changes a result and that `Decoder` does not support; empty if there is none."""
     architecture = gguf.architecture
     if architecture not in ARCHITECTURES:
         return f"the architecture {architecture}"
@@ -62,18 +62,18 @@ def unread(gguf: Gguf) -> str:
 
 
 def unknown_key(gguf: Gguf, known: Collection[str]) -> str:
-    """The first key of the file's architecture that is none of `known`; empty when there is none.
+    """The first key of the file's architecture that is not in `known`; empty if there is none.
 
-    One that is zero or empty says nothing (`expert_count` 0), nor does where a tensor's layout came from.
+    Keys without effect are ignored: those whose value is zero or empty (`expert_count` 0), and `tensor_data_layout`.
     """
     prefix = f"{gguf.architecture}."
     ours = {*known, "tensor_data_layout"}
-    says = (key for key, value in gguf.values.items() if key.startswith(prefix) and value.content not in (0, "", []))
-    return next((key for key in says if key.removeprefix(prefix) not in ours), "")
+    keys = (key for key, value in gguf.values.items() if key.startswith(prefix) and value.content not in (0, "", []))
+    return next((key for key in keys if key.removeprefix(prefix) not in ours), "")
 
 
 def _unread_value(gguf: Gguf) -> str:
-    """A value of a known key that `Decoder` computes nothing for."""
+    """The first known key with a value that `Decoder` does not support; empty if there is none."""
     size = gguf.own("attention.key_length", 0) or gguf.own("embedding_length", 0) // gguf.own("attention.head_count", 1)
     longest = gguf.own("context_length", 0)
     wrong = {
@@ -90,7 +90,7 @@ def _unread_value(gguf: Gguf) -> str:
 
 
 def _unread_tensor(gguf: Gguf) -> str:
-    """A tensor that is unknown, or none where one is needed."""
+    """The first tensor that is missing or unknown; empty if there is none."""
     known = {"token_embd.weight", "output_norm.weight", "output.weight", "rope_freqs.weight"}
     of_a_layer = _KNOWN | (_HEAD_NORMS if gguf.architecture == "qwen3" else set())
     needed = {"token_embd.weight", "output_norm.weight"}
@@ -103,7 +103,7 @@ def _unread_tensor(gguf: Gguf) -> str:
 
 
 class Decoder:
-    """A model that `unread` finds nothing in."""
+    """The model of a GGUF in which `unread` finds nothing."""
 
     def __init__(self, gguf: Gguf) -> None:
         self.gguf = gguf
@@ -114,22 +114,22 @@ class Decoder:
         self.head_size: int = gguf.own("attention.key_length", self.width // self.heads)
         self.epsilon: float = gguf.own("attention.layer_norm_rms_epsilon")
         self.is_interleaved = gguf.architecture == "llama"
-        """Whether a head's rotary pairs are side by side, or its first half pairs with its second."""
+        """Whether the rotary pairs of a head are adjacent values; otherwise its first half pairs with its second."""
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens the embedding has."""
+        """The number of tokens in the embedding."""
         return self.gguf.tensors["token_embd.weight"].shape[0]
 
     @property
     def first_token(self) -> int:
-        """What a text begins with: the file's token for that, else the one that ends a text, else any."""
+        """The token that a text begins with: the file's begin token, otherwise its end token, otherwise any."""
         begin, end = (self.gguf.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos"))
         return next((token for token in (begin, end) if token is not None and token < self.vocabulary), 0)
 
     @cached_property
     def plain_frequencies(self) -> Any:
-        """The rotary angle of each pair a position, before any scaling: float64[head_size / 2]."""
+        """The rotary angle per position of each pair, before any scaling: float64[head_size / 2]."""
         import numpy
 
         base = float(self.gguf.own("rope.freq_base", 10_000.0))
@@ -137,9 +137,9 @@ class Decoder:
 
     @cached_property
     def frequencies(self) -> Any:
-        """With the file's linear scaling, and the factors that Llama 3.1 and later have: float32[head_size / 2]."""
+        """The same with the file's linear scaling and the factors of Llama 3.1 and later: float32[head_size / 2]."""
         scaled = self.plain_frequencies
-        if self.gguf.own("rope.scaling.type", "linear") == "linear":  # as llama.cpp takes a factor without a type
+        if self.gguf.own("rope.scaling.type", "linear") == "linear":  # llama.cpp's default for a factor without a type
             scaled = scaled / float(self.gguf.own("rope.scaling.factor", 1.0) or 1.0)
         if "rope_freqs.weight" in self.gguf.tensors:
             factors = self.gguf.tensors["rope_freqs.weight"].values()
@@ -149,7 +149,7 @@ class Decoder:
         return scaled.astype("float32")
 
     def logits(self, token_ids: Sequence[int]) -> Any:
-        """The logits after each token of a prompt: float32[tokens, vocabulary]. A tensor at a time is in memory."""
+        """The logits after each token of a prompt: float32[tokens, vocabulary]. One tensor at a time is in memory."""
         import numpy
 
         hidden = self.gguf.tensors["token_embd.weight"].values(list(token_ids))
@@ -166,7 +166,7 @@ class Decoder:
         return numpy.concatenate([hidden @ output.values(list(rows)).T for rows in blocks], axis=1)
 
     def _attention(self, hidden: Any, layer: str, turn: tuple[Any, Any]) -> Any:
-        """float32[tokens, width] to the same."""
+        """Attention of one layer: float32[tokens, width] in and out."""
         import numpy
 
         count = len(hidden)
@@ -186,14 +186,14 @@ class Decoder:
         return self._product(numpy.concatenate(heads, axis=1), f"{layer}.attn_output")
 
     def _turned(self, values: Any, cosine: Any, sine: Any) -> Any:
-        """Rotary positions, of each head's pairs: https://arxiv.org/abs/2104.09864."""
+        """Rotate each head's pairs by their positions: https://arxiv.org/abs/2104.09864."""
         import numpy
 
         half = self.head_size // 2
         first, second = (
             (values[..., 0::2], values[..., 1::2]) if self.is_interleaved else (values[..., :half], values[..., half:])
         )
-        # Both of a score's factors are laid out alike, so the order of the result does not matter.
+        # Queries and keys have the same layout, so the order of the values in the result does not matter.
         return numpy.concatenate([first * cosine - second * sine, first * sine + second * cosine], axis=-1)
 
     def _feed_forward(self, hidden: Any, layer: str) -> Any:

@@ -1,4 +1,4 @@
-"""A GGUF that OpenVINO GenAI's reader reads rightly: what it knows alone, its matrices in float16.
+"""Writes a GGUF that OpenVINO GenAI reads correctly: only the keys that it knows, with matrices in float16.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -18,11 +18,11 @@ _STAND_IN = ["<unk>", "<s>", "</s>", *(chr(letter) for letter in range(ord("a"),
 def write(decoder: Decoder, target: Path) -> None:
     """Write the model to `target`, and compare some of its tensors with the source.
 
-    GenAI's reader takes every number as 32 bits wide, and orders the rows of Llama's queries and keys anew, but not
-    their biases. It wants a tokenizer, of whatever kind: the model's own is written elsewhere.
+    GenAI's reader takes every number as 32 bits wide. It reorders the rows of Llama's queries and keys, but not their
+    biases. It needs some tokenizer in the file; the model's own tokenizer is written elsewhere.
 
     Raises:
-        EngineError: a value is too large for float16, or the file does not hold what the source does.
+        EngineError: a value is too large for float16, or the written file differs from the source.
     """
     import gguf
     import numpy
@@ -46,7 +46,7 @@ def write(decoder: Decoder, target: Path) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for tensor in tensors:  # one at a time is in memory
+    for tensor in tensors:  # one at a time in memory
         writer.write_tensor_data(_plain(decoder, tensor))
     writer.close()
     _compare(decoder, tensors, target)
@@ -65,7 +65,7 @@ def _add_stand_in_tokenizer(writer: Any) -> None:
 
 
 def _plain(decoder: Decoder, tensor: gguf_format.Tensor) -> Any:
-    """A tensor's values as they are written: matrices float16, vectors float32."""
+    """A tensor's values as they are written: matrices in float16, vectors in float32."""
     import numpy
 
     values = tensor.values()
@@ -82,11 +82,11 @@ def _plain(decoder: Decoder, tensor: gguf_format.Tensor) -> Any:
 
 
 def _compare(decoder: Decoder, tensors: list[gguf_format.Tensor], target: Path) -> None:
-    """Read the file anew, and compare some tensors from its beginning to its end, value by value."""
+    """Read the written file, and compare some tensors, spread over the file, value by value."""
     import numpy
 
     written = gguf_format.read(target).tensors
-    places = {round(share * (len(tensors) - 1) / (_COMPARED - 1)) for share in range(_COMPARED)}
-    for tensor in (tensors[place] for place in sorted(places)):
+    indexes = {round(share * (len(tensors) - 1) / (_COMPARED - 1)) for share in range(_COMPARED)}
+    for tensor in (tensors[index] for index in sorted(indexes)):
         if not numpy.array_equal(written[tensor.name].values(), _plain(decoder, tensor).astype(numpy.float32)):
-            raise EngineError(f"{tensor.name} was written otherwise than {tensor.path.name} has it: try again")
+            raise EngineError(f"{tensor.name} was written with other values than {tensor.path.name} has: try again")

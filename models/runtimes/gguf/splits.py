@@ -1,4 +1,4 @@
-"""How byte-level BPE cuts a text into words before it merges, by the names that GGUF files give (tokenizer.ggml.pre).
+"""How byte-level BPE splits a text into words before it merges, by the name in a GGUF file (tokenizer.ggml.pre).
 
 Each name's patterns are applied one after the other, as llama.cpp does:
 https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp
@@ -39,10 +39,10 @@ _DIGITS = (r"\p{N}", _GPT2)
 
 
 class Split(NamedTuple):
-    """`patterns`: regular expressions; `takes_whole_words`: a word that is a token is not built from merges.
+    """`patterns`: regular expressions; `takes_whole_words`: whether a word that is a token is taken without merges.
 
-    `adds_begin`: a text begins with the begin token where the file does not say; `is_composed`: text is brought to
-    Unicode's NFC first, as Qwen's tokenizers do.
+    `adds_begin`: whether a text begins with the begin token if the file does not say; `is_composed`: whether text is
+    first normalised to Unicode's NFC, as Qwen's tokenizers do.
     """
 
     patterns: tuple[str, ...]
@@ -75,14 +75,14 @@ _SPLITS = {name: split for split, names in _KINDS.items() for name in names.spli
 
 
 def split_of(name: str | None) -> Split:
-    """How the pre-tokenizer `name` cuts.
+    """How the pre-tokenizer `name` splits a text.
 
     Raises:
-        EngineError: it is not known here; a guess would give other tokens than the model learned.
+        EngineError: it is not supported here; a guess would give other tokens than those of the training.
     """
     if name not in _SPLITS:
-        said = f"names the pre-tokenizer {name!r}, which is not known here" if name else "names no pre-tokenizer"
+        what = f"names the pre-tokenizer {name!r}, which is not known here" if name else "names no pre-tokenizer"
         raise EngineError(
-            f"the GGUF {said} (tokenizer.ggml.pre): use a newer GGUF of the model, or its safetensors as weights.source"
+            f"the GGUF {what} (tokenizer.ggml.pre): use a newer GGUF of the model, or its safetensors as weights.source"
         )
     return _SPLITS[name]

@@ -1,7 +1,7 @@
-"""Writes the text files of a GGUF as a repository of the Hub has them: tokenizer, chat templates, end tokens, sampling.
+"""Writes the text files of a GGUF as in a Hub repository: tokenizer, chat templates, end tokens, sampling.
 
-A GGUF holds all of it in its metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. What that
-leaves open is done as llama.cpp does: https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp.
+A GGUF has all of it in its metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. Where that
+description is silent, llama.cpp decides: https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp.
 """
 
 import json
@@ -22,7 +22,7 @@ def write(gguf: Gguf, folder: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and generation_config.json from the metadata of a GGUF.
 
     Raises:
-        EngineError: the file has no tokenizer, or one that is not known here.
+        EngineError: the file has no tokenizer, or one that is not supported.
     """
     metadata = _Metadata(gguf)
     tokenizer = _TOKENIZERS.get(metadata.kind, _unknown)(metadata)
@@ -33,7 +33,7 @@ def write(gguf: Gguf, folder: Path) -> None:
 
 
 class _Metadata:
-    """What a GGUF says of its text. `tokens`: texts by id, each of them once."""
+    """The part of a GGUF's metadata that is about text. `tokens`: the texts by id, without duplicates."""
 
     def __init__(self, gguf: Gguf) -> None:
         self._gguf, self.get = gguf, gguf.get
@@ -44,16 +44,16 @@ class _Metadata:
         self.tokens = _distinct(self.get("tokenizer.ggml.tokens", []))
 
     def named(self, prefix: str) -> dict[str, Any]:
-        """The values whose keys begin with `prefix`, by what follows it."""
+        """The values whose keys begin with `prefix`, by the rest of the key."""
         return {key[len(prefix) :]: self.get(key) for key in self._gguf.values if key.startswith(prefix)}
 
     def token_id(self, name: str) -> int | None:
-        """The id of a special token: bos, eos, eot and others; None where the file names none that it has."""
+        """The id of a special token: bos, eos, eot and others; None if the file names none, or one that it lacks."""
         token_id = self.get(f"tokenizer.ggml.{name}_token_id")
         return token_id if token_id is not None and 0 <= token_id < len(self.tokens) else None
 
     def token_ids(self, *names: str) -> set[int]:
-        """The ids of those special tokens that there are."""
+        """The ids of these special tokens, as far as the file has them."""
         return {token_id for name in names if (token_id := self.token_id(name)) is not None}
 
     def ids_of(self, kind: int) -> list[int]:
@@ -68,7 +68,7 @@ class _Metadata:
 
 
 def _byte_level(metadata: _Metadata) -> Any:
-    """GPT-2's kind: bytes, each written as a visible character, merged within words."""
+    """GPT-2's tokenizer: each byte is written as a visible character, and bytes are merged within words."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
@@ -91,7 +91,7 @@ def _byte_level(metadata: _Metadata) -> Any:
 
 
 def _sentencepiece(metadata: _Metadata) -> Any:
-    """Sentencepiece's BPE: characters, with ▁ for a space, and tokens for the bytes of those it does not know."""
+    """Sentencepiece's BPE: characters, with ▁ for a space, and byte tokens for unknown characters."""
     from tokenizers import Tokenizer, decoders, models, normalizers
 
     is_gemma = metadata.architecture.startswith("gemma")
@@ -122,7 +122,7 @@ def _merges(
 ) -> list[tuple[str, str]]:
     """The file's merges, or those that its scores imply: every pair that makes a token, the best token first.
 
-    Gemma's scores do not follow the order of its merges: there the order of the tokens does.
+    Gemma's scores are not in the order of its merges, but its tokens are.
     """
     if merges := _pairs(metadata, vocabulary):
         return merges
@@ -137,7 +137,7 @@ def _merges(
 
 
 def _unigram(metadata: _Metadata) -> Any:
-    """Sentencepiece's other kind: the most likely cut of a text into tokens."""
+    """Sentencepiece's unigram model: the most likely split of a text into tokens."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     pieces = list(zip(metadata.tokens, metadata.scores, strict=True))
@@ -155,7 +155,7 @@ def _unigram(metadata: _Metadata) -> Any:
 
 
 def _wordpiece(metadata: _Metadata) -> Any:
-    """BERT's kind. A GGUF writes ▁ before what begins a word, BERT ## before what continues one."""
+    """BERT's WordPiece. A GGUF writes ▁ before tokens that begin a word; BERT writes ## before those that do not."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     special = set(metadata.ids_of(_CONTROL))
@@ -186,7 +186,7 @@ _TOKENIZERS = {"gpt2": _byte_level, "llama": _sentencepiece, "t5": _unigram, "be
 
 
 def _add_special_tokens(tokenizer: Any, metadata: _Metadata) -> None:
-    """Tokens that are found whole in a text: control tokens, which are no text, and those that a user defined."""
+    """Add the tokens that are never split: control tokens, which are not text, and user-defined tokens."""
     from tokenizers import AddedToken
 
     control = {*metadata.ids_of(_CONTROL), *metadata.token_ids("bos", "eos", "eot", "eom", "unknown")}
@@ -220,13 +220,13 @@ def _generation_config(metadata: _Metadata) -> dict[str, Any]:
 
 
 def _pairs(metadata: _Metadata, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
-    """The file's merges, but those of a token whose text is damaged, which nothing can be encoded to."""
+    """The file's merges, without those of tokens whose text is damaged, as no text is encoded to such a token."""
     split = [merge.partition(" ") for merge in metadata.get("tokenizer.ggml.merges", [])]
     return [(left, right) for left, _, right in split if {left, right, left + right} <= vocabulary.keys()]
 
 
 def _distinct(tokens: list[str]) -> list[str]:
-    """The tokens' texts; one that is empty or comes again, which nothing can be encoded to, gets a name of its own."""
+    """The tokens' texts. An empty or repeated one gets a unique name, as no text is encoded to such a token."""
     tokens = list(tokens)
     seen: set[str] = set()
     for token_id, token in enumerate(tokens):

@@ -1,4 +1,4 @@
-"""A GGUF's model as safetensors and a configuration, as transformers saves it. The package gguf dequantises."""
+"""Writes a GGUF as safetensors and a configuration, as transformers saves a model. The package gguf dequantises it."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ _SHOWN = 3
 
 
 def write(gguf: Gguf, folder: Path, dtype: str) -> None:
-    """Save the model in `dtype`, and compare what the saved files compute with what was read.
+    """Save the model in `dtype`, and compare the results of the saved files with those of the model that was read.
 
-    What is read of a Llama's family is first compared with a reader of its own. Rounding to `dtype` is meant, and in a
-    mixture of experts it changes which of them are asked: it is done on both sides.
+    A model of the Llama family is first compared with our reference decoder. Both sides of the comparison are rounded
+    to `dtype`: that rounding is intended, and in a mixture of experts it changes which experts are chosen.
 
     Raises:
-        EngineError: the GGUF has what is not read, lacks a tensor, or the results differ.
+        EngineError: a part of the GGUF is not supported, a tensor is missing, or the results differ.
     """
     import torch
     import transformers
@@ -41,7 +41,7 @@ def model(gguf: Gguf) -> Any:
     """The model in transformers, in float32 and for inference.
 
     Raises:
-        EngineError: the GGUF has a key or a tensor that is not read, or lacks one.
+        EngineError: a key or a tensor of the GGUF is not supported, or is missing.
     """
     import torch
     import transformers
@@ -62,7 +62,7 @@ def model(gguf: Gguf) -> Any:
 
 
 def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
-    """The tensors by transformers' names and in its layout, by its own reader, which forgets what it does not know."""
+    """The tensors with transformers' names and layout. Its reader ignores unknown tensors; here they are refused."""
     import torch
     from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
 
@@ -71,7 +71,7 @@ def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
     read: dict[str, dict[str, Any]] = {"tensors": {}}
     unknown = []
     for name, tensor in gguf.tensors.items():
-        if name in _ROPE:  # the configuration has them
+        if name in _ROPE:  # these are in the configuration
             continue
         stem = name.removesuffix(".weight")
         if name not in names and stem not in names and name != "output.weight":
@@ -88,7 +88,7 @@ def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
 
 
 def _round(made: Any, dtype: Any) -> None:
-    """Change the weights' number format; rotary frequencies are no weights, and stay as they are."""
+    """Change the weights' number format. Rotary frequencies are not weights, and do not change."""
     for weight in made.parameters():
         weight.data = weight.data.to(dtype)
 
@@ -106,7 +106,7 @@ def _refusal(gguf: Gguf, what: str, names: list[str]) -> EngineError:
 
 
 def _logits(made: Any, prompt: list[int]) -> Any:
-    """float32[tokens, vocabulary]"""
+    """The logits of a prompt: float32[tokens, vocabulary]."""
     import torch
 
     with torch.inference_mode():

@@ -13,11 +13,11 @@ _WARM_STREAMS = 16
 
 
 def start(manifest: Manifest) -> Engine:
-    """Load the first engine of the manifest that this machine can run, and warm it up; logs what it is.
+    """Load the first engine of the manifest that this machine can run, and warm it up; logs its name and settings.
 
     Raises:
         EngineError: no engine can run here.
-        WeightsError: its weights are missing or not what they should be.
+        WeightsError: its weights are missing or damaged.
     """
     engine: Engine = runtimes.start(manifest, lambda choice, folder: load(manifest, choice, folder))
     begun = time.monotonic()
@@ -30,7 +30,7 @@ def start(manifest: Manifest) -> Engine:
 
 
 def logits(manifest: Manifest) -> Logits:
-    """What computes a text's logits as the chosen engine does, to evaluate it; its weights must be in place (`start`).
+    """A function that computes a text's logits as the chosen engine does, to evaluate it. The weights must be present.
 
     Raises:
         EngineError: no engine can run here.
@@ -42,7 +42,7 @@ def logits(manifest: Manifest) -> Logits:
 
 
 def load(manifest: Manifest, choice: EngineChoice, folder: Path) -> Engine:
-    """The engine `choice` with the weights in `folder`, which models/runtimes made ready for it."""
+    """Load the weights in `folder` with the engine `choice`; models/runtimes has prepared them for it."""
     engine: Engine = _module(choice.engine).start(manifest, choice, folder)
     return engine
 
@@ -52,7 +52,7 @@ def _module(engine: str) -> ModuleType:
 
 
 def _warm_up(engine: Engine) -> None:
-    """Generate as one and as many do, so that the first prediction is as fast as the tenth."""
+    """Generate with one stream and with many, so that the first prediction is as fast as later ones."""
     prompt = range(5)
     sampling = Sampling(max_tokens=2, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
     for streams in (1, _WARM_STREAMS):

@@ -1,7 +1,7 @@
-"""CUDA graphs of the steps that only decode, all captured at setup: nothing is captured while it serves.
+"""CUDA graphs of the decoding steps. All are captured at setup, none while the server runs.
 
-transformers captures a graph for each new pair of padded sizes when it first meets it, prefills among them, and that
-request waits for it. Here few sizes are captured beforehand; a step of any other size runs without a graph.
+transformers captures a graph when it first meets a new pair of padded sizes, also for prefills, and that request waits
+for it. Here a few sizes are captured in advance; a step of any other size runs without a graph.
 https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
@@ -13,10 +13,10 @@ _GROWTH = 4
 
 
 class DecodeGraphs:
-    """Pads a step to the sizes of a captured graph, where there is one that holds it.
+    """Pads a step to the sizes of a captured graph, if one is large enough.
 
-    A step of up to `most_tokens` tokens is one of decoding, or of a prompt as short; its sizes are the tokens that it
-    computes and the keys that it reads.
+    The sizes of a step are the number of tokens that it computes and of keys that it reads. There are graphs for steps
+    of up to `most_tokens` tokens: decoding, and prompts as short as that.
     """
 
     def __init__(self, processor: Any, most_tokens: int) -> None:
@@ -27,14 +27,14 @@ class DecodeGraphs:
         self._keys = _grown(most_keys)
         self._captured: set[tuple[int, int]] = set()
         self._is_capturing = False
-        # transformers' model_runner.py and input_outputs.py: docs/upgrading.md says what each of these replaces.
+        # In transformers' model_runner.py and input_outputs.py; docs/upgrading.md says what each of these replaces.
         self._runner.maybe_pad_inputs = self.padded
         self._runner._get_forward_fn = self._forward
         for inputs in self._pairs():
             inputs._get_graph_key = lambda inputs=inputs: (inputs.num_q_tokens, inputs.max_kv_read)
 
     def capture(self, model: Any) -> str:
-        """Capture every size for each buffer of the async mode, the largest first, which the others' memory fits in."""
+        """Capture every size for each buffer of the async mode, the largest first, so that others reuse its memory."""
         import torch
 
         begun = time.monotonic()
@@ -53,12 +53,12 @@ class DecodeGraphs:
         return f"{len(self._captured)} of {len(sizes)} CUDA graphs captured in {time.monotonic() - begun:.1f} s"
 
     def padded(self, num_q_tokens: int, max_kv_read: int, use_decode_fast_path: bool) -> tuple[int, int]:
-        """The sizes of the smallest graph that holds a step, or its own where none does."""
+        """The sizes of the smallest captured graph that is large enough for a step, or the step's own sizes."""
         size = _next(self._tokens, num_q_tokens), _next(self._keys, max_kv_read)
         return size if self._is_capturing or size in self._captured else (num_q_tokens, max_kv_read)
 
     def _forward(self, use_block_table: bool) -> tuple[Any, bool]:
-        """What computes a step, and whether a graph does."""
+        """The function that computes a step, and whether to run it as a graph."""
         current = self._pairs()[getattr(self._inputs, "current_pair", 0)]
         size = current.num_q_tokens, current.max_kv_read
         return self._runner._forward_process_and_sample, self._is_capturing or size in self._captured
@@ -69,7 +69,7 @@ class DecodeGraphs:
         return self._keys[index - 1] + 1 if index else 1
 
     def _pairs(self) -> list[Any]:
-        """The inputs on the device: two in the async mode."""
+        """The input buffers on the device: two in the async mode."""
         pairs = getattr(self._inputs, "io_pairs", None)
         return [pair.device_io for pair in pairs] if pairs else [self._inputs]
 
@@ -90,5 +90,5 @@ def _grown(most: int) -> list[int]:
 
 
 def _next(sizes: list[int], size: int) -> int:
-    """The smallest of `sizes` that is at least `size`; `size` itself where none is."""
+    """The smallest of `sizes` that is at least `size`; `size` itself if there is none."""
     return next((one for one in sizes if one >= size), size)

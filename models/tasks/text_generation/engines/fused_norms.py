@@ -1,4 +1,4 @@
-"""RMSNorm in one kernel, where a model's own modules take five: PyTorch's, and only where it computes the same.
+"""Runs RMSNorm as PyTorch's single kernel instead of the five that a model's modules use, if the results are equal.
 
 https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
 """
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 _MOST_DIFFERENCE = 2.0**-6
-"""Of values around 1: two steps of bfloat16."""
+"""The most that values around 1 may differ: two steps of bfloat16."""
 
 
 def install(model: Any) -> int:
-    """Let each norm of a model run as one kernel; returns how many do. Gemma's, which adds 1 to its weight, stays."""
+    """Make each norm of a model run as one kernel; returns how many do. Gemma's norm adds 1 to its weight and stays."""
     count = 0
     with torch.no_grad():
         for module in model.modules():

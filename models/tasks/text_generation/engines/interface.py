@@ -1,4 +1,4 @@
-"""What a text-generation engine takes and gives: token ids in, token ids out as they come."""
+"""The interface of a text-generation engine: it takes token ids and streams token ids."""
 
 import queue
 import threading
@@ -14,14 +14,14 @@ Message = dict[str, Any]
 """{"role": "system" | "user" | "assistant" | ..., "content": text, ...}"""
 
 Logits = Callable[[list[int]], Any]
-"""The logits after each token of a text: float32[tokens, vocabulary]. One thread at a time may call it."""
+"""Computes the logits after each token of a text: float32[tokens, vocabulary]. Not safe to use from several threads."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0: the most likely one; `top_k` 0: from all.
+    """How the next token is chosen. `temperature` 0: the most likely token; `top_k` 0: any token.
 
-    `end_ids`: the tokens that end the text; without any it goes on to max_tokens.
+    `end_ids`: the tokens that end the text; without any, it ends at max_tokens.
     """
 
     max_tokens: int
@@ -34,15 +34,15 @@ class Sampling:
 
 
 class State(Enum):
-    """The life of a generation: it waits, runs, and ends in one of four ways."""
+    """The state of a generation: it waits, runs, and ends in one of four ways."""
 
     WAITING = "waiting"
-    """No token has come yet."""
+    """It has no token yet."""
     RUNNING = "running"
     STOPPED = "stop"
-    """At an end token or a stop string."""
+    """Ended at an end token or a stop string."""
     CUT = "length"
-    """At max_tokens."""
+    """Ended at max_tokens."""
     CANCELLED = "cancelled"
     FAILED = "failed"
 
@@ -62,13 +62,13 @@ class Generation:
 
     @property
     def has_ended(self) -> bool:
-        """Nobody reads what the engine still makes."""
+        """Whether it is over. Nobody reads the tokens that the engine may still make."""
         return self.state in _ENDS
 
     def become(self, state: State) -> bool:
-        """Change the state, from any thread; whether it changed. An end is final.
+        """Change the state, from any thread; returns whether it changed. An end is final.
 
-        One exception: a text that was cut at max_tokens is a stopped one if its last characters hold a stop string.
+        One exception: a text that was cut at max_tokens becomes a stopped one if its end contains a stop string.
         """
         with self._changes:
             is_final = self.has_ended and (self.state, state) != (State.CUT, State.STOPPED)
@@ -78,10 +78,10 @@ class Generation:
             return True
 
     def __iter__(self) -> Iterator[list[int]]:
-        """New token ids, without the end token, until it has ended.
+        """New token ids, without the end token, until the generation ends.
 
         Raises:
-            EngineError: the engine failed while this ran.
+            EngineError: the engine failed meanwhile.
         """
         while not self.has_ended:
             event = self._events.get()
@@ -93,12 +93,12 @@ class Generation:
                 raise EngineError(f"the engine failed while it generated: {event}") from event
 
     def put(self, token_ids: list[int]) -> None:
-        """For the engine: hand over the tokens of one step."""
+        """For the engine: add the tokens of one step."""
         self.become(State.RUNNING)
         self._events.put(token_ids)
 
     def finish(self, end: State) -> None:
-        """For the engine: there is no more. The state changes when the reader has read all that came before."""
+        """For the engine: end this generation. The state changes when the reader has read all earlier tokens."""
         self._events.put(end)
 
     def fail(self, error: Exception) -> None:
@@ -106,7 +106,7 @@ class Generation:
         self._events.put(error)
 
     def cancel(self) -> None:
-        """End it now: its reader wakes up at once, and the engine drops the rest."""
+        """End the generation now: its reader wakes up at once, and the engine drops the rest."""
         self.become(State.CANCELLED)
         self._events.put(State.CANCELLED)
 
@@ -120,12 +120,12 @@ class Engine(Protocol):
     attention: str
     """The implementation of attention, for the log."""
     folder: Path
-    """Where its files are, and with them the model's tokenizer and chat templates."""
+    """The folder with its files and the model's tokenizer and chat templates."""
     cache_tokens: int
-    """Tokens that fit in the key-value cache, of all running generations together."""
+    """The tokens that fit in the key-value cache, for all running generations together."""
 
     def announce(self) -> None:
-        """A prediction has begun and will soon be submitted, unless its input is refused."""
+        """Called when a prediction has begun. It will soon be submitted, unless its input is refused."""
 
     def submit(self, generation: Generation) -> None:
         """Start `generation`, which joins the running batch at the next step; returns at once."""
@@ -134,4 +134,4 @@ class Engine(Protocol):
         """False once the engine has failed and could not be started again."""
 
     def stop(self) -> None:
-        """End its threads, so that the process can end; a server never needs to."""
+        """End its threads, so that the process can end; a server never calls this."""

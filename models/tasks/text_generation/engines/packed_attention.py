@@ -1,8 +1,8 @@
-"""Attention over requests that lie packed behind one another, by the kernels that PyTorch brings itself.
+"""Attention over a packed batch of requests, with kernels that are part of PyTorch.
 
-transformers' continuous batching builds a mask over all requests for any attention that is not called "flash...": every
-request then attends over everyone's keys, without CUDA graphs and without its async mode. These kernels take the
-lengths of the requests instead, and are registered under such a name.
+If an attention is not called "flash...", transformers' continuous batching builds a mask over all requests: every
+request is then computed against the keys of all requests, without CUDA graphs and without the async mode. The kernels
+here take the lengths of the requests instead, and are registered under a name that begins with "flash".
 https://huggingface.co/docs/transformers/attention_interface
 """
 
@@ -20,16 +20,16 @@ _CAUSAL_FROM_BOTTOM_RIGHT = 2  # of aten::_efficient_attention_forward's mask ty
 
 
 class Choice(NamedTuple):
-    """An implementation of attention by its name in transformers, and why it was chosen, for the log."""
+    """The name of an attention implementation in transformers, and why it was chosen, for the log."""
 
     name: str
     why: str
 
 
 def chosen(model: Any) -> Choice:
-    """The attention for a loaded model on its device; registers it.
+    """Choose and register the attention for a loaded model on its device.
 
-    A kernel is first run on random values of the model's own shape and compared with a plain computation.
+    The kernel is first run on random values with the model's shape, and compared with a plain computation.
     """
     config, device = model.config.get_text_config(), model.device
     if what := _unsupported(model, config):
@@ -50,7 +50,7 @@ def chosen(model: Any) -> Choice:
 
 
 def _unsupported(model: Any, config: Any) -> str | None:
-    """What the model's attention does that the kernels do not."""
+    """What the model's attention needs and the kernels do not support; None if there is nothing."""
     if getattr(config, "attn_logit_softcapping", None):
         return "soft-capped scores"
     if any(name.endswith(".sinks") for name, _ in model.named_parameters()):
@@ -62,7 +62,7 @@ def _unsupported(model: Any, config: Any) -> str | None:
 
 
 def _kernel(device: torch.device, dtype: torch.dtype, has_window: bool) -> tuple[Kernel | None, str]:
-    """The fastest kernel that a device has, and why it is that one."""
+    """The fastest kernel for a device, and why it was chosen."""
     if device.type != "cuda":
         return "one by one", "one request after another, as on every CPU"
     major, minor = torch.cuda.get_device_capability(device)
@@ -91,7 +91,7 @@ def _forward(
     key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
     packed = [tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value)]
     lengths = kwargs["cu_seq_lens_q"].to(torch.int32), kwargs["cu_seq_lens_k"].to(torch.int32)
-    # An upper bound of all keys, the same at every step, so that a CUDA graph holds for every length.
+    # An upper bound of the number of keys. It is the same at every step, so that a CUDA graph works for every length.
     longest = kwargs["max_length_q"], cache.max_tokens_read + cache.max_batch_tokens
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     return attend(kernel, packed, lengths, longest, scale, sliding_window).unsqueeze(0), None
@@ -105,11 +105,11 @@ def attend(
     scale: float,
     window: int | None,
 ) -> torch.Tensor:
-    """Causal attention of each request over its own keys; its last query sees its last key.
+    """Causal attention of each request over its own keys; the last query of a request sees its last key.
 
     `packed`: queries [tokens, heads, values], keys and values [keys, key heads, values] of all requests; `lengths`:
-    where each request begins, int32[requests + 1], in the queries and in the keys; `window`: the most keys that a query
-    sees, itself among them. Returns [tokens, heads, values].
+    where each request begins in the queries and in the keys, int32[requests + 1] each; `window`: the most keys that a
+    query sees, its own included. Returns [tokens, heads, values].
     """
     query, key, value = packed
     if kernel == "flash":
@@ -135,7 +135,7 @@ def _one_by_one(
     scale: float,
     window: int | None,
 ) -> torch.Tensor:
-    """The plain computation, with no kernel of its own: what a CPU runs and what the others are compared with."""
+    """The plain computation, one request after another: used on CPUs, and as the reference for the kernels."""
     result = torch.zeros_like(query)
     starts, key_starts = (one.tolist() for one in lengths)
     for begin, end, key_begin, key_end in zip(starts, starts[1:], key_starts, key_starts[1:], strict=False):
@@ -154,15 +154,15 @@ def _one_by_one(
 
 
 def _head_values(config: Any) -> int:
-    """How many values a head has."""
+    """The number of values per head."""
     values: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return values
 
 
 def _difference(kernel: Kernel, config: Any, device: torch.device, dtype: torch.dtype) -> float:
-    """The most that a kernel differs from the plain computation in float32, on random values.
+    """The largest difference between a kernel and the plain computation in float32, on random values.
 
-    Four requests: a prefill, a step, a prefill that goes on, and one that only pads.
+    Four requests: a prefill, a decoding step, a continued prefill, and one that is only padding.
     """
     if kernel == "one by one":
         return 0.0

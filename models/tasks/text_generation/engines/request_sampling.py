@@ -1,8 +1,8 @@
-"""Sampling for transformers' continuous batching in which each request keeps its own parameters and its own seed.
+"""Sampling for transformers' continuous batching with parameters and a seed for each request.
 
-The library brings temperature, top_k and top_p per request. These two processors add the repetition penalty and the
-seed: noise that depends only on a request's seed and on how far it got, so what runs beside it changes nothing.
-In the async mode a step is prepared before the last one's tokens are known here: they are on the device alone.
+The library has temperature, top_k and top_p per request. The two processors here add the repetition penalty and the
+seed: the noise depends only on a request's seed and position, so other requests in the batch do not change it. In the
+async mode a step is prepared before the tokens of the last step are known on the host: they are only on the device.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ _GREEDY = -1
 
 
 def processors(max_requests: int, vocabulary: int, device: torch.device) -> ContinuousBatchingLogitsProcessorList:
-    """All processors, in the order in which transformers' generate applies its own."""
+    """All processors, in the order in which transformers' generate applies them."""
     chain = _Chain(LogitsProcessorList())
     chain.logits_processor = LogitsProcessorList(
         [
@@ -59,7 +59,7 @@ def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
 
 
 class _Chain(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]
-    """Tells the first processor, the penalty, each request's newest token."""
+    """Passes the newest token of each request to the first processor, the penalty."""
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
@@ -69,10 +69,10 @@ class _Chain(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]
 
 
 class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
-    """Divides positive and multiplies negative scores of tokens that the request already has by its penalty.
+    """Makes tokens that a request already has less likely: divides their positive scores, and multiplies negative ones.
 
-    Holds one row of factors a request on the device, [max_requests + 1, vocabulary]; row 0, all ones, serves the rest.
-    `newest`: the token that each request's step computes, int[requests], which its row may not have yet.
+    The device has a row of factors for each request, [max_requests + 1, vocabulary]; requests without a penalty share
+    row 0, which is all ones. `newest`: the newest token of each request, int[requests], which its row may not have yet.
     Source: https://arxiv.org/abs/1909.05858, section 4.1.
     """
 
@@ -87,7 +87,7 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         self._rows: dict[str, tuple[int, int]] = {}
 
     def release(self, request_id: str) -> None:
-        """Give back the row of a request that ended."""
+        """Free the row of a request that has ended."""
         row, _ = self._rows.pop(request_id, (0, 0))
         if row:
             self._free.append(row)
@@ -125,10 +125,10 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
 
 
 class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
-    """Draws from the scores' distribution by adding Gumbel noise, and leaves the winner as the only candidate.
+    """Samples from the distribution of the scores by adding Gumbel noise, and leaves the winner as the only candidate.
 
-    The noise of a token is a hash of (seed, position, token id): no state, so it works inside a CUDA graph. A greedy
-    request has the key 0, which means no noise.
+    The noise of a token is a hash of (seed, position, token id): it needs no state, so it works inside a CUDA graph. A
+    greedy request has the key 0, which means no noise.
     Source of the trick: https://arxiv.org/abs/1411.0030; of the hash: MurmurHash3's 32-bit finaliser.
     """
 
@@ -145,7 +145,7 @@ class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         keys = tensor_arg[: scores.size(0)].long().unsqueeze(-1) & _MASK
         token_ids = torch.arange(scores.size(1), device=scores.device)
-        bits = _mixed(keys ^ _mixed(token_ids + 1)) >> 9  # 23 of them: a half more still fits float32
+        bits = _mixed(keys ^ _mixed(token_ids + 1)) >> 9  # 23 bits: with 0.5 added, they still fit float32
         uniform = (bits.float() + 0.5) / (1 << 23)
         noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0)
         winner = (scores + noise).argmax(dim=-1, keepdim=True)
@@ -153,7 +153,7 @@ class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
 
 
 def _key(state: Any) -> int:
-    """32 bits from a request's seed and its position, as torch's int32 holds them; 0 for a greedy one."""
+    """A signed 32-bit key from a request's seed and position; 0 for a greedy request."""
     seed = state.logit_processor_kwargs.get("seed", _GREEDY)
     if seed == _GREEDY:
         return 0
@@ -162,7 +162,7 @@ def _key(state: Any) -> int:
 
 
 def _mixed(values: torch.Tensor) -> torch.Tensor:
-    """MurmurHash3's finaliser on unsigned 32-bit values held in int64."""
+    """MurmurHash3's finaliser for unsigned 32-bit values stored in int64."""
     values = values & _MASK
     values = ((values ^ (values >> 16)) * 0x85EBCA6B) & _MASK
     values = ((values ^ (values >> 13)) * 0xC2B2AE35) & _MASK

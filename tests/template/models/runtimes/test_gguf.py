@@ -217,7 +217,7 @@ def test_a_difference_is_refused_with_its_size(tmp_path: Path) -> None:
     expected = numpy.random.default_rng(0).normal(size=(4, 50)).astype("f4")
     comparison.check(expected + 3, expected, 1e-6, tmp_path)  # what all logits have in common changes nothing
     for wrong in (expected * 1.2, expected * numpy.nan):
-        with pytest.raises(EngineError, match=r"its logits differ by (20\.0|nan)%, at most 1\.0%"):
+        with pytest.raises(EngineError, match=r"their logits differ by (20\.0|nan)%, at most 1\.0%"):
             comparison.check(wrong, expected, 0.01, tmp_path)
 
 
