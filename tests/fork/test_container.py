@@ -27,7 +27,7 @@ def needs_docker() -> None:
         pytest.skip(f"this machine lacks {lack}: make doctor")
 
 
-def test_the_image_does_all_that_its_schema_and_the_manifest_say(needs_docker: None, model: Manifest) -> None:
+def test_the_image_does_what_its_schema_and_the_manifest_say(needs_docker: None, model: Manifest) -> None:
     name = image.build(model, "cpu")
     problems: list[str] = []
     proof.tried(model, name, schema.generate(schema.served_class(model)), on_gpu=False, problems=problems)

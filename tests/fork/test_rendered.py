@@ -18,7 +18,7 @@ def test_each_rendered_file_is_current(model: Manifest, name: str) -> None:
     assert present == render.rendered(model)[name], f"make render MODEL={model.slug}"
 
 
-def test_the_class_that_serves_the_model_has_a_committed_schema_without_remarks() -> None:
+def test_the_predictor_class_has_a_committed_schema_without_warnings() -> None:
     committed = json.loads((PROJECT / "schemas" / f"{CLASS}.json").read_text(encoding="utf-8"))
     assert committed == schema.generate(CLASS)
     assert schema.remarks(CLASS) == []

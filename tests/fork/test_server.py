@@ -31,13 +31,13 @@ def begun(served: Served, inputs: Mapping[str, Any]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("example", MODEL.examples, ids=lambda example: example.name)
-def test_each_example_of_the_manifest_holds(served: Served, example: Example) -> None:
+def test_each_example_of_the_manifest_meets_its_expectations(served: Served, example: Example) -> None:
     prediction = served.predict(example.input).json()
     assert prediction["status"] == "succeeded", prediction.get("error")
     assert example.expect.failures(prediction["output"], prediction.get("metrics") or {}) == []
 
 
-def test_the_output_streams_where_the_class_streams_and_comes_whole_elsewhere(served: Served) -> None:
+def test_the_output_streams_if_the_class_streams_and_is_one_response_otherwise(served: Served) -> None:
     example = MODEL.examples[0].input
     assert waiting.until(lambda: is_ready(served), SECONDS)
     headers = {"Accept": "text/event-stream"}
@@ -54,7 +54,7 @@ def test_the_output_streams_where_the_class_streams_and_comes_whole_elsewhere(se
     assert [data["chunk"] for name, data in events if name == "output"] == completed["output"]
 
 
-def test_a_cancelled_prediction_ends_and_gives_its_slot_back(served: Served) -> None:
+def test_a_cancelled_prediction_ends_and_frees_its_slot(served: Served) -> None:
     inputs = served.long or MODEL.examples[0].input
     status, url = begun(served, inputs)
     assert status == 202
@@ -63,7 +63,7 @@ def test_a_cancelled_prediction_ends_and_gives_its_slot_back(served: Served) -> 
     assert served.predict(MODEL.examples[0].input).status_code == 200
 
 
-def test_one_prediction_too_many_is_refused_and_a_free_slot_takes_the_next(served: Served) -> None:
+def test_one_prediction_too_many_is_refused_until_a_slot_is_free(served: Served) -> None:
     assert waiting.until(lambda: is_ready(served), SECONDS)
     if served.long is None:  # what ends at once cannot hold every slot: some are refused at most, and none is lost
         with ThreadPoolExecutor(served.slots + 1) as pool:
@@ -78,7 +78,7 @@ def test_one_prediction_too_many_is_refused_and_a_free_slot_takes_the_next(serve
     assert served.predict(MODEL.examples[0].input).json()["status"] == "succeeded"
 
 
-def test_every_input_that_the_schema_forbids_is_refused_by_its_name(served: Served) -> None:
+def test_every_input_that_the_schema_forbids_is_refused_by_name(served: Served) -> None:
     examples = [example.input for example in MODEL.examples]
     forbidden = [case for case in cases.cases(served.document, examples, mixed=0) if case.expect == "invalid"]
     assert forbidden

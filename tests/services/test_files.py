@@ -44,7 +44,7 @@ def wanted(**headers: str) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def test_a_file_comes_with_its_validators(client: httpx.Client, server: FileServer) -> None:
+def test_a_file_has_an_etag_and_a_date(client: httpx.Client, server: FileServer) -> None:
     whole, head = client.get("/model.gguf"), client.head("/model.gguf")
     assert (whole.status_code, whole.content, head.content) == (200, CONTENT, b"")
     for name in ("ETag", "Last-Modified", "Accept-Ranges", "Content-Length"):
@@ -54,13 +54,13 @@ def test_a_file_comes_with_its_validators(client: httpx.Client, server: FileServ
     assert sent == [("files", "GET", 200, SIZE), ("files", "HEAD", 200, 0)]
 
 
-def test_whoever_does_not_know_the_authority_does_not_connect(server: FileServer) -> None:
+def test_a_client_that_does_not_trust_the_authority_does_not_connect(server: FileServer) -> None:
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{server.url}/model.gguf")
     assert server.requests == []
 
 
-def test_the_certificate_holds_for_the_strictest_clients(server: FileServer) -> None:
+def test_the_certificate_is_valid_for_the_strictest_clients(server: FileServer) -> None:
     trust = ssl.create_default_context(cafile=server.authority)
     trust.verify_flags |= ssl.VERIFY_X509_STRICT
     assert httpx.head(f"{server.url}/model.gguf", verify=trust).status_code == 200
@@ -72,7 +72,7 @@ def test_the_variable_ssl_cert_file_is_enough(server: FileServer, monkeypatch: p
 
 
 @pytest.mark.parametrize("path", ["/missing", "/", "/deep%20er", "/..%2F..%2Fetc%2Fpasswd"])
-def test_what_is_no_file_of_the_folder_is_not_found(client: httpx.Client, path: str) -> None:
+def test_a_path_outside_the_folder_is_not_found(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -103,12 +103,12 @@ def test_a_range_outside_the_file(client: httpx.Client, asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["lines=1-2", "bytes=5-1", "bytes=0-1,5-6", "bytes=-"])
-def test_a_range_that_may_be_ignored(client: httpx.Client, asked: str) -> None:
+def test_a_server_may_ignore_a_range(client: httpx.Client, asked: str) -> None:
     assert client.get("/model.gguf", headers=wanted(Range=asked)).status_code == 200
 
 
 @pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
-def test_a_range_only_while_the_file_is_the_same(client: httpx.Client, folder: Path, validator: str) -> None:
+def test_a_range_is_served_only_if_the_file_is_unchanged(client: httpx.Client, folder: Path, validator: str) -> None:
     known = client.head("/model.gguf").headers[validator]
     asked = wanted(Range="bytes=10-", If_Range=known)
     assert client.get("/model.gguf", headers=asked).status_code == 206
@@ -125,7 +125,7 @@ def test_a_known_etag_needs_no_body(client: httpx.Client) -> None:
     assert (answer.status_code, answer.content) == (304, b"")
 
 
-def test_redirects_lead_to_paths_and_to_other_servers(server: FileServer, client: httpx.Client, folder: Path) -> None:
+def test_redirects_go_to_paths_and_to_other_servers(server: FileServer, client: httpx.Client, folder: Path) -> None:
     with FileServer(folder, tls=False) as other:
         server.redirects |= {"/old": "/model.gguf", "/away": f"{other.url}/model.gguf"}
         for path in server.redirects:
@@ -184,7 +184,7 @@ def test_a_slow_body_takes_its_time(server: FileServer, client: httpx.Client) ->
     assert time.monotonic() - began > 0.4
 
 
-def test_a_status_comes_as_often_as_asked_and_only_where_asked(server: FileServer, client: httpx.Client) -> None:
+def test_a_status_is_returned_as_often_and_only_where_configured(server: FileServer, client: httpx.Client) -> None:
     server.faults.append(
         Fault("model", "status", status=429, headers={"Retry-After": "1"}, times=2, method="GET", host="files")
     )
@@ -196,7 +196,7 @@ def test_a_status_comes_as_often_as_asked_and_only_where_asked(server: FileServe
     assert client.get("/model.gguf").content == CONTENT
 
 
-def test_a_client_that_goes_away_is_charged_what_was_sent(folder: Path) -> None:
+def test_an_aborted_download_counts_the_bytes_that_were_sent(folder: Path) -> None:
     large = folder / "large.bin"
     large.write_bytes(bytes(50_000_000))
     with FileServer(folder, tls=False) as server:

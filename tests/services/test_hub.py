@@ -63,7 +63,7 @@ def signed_url(hub: Hub) -> str:
     return httpx.head(address(hub, "model.safetensors")).headers["Location"]
 
 
-def test_a_repository_tells_its_commit_and_its_files(hub: Hub, commit: str) -> None:
+def test_a_repository_lists_its_commit_and_its_files(hub: Hub, commit: str) -> None:
     info = api(hub).model_info(NAME, files_metadata=True)
     assert (info.sha, info.private, info.gated) == (commit, False, False)
     files = {sibling.rfilename: sibling for sibling in info.siblings or []}
@@ -73,7 +73,7 @@ def test_a_repository_tells_its_commit_and_its_files(hub: Hub, commit: str) -> N
     assert all(sibling.size is None for sibling in api(hub).model_info(NAME).siblings or [])
 
 
-def test_the_tree_comes_in_pages_and_by_folder(hub: Hub, commit: str) -> None:
+def test_the_tree_is_paginated_and_can_be_listed_by_folder(hub: Hub, commit: str) -> None:
     hub.page_size = 2
     assert sorted(api(hub).list_repo_files(NAME)) == sorted(FILES)
     assert len([request for request in hub.requests if "/tree/" in request.path]) == 3
@@ -93,28 +93,28 @@ def test_a_new_commit_moves_the_branch_and_keeps_the_old_one(hub: Hub, commit: s
     assert download(hub, tmp_path, "config.json", "refs/pr/1").read_bytes() == b"draft"
 
 
-def test_what_the_client_learns_of_an_lfs_file(hub: Hub, commit: str) -> None:
+def test_the_client_gets_the_metadata_of_an_lfs_file(hub: Hub, commit: str) -> None:
     metadata = get_hf_file_metadata(address(hub, "model.safetensors"), token=False)
     assert (metadata.commit_hash, metadata.etag, metadata.size) == (commit, SHA256, len(WEIGHTS))
     assert metadata.location.startswith(f"{hub.cdn}/")
     assert metadata.xet_file_data is None
 
 
-def test_what_the_client_learns_of_a_small_file(hub: Hub, commit: str) -> None:
+def test_the_client_gets_the_metadata_of_a_small_file(hub: Hub, commit: str) -> None:
     metadata = get_hf_file_metadata(address(hub, "config.json"), token=False)
     assert (metadata.commit_hash, metadata.etag, metadata.size) == (commit, CONFIG_OID, len(CONFIG))
     assert urlsplit(metadata.location).path == f"/api/resolve-cache/models/{NAME}/{commit}/config.json"
     assert [request.status for request in hub.requests] == [307, 200]
 
 
-def test_xet_is_offered_only_where_a_test_asks(hub: Hub, commit: str) -> None:
+def test_xet_is_offered_only_if_a_test_enables_it(hub: Hub, commit: str) -> None:
     hub.xet = True
     metadata = get_hf_file_metadata(address(hub, "model.safetensors"), token=False, endpoint=hub.endpoint)
     assert metadata.xet_file_data
     assert httpx.get(metadata.location).content == WEIGHTS
 
 
-def test_a_snapshot_holds_every_file_and_the_second_asks_for_none(hub: Hub, commit: str, tmp_path: Path) -> None:
+def test_a_snapshot_has_every_file_and_a_second_one_downloads_none(hub: Hub, commit: str, tmp_path: Path) -> None:
     folder = Path(snapshot_download(NAME, cache_dir=tmp_path, endpoint=hub.endpoint, token=False))
     assert {file: (folder / file).read_bytes() for file in FILES} == FILES
     assert sum(request.bytes_sent for request in hub.requests if request.host == "cdn") == len(WEIGHTS)
@@ -186,7 +186,7 @@ def test_an_unknown_token_is_refused_everywhere(hub: Hub, commit: str, tmp_path:
     assert api(hub, "hf_known").whoami()["name"] == "someone"
 
 
-def test_what_does_not_exist_is_named(hub: Hub, commit: str, tmp_path: Path) -> None:
+def test_a_missing_repository_or_file_is_named(hub: Hub, commit: str, tmp_path: Path) -> None:
     with pytest.raises(RevisionNotFoundError, match="Invalid rev id: v9"):
         api(hub).model_info(NAME, revision="v9")
     with pytest.raises(RevisionNotFoundError, match="Invalid rev id: v9"):
@@ -235,7 +235,7 @@ def test_the_client_resumes_after_a_cut(hub: Hub, tmp_path: Path) -> None:
     ]
 
 
-def test_the_client_waits_when_it_asks_too_often(hub: Hub, commit: str, tmp_path: Path) -> None:
+def test_the_client_waits_after_too_many_requests(hub: Hub, commit: str, tmp_path: Path) -> None:
     hub.faults.append(Fault("model.safetensors", "status", host="cdn", status=429, headers={"Retry-After": "0"}))
     assert download(hub, tmp_path, "model.safetensors").read_bytes() == WEIGHTS
     assert [request.status for request in hub.requests] == [302, 429, 200]
@@ -270,21 +270,21 @@ def test_a_file_on_the_disk_is_served_from_there(hub: Hub, tmp_path: Path) -> No
     assert download(hub, tmp_path, "model.gguf").read_bytes() == WEIGHTS * 10
 
 
-def test_the_paths_of_a_commit_are_told_one_by_one(hub: Hub, commit: str) -> None:
+def test_the_paths_of_a_commit_are_listed_one_by_one(hub: Hub, commit: str) -> None:
     file, folder = api(hub).get_paths_info(NAME, ["model.safetensors", "onnx", "none"], expand=True)
     assert (file.path, file.size, file.lfs.sha256) == ("model.safetensors", len(WEIGHTS), SHA256)
     assert (folder.path, file.last_commit.oid) == ("onnx", commit)
     assert httpx.get(f"{hub.endpoint}/api/models/{NAME}/paths-info/main").status_code == 405
 
 
-def test_the_information_is_as_much_as_was_asked_for(hub: Hub, commit: str) -> None:
+def test_the_information_has_only_the_requested_fields(hub: Hub, commit: str) -> None:
     info = api(hub).model_info(NAME, revision="HEAD", expand=["sha", "likes"])
     assert (info.sha, info.likes, info.siblings, info.private) == (commit, 0, None, None)
     with pytest.raises(HfHubHTTPError, match='"expand" must not hold surprise'):
         api(hub).model_info(NAME, expand=["surprise"])
 
 
-def test_a_file_as_git_has_it(hub: Hub, commit: str) -> None:
+def test_a_file_is_served_as_git_stores_it(hub: Hub, commit: str) -> None:
     raw = f"{hub.endpoint}/{NAME}/raw/main"
     assert httpx.get(f"{raw}/config.json").content == CONFIG
     assert f"oid sha256:{SHA256}\n" in httpx.get(f"{raw}/model.safetensors").text

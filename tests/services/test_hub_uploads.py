@@ -77,7 +77,7 @@ def test_a_new_repository_is_private_and_has_one_commit(hub: Hub, api: HfApi) ->
     assert caught.value.response.status_code == 409
 
 
-def test_a_space_is_a_repository_of_its_own(hub: Hub, api: HfApi) -> None:
+def test_a_space_is_a_separate_repository(hub: Hub, api: HfApi) -> None:
     api.create_repo(NAME, repo_type="space", space_sdk="gradio")
     app = CommitOperationAdd("app.py", b"print()")
     api.create_commit(NAME, [app], commit_message="App", repo_type="space")
@@ -94,14 +94,16 @@ def test_a_space_is_a_repository_of_its_own(hub: Hub, api: HfApi) -> None:
         ("hf_writer", "others/model", 403, 'under the namespace "others"'),
     ],
 )
-def test_who_may_not_create(hub: Hub, token: str | bool, name: str, status: int, message: str) -> None:
+def test_creating_without_permission_is_refused(
+    hub: Hub, token: str | bool, name: str, status: int, message: str
+) -> None:
     with pytest.raises(HfHubHTTPError, match=message) as caught:
         HfApi(endpoint=hub.endpoint, token=token).create_repo(name)
     assert caught.value.response.status_code == status
     assert hub.repos == {}
 
 
-def test_files_come_back_as_they_were_sent(hub: Hub, api: HfApi, tmp_path: Path) -> None:
+def test_files_are_returned_unchanged(hub: Hub, api: HfApi, tmp_path: Path) -> None:
     picture = b"\x89PNG\0" + bytes(20)
     files = {"README.md": CARD, "model.safetensors": WEIGHTS, "a/picture.png": picture, "empty.txt": b""}
     made = upload(api, files)
@@ -123,7 +125,7 @@ def test_a_small_file_is_in_the_commit_and_a_large_one_is_not(hub: Hub, api: HfA
     assert (lines[2]["value"]["oid"], lines[2]["value"]["size"]) == (SHA256, len(WEIGHTS))
 
 
-def test_a_large_file_is_sent_once(hub: Hub, api: HfApi) -> None:
+def test_a_large_file_is_uploaded_only_once(hub: Hub, api: HfApi) -> None:
     upload(api, {"model.safetensors": WEIGHTS})
     upload(api, {"copy.safetensors": WEIGHTS})
     assert len([request for request in hub.requests if request.method == "PUT"]) == 1
@@ -131,7 +133,7 @@ def test_a_large_file_is_sent_once(hub: Hub, api: HfApi) -> None:
     assert upload(api, {"model.safetensors": WEIGHTS}).oid == before
 
 
-def test_what_is_deleted_is_gone_and_what_is_not_there_cannot_be(hub: Hub, api: HfApi) -> None:
+def test_a_deleted_file_is_gone_and_a_missing_file_cannot_be_deleted(hub: Hub, api: HfApi) -> None:
     upload(api, {"a/one.txt": b"1", "a/two.txt": b"2", "b.txt": b"3"})
     gone = [CommitOperationDelete("a/", is_folder=True), CommitOperationDelete("b.txt")]
     api.create_commit(NAME, gone, commit_message="Delete")
@@ -140,7 +142,7 @@ def test_what_is_deleted_is_gone_and_what_is_not_there_cannot_be(hub: Hub, api: 
         api.create_commit(NAME, [CommitOperationDelete("b.txt")], commit_message="Delete")
 
 
-def test_a_parent_that_moved_is_refused(hub: Hub, api: HfApi) -> None:
+def test_a_commit_on_an_outdated_parent_is_refused(hub: Hub, api: HfApi) -> None:
     parent = upload(api, {"config.json": b"{}"}).oid
     upload(api, {"config.json": b"[]"}, parent_commit=parent)
     with pytest.raises(HfHubHTTPError, match="A commit has happened since") as caught:
@@ -149,7 +151,7 @@ def test_a_parent_that_moved_is_refused(hub: Hub, api: HfApi) -> None:
     assert [commit.title for commit in api.list_repo_commits(NAME)] == ["Upload", "Upload", "initial commit"]
 
 
-def test_the_history_comes_in_pages(hub: Hub, api: HfApi) -> None:
+def test_the_history_is_paginated(hub: Hub, api: HfApi) -> None:
     for number in range(4):
         upload(api, {"number.txt": str(number).encode()})
     hub.page_size = 2
@@ -165,14 +167,14 @@ def test_a_commit_that_is_too_large_is_refused(hub: Hub, api: HfApi) -> None:
 
 
 @pytest.mark.parametrize(("token", "error"), [("hf_reader", RepositoryNotFoundError), ("hf_guest", HfHubHTTPError)])
-def test_who_may_not_write(hub: Hub, api: HfApi, token: str, error: type[HfHubHTTPError]) -> None:
+def test_writing_without_permission_is_refused(hub: Hub, api: HfApi, token: str, error: type[HfHubHTTPError]) -> None:
     hub.allow(NAME, "hf_guest")
     with pytest.raises(error) as caught:
         upload(HfApi(endpoint=hub.endpoint, token=token), {"config.json": b"{}"})
     assert caught.value.response.status_code == (404 if token == "hf_reader" else 403)
 
 
-def test_a_branch_that_is_not_there(hub: Hub, api: HfApi) -> None:
+def test_a_missing_branch_is_refused(hub: Hub, api: HfApi) -> None:
     with pytest.raises(RevisionNotFoundError):
         upload(api, {"config.json": b"{}"}, revision="draft")
 
@@ -187,7 +189,7 @@ def test_a_branch_that_is_not_there(hub: Hub, api: HfApi) -> None:
         (b"model-index: [{name: m}]", "model-index"),
     ],
 )
-def test_a_card_whose_front_matter_is_wrong(hub: Hub, api: HfApi, front: bytes, message: str) -> None:
+def test_a_card_with_wrong_front_matter_is_refused(hub: Hub, api: HfApi, front: bytes, message: str) -> None:
     card = b"---\n" + front + b"\n---\n# A model\n"
     with pytest.raises(ValueError, match=message):
         upload(api, {"README.md": card})
@@ -196,7 +198,7 @@ def test_a_card_whose_front_matter_is_wrong(hub: Hub, api: HfApi, front: bytes, 
         raw_commit(api, line)
 
 
-def test_a_card_is_validated_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_can_be_validated_without_a_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
     ModelCard(CARD.decode()).validate()
     with pytest.raises(ValueError, match="license"):
@@ -231,15 +233,13 @@ def raw_commit(api: HfApi, *lines: dict[str, Any], kind: str = "application/x-nd
         ("rename", {"path": "a"}, "Unknown operation"),
     ],
 )
-def test_a_commit_that_says_something_wrong(
-    hub: Hub, api: HfApi, key: str, value: dict[str, Any], message: str
-) -> None:
+def test_a_malformed_commit_is_refused(hub: Hub, api: HfApi, key: str, value: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequestError, match=message):
         raw_commit(api, {"key": key, "value": value})
     assert api.list_repo_files(NAME) == [".gitattributes"]
 
 
-def test_a_commit_of_another_content_type(hub: Hub, api: HfApi) -> None:
+def test_a_commit_with_a_wrong_content_type_is_refused(hub: Hub, api: HfApi) -> None:
     with pytest.raises(HfHubHTTPError) as caught:
         raw_commit(api, kind="application/json")
     assert caught.value.response.status_code == 415
@@ -257,7 +257,7 @@ def batch(hub: Hub, oid: str, size: int) -> dict[str, Any]:
     return found
 
 
-def test_bytes_of_another_sha256_are_refused(hub: Hub, api: HfApi) -> None:
+def test_bytes_with_another_sha256_are_refused(hub: Hub, api: HfApi) -> None:
     actions = batch(hub, SHA256, len(WEIGHTS))["actions"]
     assert httpx.put(actions["upload"]["href"], content=WEIGHTS[:-1]).status_code == 400
     assert httpx.get(actions["upload"]["href"]).status_code == 403  # it was signed for a PUT
@@ -281,14 +281,14 @@ def test_gated_and_private_are_settings(hub: Hub, api: HfApi) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dead", "lost"])
-def test_a_connection_that_ends_before_or_after_the_deed(hub: Hub, api: HfApi, kind: Any) -> None:
+def test_a_connection_is_cut_before_or_after_the_change(hub: Hub, api: HfApi, kind: Any) -> None:
     hub.faults.append(Fault("/commit/", kind))
     with pytest.raises(Exception, match=r"disconnected|reset|closed"):
         upload(api, {"config.json": b"{}"})
     assert ("config.json" in api.list_repo_files(NAME)) == (kind == "lost")
 
 
-def test_the_client_waits_when_it_uploads_too_often(hub: Hub, api: HfApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_waits_after_too_many_uploads(hub: Hub, api: HfApi, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", waits.append)
     hub.faults.append(Fault("/preupload/", "status", status=429, headers={"Retry-After": "7"}))

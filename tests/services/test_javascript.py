@@ -55,7 +55,7 @@ def writes(prediction: Prediction) -> None:
     prediction.end("succeeded")
 
 
-def test_replicates_client_runs_streams_uploads_and_searches(node: Node):
+def test_replicates_javascript_client_runs_streams_uploads_and_searches(node: Node):
     with ScriptedReplicate() as service:
         service.script, service.page_size = writes, 2
         (version,) = service.add_model("acme/writer", cog(INPUTS, TEXTS, required=("prompt",)), visibility="public")
@@ -82,7 +82,7 @@ def test_replicates_client_runs_streams_uploads_and_searches(node: Node):
     assert found["refusals"] == [401, 404, 422]
 
 
-def test_the_hubs_client_gets_a_repository(node: Node, tmp_path: Path):
+def test_the_hubs_javascript_client_downloads_a_repository(node: Node, tmp_path: Path):
     with Hub() as hub:
         hub.page_size = 2
         old = hub.add("org/name", {"config.json": b"old"})
@@ -103,7 +103,7 @@ def test_the_hubs_client_gets_a_repository(node: Node, tmp_path: Path):
     assert found["closed"] == [401, 401, 401, True, True]
 
 
-def test_the_hubs_client_fills_a_repository(node: Node, tmp_path: Path):
+def test_the_hubs_javascript_client_uploads_a_repository(node: Node, tmp_path: Path):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(WEIGHTS)
     with Hub() as hub:

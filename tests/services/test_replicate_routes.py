@@ -28,7 +28,7 @@ def http(service: ScriptedReplicate) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_file_is_kept_to_the_byte_listed_and_deleted(service: ScriptedReplicate, tmp_path) -> None:
+def test_an_uploaded_file_is_returned_unchanged_listed_and_deleted(service: ScriptedReplicate, tmp_path) -> None:
     files = client_of(service).files
     (tmp_path / "a b.png").write_bytes(CONTENT)
     file = files.create(tmp_path / "a b.png", metadata={"a": 1})
@@ -79,6 +79,6 @@ def test_collections_and_search_hold_public_models_only(service: ScriptedReplica
     assert http.request("QUERY", "/models", json="writer").status_code == 415
 
 
-def test_only_a_streams_own_url_reads_it(service: ScriptedReplicate) -> None:
+def test_a_stream_is_read_only_from_its_own_url(service: ScriptedReplicate) -> None:
     answer = httpx.get(f"{service.address}/streaming/v1/streams/guess")
     assert (answer.status_code, answer.json()["title"]) == (404, "Not found")

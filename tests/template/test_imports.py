@@ -87,7 +87,7 @@ def test_every_task_has_its_file_for_the_tools_and_its_schema() -> None:
         assert (PROJECT / "schemas" / f"{task.title().replace('-', '')}.json").is_file(), task
 
 
-def test_all_that_tools_ask_a_task_for_is_described_in_one_place() -> None:
+def test_everything_that_tools_need_from_a_task_is_described_in_one_place() -> None:
     asked = {
         name for path in SCRIPTS for name in re.findall(r"""\bfact\(\w+, "(\w+)\"""", path.read_text(encoding="utf-8"))
     }

@@ -13,7 +13,7 @@ PAGE = (PROJECT / "docs" / "upgrading.md").read_text(encoding="utf-8")
 ROWS = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]
 
 
-def test_the_page_names_only_places_and_tests_that_there_are() -> None:
+def test_the_page_names_only_modules_and_tests_that_exist() -> None:
     assert len(ROWS) > 10
     for place, *_, test in ROWS:
         first = re.findall(r"`([^`]+)`", place)[0]
@@ -21,7 +21,7 @@ def test_the_page_names_only_places_and_tests_that_there_are() -> None:
         assert (PROJECT / test.strip("`")).exists(), test
 
 
-def test_every_module_that_names_the_page_is_on_it() -> None:
+def test_every_module_that_mentions_the_page_is_listed_on_it() -> None:
     sources = [*PROJECT.glob("models/**/*.py"), *PROJECT.glob("scripts/**/*.py")]
     referring = [path for path in sources if "docs/upgrading.md" in path.read_text(encoding="utf-8")]
     assert referring

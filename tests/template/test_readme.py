@@ -13,7 +13,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     return Newcomer(tmp_path_factory.mktemp("newcomer"))
 
 
-def test_every_block_does_what_it_says(newcomer: Newcomer) -> None:
+def test_every_command_block_works(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
     first, inputs, serve, ask, of_weights, call, demo, space, earn, before, publish, fork = plain
 

@@ -74,7 +74,7 @@ def installed(project: Path) -> list[str]:
     return sorted(path.stem for path in (project / ".venv").rglob("tin*.py"))
 
 
-def test_no_setting_of_the_environment_leads_packages_out_of_the_venv(tmp_path: Path) -> None:
+def test_no_environment_setting_installs_packages_outside_the_venv(tmp_path: Path) -> None:
     """Its Python is itself one of a virtual environment without pip, in a folder with a space, and then uninstalled."""
     project, python = project_in(tmp_path), tmp_path / "my python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
@@ -89,7 +89,7 @@ def test_no_setting_of_the_environment_leads_packages_out_of_the_venv(tmp_path: 
 
 
 @pytest.mark.parametrize("setting", ["target", "prefix", "root"])
-def test_a_place_in_pips_configuration_is_named(with_venv: Path, setting: str, tmp_path: Path) -> None:
+def test_a_target_folder_in_pips_configuration_is_named(with_venv: Path, setting: str, tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_text(f"[install]\n{setting} = /nowhere\n")
     done = make(with_venv, "setup", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
     name = f"install.{setting}"
@@ -97,7 +97,7 @@ def test_a_place_in_pips_configuration_is_named(with_venv: Path, setting: str, t
     assert (done.returncode, done.stderr.splitlines()[-2], installed(with_venv)) == (2, said, [])
 
 
-def test_what_pip_cannot_have_is_said_and_tried_again_and_user_in_its_configuration_does_not_count(
+def test_a_failed_pip_install_is_reported_and_repeated_and_user_in_its_configuration_is_ignored(
     with_venv: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "pip.conf").write_text("[install]\nuser = true\n")
@@ -112,7 +112,7 @@ def test_what_pip_cannot_have_is_said_and_tried_again_and_user_in_its_configurat
     assert (done.returncode, installed(with_venv)) == (0, ["tiny"]), done.stderr
 
 
-def test_a_python_that_can_make_no_venv_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_python_that_cannot_make_a_venv_is_named_with_a_remedy(tmp_path: Path) -> None:
     project, python = project_in(tmp_path), tmp_path / "python3"
     refusing = 'case "$*" in *venv*) echo No module named ensurepip >&2; exit 1;; esac'
     python.write_text(f'#!/bin/sh\n{refusing}\n{sys.executable} "$@"\n')
@@ -145,7 +145,7 @@ def test_the_packages_follow_from_the_manifests_engines(
         assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout == f"{engine}\n"
 
 
-def test_of_several_models_the_packages_are_those_of_the_one_that_cog_yaml_was_rendered_for(tmp_path: Path) -> None:
+def test_with_several_models_the_packages_are_those_of_the_model_in_cog_yaml(tmp_path: Path) -> None:
     for slug, engine in (("a", "openvino"), ("b", "transformers")):
         (tmp_path / "models" / "catalog" / slug).mkdir(parents=True)
         manifest = tmp_path / "models" / "catalog" / slug / "model.yaml"

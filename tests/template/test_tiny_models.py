@@ -12,7 +12,7 @@ GGUF_ARCHITECTURES = [name for name in tiny_models.ARCHITECTURES if name != "gem
 
 
 @pytest.mark.parametrize(("architecture", "shards"), [*((name, 1) for name in tiny_models.ARCHITECTURES), ("llama", 3)])
-def test_safetensors_hold_the_model(tmp_path: Path, architecture: str, shards: int) -> None:
+def test_safetensors_contain_the_model(tmp_path: Path, architecture: str, shards: int) -> None:
     folder = tiny_models.safetensors(tmp_path, architecture, shards=shards)
     assert (len(list(folder.glob("*.safetensors"))) > 1) == (shards > 1)
     loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -22,7 +22,7 @@ def test_safetensors_hold_the_model(tmp_path: Path, architecture: str, shards: i
 
 
 @pytest.mark.parametrize("architecture", GGUF_ARCHITECTURES)
-def test_a_gguf_holds_the_model(tmp_path: Path, architecture: str) -> None:
+def test_a_gguf_contains_the_model(tmp_path: Path, architecture: str) -> None:
     file = tiny_models.gguf(tmp_path / "model.gguf", architecture)
     loaded = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     _assert_same(loaded, tiny_models.model(architecture))

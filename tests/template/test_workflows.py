@@ -97,7 +97,7 @@ def test_actionlint_would_find_a_wrong_key_and_an_input_in_a_script(actionlint: 
 
 
 @each_workflow
-def test_it_may_only_read_but_for_the_job_that_commits_the_ledger(path: Path) -> None:
+def test_only_the_job_that_commits_the_ledger_may_write(path: Path) -> None:
     workflow = parsed(path)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
@@ -107,13 +107,13 @@ def test_it_may_only_read_but_for_the_job_that_commits_the_ledger(path: Path) ->
 
 
 @each_workflow
-def test_no_script_holds_an_expression(path: Path) -> None:
+def test_no_script_contains_an_expression(path: Path) -> None:
     """What people type, and names that they choose, reach a script by its environment only."""
     assert [one["run"] for _, one in steps(path) if "${{" in one.get("run", "")] == []
 
 
 @each_workflow
-def test_a_secret_is_seen_only_by_the_step_that_needs_it(path: Path) -> None:
+def test_a_secret_is_passed_only_to_the_step_that_needs_it(path: Path) -> None:
     for at, text in strings(parsed(path)):
         if re.search(r"\bsecrets\b|github\.token", text):
             assert (at[0], at[2], at[4]) == ("jobs", "steps", "env"), at
@@ -131,7 +131,7 @@ def test_every_action_is_pinned_to_a_commit(path: Path) -> None:
 
 
 @each_workflow
-def test_cog_is_the_version_that_the_scripts_have(path: Path) -> None:
+def test_workflows_use_the_same_version_of_cog_as_the_scripts(path: Path) -> None:
     (version,) = re.findall(r"^cog==(\S+)$", (PROJECT / "requirements" / "scripts.txt").read_text(), re.MULTILINE)
     assert set(re.findall(r"cog/releases/download/v([\d.]+)/", path.read_text(encoding="utf-8"))) <= {version}
     for name, one in steps(path):
@@ -139,7 +139,7 @@ def test_cog_is_the_version_that_the_scripts_have(path: Path) -> None:
             assert any("cog/releases" in other.get("run", "") for job, other in steps(path) if job == name)
 
 
-def test_staging_and_release_never_run_at_once() -> None:
+def test_staging_and_release_never_run_at_the_same_time() -> None:
     groups = [parsed(path)["concurrency"] for path in WORKFLOWS if path.name in ("staging.yml", "release.yml")]
     assert groups == [{"group": "release", "cancel-in-progress": "false"}] * 2
 
@@ -196,7 +196,7 @@ def stand_in(tmp_path: Path) -> Path:
         ("release.yml", "Roll back", {"REASON": TYPED, "DIGEST": "sha256:" + "0" * 64}),
     ],
 )
-def test_what_is_typed_reaches_the_script_as_it_was_typed(
+def test_workflow_inputs_reach_the_script_unchanged(
     stand_in: Path, workflow: str, name: str, typed: dict[str, str]
 ) -> None:
     settings = {"REPLICATE_MODEL": "acme/smollm2", "DEVICE": "cpu"} | typed
@@ -269,7 +269,7 @@ def runner_of(workflow: str, published: Path) -> Path:
 
 
 @pytest.mark.parametrize("workflow", ["staging.yml", "release.yml"])
-def test_the_ledger_lands_on_the_default_branch_whatever_was_pushed_meanwhile(published: Path, workflow: str) -> None:
+def test_the_ledger_is_pushed_to_the_default_branch_despite_other_pushes(published: Path, workflow: str) -> None:
     checkout = runner_of(workflow, published)
     (checkout / "releases" / "smollm2.jsonl").write_text("1\n2\n3\n")
     (checkout / "releases" / ".smollm2.lock").touch()
@@ -286,14 +286,14 @@ def test_the_ledger_lands_on_the_default_branch_whatever_was_pushed_meanwhile(pu
 
 
 @pytest.mark.parametrize("workflow", ["staging.yml", "release.yml"])
-def test_a_ledger_that_did_not_change_makes_no_commit(published: Path, workflow: str) -> None:
+def test_an_unchanged_ledger_makes_no_commit(published: Path, workflow: str) -> None:
     before = run("git rev-parse main", published / "origin").stdout
     done = record(workflow, runner_of(workflow, published))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "the ledger is as it was"), done.stderr
     assert run("git rev-parse main", published / "origin").stdout == before
 
 
-def test_two_ledgers_that_differ_are_never_merged_in_silence(published: Path) -> None:
+def test_two_different_ledgers_are_never_merged_silently(published: Path) -> None:
     checkout = runner_of("release.yml", published)
     (checkout / "releases" / "smollm2.jsonl").write_text("1\n2\n3\n")
     commit(published / "person", "releases/smollm2.jsonl", "1\n2\nfrom a laptop\n")
@@ -304,7 +304,7 @@ def test_two_ledgers_that_differ_are_never_merged_in_silence(published: Path) ->
     assert on_the_server(published, "releases/smollm2.jsonl") == "1\n2\nfrom a laptop\n"
 
 
-def test_the_token_reaches_git_by_its_environment_alone(tmp_path: Path) -> None:
+def test_git_gets_the_token_only_through_the_environment(tmp_path: Path) -> None:
     variables = step("release.yml", "Record it in the ledger of the default branch")["env"]
     helper = {key: variables[key] for key in ("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_2", "GIT_CONFIG_VALUE_2")}
     asked = run(

@@ -90,7 +90,9 @@ def test_openvino_continues_short_and_long_prompts_as_transformers_does(converte
 
 
 @pytest.mark.parametrize("weight_format", FORMATS)
-def test_what_is_converted_is_within_its_bound_and_of_its_size(converted: Path, weight_format: str) -> None:
+def test_converted_files_are_within_the_error_bound_and_of_the_expected_size(
+    converted: Path, weight_format: str
+) -> None:
     folder = converted / f"llama-{weight_format}"
     widths = {kind for kind, shape, _, _ in openvino_format.constants(folder / "openvino_model.xml") if len(shape) > 1}
     assert {"float16": "f16", "int8": "u8", "int4": "u4"}[weight_format] in widths
@@ -99,7 +101,7 @@ def test_what_is_converted_is_within_its_bound_and_of_its_size(converted: Path, 
     (folder / comparison.REFERENCE).write_text(kept)
 
 
-def test_what_the_source_says_of_text_is_kept(converted: Path) -> None:
+def test_the_text_files_of_the_source_are_kept(converted: Path) -> None:
     source, made = converted / "llama", converted / "llama-float16"
     names = [str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in (".json", ".jinja")]
     assert {"config.json", "generation_config.json", "tokenizer.json", CHAT_TEMPLATE} <= set(names)
@@ -107,14 +109,14 @@ def test_what_the_source_says_of_text_is_kept(converted: Path) -> None:
         assert (made / name).read_bytes() == (source / name).read_bytes(), name
 
 
-def test_another_model_s_files_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
+def test_files_of_another_model_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted / "llama-float16", tmp_path / "other")
     shutil.copy(converted / "qwen3-float16" / comparison.REFERENCE, tmp_path / "other")
     with pytest.raises(EngineError, match=r"another model in float16: log-probabilities differ by \d\.\d+ on average"):
         comparison.check(tmp_path / "other", "float16")
 
 
-def test_openvino_s_own_format_is_taken_and_read_as_it_is(converted: Path) -> None:
+def test_openvino_s_own_format_is_loaded_without_conversion(converted: Path) -> None:
     names = [path.name for path in (converted / "llama-int8").iterdir()]
     taken = formats.selected([*names, "openvino_tokenizer.bin", "openvino_tokenizer.xml"], formats.DEFAULT_PATTERNS)
     assert {*openvino_format.FILES, "config.json", "tokenizer.json"} <= set(taken)
@@ -127,7 +129,7 @@ def test_openvino_s_own_format_is_taken_and_read_as_it_is(converted: Path) -> No
     assert made <= sum(tensor.parameters for tensor in held) < 1.1 * made
 
 
-def test_a_pickle_in_the_place_of_openvino_s_values_is_refused(converted: Path, tmp_path: Path) -> None:
+def test_a_pickle_instead_of_openvino_s_weights_is_refused(converted: Path, tmp_path: Path) -> None:
     shutil.copy(converted / "llama-int8" / openvino_format.MODEL, tmp_path)
     torch.save({"weight": torch.ones(4)}, tmp_path / "openvino_model.bin")
     with pytest.raises(WeightsError, match="its constants do not fill it"):
@@ -150,7 +152,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["bert", "classifier"])
-def test_an_encoder_computes_on_openvino_what_it_does_on_transformers(encoders: Path, name: str) -> None:
+def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(encoders: Path, name: str) -> None:
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32")
     source, made = TransformersEncoder(choice, encoders / name), encoders / f"{name}-float16"
     assert encoder.check(made, "float16") <= encoder.BOUNDS["float16"]
@@ -169,7 +171,7 @@ def test_an_encoder_computes_on_openvino_what_it_does_on_transformers(encoders: 
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
 
 
-def test_another_encoder_s_files_are_refused_with_the_numbers(encoders: Path, tmp_path: Path) -> None:
+def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, tmp_path: Path) -> None:
     shutil.copytree(encoders / "bert-float16", tmp_path / "other")
     (tmp_path / "other" / comparison.REFERENCE).write_text(
         json.dumps({"ids": [[2, 9, 3]], "outputs": [numpy.ones((3, 32)).tolist()]})
@@ -199,7 +201,7 @@ def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
     return token_ids
 
 
-def test_what_optimum_intel_is_said_to_convert_it_converts() -> None:
+def test_optimum_intel_converts_every_listed_architecture() -> None:
     """Each is a language model of its transformers, too: none needs code of its repository."""
     asks = (
         "import json\nimport optimum.exporters.openvino.model_configs\n"

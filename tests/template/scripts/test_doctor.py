@@ -59,7 +59,7 @@ def write_tool(folder: Path, name: str, prints: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_a_machine_that_can_predict_is_told_so_with_versions_and_weights() -> None:
+def test_a_machine_that_can_predict_passes_and_versions_and_weights_are_shown() -> None:
     ran = run()
     table = rows(ran)
     assert (ran.returncode, ran.stderr) == (0, "make predict can run\n"), ran.stdout
@@ -72,13 +72,13 @@ def test_a_machine_that_can_predict_is_told_so_with_versions_and_weights() -> No
     assert " GB free" in table["disk"]
 
 
-def test_it_imports_nothing_that_takes_seconds() -> None:
+def test_it_imports_no_slow_package() -> None:
     imported = {line.rpartition("|")[2].strip() for line in run(PYTHONPROFILEIMPORTTIME="1").stderr.splitlines()}
     assert "scripts.contract.openapi_frame" in imported
     assert not imported & {"torch", "transformers", "openvino", "openvino_genai", "gguf"}
 
 
-def test_without_docker_cog_and_a_gpu_it_says_how_to_get_them_and_is_content(tools: Path) -> None:
+def test_missing_docker_cog_and_gpu_are_no_problem_and_it_says_how_to_get_them(tools: Path) -> None:
     ran = run(PATH=str(tools), DOCKER_HOST="unix:///nowhere/no.sock")  # short: the table wraps a long line
     table = rows(ran)
     assert ran.returncode == 0
@@ -100,24 +100,24 @@ def test_without_docker_cog_and_a_gpu_it_says_how_to_get_them_and_is_content(too
         ("0.22.01", "optional: cog version 0.22.01 (built none), but 0.22.0 is needed"),
     ],
 )
-def test_only_the_version_of_cog_that_the_schemas_are_made_for_is_ok(tools: Path, version: str, row: str) -> None:
+def test_only_the_version_of_cog_that_the_schemas_were_made_with_is_ok(tools: Path, version: str, row: str) -> None:
     write_tool(tools, "cog", f"cog version {version} (built none)")
     assert rows(run(PATH=str(tools)))["cog command"].startswith(row)
 
 
-def test_a_local_version_of_a_package_is_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_version_of_a_package_counts_as_the_pinned_version(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: f"{installed(name)}+cu128")
     row = doctor.packages("transformers", "requirements/transformers.txt", "transformers", "problem")
     assert row.state == "ok", row
 
 
-def test_a_gpu_is_told_with_its_driver_and_the_version_of_torch(tools: Path) -> None:
+def test_a_gpu_is_shown_with_its_driver_and_the_version_of_torch(tools: Path) -> None:
     write_tool(tools, "nvidia-smi", "NVIDIA T4, 16384 MiB, 550.1")
     assert rows(run(PATH=str(tools)))["GPU and CUDA"].startswith("ok: NVIDIA T4, 16384 MiB, 550.1; torch ")
 
 
-def test_missing_weights_are_a_problem_that_make_weights_mends(tmp_path: Path) -> None:
+def test_missing_weights_are_a_problem_with_the_remedy_make_weights(tmp_path: Path) -> None:
     ran = run(WEIGHTS_ROOT=str(tmp_path))
     table = rows(ran)
     assert ran.returncode == 1
@@ -127,7 +127,7 @@ def test_missing_weights_are_a_problem_that_make_weights_mends(tmp_path: Path) -
     assert table["weights, transformers"].startswith("optional: missing")
 
 
-def test_weights_that_were_cut_short_are_a_problem(tmp_path: Path) -> None:
+def test_incomplete_weights_are_a_problem(tmp_path: Path) -> None:
     whole = PROJECT / "weights" / MODEL.slug / "openvino"
     place = tmp_path / MODEL.slug / "openvino"
     place.mkdir(parents=True)
@@ -146,13 +146,13 @@ def test_weights_that_were_cut_short_are_a_problem(tmp_path: Path) -> None:
         ("ENGINE", "onnx", "has no engine 'onnx': set ENGINE to"),
     ],
 )
-def test_a_model_or_engine_that_is_not_there_is_a_problem(variable: str, value: str, message: str) -> None:
+def test_a_missing_model_or_engine_is_a_problem(variable: str, value: str, message: str) -> None:
     ran = run(**{variable: value})
     assert (ran.returncode, ran.stderr) == (1, "make predict lacks: model and engine\n")
     assert message in rows(ran)["model and engine"]
 
 
-def test_a_token_is_told_as_set_and_never_printed() -> None:
+def test_a_token_is_shown_as_set_and_never_printed() -> None:
     ran = run(REPLICATE_API_TOKEN="r8_never-print-this", HF_TOKEN="")
     table = rows(ran)
     assert table["REPLICATE_API_TOKEN"] == "ok: set"

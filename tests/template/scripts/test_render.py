@@ -54,7 +54,7 @@ def test_every_class_and_both_devices_are_rendered() -> None:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_a_drifted_file_fails_the_check_which_names_and_keeps_it(copy: Path, name: str) -> None:
+def test_a_file_that_differs_fails_the_check_which_names_it_and_does_not_change_it(copy: Path, name: str) -> None:
     drifted = (copy / name).read_text() + "# by hand\n"
     (copy / name).write_text(drifted)
     ran = run(copy, "--check")
@@ -65,7 +65,9 @@ def test_a_drifted_file_fails_the_check_which_names_and_keeps_it(copy: Path, nam
 
 
 @pytest.mark.parametrize(("name", "line"), PARTS)
-def test_a_drifted_part_of_a_page_fails_the_check_and_is_written_anew(copy: Path, name: str, line: str) -> None:
+def test_a_rendered_section_that_differs_fails_the_check_and_is_rendered_again(
+    copy: Path, name: str, line: str
+) -> None:
     page = (copy / name).read_text()
     (copy / name).write_text(
         "".join(each for each in page.splitlines(keepends=True) if line not in each or "<!--" in each)
@@ -75,7 +77,7 @@ def test_a_drifted_part_of_a_page_fails_the_check_and_is_written_anew(copy: Path
     assert (copy / name).read_text() == page
 
 
-def test_packages_that_import_each_other_in_a_circle_are_refused_by_name(copy: Path) -> None:
+def test_an_import_cycle_between_packages_is_refused_by_name(copy: Path) -> None:
     (copy / "scripts" / "cli" / "loop.py").write_text("from scripts.release import ledger\n")
     ran = run(copy, "--check")
     assert ran.returncode == 1
@@ -94,7 +96,7 @@ def test_make_shows_at_most_16_verbs_and_every_verb_and_command_says_what_it_doe
     assert all(commands.values())
 
 
-def test_what_cog_garbles_in_a_description_is_told_and_fails_nothing(copy: Path) -> None:
+def test_a_description_that_cog_garbles_is_a_warning_and_no_failure(copy: Path) -> None:
     path = copy / "predict.py"
     path.write_text(path.read_text().replace('description="', 'description="A" "', 1))
     told = r"predict\.py, line \d+: the description of \w+: Cog does not join adjacent strings: write one\n"
@@ -104,7 +106,7 @@ def test_what_cog_garbles_in_a_description_is_told_and_fails_nothing(copy: Path)
     assert re.fullmatch(told, ran.stderr)
 
 
-def test_rendering_writes_only_what_drifted_or_is_missing(copy: Path) -> None:
+def test_rendering_writes_only_files_that_differ_or_are_missing(copy: Path) -> None:
     (copy / "cog.cpu.yaml").write_text("by hand\n")
     shutil.rmtree(copy / "schemas")
     ran = run(copy)
@@ -114,7 +116,7 @@ def test_rendering_writes_only_what_drifted_or_is_missing(copy: Path) -> None:
     assert run(copy, "--check").returncode == 0
 
 
-def test_a_changed_signature_drifts_the_schema(copy: Path) -> None:
+def test_a_changed_signature_changes_the_schema(copy: Path) -> None:
     predict = (copy / "predict.py").read_text()
     (copy / "predict.py").write_text(predict.replace("default=512", "default=511"))
     ran = run(copy, "--check")
@@ -123,7 +125,7 @@ def test_a_changed_signature_drifts_the_schema(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "gpu"), [("cog.yaml", True), ("cog.cpu.yaml", False)])
-def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> None:
+def test_cogs_configuration_names_files_that_exist(name: str, gpu: bool) -> None:
     config = yaml.safe_load((PROJECT / name).read_text())
     file, _, class_name = config["predict"].partition(":")
     assert config["build"]["gpu"] is gpu
@@ -132,7 +134,7 @@ def test_cogs_configuration_names_files_that_are_there(name: str, gpu: bool) -> 
     assert class_name in schema.class_names()
 
 
-def test_what_an_image_installs_follows_from_the_engine_of_its_device(copy: Path) -> None:
+def test_the_packages_of_an_image_follow_from_the_engine_of_its_device(copy: Path) -> None:
     manifest_file = copy / "models" / "catalog" / manifest.selected().slug / "model.yaml"
     content = yaml.safe_load(manifest_file.read_text())
     for devices, files in (
@@ -150,7 +152,7 @@ def test_what_an_image_installs_follows_from_the_engine_of_its_device(copy: Path
             assert build["gpu"] == (file == "cog.yaml" and "cuda" in devices)
 
 
-def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the_ways_that_work(copy: Path) -> None:
+def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the_remedies(copy: Path) -> None:
     slug = manifest.selected().slug
     folder = copy / "models" / "catalog" / slug
     content = yaml.safe_load((folder / "model.yaml").read_text())

@@ -67,7 +67,7 @@ def test_wrong_types_and_bounds_are_named(server: LiveServer, name: str, value: 
 
 
 @pytest.mark.parametrize(("name", "value"), [("messages", [USER, 5]), ("messages", [None]), ("stop", ["a", 5])])
-def test_a_wrong_item_of_a_list_is_named_with_its_place(server: LiveServer, name: str, value: list):
+def test_a_wrong_item_of_a_list_is_named_with_its_index(server: LiveServer, name: str, value: list):
     response = server.post(**{name: value})
     assert response.status_code == 422
     assert response.json()["detail"][0]["loc"] == ["body", "input", f"{name}/{len(value) - 1}"]
@@ -114,7 +114,7 @@ def test_an_unknown_input_is_dropped_silently(server: LiveServer):
         ({"prompt": "Hi", "stop": ["a", ""]}, "stop holds an empty string"),
     ],
 )
-def test_what_the_model_cannot_answer_fails_with_the_reason(server: LiveServer, inputs: dict, reason: str):
+def test_a_request_that_the_model_cannot_answer_fails_with_the_reason(server: LiveServer, inputs: dict, reason: str):
     assert_fails(server, inputs, reason)
 
 
@@ -149,7 +149,7 @@ def assert_fails(server: LiveServer, inputs: dict, reason: str) -> str:
     return str(prediction["error"])
 
 
-def test_control_characters_are_text(server: LiveServer):
+def test_control_characters_are_accepted_as_text(server: LiveServer):
     assert server.predict(**GOOD | {"prompt": "".join(map(chr, range(32))) + "\x7f Hi"})["output"]
 
 
@@ -168,7 +168,7 @@ def test_control_characters_are_text(server: LiveServer):
         (b'{"input": []}', 422),
     ],
 )
-def test_a_body_that_is_no_request_is_refused(server: LiveServer, body: bytes, status: int):
+def test_a_malformed_request_body_is_refused(server: LiveServer, body: bytes, status: int):
     response = server.client.post("/predictions", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == status
     assert response.text

@@ -27,7 +27,7 @@ def test_cancel_before_the_first_token(server: LiveServer):
     server.assert_answers()
 
 
-def test_cancelling_one_lets_the_others_run(server: LiveServer):
+def test_cancelling_one_prediction_does_not_stop_the_others(server: LiveServer):
     short = ENDLESS | {"max_tokens": 60}
     alone = server.predict(**short)["output"]
     with server.stream(**ENDLESS) as cancelled, server.stream(**short) as other:

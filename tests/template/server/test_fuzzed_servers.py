@@ -165,7 +165,7 @@ def test_a_correct_predictor_passes(fuzzed: Fuzz):
     assert report.outcomes["succeeded"] > 50
 
 
-def test_every_form_of_input_is_filled_with_what_it_means(planted: Any):
+def test_every_form_of_input_gets_valid_values(planted: Any):
     address, document = planted("", slots=1, source=FORMS)
     example = {"photos": [next(files.data_uris(None))[1]]}
     cases = fuzz_cases.cases(document, [example], limits={"max_tokens": 4})
@@ -185,9 +185,7 @@ def test_every_form_of_input_is_filled_with_what_it_means(planted: Any):
         ("@streaming", "raise ValueError", "no stream: HTTP 200, events ['start', 'completed']"),
     ],
 )
-def test_the_proof_asks_for_events_where_the_class_promises_them(
-    planted: Any, decorator: str, body: str, problem: str | None
-):
+def test_the_proof_requests_events_if_the_class_streams(planted: Any, decorator: str, body: str, problem: str | None):
     source = ITERATOR.replace("{decorator}", decorator)
     address, document = planted(body, slots=1, source=source)
     problems = proof.streams({"text": "a"}, address, document)
@@ -214,7 +212,7 @@ def test_the_proof_asks_for_events_where_the_class_promises_them(
         ("if count == 1: raise asyncio.CancelledError", "count: the minimum 1", "ended as canceled"),
     ],
 )
-def test_a_bug_at_one_value_is_found_there_and_shown_again_by_its_curl(fuzzed: Fuzz, bug: str, case: str, reason: str):
+def test_a_bug_at_one_value_is_found_and_its_curl_command_repeats_it(fuzzed: Fuzz, bug: str, case: str, reason: str):
     report = fuzzed(bug)
     failures = {failure.case: failure for failure in report.failures}
     assert case in failures
@@ -235,21 +233,21 @@ def test_a_bug_at_one_value_is_found_there_and_shown_again_by_its_curl(fuzzed: F
         ("if chr(0) in text: os.kill(os.getppid(), 9)", "text: a NUL"),
     ],
 )
-def test_the_value_that_ends_a_process_is_named(fuzzed: Fuzz, bug: str, case: str):
+def test_the_value_that_kills_the_process_is_named(fuzzed: Fuzz, bug: str, case: str):
     report = fuzzed(bug)
     assert report.failures[-1].case == case
     assert {failure.case for failure in report.failures} == {case}
     assert f"stopped after {report.sent} of" in report.failures[-1].reason
 
 
-def test_an_answer_that_never_comes_is_named_and_its_slot_is_given_back(fuzzed: Fuzz):
+def test_a_prediction_that_never_ends_is_reported_and_its_slot_is_freed(fuzzed: Fuzz):
     report = fuzzed("if count == 10: await asyncio.sleep(600)", timeout=0.7)
     failures = {failure.case: failure.reason for failure in report.failures}
     assert failures.pop("count: the maximum 10") == "got no answer in 0.7 s"
     assert all(name.startswith("mixed ") for name in failures)
 
 
-def test_an_event_loop_that_a_value_ends_is_found(fuzzed: Fuzz):
+def test_a_value_that_stops_the_event_loop_is_found(fuzzed: Fuzz):
     """Cog's server calls itself ready all the same."""
     report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
     assert report.failures[0].case == "seed: the minimum 0"
@@ -264,14 +262,14 @@ def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
     assert "no slot became free, though nothing else runs: stopped after" in report.failures[-1].reason
 
 
-def test_a_cancel_that_is_swallowed_is_found(fuzzed: Fuzz):
+def test_an_ignored_cancel_is_found(fuzzed: Fuzz):
     report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
     assert report.failures[0].case.startswith("hold: ")
     assert report.failures[0].reason == "got no answer in 1 s, cancelled"
 
 
 @pytest.mark.parametrize(("bug", "has_ended"), [("pass", True), (DEAF.format(seconds=30), False)])
-def test_cancelling_says_whether_the_predictions_ended(planted: Any, bug: str, has_ended: bool):
+def test_cancelling_reports_whether_the_predictions_ended(planted: Any, bug: str, has_ended: bool):
     address, _ = planted(bug)
     urls = [f"{address}/predictions/{number}" for number in range(SLOTS)]
     for url in urls:
@@ -280,7 +278,7 @@ def test_cancelling_says_whether_the_predictions_ended(planted: Any, bug: str, h
 
 
 @pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
-def test_other_slots_than_promised_are_found(fuzzed: Fuzz, slots: int, answers: str):
+def test_a_wrong_number_of_slots_is_found(fuzzed: Fuzz, slots: int, answers: str):
     failures = fuzzed("pass", slots=slots).failures
     assert len(failures) == 1, failures
     failure = failures[0]

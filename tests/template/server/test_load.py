@@ -9,7 +9,7 @@ LOAD = tasks.load(manifest.selected())
 EXAMPLES = load.Load([{"prompt": "Hi", "max_tokens": 2}], streams=False, each=3)
 
 
-def test_every_stream_is_counted_whole(server: LiveServer) -> None:
+def test_every_token_of_a_stream_is_counted(server: LiveServer) -> None:
     sample = load.run(server.address, LOAD.inputs[:16], LOAD)
     assert sample.sizes == {"input_tokens": [32] * 16, "output_tokens": [128] * 16}
     assert sample.per_second == 16 * 128 / sample.seconds
@@ -24,6 +24,6 @@ def test_predictions_that_do_not_stream_are_counted_one_by_one(server: LiveServe
     assert (sample.gaps, sample.sizes) == ([], {})
 
 
-def test_a_full_server_is_asked_again_until_it_takes_the_stream(server: LiveServer) -> None:
+def test_a_full_server_is_tried_again_until_it_accepts_the_stream(server: LiveServer) -> None:
     assert len(load.run(server.address, LOAD.inputs[: SLOTS + 4], LOAD).firsts) == SLOTS + 4
     server.assert_answers()

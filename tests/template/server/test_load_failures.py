@@ -22,12 +22,12 @@ OUTPUT = b"event: output\ndata: word\n\n"
         (200, OUTPUT, 99, "the server ended a stream before its prediction was complete"),
     ],
 )
-def test_a_stream_that_does_not_end_well_fails_the_run(status: int, body: bytes, promised: int, said: str) -> None:
+def test_a_stream_that_ends_with_an_error_fails_the_run(status: int, body: bytes, promised: int, said: str) -> None:
     with answering(status, body, promised=promised) as address, pytest.raises(TemplateError, match=re.escape(said)):
         load.run(address, [{"text": "The sea"}, {"text": "The sky"}], LOAD)
 
 
-def test_a_server_that_is_gone_fails_the_run() -> None:
+def test_a_server_that_stopped_fails_the_run() -> None:
     with answering(200, b"") as address:
         pass
     with pytest.raises(TemplateError, match=rf"the connection to {address} broke \(.*refused"):

@@ -85,7 +85,7 @@ def command_in(project: Path, process: Path) -> str:
         return ""  # it has ended
 
 
-def test_make_alone_lists_the_verbs_of_every_day_and_help_all_every_verb(project: Path):
+def test_make_lists_the_daily_verbs_and_help_all_lists_every_verb(project: Path):
     phony = re.search(r"^\.PHONY: (.*)$", (project / "Makefile").read_text(), re.MULTILINE)[1].split()
     done, whole = make(project), make(project, "help-all")
     assert (done.returncode, done.stderr, whole.returncode) == (0, "", 0)
@@ -111,7 +111,7 @@ def listed(text: str) -> list[str]:
         "",
     ],
 )
-def test_what_is_typed_arrives_as_it_was_typed(project: Path, text: str):
+def test_make_variables_reach_the_command_unchanged(project: Path, text: str):
     assert given_to_program(project, "call", f"WHAT={text}", f"INPUTS={text}") == [text, "--inputs", text]
     assert given_to_program(project, "predict", f"INPUTS={text}") == ["--inputs", text]
     assert given_to_program(project, "status", f"TO={text}") == [text]
@@ -132,7 +132,7 @@ def given_to_program(project: Path, *typed: str) -> list[str]:
     return done.stdout.split("\0")[1:-1]
 
 
-def test_the_text_goes_to_stdout_and_the_rest_to_stderr_and_the_second_time_nothing_is_made(project: Path):
+def test_only_the_text_goes_to_stdout_and_a_second_run_converts_nothing(project: Path):
     first = make(project, "predict", "PROMPT=The capital of France is", GREEDY)
     before = state_of(project)
     second = make(project, "predict", "PROMPT=The capital of France is", GREEDY)
@@ -145,7 +145,7 @@ def test_the_text_goes_to_stdout_and_the_rest_to_stderr_and_the_second_time_noth
         )
 
 
-def test_an_environment_that_is_against_it_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
+def test_hostile_environment_variables_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
     """Proxies where nobody is, a terminal of ASCII alone, a TMPDIR that cannot be written, Python led astray."""
     hostile = {
         "HTTP_PROXY": "http://127.0.0.1:9",
@@ -174,7 +174,7 @@ def state_of(project: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in files}
 
 
-def test_an_unknown_input_names_the_nearest(project: Path):
+def test_the_error_for_an_unknown_input_names_the_nearest(project: Path):
     done = make(project, "predict", "INPUTS=-i promt=Hi")
     assert (done.returncode, done.stdout) == (2, "")
     message, from_make = done.stderr.splitlines()
@@ -182,14 +182,14 @@ def test_an_unknown_input_names_the_nearest(project: Path):
     assert from_make.endswith("Error 2")
 
 
-def test_without_a_prompt_it_says_how_to_give_one(project: Path):
+def test_a_missing_prompt_is_an_error_that_says_how_to_give_one(project: Path):
     done = make(project, "predict")
     assert done.returncode == 2
     assert done.stderr.startswith('say something: PROMPT="Why is the sea salty?"')
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to make", "SIGTERM to the group"])
-def test_an_interrupted_predict_cancels_and_leaves_no_process(project: Path, how: str):
+def test_an_interrupted_predict_cancels_its_prediction_and_leaves_no_process(project: Path, how: str):
     process = start_make(project, "predict", *ENDLESS)
     assert process.stdout.read(1)
     assert processes_in(project)
@@ -216,7 +216,7 @@ def test_serve_serves_until_interrupted(project: Path):
     eventually(lambda: processes_in(project) == [], "the end of every process")
 
 
-def test_serve_ends_with_an_error_when_its_worker_was_killed_and_call_says_what_happened(project: Path):
+def test_serve_fails_when_its_worker_was_killed_and_call_reports_why(project: Path):
     port = local_server.free_port()
     process = start_make(project, "serve", f"PORT={port}")
     address = f"http://{local_server.HOST}:{port}"
@@ -236,7 +236,7 @@ def test_serve_ends_with_an_error_when_its_worker_was_killed_and_call_says_what_
     assert "Traceback" not in said + log
 
 
-def test_without_a_suitable_python_setup_says_so_in_one_line(tmp_path: Path):
+def test_setup_reports_a_missing_python_in_one_line(tmp_path: Path):
     copy_tracked_files(tmp_path)
     done = make(tmp_path, "setup", "PYTHON=/nonexistent", "ENGINE=openvino")
     message, from_make = done.stderr.splitlines()

@@ -75,7 +75,7 @@ def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("damage", [missing, cut_short])
-def test_setup_makes_anew_what_is_not_whole(copied: Path, damage: Callable[[Path], None]):
+def test_setup_converts_again_if_a_file_is_missing(copied: Path, damage: Callable[[Path], None]):
     path = copied / "openvino" / NAME
     size = path.stat().st_size
     damage(path)
@@ -87,7 +87,7 @@ def test_setup_makes_anew_what_is_not_whole(copied: Path, damage: Callable[[Path
     assert path.stat().st_size == size
 
 
-def test_setup_passes_over_files_that_were_made_from_other_weights(
+def test_setup_ignores_files_that_were_made_from_other_weights(
     copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
     stale = tmp_path_factory.mktemp("stale")
@@ -99,9 +99,7 @@ def test_setup_passes_over_files_that_were_made_from_other_weights(
     assert places.roots() == [copied.parent]
 
 
-def test_what_setup_says_in_an_image_speaks_of_the_project_that_has_make(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_setup_errors_in_an_image_say_that_make_is_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runtimes, "PROJECT", tmp_path)
     monkeypatch.setenv("ENGINE", "none")
     with pytest.raises(EngineError, match="make is for the project that this image was built from"):
@@ -134,7 +132,7 @@ def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
     assert not (copied / "openvino").exists()
 
 
-def test_predict_makes_the_engine_s_files_anew_where_one_is_missing(copied: Path):
+def test_predict_converts_again_if_a_file_of_the_engine_is_missing(copied: Path):
     path = copied / "openvino" / NAME
     missing(path)
     done = run("scripts.call", "local", "prompt=Hi", "max_tokens=2")

@@ -8,7 +8,7 @@ from scripts.contract import schema
 from scripts.serving import local_server
 
 
-def test_under_every_kind_of_use_no_prediction_is_lost_and_no_slot_leaks() -> None:
+def test_under_mixed_load_no_prediction_is_lost_and_no_slot_leaks() -> None:
     model = manifest.selected()
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)

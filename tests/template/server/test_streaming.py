@@ -23,7 +23,7 @@ def text_of(prediction: dict) -> str:
     return "".join(prediction["output"])
 
 
-def test_events_come_in_order_and_their_chunks_are_the_completed_output(each_server: LiveServer):
+def test_events_are_in_order_and_their_chunks_make_up_the_output(each_server: LiveServer):
     with each_server.stream(**SHORT) as stream:
         names = [name for name, _ in stream]
     completed = stream.events[-1][1]
@@ -63,12 +63,12 @@ def test_every_prediction_reports_its_metrics(each_server: LiveServer, request: 
     assert metrics["tokens_per_second"] > 0
 
 
-def test_a_longer_prompt_has_more_input_tokens(server: LiveServer):
+def test_a_longer_prompt_reports_more_input_tokens(server: LiveServer):
     counts = [server.predict(prompt="sea" + " salt" * n, max_tokens=1)["metrics"]["input_token_count"] for n in (0, 9)]
     assert counts[1] - counts[0] == 9
 
 
-def test_seed_0_is_a_seed_like_any_other(each_server: LiveServer):
+def test_seed_0_works_like_any_other_seed(each_server: LiveServer):
     each_server.predict(**SHORT)  # a prompt's first answer may differ
     first, second = (each_server.predict(**SHORT, seed=0) for _ in range(2))
     assert first["metrics"]["seed"] == second["metrics"]["seed"] == 0
@@ -100,7 +100,7 @@ def test_no_part_of_a_stop_string_is_sent(server: LiveServer, stop: list[str]):
     assert metrics["finish_reason"] == "stop"
 
 
-def test_a_text_that_the_model_ends_itself_has_finish_reason_stop(server: LiveServer):
+def test_a_text_that_the_model_ends_has_finish_reason_stop(server: LiveServer):
     metrics = server.predict(prompt="The capital of France is", temperature=0, max_tokens=64)["metrics"]
     assert metrics["finish_reason"] == "stop"
     assert metrics["output_token_count"] < 64
@@ -111,7 +111,7 @@ def test_max_tokens_cuts_the_text(each_server: LiveServer):
     assert (metrics["output_token_count"], metrics["finish_reason"]) == (3, "length")
 
 
-def test_characters_of_several_tokens_come_whole(server: LiveServer):
+def test_characters_of_several_tokens_are_sent_complete(server: LiveServer):
     with server.stream(prompt="🎉🐙 " * 5 + "🎉", raw=True, temperature=0, max_tokens=36) as stream:
         stream.until("completed")
     assert "".join(stream.chunks).count("🐙") > 3
@@ -119,7 +119,7 @@ def test_characters_of_several_tokens_come_whole(server: LiveServer):
     assert "\ufffd" not in "".join(stream.chunks[:-1])
 
 
-def test_with_all_slots_busy_one_more_is_refused_and_later_taken(server: LiveServer):
+def test_with_all_slots_busy_a_prediction_is_refused_and_later_accepted(server: LiveServer):
     with ExitStack() as stack:
         streams = [stack.enter_context(server.stream(**ENDLESS)) for _ in range(SLOTS)]
         for stream in streams:

@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
         yield running
 
 
-def test_twenty_texts_get_the_labels_that_they_should(server: LiveServer) -> None:
+def test_twenty_texts_get_the_right_labels(server: LiveServer) -> None:
     output = server.predict(texts=list(TEXTS), labels=LABELS)["output"]
     assert [scores[0]["label"] for scores in output] == list(TEXTS.values())
     for scores in output:
@@ -48,13 +48,13 @@ def test_twenty_texts_get_the_labels_that_they_should(server: LiveServer) -> Non
         assert sum(one["score"] for one in scores) == pytest.approx(1, abs=1e-4)
 
 
-def test_the_examples_of_the_manifest_hold(server: LiveServer) -> None:
+def test_the_examples_of_the_manifest_meet_their_expectations(server: LiveServer) -> None:
     for example in manifest.load(MODEL).examples:
         prediction = server.predict(**example.input)
         assert example.expect.failures(prediction["output"], prediction["metrics"]) == []
 
 
-def test_bad_labels_are_refused_and_the_server_goes_on(server: LiveServer) -> None:
+def test_bad_labels_are_refused_and_the_server_keeps_working(server: LiveServer) -> None:
     answer = server.post(text="a", labels=["b", "b"]).json()
     assert (answer["status"], "label 2 is 'b' again: send each label once" in answer["error"]) == ("failed", True)
     assert server.predict(text="a", labels=["b"], top_k=1)["output"] == [[{"label": "b", "score": 1.0}]]

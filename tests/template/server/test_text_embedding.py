@@ -46,7 +46,7 @@ def refusal(server: LiveServer, **inputs: Any) -> str:
     return message
 
 
-def test_of_ten_sentences_those_that_mean_the_same_are_neighbours(server: LiveServer) -> None:
+def test_among_ten_sentences_those_with_the_same_meaning_are_nearest(server: LiveServer) -> None:
     found = vectors(server, texts=SENTENCES)
     likeness = found @ found.T - 2 * numpy.eye(len(found))
     assert likeness.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4, 7, 6, 9, 8]
@@ -63,13 +63,13 @@ def test_vectors_are_those_of_sentence_transformers(server: LiveServer) -> None:
     assert (found * expected).sum(axis=1).min() > 0.9999  # cosine similarity
 
 
-def test_the_examples_of_the_manifest_hold(server: LiveServer) -> None:
+def test_the_examples_of_the_manifest_meet_their_expectations(server: LiveServer) -> None:
     for example in manifest.load(MODEL).examples:
         prediction = server.predict(**example.input)
         assert example.expect.failures(prediction["output"], prediction["metrics"]) == []
 
 
-def test_vectors_are_normalised_and_shortened_as_asked(server: LiveServer) -> None:
+def test_vectors_are_normalised_and_shortened_as_requested(server: LiveServer) -> None:
     text = SENTENCES[0]
     whole, short = vectors(server, text=text), vectors(server, text=text, dimensions=64)
     raw = vectors(server, text=text, normalize=False)
@@ -80,7 +80,7 @@ def test_vectors_are_normalised_and_shortened_as_asked(server: LiveServer) -> No
     numpy.testing.assert_allclose(raw / numpy.linalg.norm(raw), whole, atol=1e-6)
 
 
-def test_many_texts_come_as_a_file_with_the_same_numbers(server: LiveServer) -> None:
+def test_many_texts_can_be_returned_as_a_file_with_the_same_numbers(server: LiveServer) -> None:
     texts = [f"{sentence} {number}" for number in range(30) for sentence in SENTENCES]
     prediction = server.predict(texts=texts, output_format="npy")
     assert prediction["output"]["embeddings"] is None
@@ -91,7 +91,7 @@ def test_many_texts_come_as_a_file_with_the_same_numbers(server: LiveServer) -> 
     assert prediction["metrics"]["text_count"] == 300
 
 
-def test_a_long_text_is_cut_and_said_or_refused(server: LiveServer) -> None:
+def test_a_long_text_is_cut_and_counted_or_refused(server: LiveServer) -> None:
     text = "salt " * 1000
     metrics = server.predict(texts=[text, "salt"])["metrics"]
     assert (metrics["truncated_count"], metrics["input_token_count"]) == (1, 256 + 3)
@@ -113,11 +113,11 @@ def test_a_long_text_is_cut_and_said_or_refused(server: LiveServer) -> None:
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
-def test_bad_input_is_refused_in_a_sentence(server: LiveServer, inputs: dict[str, Any], message: str) -> None:
+def test_bad_input_is_refused_with_one_sentence(server: LiveServer, inputs: dict[str, Any], message: str) -> None:
     assert message in refusal(server, **inputs)
 
 
-def test_a_cancelled_call_gives_its_place_to_others(server: LiveServer) -> None:
+def test_a_cancelled_call_makes_room_for_others(server: LiveServer) -> None:
     body = {"input": {"texts": [f"{number} " * 200 for number in range(10_000)], "output_format": "npy"}}
     headers = {"Prefer": "respond-async"}
     assert server.client.put("/predictions/long", json=body, headers=headers).status_code == 202
@@ -130,7 +130,7 @@ def test_a_cancelled_call_gives_its_place_to_others(server: LiveServer) -> None:
     assert time.monotonic() - begun < 60, "the long call was run to its end"
 
 
-def test_callers_at_once_get_their_own_vectors(server: LiveServer) -> None:
+def test_concurrent_callers_get_their_own_vectors(server: LiveServer) -> None:
     texts = [f"{sentence[:20]} {number}" for number in range(5) for sentence in SENTENCES]
     expected = vectors(server, texts=texts)
     with httpx.Client(base_url=server.address, timeout=60) as client, ThreadPoolExecutor(SLOTS) as pool:
@@ -143,7 +143,7 @@ def test_callers_at_once_get_their_own_vectors(server: LiveServer) -> None:
         numpy.testing.assert_allclose(list(pool.map(ask, texts)), expected, atol=2 * NEAR[server.engine])
 
 
-def test_numbers_do_not_pass_the_runtime_one_by_one(server: LiveServer) -> None:
+def test_the_runtime_does_not_inspect_each_number(server: LiveServer) -> None:
     """models/tasks/text_embedding/numbers.py; without it JSON takes ten times as long as a file."""
     texts = ["salt"] * 100
     server.predict(texts=texts)

@@ -87,7 +87,7 @@ def _family(server: Unhealthy) -> psutil.Process:
 
 
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
-def test_a_client_stops_with_one_sentence(
+def test_a_client_is_refused_with_one_sentence(
     server: Unhealthy, client: Callable[[Unhealthy], Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(load, "_CHECK_SECONDS", 0)

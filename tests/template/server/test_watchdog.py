@@ -68,7 +68,7 @@ def said(log: IO[bytes]) -> str:
     return log.read().decode()
 
 
-def test_the_runtime_alone_stays_without_a_worker(running: Running):
+def test_without_the_watchdog_the_runtime_keeps_running_without_a_worker(running: Running):
     """When this fails, the runtime ends by itself or starts a new worker: models/watchdog.py can go.
 
     It waits as long as the watchdog may take.
@@ -82,7 +82,7 @@ def test_the_runtime_alone_stays_without_a_worker(running: Running):
             process.wait(SECONDS)
 
 
-def test_the_server_ends_when_its_worker_has_died_and_callers_hear_of_it(running: Running, log: IO[bytes]):
+def test_the_server_ends_when_its_worker_has_died_and_callers_get_an_error(running: Running, log: IO[bytes]):
     with running("watchdog.install()") as (server, process):
         with server.stream() as stream:
             stream.until("output")
@@ -92,13 +92,13 @@ def test_the_server_ends_when_its_worker_has_died_and_callers_hear_of_it(running
     assert SAID in said(log)
 
 
-def test_the_server_ends_though_a_child_of_the_worker_lives_on(running: Running):
+def test_the_server_ends_even_if_a_child_of_the_worker_survives(running: Running):
     with running("watchdog.install(); os.fork() or time.sleep(20) or os._exit(0)") as (_, process):
         kill_worker(process.pid)
         assert process.wait(SECONDS) != 0
 
 
-def test_a_shutdown_is_no_death(running: Running, log: IO[bytes]):
+def test_a_normal_shutdown_is_not_treated_as_a_crash(running: Running, log: IO[bytes]):
     with running("watchdog.install()") as (_, process):
         family = psutil.Process(process.pid).children(recursive=True)
         process.terminate()

@@ -23,7 +23,7 @@ def written(folder: Path, *lines: Any) -> Path:
     return path
 
 
-def test_a_line_has_the_task_s_usual_metrics_or_its_own(tmp_path: Path) -> None:
+def test_a_line_uses_the_task_s_default_metrics_or_its_own(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD, "", GOOD | {"metrics": ["f1", "wer"], "group": "x"})
     found = data.read(path, INPUTS, TASK, [])
     assert [(line.number, line.group, line.metrics) for line in found.lines] == [
@@ -33,7 +33,7 @@ def test_a_line_has_the_task_s_usual_metrics_or_its_own(tmp_path: Path) -> None:
     assert found.metrics == ["exact_match", "f1", "wer"]
 
 
-def test_the_metrics_that_are_wanted_leave_out_lines_that_others_judge(tmp_path: Path) -> None:
+def test_selecting_metrics_skips_lines_that_have_other_metrics(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD, GOOD | {"metrics": ["f1", "wer"]}, GOOD | {"metrics": ["rougeL"]})
     found = data.read(path, INPUTS, TASK, ["wer", "includes"])
     assert [(line.number, line.metrics) for line in found.lines] == [(1, ("wer", "includes")), (2, ("wer",))]
@@ -61,7 +61,7 @@ def test_a_wrong_line_is_named(line: Any, message: str, tmp_path: Path) -> None:
         data.read(written(tmp_path, GOOD, line), INPUTS, TASK, [])
 
 
-def test_a_file_that_is_not_there_or_not_text_or_empty_is_refused(tmp_path: Path) -> None:
+def test_a_missing_binary_or_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or directory: DATA=FILE\.jsonl"):
         data.read(tmp_path / "none.jsonl", INPUTS, TASK, [])
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe")
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_or_not_text_or_empty_is_refused(tmp_path: Path
 @pytest.mark.parametrize(
     "path", sorted((PROJECT / "examples" / "evaluation").glob("*.jsonl")), ids=lambda path: path.stem
 )
-def test_every_set_of_this_project_says_enough(path: Path) -> None:
+def test_every_data_set_of_this_project_is_large_enough(path: Path) -> None:
     names = {name for line in path.read_text().splitlines() for name in json.loads(line)["input"]}
     judged = importlib.import_module(f"scripts.tasks.{path.stem.replace('-', '_')}").EVALUATION
     found = data.read(path, dict.fromkeys(names), judged, [])

@@ -56,7 +56,7 @@ def evals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: text_generati
     return tmp_path / "evals" / SLUG
 
 
-def test_the_receipt_says_what_was_measured_of_what(
+def test_the_receipt_names_the_model_and_the_measurements(
     tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [capital(country, name) for country, name in CAPITALS.items()]
@@ -78,7 +78,7 @@ def test_the_receipt_says_what_was_measured_of_what(
     assert entry.value == 4 / 5
 
 
-def test_how_likely_a_text_is_is_counted_over_its_own_tokens(
+def test_perplexity_is_computed_over_the_text_s_own_tokens(
     tmp_path: Path, evals: Path, loaded: text_generation.TextGeneration
 ) -> None:
     whole = "The sky is blue."
@@ -99,7 +99,7 @@ def test_how_likely_a_text_is_is_counted_over_its_own_tokens(
     assert blue["log_probability"] > cheese["log_probability"] + 2
 
 
-def test_what_was_answered_is_not_asked_again_unless_something_changed(
+def test_earlier_answers_are_reused_unless_something_changed(
     tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path / "data.jsonl", [capital(country, name) for country, name in CAPITALS.items()])
@@ -117,7 +117,7 @@ def test_what_was_answered_is_not_asked_again_unless_something_changed(
     assert json.loads((evals / "data.json").read_text())["metrics"][0]["value"] == 1
 
 
-def test_a_run_that_is_cut_off_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     """Ctrl-C while it asks: the process ends in a moment with what it has, and the next asks for the rest."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     lines = [
@@ -142,7 +142,9 @@ def test_a_run_that_is_cut_off_goes_on(tmp_path: Path) -> None:
     assert [json.loads(line)["line"] for line in answers.read_text().splitlines()[1:]] == list(range(1, 33))
 
 
-def test_two_versions_side_by_side(tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_versions_are_compared_side_by_side(
+    tmp_path: Path, evals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = written(tmp_path / "data.jsonl", [capital(country, name) for country, name in CAPITALS.items()] * 6)
     assert command.main(["--data", str(path)]) == 0
     worse = tmp_path / "earlier.jsonl"
@@ -155,7 +157,7 @@ def test_two_versions_side_by_side(tmp_path: Path, evals: Path, capsys: pytest.C
     assert 0 < row["low"] < 0.25 < row["high"]
 
 
-def test_two_engines_side_by_side(tmp_path: Path) -> None:
+def test_two_engines_are_compared_side_by_side(tmp_path: Path) -> None:
     """The other one is asked first, by a process of its own; it takes as long as two models take to load."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     others = {"A dog is running.": 5.0, "A dog sleeps.": 2.0, "Prices rose.": 0.0}
@@ -190,7 +192,7 @@ def test_answers_to_other_data_are_not_compared(
         (["--against", "none.jsonl"], "none.jsonl: there is no such file"),
     ],
 )
-def test_what_cannot_be_meant_is_said_before_a_model_is_loaded(
+def test_contradictory_options_are_refused_before_a_model_is_loaded(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = written(tmp_path / "data.jsonl", [capital("Italy", "Rome")])
@@ -206,7 +208,7 @@ def test_a_line_that_the_model_refuses_is_named(tmp_path: Path, capsys: pytest.C
     assert "line 2 of the data: prompt and messages exclude each other" in capsys.readouterr().err
 
 
-def test_an_embedding_model_is_judged_by_what_it_finds_near(
+def test_an_embedding_model_is_judged_by_its_nearest_texts(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2")
@@ -227,7 +229,7 @@ def test_an_embedding_model_is_judged_by_what_it_finds_near(
     assert figures["spearman"] == pytest.approx(1)
 
 
-def test_what_a_metric_cannot_judge_is_named(
+def test_an_answer_that_a_metric_cannot_judge_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2")

@@ -11,7 +11,7 @@ from scripts.evaluation.metrics import METRICS
 RIGHT, WER = METRICS["exact_match"], METRICS["wer"]
 
 
-def test_the_interval_of_a_share_is_that_of_the_normal_distribution() -> None:
+def test_the_interval_of_a_proportion_matches_the_normal_distribution() -> None:
     parts = [(float(line % 10 < 7),) for line in range(400)]
     found = intervals.estimate(RIGHT, parts)
     half = 1.96 * math.sqrt(0.7 * 0.3 / 400)
@@ -25,14 +25,14 @@ def test_the_same_figures_give_the_same_interval() -> None:
 
 
 @pytest.mark.parametrize(("score", "bounds"), [(1.0, (0.025 ** (1 / 10), 1.0)), (0.0, (0.0, 1 - 0.025 ** (1 / 10)))])
-def test_ten_lines_that_are_all_right_or_all_wrong_are_not_taken_for_certainty(
+def test_ten_lines_that_are_all_right_or_all_wrong_still_have_an_interval(
     score: float, bounds: tuple[float, float]
 ) -> None:
     found = intervals.estimate(RIGHT, [(score,)] * 10)
     assert (found.low, found.high) == pytest.approx(bounds)
 
 
-def test_nothing_is_said_of_bounds_where_the_bootstrap_knows_nothing() -> None:
+def test_no_interval_is_given_where_the_bootstrap_cannot_find_one() -> None:
     without_errors = intervals.estimate(WER, [(0.0, 3.0), (0.0, 5.0)])
     assert (without_errors.low, without_errors.high) == (-math.inf, math.inf)
     of_one_line = intervals.estimate(WER, [(1.0, 3.0)])
@@ -57,7 +57,7 @@ def test_a_difference_that_chance_explains_is_not_real() -> None:
     assert not intervals.difference(RIGHT, first, first).is_real
 
 
-def test_labels_are_drawn_as_well_as_numbers() -> None:
+def test_the_bootstrap_draws_labels_as_well_as_numbers() -> None:
     parts = [("a", "a"), ("b", "a"), ("b", "b")] * 20
     found = intervals.estimate(METRICS["macro_f1"], parts)
     assert found.low < found.value < found.high

@@ -46,7 +46,7 @@ def total(name: str, lines: list[tuple[Any, Any]]) -> float:
         ("accuracy_at_1", [0.1, 0.9, 0.5], 2, 0),
     ],
 )
-def test_one_line_s_score(name: str, found: Any, expected: Any, score: float) -> None:
+def test_the_score_of_one_line(name: str, found: Any, expected: Any, score: float) -> None:
     assert total(name, [(found, expected)]) == pytest.approx(score)
 
 
@@ -54,7 +54,7 @@ def test_word_errors_are_counted_over_all_words_not_averaged_over_lines() -> Non
     assert total("wer", [("a", "b"), ("one two three", "one two three")]) == pytest.approx(1 / 4)
 
 
-def test_perplexity_is_of_all_tokens_together() -> None:
+def test_perplexity_is_computed_over_all_tokens_together() -> None:
     lines = [
         ({"log_probability": -2.0, "tokens": 1, "bytes": 4}, ""),
         ({"log_probability": 0, "tokens": 3, "bytes": 4}, ""),
@@ -63,12 +63,12 @@ def test_perplexity_is_of_all_tokens_together() -> None:
     assert total("bits_per_byte", lines) == pytest.approx(2 / numpy.log(2) / 8)
 
 
-def test_macro_f1_counts_every_label_alike() -> None:
+def test_macro_f1_weights_every_label_equally() -> None:
     lines = [("a", "a"), ("a", "a"), ("a", "a"), ("a", "b")]
     assert total("accuracy", lines) == 0.75
     assert total("macro_f1", lines) == pytest.approx((6 / 7 + 0) / 2)
 
 
-def test_correlation_is_of_ranks_and_0_where_nothing_varies() -> None:
+def test_correlation_is_rank_correlation_and_0_for_constant_values() -> None:
     assert total("spearman", [([0.1], 1), ([0.2], 10), ([0.3], 100)]) == pytest.approx(1)
     assert total("spearman", [([0.5], 1), ([0.5], 10), ([0.5], 100)]) == 0

@@ -130,7 +130,7 @@ def expected(cases: list[fuzz.Case], name: str, value: Any) -> str | None:
         ("no_such_input", 1, "either"),
     ],
 )
-def test_the_schema_says_what_a_value_must_be_answered(cases: list[fuzz.Case], name: str, value: Any, expect: str):
+def test_the_schema_decides_which_response_a_value_must_get(cases: list[fuzz.Case], name: str, value: Any, expect: str):
     assert expected(cases, name, value) == expect
 
 
@@ -138,12 +138,12 @@ def test_a_required_input_is_left_out(cases: list[fuzz.Case]):
     assert {case.name: (case.input, case.expect) for case in cases}["text: missing"] == ({"count": 4}, "invalid")
 
 
-def test_every_case_has_a_name_and_an_input_of_its_own(cases: list[fuzz.Case]):
+def test_every_case_has_a_unique_name_and_input(cases: list[fuzz.Case]):
     assert len({case.name for case in cases}) == len(cases)
     assert len({json.dumps(case.input, sort_keys=True) for case in cases}) == len(cases)
 
 
-def test_no_text_holds_half_a_character(cases: list[fuzz.Case]):
+def test_no_text_contains_half_a_character(cases: list[fuzz.Case]):
     for case in cases:
         json.dumps(case.input, ensure_ascii=False, allow_nan=False).encode()
 
@@ -168,7 +168,7 @@ def test_an_input_is_changed_in_the_example_that_gives_it(document: dict[str, An
     assert {case.input["text"] for case in made if case.name.startswith("seed: ")} == {"abc"}
 
 
-def test_only_an_example_may_not_be_refused(document: dict[str, Any]):
+def test_only_an_example_must_be_accepted(document: dict[str, Any]):
     made = fuzz.cases(document, [BASE, BASE | {"count": 1}])
     assert [case.name for case in made if not case.may_refuse] == ["example 1", "example 2"]
 
@@ -181,7 +181,7 @@ def test_examples_that_cannot_be_changed_are_named(document: dict[str, Any], exa
         fuzz.cases(document, examples)
 
 
-def test_the_longest_input_is_at_the_maximum_of_what_is_limited(document: dict[str, Any]):
+def test_the_longest_input_reaches_every_maximum(document: dict[str, Any]):
     assert fuzz.longest(document, BASE, {"count": 4, "elsewhere": 1}) == BASE | {"count": 10}
     assert fuzz.longest(document, BASE, {}) is None
 
@@ -227,19 +227,19 @@ def test_an_exclusive_bound_is_itself_refused():
     assert (found["x: the minimum 0"], found["x: just inside the minimum"]) == ("invalid", "valid")
 
 
-def test_no_whole_number_is_larger_than_what_reaches_the_model_as_one():
+def test_no_integer_is_too_large_to_reach_the_model_as_an_integer():
     made = made_for({"type": "integer", "minimum": 0, "maximum": 2**64 - 1}, 1)
     assert max(value for value in values_of(made, "valid") if isinstance(value, int)) == 2**63 - 1
 
 
-def test_a_union_allows_what_one_of_its_types_does():
+def test_a_union_allows_what_one_of_its_types_allows():
     made = made_for({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "string"}}]}, 1)
     assert {"1", '["a"]'} <= {json.dumps(value) for value in values_of(made, "valid")}
     assert {"0", '"1"', "[null]"} <= {json.dumps(value) for value in values_of(made, "invalid")}
 
 
 @pytest.mark.parametrize("field", [URI, {"type": "array", "items": URI}])
-def test_a_file_is_a_file_and_never_a_text(field: dict[str, Any]):
+def test_a_file_input_gets_a_file_and_never_a_text(field: dict[str, Any]):
     made = made_for(field, [PNG] if "items" in field else PNG)
     valid = [value for value in values_of(made, "valid") for value in (value if isinstance(value, list) else [value])]
     assert valid
@@ -256,11 +256,11 @@ def test_a_file_is_a_file_and_never_a_text(field: dict[str, Any]):
         (None, {"image/png"}),
     ],
 )
-def test_a_file_is_of_a_kind_that_the_input_accepts(accept: str | None, kinds: set[str]):
+def test_a_file_has_a_type_that_the_input_accepts(accept: str | None, kinds: set[str]):
     assert {kind for kind, _ in files.data_uris(accept)} == kinds
 
 
-def test_what_the_schema_leaves_open_is_a_guess():
+def test_a_value_that_the_schema_does_not_describe_is_a_guess():
     assert {case.name for case in made_for({"type": "object"}, {"a": 1}) if case.is_guess} >= {"x: empty", "x: nested"}
     assert any(case.is_guess for case in made_for({"type": "array", "items": URI}, []))
     assert any(case.is_guess for case in made_for(URI | {"x-cog-accept": "image/*"}, PNG))
@@ -369,14 +369,14 @@ def failed(error: str) -> str:
         (VALID, 200, prediction("succeeded"), "wrong", "not of type array"),
     ],
 )
-def test_an_answer_is_judged(case: fuzz.Case, status: int, text: str, outcome: str, problem: str | None):
+def test_a_response_is_judged(case: fuzz.Case, status: int, text: str, outcome: str, problem: str | None):
     found, reason = probe.judge(case, status, text, OUTPUT)
     assert found == outcome
     assert (reason is None) if problem is None else (problem in (reason or ""))
 
 
 @pytest.mark.parametrize("text", ['it\'s "quoted" $HOME `id` \\ \n \x00 😀', "word " * 5000])
-def test_the_curl_command_holds_the_whole_input(text: str):
+def test_the_curl_command_contains_the_complete_input(text: str):
     words = shlex.split(probe.curl_of("http://127.0.0.1:1", fuzz.Case("text: x", {"text": text}, "valid")))
     body = words[words.index("--data-binary") + 1]
     content = Path(body[1:]).read_text() if body.startswith("@") else body
@@ -385,7 +385,7 @@ def test_the_curl_command_holds_the_whole_input(text: str):
     assert len(" ".join(words)) < 2500
 
 
-def test_no_server_is_a_refusal_and_a_wrong_option_wrong_usage(capsys: pytest.CaptureFixture[str]):
+def test_a_missing_server_is_an_error_and_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
     assert script.main(["--url", "http://127.0.0.1:9"]) == 1
     assert "no Cog server answers at http://127.0.0.1:9" in capsys.readouterr().err
     assert script.main(["--cases", "-1"]) == 2

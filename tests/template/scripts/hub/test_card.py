@@ -61,7 +61,7 @@ def evaluated(folder: Path, slug: str, value: float) -> None:
     (folder / "evals" / slug / "letters.json").write_text(json.dumps(receipt))
 
 
-def test_the_hub_takes_the_default_models_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_accepts_the_default_models_card(monkeypatch: pytest.MonkeyPatch) -> None:
     read = ModelCard.load(manifest.path_of(DEFAULT.slug).with_name("README.md"))
     with Hub() as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
@@ -72,7 +72,7 @@ def test_the_hub_takes_the_default_models_card(monkeypatch: pytest.MonkeyPatch) 
     assert (data.language, data.datasets) == (["en"], ["HuggingFaceTB/smol-smoltalk"])
 
 
-def test_no_section_is_empty_whatever_was_measured(model: Change) -> None:
+def test_no_section_is_empty_with_or_without_measurements(model: Change) -> None:
     for text in (text_of(model()), text_of(model(evaluations=[]), replicate="acme/tiny", space="acme/demo")):
         headings = list(re.finditer(r"^(#+) .+$", text, re.MULTILINE))
         ends = [*[heading.start() for heading in headings[1:]], len(text)]
@@ -83,7 +83,7 @@ def test_no_section_is_empty_whatever_was_measured(model: Change) -> None:
         assert "None" not in text
 
 
-def test_missing_facts_are_asked_for_each_by_its_key(model: Change) -> None:
+def test_each_missing_fact_is_named_by_its_key(model: Change) -> None:
     with pytest.raises(ManifestError) as caught:
         text_of(model(misuse=None, languages=[], citation=None))
     assert [line.split("model.yaml: ")[1].split(":")[0] for line in str(caught.value).splitlines()] == [
@@ -93,14 +93,14 @@ def test_missing_facts_are_asked_for_each_by_its_key(model: Change) -> None:
     ]
 
 
-def test_what_the_licence_forbids_gets_no_card(model: Change) -> None:
+def test_a_release_that_the_licence_forbids_gets_no_card(model: Change) -> None:
     licence = {"id": "cc-by-nc-4.0", "link": "https://example.com"}
     base = {"model": "acme/base", "relation": "finetune", "license": licence, "changes": "Tuned."}
     with pytest.raises(LicenceError, match="forbids a paid API"):
         text_of(model(license=licence, base=base, release={"tier": "open", "paid_api": True}))
 
 
-def test_measured_results_stand_in_the_text_and_in_the_model_index(model: Change, tmp_path: Path) -> None:
+def test_measured_results_are_in_the_text_and_in_the_model_index(model: Change, tmp_path: Path) -> None:
     evaluated(tmp_path, "tiny", 0.75)
     text = text_of(model())
     assert "Measured on 2026-11-27 by `make eval MODEL=tiny`: 8 lines" in text
@@ -111,7 +111,7 @@ def test_measured_results_stand_in_the_text_and_in_the_model_index(model: Change
     assert ModelCard(text).data.metrics == ["exact_match"]
 
 
-def test_quoted_results_name_their_source_and_those_of_another_model_are_not_this_ones(model: Change) -> None:
+def test_quoted_results_name_their_source_and_the_measured_model(model: Change) -> None:
     quote = {
         "source": "https://example.com/card",
         "results": [{"dataset": "GSM8K", "metric": "accuracy", "value": 1.5}],
@@ -125,7 +125,7 @@ def test_quoted_results_name_their_source_and_those_of_another_model_are_not_thi
     assert "Quoted of the large one, not measured here" in text
 
 
-def test_gated_weights_ask_on_the_hub(model: Change) -> None:
+def test_gated_weights_have_their_questions_in_the_card(model: Change) -> None:
     data = ModelCard(text_of(model(release=GATED))).data.to_dict()
     assert (data["extra_gated_prompt"], data["extra_gated_fields"]) == ("Be kind.", {"Company": "text"})
 
@@ -141,13 +141,13 @@ def test_gated_weights_ask_on_the_hub(model: Change) -> None:
         ),
     ],
 )
-def test_the_card_says_who_may_have_the_weights(model: Change, release: Any, shown: str) -> None:
+def test_the_card_says_who_may_download_the_weights(model: Change, release: Any, shown: str) -> None:
     text = text_of(model(release=release))
     assert shown in text
     assert ("from transformers import" in text) == (release != "api-only")
 
 
-def test_two_models_link_to_each_other_with_what_is_measured_of_both(model: Change, tmp_path: Path) -> None:
+def test_two_models_link_to_each_other_with_their_measurements(model: Change, tmp_path: Path) -> None:
     small = model(parameters=135_000_000)
     large = model("large", title="Large", release="api-only", parameters=2_000_000_000)
     for slug, value in (("tiny", 0.5), ("large", 0.75)):
@@ -158,7 +158,7 @@ def test_two_models_link_to_each_other_with_what_is_measured_of_both(model: Chan
     assert re.search(r"\| Exact match, examples/evaluation/letters.jsonl \(abababab\) \| 50.0%.* \| 75.0%.* \|", text)
 
 
-def test_a_use_policy_and_what_must_be_shown_are_at_the_top(model: Change) -> None:
+def test_a_use_policy_and_required_notices_are_at_the_top(model: Change) -> None:
     licence = {"id": "llama3.1", "link": "https://www.llama.com/llama3_1/license/"}
     base = {"model": "meta-llama/Llama-3.1-8B", "relation": "quantized", "license": licence}
     text = text_of(model(title="Llama Tiny", license=licence, base=base), hub="acme/llama-tiny")
@@ -169,7 +169,7 @@ def test_a_use_policy_and_what_must_be_shown_are_at_the_top(model: Change) -> No
     assert "- Put what you made from them under another licence: no (section 1.b.i)." in below
 
 
-def test_a_licence_of_its_own_has_a_name_and_a_link(model: Change) -> None:
+def test_a_custom_licence_has_a_name_and_a_link(model: Change) -> None:
     other = {"id": "other", "name": "acme-1.0", "link": "https://example.com/acme", "copyright": "Copyright (c) Acme"}
     tiny = model(license=other, base=None)
     rights = {
@@ -181,7 +181,7 @@ def test_a_licence_of_its_own_has_a_name_and_a_link(model: Change) -> None:
     assert (data.license, data.license_name, data.license_link) == ("other", "acme-1.0", "https://example.com/acme")
 
 
-def test_the_command_writes_the_card_the_licences_files_and_a_page(
+def test_the_command_writes_the_card_the_licence_files_and_a_page(
     model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "PROJECT", tmp_path)
@@ -210,7 +210,7 @@ def test_the_page_opens_offline_and_runs_nothing_of_the_card(tmp_path: Path) -> 
     assert "<span>mit</span>" in shown
 
 
-def test_every_picture_and_link_of_the_committed_cards_is_there() -> None:
+def test_every_picture_and_link_of_the_committed_cards_exists() -> None:
     """Beside the manifest, where GitHub shows it; on the Hub the charts lie in benchmarks/."""
     for slug in manifest.slugs():
         path = manifest.path_of(slug).with_name("README.md")

@@ -22,7 +22,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_publish_brings_every_file_in_one_commit(published: Published, entries: Entries) -> None:
+def test_a_publish_uploads_every_file_in_one_commit(published: Published, entries: Entries) -> None:
     assert published.publish() == 0
     info = published.api.model_info("acme/tiny")
     commits = published.api.list_repo_commits("acme/tiny")
@@ -56,7 +56,7 @@ def test_a_publish_is_in_the_list_of_releases(published: Published, capsys: pyte
     assert "hf.co/acme/tiny" in row
 
 
-def test_what_was_published_is_downloaded_and_runs(published: Published, tiny: Path, tmp_path: Path) -> None:
+def test_a_published_model_can_be_downloaded_and_runs(published: Published, tiny: Path, tmp_path: Path) -> None:
     import torch
     import transformers
 
@@ -69,7 +69,7 @@ def test_what_was_published_is_downloaded_and_runs(published: Published, tiny: P
         assert torch.equal(made, ours.generate(**prompt, max_new_tokens=8, do_sample=False))
 
 
-def test_what_is_there_is_not_sent_again(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_files_are_not_uploaded_again(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.publish()
     (weights,) = published.sent
     head = published.api.model_info("acme/tiny").sha
@@ -83,7 +83,7 @@ def test_what_is_there_is_not_sent_again(published: Published, capsys: pytest.Ca
     assert (changed, published.sent) == (["README.md"], [weights])
 
 
-def test_what_is_not_published_any_more_is_removed_and_other_files_stay(published: Published) -> None:
+def test_files_that_are_no_longer_published_are_removed_and_other_files_stay(published: Published) -> None:
     published.publish()
     theirs = published.api.create_commit(
         "acme/tiny", [CommitOperationAdd("notes.md", b"by hand")], commit_message="Add notes"
@@ -110,7 +110,7 @@ def test_somebody_elses_commit_is_not_overwritten(published: Published, capsys: 
     assert published.files()["README.md"].count(b"It says more.") == 1
 
 
-def test_a_commit_between_the_look_and_the_commit_is_refused(
+def test_a_commit_by_others_during_the_publish_is_noticed_and_refused(
     published: Published, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published.publish()
@@ -138,7 +138,7 @@ def test_a_commit_between_the_look_and_the_commit_is_refused(
         ("hf_writer", "acme/a--b", "Cannot have -- or .. in repo_id"),
     ],
 )
-def test_who_may_not_publish_is_told_why(
+def test_a_publish_without_permission_says_why(
     published: Published,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -153,20 +153,20 @@ def test_who_may_not_publish_is_told_why(
     assert published.hub.repos == {}
 
 
-def test_a_card_that_the_hub_does_not_take(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_card_that_the_hub_refuses(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.says(languages=["English"])
     assert published.publish() == 1
     assert "the Hub does not take acme/tiny: Invalid metadata in README.md" in said(capsys)
     assert published.sent == []
 
 
-def test_a_commit_that_is_too_large(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_commit_that_is_too_large_is_reported(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.hub.commit_limit = 1000
     assert published.publish() == 1
     assert "more than the Hub takes in one commit" in said(capsys)
 
 
-def test_a_fact_that_the_card_lacks_is_asked_for(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fact_missing_from_the_card_is_named(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.says(citation=None)
     assert published.publish() == 1
     assert "model.yaml: set citation: how to cite it" in said(capsys)
@@ -185,7 +185,7 @@ def test_damaged_weights_are_not_published(published: Published, capsys: pytest.
     assert "acme/second" not in published.hub.repos
 
 
-def test_a_repository_that_has_something_else_afterwards_is_noticed(
+def test_a_repository_with_wrong_content_after_the_publish_is_noticed(
     published: Published, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, entries: Entries
 ) -> None:
     sends = HfApi.create_commit
@@ -202,7 +202,7 @@ def test_a_repository_that_has_something_else_afterwards_is_noticed(
     assert entries()[-1] == ["publish", "failed"]
 
 
-def test_gated_weights_are_gated_before_they_are_there(published: Published) -> None:
+def test_gated_weights_are_gated_before_they_are_uploaded(published: Published) -> None:
     published.says(release={"tier": "gated", "gate": {"terms": "Be kind.", "approval": "manual"}})
     assert published.publish("--create", "public") == 0
     steps = [request.path.rpartition("/")[2] for request in published.hub.requests if request.method in ("PUT", "POST")]
@@ -217,7 +217,7 @@ def test_gated_weights_are_gated_before_they_are_there(published: Published) -> 
 @pytest.mark.parametrize(
     "release", ["api-only", {"tier": "staged", "stages": [{"day": "2999-01-01", "opens": "open"}]}]
 )
-def test_weights_that_nobody_may_have_do_not_leave(
+def test_weights_that_nobody_may_download_are_not_uploaded(
     published: Published, capsys: pytest.CaptureFixture[str], release: object
 ) -> None:
     published.says(release=release)
@@ -270,7 +270,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(
     assert "what is there was not asked (there is no token" in capsys.readouterr().out
 
 
-def test_the_visibility_of_a_repository_that_is_there_is_not_changed(
+def test_the_visibility_of_an_existing_repository_is_not_changed(
     published: Published, capsys: pytest.CaptureFixture[str]
 ) -> None:
     published.publish()

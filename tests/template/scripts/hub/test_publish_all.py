@@ -34,7 +34,9 @@ def written(published: Published, found: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_each_page_links_to_the_other_and_the_large_ones_weights_stay(plan: Path, published: Published) -> None:
+def test_each_card_links_to_the_other_and_the_large_model_s_weights_are_not_published(
+    plan: Path, published: Published
+) -> None:
     assert publish_all.main([str(plan)]) == 0
     small, large = published.files("acme/tiny"), published.files("acme/large")
     assert "model.safetensors" in small
@@ -47,7 +49,7 @@ def test_each_page_links_to_the_other_and_the_large_ones_weights_stay(plan: Path
     assert [one.private for one in info] == [False, True]
 
 
-def test_it_goes_on_where_it_stopped(plan: Path, published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_continues_where_it_stopped(plan: Path, published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     assert publish_all.main([str(plan), "--dry-run"]) == 0
     assert capsys.readouterr().out.count("not done yet") == 2
     assert published.hub.repos == {}
@@ -65,7 +67,7 @@ def test_it_goes_on_where_it_stopped(plan: Path, published: Published, capsys: p
     assert len(published.sent) == 1
 
 
-def test_what_one_tier_refuses_keeps_all_of_it_private(
+def test_if_one_tier_is_refused_everything_stays_private(
     plan: Path, published: Published, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = lock.path_of(LARGE).with_name("model.yaml")
@@ -76,7 +78,7 @@ def test_what_one_tier_refuses_keeps_all_of_it_private(
 
 
 @pytest.mark.parametrize("release", ["api-only", {"tier": "gated", "gate": {"terms": "Be kind."}}])
-def test_a_demo_does_not_carry_away_weights_that_not_everybody_may_have(
+def test_a_demo_does_not_contain_weights_that_are_not_public(
     published: Published, capsys: pytest.CaptureFixture[str], release: object
 ) -> None:
     published.says(release=release)
@@ -99,7 +101,7 @@ def test_a_demo_does_not_carry_away_weights_that_not_everybody_may_have(
         ([{"model": SLUG, "hub": "tiny"}], "tiers.0.hub: String should match pattern"),
     ],
 )
-def test_a_plan_that_cannot_be_meant(
+def test_a_contradictory_plan_is_refused(
     plan: Path, published: Published, capsys: pytest.CaptureFixture[str], found: list[dict[str, Any]], message: str
 ) -> None:
     assert publish_all.main([str(written(published, found))]) == 1
@@ -108,5 +110,5 @@ def test_a_plan_that_cannot_be_meant(
     assert "there is no plan" in capsys.readouterr().err
 
 
-def test_the_example_plan_can_be_meant() -> None:
+def test_the_example_plan_is_valid() -> None:
     assert tiers.read(Path("examples/publication/smollm2.yaml")).tiers[0].hub == "YOUR-NAME/smollm2"

@@ -24,14 +24,14 @@ def is_whole(published: Published) -> bool:
     return titles == ["Publish SmolLM2 135M Instruct", "initial commit"] and len(files) == 12 and all(files.values())
 
 
-def test_a_publish_has_as_many_requests_as_are_cut_below(published: Published) -> None:
+def test_a_publish_makes_as_many_requests_as_the_tests_below_cut(published: Published) -> None:
     assert published.publish() == 0
     assert len(published.hub.requests) == REQUESTS
 
 
 @pytest.mark.parametrize("index", range(REQUESTS))
 @pytest.mark.parametrize("kind", ["dead", "lost"])
-def test_a_publish_that_was_cut_goes_on(
+def test_an_interrupted_publish_continues(
     published: Published, capsys: pytest.CaptureFixture[str], index: int, kind: Literal["dead", "lost"]
 ) -> None:
     """`dead`: from this request on nothing arrives. `lost`: this one does, but not its answer; then nothing."""

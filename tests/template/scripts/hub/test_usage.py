@@ -80,7 +80,7 @@ def test_a_classifier_of_either_kind_runs_with_transformers(
     assert capsys.readouterr().out.startswith(first)
 
 
-def test_curl_gets_the_answer_of_the_server(server: LiveServer, tmp_path: Path) -> None:
+def test_the_curl_block_gets_the_server_s_response(server: LiveServer, tmp_path: Path) -> None:
     """The block's last command, on Cog's own server; the container is another test's."""
     ask = code("curl")[code("curl").rindex("curl ") :].replace("http://127.0.0.1:5000", server.address)
     answer = json.loads(runs("sh", "-c", ask, folder=tmp_path))
@@ -124,18 +124,18 @@ def test_the_javascript_client_streams_from_the_newest_version(service: Scripted
     assert runs("node", "--import", "./local_replicate.mjs", "card.mjs", folder=folder, **where) == SAID
 
 
-def test_without_a_model_on_replicate_there_is_no_block_of_it() -> None:
+def test_without_a_model_on_replicate_there_is_no_block_for_it() -> None:
     titles = [block.title for block in usage.blocks(MODEL, NAME, None)]
     assert not [title for title in titles if "Replicate" in title]
     assert len(titles) == 3
 
 
-def test_weights_that_nobody_may_have_are_not_shown_with_transformers() -> None:
+def test_weights_that_are_not_public_have_no_transformers_block() -> None:
     closed = MODEL.model_copy(update={"release": MODEL.release.model_copy(update={"tier": "api-only"})})  # type: ignore[union-attr]
     assert not [block for block in usage.blocks(closed, NAME, None) if "transformers" in block.code]
 
 
-def test_text_of_any_kind_arrives_as_it_is(tmp_path: Path) -> None:
+def test_text_with_any_characters_arrives_unchanged(tmp_path: Path) -> None:
     """Quotes, dollars, backslashes and Japanese, in every language of the card."""
     text = 'It\'s "50 $HOME" \\n `x`, と'
     example = MODEL.examples[0].model_copy(update={"input": {"prompt": text, "raw": True}})

@@ -117,7 +117,7 @@ def test_the_manifest_s_labels_are_the_default(tmp_path: Path) -> None:
         ({"labels": ["a"], "text": " "}, "text is empty"),
     ],
 )
-def test_bad_input_is_refused_in_a_sentence(inputs: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_refused_with_one_sentence(inputs: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         classify(adapter(tiny_encoders.bert(tmp_path)), **{"text": "a cat", **inputs})
 

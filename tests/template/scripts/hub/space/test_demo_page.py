@@ -76,7 +76,7 @@ def test_an_example_fills_the_page_and_runs(visit: Visit, demo: str):
     assert not page.locator("#input-raw input").is_checked()
 
 
-def test_an_answer_is_asked_for_again_and_taken_back(visit: Visit, demo: str):
+def test_an_answer_can_be_regenerated_and_undone(visit: Visit, demo: str):
     page = visit(demo)
     message = page.locator("#message textarea")
     message.fill("Say hello.")
@@ -91,7 +91,7 @@ def test_an_answer_is_asked_for_again_and_taken_back(visit: Visit, demo: str):
     assert page.locator("#chat [data-testid=bot]").count() == 0
 
 
-def test_nonsense_is_refused_on_the_page(visit: Visit, demo: str):
+def test_invalid_input_is_refused_on_the_page(visit: Visit, demo: str):
     page = visit(demo)
     alert, message = page.get_by_role("alert"), page.locator("#message textarea")
     message.press("Enter")

@@ -90,7 +90,7 @@ def _facts(address: str, examples: tuple[dict[str, Any], ...]) -> Facts:
     return known.model_copy(update={"examples": ours})
 
 
-def test_files_are_shown_as_what_they_are(visit: Visit, demo_of: Demo, tmp_path: Path):
+def test_files_are_shown_by_their_type(visit: Visit, demo_of: Demo, tmp_path: Path):
     page = visit(demo_of("Painter"))
     page.get_by_text("More inputs").click()
     expect(page.locator("#input-copies input[type=range]")).to_have_attribute("max", "4")
@@ -108,7 +108,7 @@ def test_files_are_shown_as_what_they_are(visit: Visit, demo_of: Demo, tmp_path:
     expect(page.locator("#code-python")).to_contain_text("teal")
 
 
-def test_label_scores_of_japanese_examples(visit: Visit, demo_of: Demo):
+def test_label_scores_are_shown_for_japanese_examples(visit: Visit, demo_of: Demo):
     page = visit(demo_of("Judge", *({"text": text} for text in JAPANESE)))
     for text, label in zip(JAPANESE, ("肯定", "否定", "肯定"), strict=True):
         page.get_by_role("button", name=text).click()
@@ -124,7 +124,7 @@ def test_label_scores_of_japanese_examples(visit: Visit, demo_of: Demo):
     expect(page.get_by_role("alert")).to_have_text("there is nothing to judge")
 
 
-def test_rows_are_a_table(visit: Visit, demo_of: Demo):
+def test_rows_are_shown_as_a_table(visit: Visit, demo_of: Demo):
     page = visit(demo_of("Clerk"))
     page.locator("#input-names textarea").fill("Ada\nGrace")
     page.get_by_role("button", name="Run").click()

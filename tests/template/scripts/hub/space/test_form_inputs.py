@@ -85,7 +85,7 @@ def test_an_input_has_the_component_of_its_type(tmp_path: Path, parameter: str):
 
 
 @pytest.mark.parametrize(("parameter", "shown", "sent"), SENT, ids=str)
-def test_what_is_shown_is_sent(tmp_path: Path, parameter: str, shown: Any, sent: Any):
+def test_the_values_shown_in_the_form_are_sent(tmp_path: Path, parameter: str, shown: Any, sent: Any):
     fields = _facts(tmp_path, parameter).fields
     assert collect(fields, [shown]) == ({} if sent is None else {"x": sent})
     if sent is not None:
@@ -93,12 +93,12 @@ def test_what_is_shown_is_sent(tmp_path: Path, parameter: str, shown: Any, sent:
 
 
 @pytest.mark.parametrize(("parameter", "shown", "told"), REFUSED, ids=str)
-def test_what_cannot_be_sent_is_refused_by_name(tmp_path: Path, parameter: str, shown: Any, told: str):
+def test_an_input_that_cannot_be_sent_is_refused_by_name(tmp_path: Path, parameter: str, shown: Any, told: str):
     with pytest.raises(InputError, match=told):
         collect(_facts(tmp_path, parameter).fields, [shown])
 
 
-def test_what_is_required_stands_first(tmp_path: Path):
+def test_required_inputs_are_first(tmp_path: Path):
     fields = _facts(tmp_path, "a: int = 1, b: str = '', c: str = Input(), d: list[str] = [], e: int = 2").fields
     examples = [Example(name="", input={"c": "", "d": [], "e": 3}), Example(name="", input={"c": "", "d": []})]
     assert [field.name for field in main_fields(fields, [])] == ["a", "c"]

@@ -44,7 +44,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
 
 
 @pytest.mark.parametrize("what", ["acme/writer", "deployment:acme/live"])
-def test_a_person_talks_to_it(visit: Visit, show: Callable[..., str], service: ScriptedReplicate, what: str):
+def test_a_person_can_chat_on_the_page(visit: Visit, show: Callable[..., str], service: ScriptedReplicate, what: str):
     page = visit(show(facts.of(manifest.selected(), what)))
     page.locator("#message textarea").fill("Why is the sea salty?")
     page.get_by_role("button", name="Send").click()
@@ -68,7 +68,7 @@ def test_a_person_talks_to_it(visit: Visit, show: Callable[..., str], service: S
     expect(page.locator("#code-python")).to_contain_text("replicate")
 
 
-def test_who_comes_when_the_queue_is_full_is_told(show: Callable[..., str], service: ScriptedReplicate):
+def test_a_visitor_is_told_when_the_queue_is_full(show: Callable[..., str], service: ScriptedReplicate):
     address = show(facts.of(manifest.selected(), "acme/writer").model_copy(update={"slots": 1}))
     config = httpx.get(f"{address}config").json()
     run = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "run")

@@ -101,7 +101,7 @@ def test_a_space_that_calls_a_server_needs_no_model(
         page.close()
 
 
-def test_weights_that_the_server_can_fetch_and_make_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_weights_that_the_server_can_fetch_and_convert_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = manifest.selected()
     choice = model.engine_on("cpu")
     local = model.model_copy(update={"weights": model.weights.model_copy(update={"source": "file:some.gguf"})})
@@ -113,7 +113,7 @@ def test_weights_that_the_server_can_fetch_and_make_are_left_out(tmp_path: Path,
     assert put_in == {path.name for path in weights.folder(model.slug, choice.engine).iterdir()}
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
+def test_a_folder_with_other_content_is_not_overwritten(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("mine")
     assert space.main(["--out", str(tmp_path)]) == 2
     assert (tmp_path / "thesis.txt").read_text() == "mine"
