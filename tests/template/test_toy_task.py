@@ -44,7 +44,7 @@ def script(name: str, *arguments: str) -> list[str]:
     return [".venv/bin/python", "-m", f"scripts.{name}", *arguments]
 
 
-def test_it_is_rendered_and_from_then_on_the_selected_model(project: Path) -> None:
+def test_after_rendering_it_is_the_selected_model(project: Path) -> None:
     config = (project / "cog.yaml").read_text(encoding="utf-8")
     assert config == (project / "cog.cpu.yaml").read_text(encoding="utf-8")
     assert "gpu: false" in config
@@ -58,7 +58,7 @@ def test_the_checks_pass(run: Run) -> None:  # the type checker takes most of it
     run("make", "check")
 
 
-def test_make_predict_and_make_call_answer(run: Run) -> None:
+def test_make_predict_and_make_call_work(run: Run) -> None:
     assert run("make", "predict", "INPUTS=text='one two' times=3").stdout == "6\n"
     assert run("make", "call", "WHAT=local", "INPUTS=text=once").stdout == "1\n"
 
@@ -93,7 +93,7 @@ def test_the_doctor_misses_nothing(run: Run) -> None:
     assert "make predict can run" in done.stderr
 
 
-def test_weights_are_in_place_and_there_is_nothing_to_pin(run: Run, project: Path) -> None:
+def test_no_weights_are_needed_and_none_are_pinned(run: Run, project: Path) -> None:
     run("make", "weights")
     done = _run(project, "make", "weights-lock")
     assert "word-counter has no weights to pin" in done.stderr

@@ -38,7 +38,7 @@ def receipt(server: float, baseline: float) -> report.Receipt:
     }
 
 
-def test_prompts_are_of_32_tokens_and_begin_differently() -> None:
+def test_prompts_have_32_tokens_and_different_beginnings() -> None:
     prompts = text_generation.prompts()
     ensure(MODEL, MODEL.engine_on("cpu"))
     tokenizer = Tokenizer(model_files.read(weights.folder(MODEL.slug, "openvino")))
@@ -57,18 +57,18 @@ def test_no_prompt_is_used_twice() -> None:
         bench._runs(measured_with, [1, 2, 4, 8, 16], 4)
 
 
-def test_inputs_that_no_cache_answers_sooner_are_used_again() -> None:
+def test_inputs_that_no_cache_speeds_up_are_reused() -> None:
     runs = bench._runs(load.Load([{"n": 1}, {"n": 2}, {"n": 3}], streams=False), [2], 2)
     assert runs == [[{"n": 1}, {"n": 2}], [{"n": 3}, {"n": 1}], [{"n": 2}, {"n": 3}], [{"n": 1}, {"n": 2}]]
 
 
 @pytest.mark.parametrize("streams", ["", "a", "1,0", "1,-2", "1,,2"])
-def test_what_is_no_number_of_streams_is_wrong_usage(streams: str) -> None:
+def test_an_invalid_number_of_streams_is_wrong_usage(streams: str) -> None:
     with pytest.raises(UsageError, match="is no number of streams: write --streams 1,8,16"):
         bench._counts(streams)
 
 
-def test_what_cannot_be_measured_is_said_with_what_it_lacks() -> None:
+def test_a_row_that_cannot_be_measured_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match="url cannot be measured without a server's --url"):
         bench._wanted(MODEL, True, "engine,url", "")
     with pytest.raises(UsageError, match="container cannot be measured without the engine that images hold"):
@@ -76,7 +76,7 @@ def test_what_cannot_be_measured_is_said_with_what_it_lacks() -> None:
     assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "engine", "server", "url"]
 
 
-def test_a_server_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_server_is_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--only", "url", "--url", "http://127.0.0.1:9", "--streams", "1", "--repeats", "1"]) == 1
     assert "no Cog server answers at http://127.0.0.1:9" in capsys.readouterr().err
 
@@ -95,24 +95,24 @@ def test_a_row_is_the_median_with_its_spread() -> None:
 
 
 @pytest.mark.parametrize(("server", "verdict"), [(90, "reached"), (89, "missed")])
-def test_a_target_is_held_against_its_bound(server: float, verdict: str) -> None:
+def test_a_target_is_compared_with_its_bound(server: float, verdict: str) -> None:
     three_times = next(target for target in text_generation.TARGETS if "1 stream, against the baseline" in target.what)
     assert three_times.verdict(receipt(server, baseline=30)) == verdict
 
 
-def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
+def test_a_target_without_a_measurement_is_neither_reached_nor_missed() -> None:
     against_engine = next(target for target in report.TARGETS if "bare engine" in target.what)
     assert against_engine.verdict(receipt(90, 30)) == "not measured"
 
 
 @pytest.mark.parametrize(("bound_is_met", "memory"), [("reached", 1000), ("missed", 1001)])
-def test_an_upper_bound_is_kept_up_to_itself(bound_is_met: str, memory: int) -> None:
+def test_a_value_equal_to_an_upper_bound_meets_it(bound_is_met: str, memory: int) -> None:
     measured = receipt(90, 30)
     measured["subjects"]["server"]["peak_memory_mb"] = memory
     assert text_generation.TARGETS[-1].verdict(measured) == bound_is_met
 
 
-def test_the_readme_s_section_comes_from_the_receipts() -> None:
+def test_the_readme_s_section_is_made_from_the_receipts() -> None:
     text = report.markdown([receipt(612.4, 25)], "charts", text_generation.TARGETS)
     assert "| the server | 612 | 612 | 612 | 2.0 s | 900 MB |" in text
     assert "2026-01-31 on A machine (2 cores)" in text
@@ -138,9 +138,7 @@ def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
     assert "the baseline" in (tmp_path / "chart.svg").read_text() or (tmp_path / "chart.svg").stat().st_size > 5000
 
 
-def test_rendering_replaces_only_what_stands_between_the_markers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rendering_replaces_only_the_text_between_the_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "PROJECT", tmp_path)
     target = tmp_path / render.BENCHMARKS / MODEL.slug / "a-machine.json"
     target.parent.mkdir(parents=True)

@@ -44,7 +44,7 @@ def test_another_model_is_served_after_use(
         (["smollm2-135m"], 1, "there is no model 'smollm2-135m' (did you mean smollm2-135m-instruct?)"),
     ],
 )
-def test_a_model_that_is_not_there_is_refused(
+def test_a_missing_model_is_refused(
     said: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert use.main(said) == code

@@ -57,14 +57,14 @@ def test_a_task_that_does_not_fit_is_refused(found: Repository, wanted: str, ans
         draft.task_of(found, wanted)
 
 
-def test_of_several_ggufs_one_is_asked_for() -> None:
+def test_with_several_ggufs_one_must_be_named() -> None:
     parts = [f"big-0000{part}-of-00002.gguf" for part in (1, 2)]
     assert draft.files_of(repository(names=parts)) == parts
     with pytest.raises(TemplateError, match=r"several GGUFs, say which: FILES=... of q4.gguf, q8.gguf"):
         draft.files_of(repository(names=["q4.gguf", "q8.gguf"]))
 
 
-def test_the_licence_is_that_of_the_card_or_is_asked_for() -> None:
+def test_the_licence_is_taken_from_the_card_or_must_be_given() -> None:
     llama = {"license": "other", "license_name": "Acme Research 1.0", "license_link": "https://acme.example/terms"}
     said = draft.licence_of(repository(card=llama), "")
     assert said == {"id": "other", "name": "acme-research-1.0", "link": "https://acme.example/terms"}
@@ -73,7 +73,7 @@ def test_the_licence_is_that_of_the_card_or_is_asked_for() -> None:
         draft.licence_of(repository(), "")
 
 
-def test_hardware_and_engines_hold_the_model() -> None:
+def test_hardware_and_engines_are_large_enough_for_the_model() -> None:
     facts = Facts(parameters=8_000_000_000, layers=32, kv_heads=8, head_dim=128, context_length=131072)
     licence = {"id": "mit", "link": "https://mit"}
     said = draft.manifest_of("text-generation", repository(), licence, [], facts, 16 * 10**9)
@@ -94,14 +94,14 @@ def test_hardware_and_engines_hold_the_model() -> None:
         (["mine", "file:no-such-folder"], 1, "there is no no-such-folder"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_contradictory_options_are_refused(
     said: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert new.main(said) == code
     assert capsys.readouterr().err.startswith(answer)
 
 
-def test_files_of_this_machine_become_a_model_that_was_tried(tmp_path: Path) -> None:  # 15 s: a server of its own
+def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path) -> None:  # 15 s: a server of its own
     project, file = tmp_path / "project", tmp_path / "tiny.gguf"
     project.mkdir()
     toy.copy_project(project)

@@ -47,7 +47,7 @@ def predict(service: ScriptedReplicate, model: str, ended: str, seconds: float =
         prediction.end(ended, metrics={"predict_time": seconds})
 
 
-def test_json_says_everything(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_every_field(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     version = deploy(service, "live", "acme/writer")
     deploy(service, "other", "acme/painter")
     client_of(service).deployments.update("acme", "live", max_instances=5)
@@ -76,7 +76,7 @@ def test_json_says_everything(service: ScriptedReplicate, capsys: pytest.Capture
     }
 
 
-def test_lists_are_read_to_their_last_page(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_page_of_a_list_is_read(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     deploy(service, "first", "acme/writer")
     deploy(service, "second", "acme/painter")
     service.page_size = 1
@@ -86,7 +86,7 @@ def test_lists_are_read_to_their_last_page(service: ScriptedReplicate, capsys: p
     assert [one["name"] for one in said["deployments"]] == ["acme/first"]
 
 
-def test_a_person_sees_tables(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_tables(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     version = deploy(service, "live", "acme/writer")
     predict(service, "acme/writer", "succeeded", 2.0)
     predict(service, "acme/writer", "failed")
@@ -99,14 +99,14 @@ def test_a_person_sees_tables(service: ScriptedReplicate, capsys: pytest.Capture
     assert service.token not in output
 
 
-def test_a_model_that_nobody_uses_yet(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_without_predictions_is_shown(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.add_model("acme/new")
     assert status.main(["acme/new"]) == 0
     output = capsys.readouterr().out
     assert "no versions\nno deployments\nno predictions of it" in output
 
 
-def test_without_a_name_it_is_the_last_shipped(
+def test_without_a_name_the_last_released_model_is_shown(
     service: ScriptedReplicate, releases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ship(slug: str, time: str, to: str) -> None:
@@ -127,7 +127,7 @@ def test_without_a_name_and_a_ledger_it_is_wrong_usage(
     assert "name it, as OWNER/NAME" in capsys.readouterr().err
 
 
-def test_refusals(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals_of_replicate_are_explained(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["acme/nothing"]) == 1
     assert "no such thing: the model acme/nothing" in capsys.readouterr().err
     assert status.main(["nothing"]) == 2

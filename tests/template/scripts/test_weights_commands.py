@@ -54,7 +54,7 @@ def run_default(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def test_locking_says_what_changed(hub: Hub, project: Project) -> None:
+def test_locking_reports_what_changed(hub: Hub, project: Project) -> None:
     first = project.does("weights_lock")
     commit = project.locked()["resolved"]
     assert first.stdout.splitlines() == [*(f"new       {name}" for name in FILES), f"{commit}: 3 files, 2.0 MB"]
@@ -109,7 +109,7 @@ def lines(ran: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in ran.stdout.splitlines() if line.strip()]
 
 
-def test_without_weights_they_name_the_command(project: Project) -> None:
+def test_missing_weights_are_an_error_that_names_the_command(project: Project) -> None:
     assert project.refuses("weights").endswith(f"weights.lock is missing: make weights-lock MODEL={SLUG}")
     project.does("weights_lock")
     assert project.refuses("weights_info") == f"the weights of {SLUG} are not here: make weights MODEL={SLUG}"
@@ -136,7 +136,7 @@ def test_wrong_usage(project: Project, name: str) -> None:
     assert project.does(name, "--help").stdout
 
 
-def test_with_everything_in_place_nothing_is_asked_of_the_network(hub: Hub, ready: Project) -> None:
+def test_with_everything_in_place_the_network_is_not_used(hub: Hub, ready: Project) -> None:
     before = len(hub.requests)
     ready.does("weights")
     assert len(hub.requests) == before
@@ -149,7 +149,7 @@ def test_with_everything_in_place_nothing_is_asked_of_the_network(hub: Hub, read
     ready.does("weights", HF_ENDPOINT="http://127.0.0.1:9")
 
 
-def test_with_everything_in_place_it_takes_little_more_than_its_imports(ready: Project) -> None:
+def test_with_everything_in_place_it_takes_little_longer_than_its_imports(ready: Project) -> None:
     def seconds(command: list[str]) -> float:
         begun = time.monotonic()
         subprocess.run(command, cwd=ready.folder, env=ready.environment, check=True, capture_output=True, timeout=60)

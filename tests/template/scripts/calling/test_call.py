@@ -110,7 +110,7 @@ def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, caps
     assert "succeeded · " in errors
 
 
-def test_this_project_is_called_like_any_server(
+def test_this_project_can_be_called_like_any_server(
     painter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The selected model's class and server are the painter's here: that of a language model returns no files."""
@@ -148,7 +148,7 @@ def test_json_is_one_object_with_the_paths_and_quiet_says_nothing(
     assert "painting" in said["logs"]
 
 
-def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_path: Path, start: Start) -> None:
+def test_inputs_can_be_a_file_and_a_text_from_standard_input(painter: str, tmp_path: Path, start: Start) -> None:
     (tmp_path / "sketch.png").write_bytes(b"p" * 300_000)
     process = start(painter, "prompt=-", f"image=@{tmp_path}/sketch.png", "--out", str(tmp_path))
     output, errors = process.communicate("a cat\n", timeout=30)
@@ -175,7 +175,7 @@ def test_a_file_goes_in_and_a_text_comes_from_standard_input(painter: str, tmp_p
         (["prompt=a", "--wait", "61"], "Invalid value for '--wait'"),
     ],
 )
-def test_what_cannot_be_meant_is_2(
+def test_wrong_usage_exits_with_2(
     pairs: list[str], message: str, painter: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call.main([painter, *pairs]) == 2
@@ -185,7 +185,7 @@ def test_what_cannot_be_meant_is_2(
 @pytest.mark.parametrize(
     ("kind", "body"), [("text/html", b"<html>"), ("application/json", b'{"ok": true}'), ("application/json", b"{")]
 )
-def test_a_server_that_is_no_cog_server_is_said_in_one_line(
+def test_a_server_other_than_cogs_is_reported_in_one_line(
     kind: str, body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with answering(200, body, kind) as address:
@@ -195,23 +195,25 @@ def test_a_server_that_is_no_cog_server_is_said_in_one_line(
 
 
 @pytest.mark.parametrize("what", ["", "what", "deployment:x", "acme/x:y/z", "image"])
-def test_what_names_nothing_that_runs_is_2_and_says_what_does(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_target_exits_with_2_and_says_which_targets_work(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call.main([what]) == 2
     assert "OWNER/NAME:VERSION, deployment:OWNER/NAME" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["local", "image:x"])
-def test_what_ends_with_the_call_must_be_waited_for(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_ends_with_the_call_cannot_be_called_without_waiting(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call.main([what, "--no-wait"]) == 2
     assert "it must wait" in capsys.readouterr().err
 
 
-def test_the_server_refuses_a_bound_by_name(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_a_value_out_of_bounds_names_the_input(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call.main([painter, "prompt=a", "width=3"]) == 1
     assert capsys.readouterr() == ("", "width: 3 is less than the minimum of 8\n")
 
 
-def test_a_failed_prediction_is_1_with_its_reason(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_prediction_exits_with_1_and_its_reason(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call.main([painter, "prompt=a", "fail=true", "--quiet"]) == 1
     output, errors = capsys.readouterr()
     assert output == ""
@@ -221,13 +223,13 @@ def test_a_failed_prediction_is_1_with_its_reason(painter: str, capsys: pytest.C
     assert (said["status"], said["output"]) == ("failed", None)
 
 
-def test_nobody_there_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_server_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     address = f"http://127.0.0.1:{local_server.free_port()}"
     assert call.main([address, "prompt=a"]) == 1
     assert f"no Cog server answers at {address}" in capsys.readouterr().err
 
 
-def test_a_webhook_tells_how_it_ends(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_webhook_reports_the_result(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as receiver:
         url = f"http://127.0.0.1:{receiver.server_address[1]}/hook"
         options = ["--no-wait", "--webhook", url, "--webhook-events", "completed"]
@@ -240,7 +242,7 @@ def test_a_webhook_tells_how_it_ends(painter: str, capsys: pytest.CaptureFixture
     ]
 
 
-def test_ctrl_c_cancels_and_the_slot_is_free_again(painter: str, tmp_path: Path, start: Start) -> None:
+def test_ctrl_c_cancels_and_frees_the_slot(painter: str, tmp_path: Path, start: Start) -> None:
     process = start(painter, "prompt=a", "seconds=60")
     wait_for(process, "processing")
     waiting = start(painter, "prompt=b", "--out", str(tmp_path))

@@ -75,7 +75,7 @@ def parse(*pairs: str, typed: bytes = b"") -> dict[str, Any]:
         ("prompt=-1", "-1"),
     ],
 )
-def test_values_by_the_schema(pair: str, value: Any) -> None:
+def test_values_have_the_types_of_the_schema(pair: str, value: Any) -> None:
     assert list(parse(pair).values()) == [value]
 
 
@@ -116,12 +116,12 @@ def test_standard_input_is_a_text_or_a_file() -> None:
         ("images=a.png", "images=a.png: must be a file, as images=@PATH, or a URL"),
     ],
 )
-def test_what_cannot_be_meant_says_why(pair: str, message: str) -> None:
+def test_the_error_for_an_invalid_input_says_why(pair: str, message: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
         parse(pair)
 
 
-def test_what_is_missing_is_named() -> None:
+def test_a_missing_value_is_named() -> None:
     inputs.require({"prompt": "a", "images": []}, FIELDS.required)
     with pytest.raises(UsageError, match=r"^images is missing: write images="):
         inputs.require({"prompt": "a"}, FIELDS.required)

@@ -48,7 +48,7 @@ def said(act: Callable[[], Any], address: str) -> str:
         (b'{"status": "succeeded", "metrics": "x"}', "metrics: Input should be an object"),
     ],
 )
-def test_a_prediction_that_is_none(body: bytes, why: str) -> None:
+def test_a_malformed_prediction_is_reported(body: bytes, why: str) -> None:
     found = answer_to_a_prediction(body, "application/json", streams=False)
     assert found == f"HERE answers a prediction otherwise than Cog ({why}): see what serves there"
 
@@ -62,25 +62,25 @@ def test_a_prediction_that_is_none(body: bytes, why: str) -> None:
         (COMPLETED % b"{}", "status: Field required"),
     ],
 )
-def test_a_stream_that_is_none(body: bytes, why: str) -> None:
+def test_a_malformed_stream_is_reported(body: bytes, why: str) -> None:
     found = answer_to_a_prediction(body, "text/event-stream", streams=True)
     assert found.startswith(f"HERE answers a prediction otherwise than Cog ({why}")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"ok", b"null", b"{}"])
-def test_a_health_that_is_none(body: bytes) -> None:
+def test_a_malformed_health_check_is_reported(body: bytes) -> None:
     with answering(200, body, "application/json") as address:
         for ask in (local_server.wait_until_ready, local_server.check_served, CogServer):
             assert "HERE" in said(lambda ask=ask: ask(address), address)
 
 
-def test_a_setup_that_failed_without_a_log() -> None:
+def test_a_failed_setup_without_a_log_is_reported() -> None:
     with answering(200, json.dumps({"status": "SETUP_FAILED"}).encode(), "application/json") as address:
         assert said(lambda: CogServer(address), address) == "setup failed without a message"
 
 
 @pytest.mark.parametrize("body", [b"<html>sign in first</html>", b"[]"])
-def test_a_replicate_that_is_none(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_other_than_replicate_is_reported(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a proxy answers with a page of its own."""
     with answering(200, body, "text/html") as address:
         monkeypatch.setenv("REPLICATE_BASE_URL", address)

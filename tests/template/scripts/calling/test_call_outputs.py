@@ -44,11 +44,11 @@ def uri(content: bytes, kind: str) -> str:
         ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, False),
     ],
 )
-def test_which_output_is_one_text(schema: dict[str, Any], is_text: bool) -> None:
+def test_the_schema_decides_which_output_is_one_text(schema: dict[str, Any], is_text: bool) -> None:
     assert outputs.is_text(Node.model_validate(schema)) is is_text
 
 
-def test_files_are_saved_with_the_suffix_of_their_kind_and_never_over_another(tmp_path: Path) -> None:
+def test_files_are_saved_with_the_suffix_of_their_type_and_never_overwrite_another(tmp_path: Path) -> None:
     node = Node.model_validate({"type": "array", "items": URI})
     sent = [uri(png(3, 2), "image/png"), uri(b"RIFF", "audio/wav"), uri(b"?", "application/x-unknown")]
     first = Saver(tmp_path / "new", "p1").in_place(sent, node)
@@ -59,7 +59,7 @@ def test_files_are_saved_with_the_suffix_of_their_kind_and_never_over_another(tm
     assert second.saved[0].preview().endswith(f"p1-0-2.png · {len(png(3, 2))} bytes · image/png · 3 x 2")
 
 
-def test_only_what_the_schema_calls_a_file_is_one(tmp_path: Path) -> None:
+def test_only_outputs_that_the_schema_declares_as_files_are_files(tmp_path: Path) -> None:
     node = Node.model_validate(
         {"type": "object", "properties": {"image": URI, "link": {"type": "string"}, "score": {"type": "number"}}}
     )
@@ -156,7 +156,7 @@ def host() -> Iterator[str]:
         thread.join()
 
 
-def test_urls_are_fetched_and_named_by_their_kind_or_their_path(host: str, tmp_path: Path) -> None:
+def test_urls_are_downloaded_and_named_by_their_type_or_path(host: str, tmp_path: Path) -> None:
     node = Node.model_validate({"type": "array", "items": URI})
     saver = Saver(tmp_path, "p", lambda url: {"Authorization": "Bearer t"} if "/typed" in url else {})
     urls = [f"{host}/typed/a", f"{host}/other/b.webp?x=1", f"{host}/other/c"]
@@ -170,7 +170,7 @@ def test_urls_are_fetched_and_named_by_their_kind_or_their_path(host: str, tmp_p
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_what_cannot_be_fetched_or_written_says_so(tmp_path: Path) -> None:
+def test_failed_downloads_and_writes_are_reported(tmp_path: Path) -> None:
     node = Node.model_validate(URI)
     with pytest.raises(OutputError, match=r"cannot fetch the output http://127.0.0.1:1/a: "):
         Saver(tmp_path, "p").in_place("http://127.0.0.1:1/a?signature=s3cret", node)
@@ -179,7 +179,7 @@ def test_what_cannot_be_fetched_or_written_says_so(tmp_path: Path) -> None:
         Saver(tmp_path / "file", "p").in_place(uri(b"x", "text/plain"), node)
 
 
-def test_dimensions_of_images() -> None:
+def test_the_dimensions_of_images_are_read() -> None:
     jpeg = b"\xff\xd8\xff\xe0\x00\x10JFIF\0\1\1\0\0\1\0\1\0\0" + b"\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 480, 640)
     assert outputs.dimensions(png(12, 34)) == (12, 34)
     assert outputs.dimensions(jpeg + b"\x01\x01\x11\x00") == (640, 480)
@@ -187,7 +187,7 @@ def test_dimensions_of_images() -> None:
         assert outputs.dimensions(other) is None
 
 
-def test_a_text_is_never_shown_twice_and_a_lost_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_is_never_shown_twice_and_a_gap_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display()
     display.text("a\n")
     display.text_up_to("a\r\nbc")
@@ -199,7 +199,7 @@ def test_a_text_is_never_shown_twice_and_a_lost_part_is_said(capsys: pytest.Capt
     assert "--json prints all of it" in capsys.readouterr().err
 
 
-def test_quiet_keeps_progress_and_logs_but_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_hides_progress_and_logs_but_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display(is_quiet=True)
     display.status("starting")
     display.logs_up_to("50%\n")

@@ -97,7 +97,7 @@ def test_text_streams_and_logs_and_progress_go_to_standard_error(
     assert service.token not in output + errors
 
 
-def test_json_joins_the_text(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_has_the_joined_text(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.script = writes("a", "b", output_token_count=2)
     assert call.main(["acme/writer", "prompt=Why?", "--json", "--quiet"]) == 0
     output, errors = capsys.readouterr()
@@ -107,7 +107,7 @@ def test_json_joins_the_text(service: ScriptedReplicate, capsys: pytest.CaptureF
     assert said["id"] in service.predictions
 
 
-def test_the_latest_version_one_version_or_what_push_prints(service: ScriptedReplicate) -> None:
+def test_a_target_is_the_latest_version_one_version_or_the_digest_that_push_prints(service: ScriptedReplicate) -> None:
     service.script = writes("a")
     old, new = service.models["acme/writer"].repository.refresh()
     for what in ("acme/writer", f"acme/writer:{old.id}", f"r8.im/acme/writer@sha256:{old.id}"):
@@ -123,7 +123,9 @@ def test_an_official_model_has_a_route_of_its_own(service: ScriptedReplicate) ->
     assert posts(service) == ["/v1/models/acme/writer/predictions"]
 
 
-def test_a_deployment_says_what_it_cost(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_of_a_deployment_reports_its_cost(
+    service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
+) -> None:
     version = service.models["acme/writer"].repository.refresh()[-1]
     client_of(service).deployments.create(
         name="live", model="acme/writer", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
@@ -133,7 +135,9 @@ def test_a_deployment_says_what_it_cost(service: ScriptedReplicate, capsys: pyte
     assert "about $0.000450 on gpu-t4" in capsys.readouterr().err
 
 
-def test_a_broken_stream_is_completed_by_asking(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rest_of_a_broken_stream_is_read_from_the_prediction(
+    service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
+) -> None:
     service.script = writes("one ", "two ", "three")
     slow = service.script
     service.script = lambda prediction: (prediction.start(), time.sleep(0.5), slow(prediction))
@@ -152,7 +156,7 @@ def test_images_are_saved(service: ScriptedReplicate, tmp_path: Path, capsys: py
     assert second.endswith("-1.wav · 4 bytes · audio/wav")
 
 
-def test_a_large_file_is_uploaded_a_small_one_sent_along(service: ScriptedReplicate, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_and_a_small_one_is_sent_inline(service: ScriptedReplicate, tmp_path: Path) -> None:
     service.script = paints()
     for size in (256_000, 256_001):
         (tmp_path / "a.png").write_bytes(b"p" * size)
@@ -164,7 +168,7 @@ def test_a_large_file_is_uploaded_a_small_one_sent_along(service: ScriptedReplic
     assert (file.name, file.kind, file.content) == ("a.png", "image/png", b"p" * 256_001)
 
 
-def test_the_token_goes_to_replicates_api_only(service: ScriptedReplicate) -> None:
+def test_the_token_is_sent_only_to_replicates_api(service: ScriptedReplicate) -> None:
     from scripts.calling import remote
 
     place = remote.model("acme/painter")
@@ -201,18 +205,18 @@ def test_refusals_say_what_to_do(
     assert error("acme/writer", "prompt=a").startswith("REPLICATE_API_TOKEN is not set")
 
 
-def test_a_server_that_is_not_cogs(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_other_than_cogs_is_named(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     assert call.main([service.address, "prompt=a"]) == 1
     assert "has no /openapi.json" in capsys.readouterr().err
 
 
-def test_wrong_usage_is_found_before_anything_runs(service: ScriptedReplicate) -> None:
+def test_wrong_usage_is_refused_before_anything_runs(service: ScriptedReplicate) -> None:
     assert call.main(["acme/painter", "promt=a"]) == 2
     assert call.main(["acme/painter", "width=9"]) == 2
     assert posts(service) == []
 
 
-def test_too_many_requests_are_sent_again_when_replicate_says(
+def test_requests_refused_with_429_are_repeated_after_the_time_that_replicate_gives(
     service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.script = writes("a")
@@ -227,14 +231,14 @@ def test_too_many_requests_are_sent_again_when_replicate_says(
     assert service.faults[-1].times == 4
 
 
-def test_nothing_that_may_have_begun_is_sent_again(service: ScriptedReplicate) -> None:
+def test_a_request_that_may_have_started_a_prediction_is_not_repeated(service: ScriptedReplicate) -> None:
     service.script = writes("a")
     service.faults.append(Fault("POST", "/v1/predictions", 1, "after"))
     assert call.main(["acme/writer", "prompt=a"]) == 1
     assert len(service.predictions) == 1
 
 
-def test_a_failed_prediction_is_1(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_prediction_exits_with_1(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.script = lambda prediction: prediction.end("failed", "CUDA error: out of memory", logs="trace\n")
     assert call.main(["acme/writer", "prompt=a"]) == 1
     output, errors = capsys.readouterr()
@@ -243,7 +247,7 @@ def test_a_failed_prediction_is_1(service: ScriptedReplicate, capsys: pytest.Cap
     assert "the prediction failed: CUDA error: out of memory" in errors
 
 
-def test_an_aborted_prediction_is_1(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_aborted_prediction_exits_with_1(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.script = lambda prediction: None
     assert call.main(["acme/writer", "prompt=a", "--timeout", "5"]) == 1
     errors = capsys.readouterr().err
@@ -251,7 +255,7 @@ def test_an_aborted_prediction_is_1(service: ScriptedReplicate, capsys: pytest.C
     assert "aborted · " in errors
 
 
-def test_waiting_holds_the_first_request(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_wait_the_first_request_stays_open(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.script = lambda prediction: (time.sleep(0.5), writes("a")(prediction))
     assert call.main(["acme/writer", "prompt=a", "--wait", "20"]) == 0
     assert capsys.readouterr().out == "a\n"
@@ -259,7 +263,7 @@ def test_waiting_holds_the_first_request(service: ScriptedReplicate, capsys: pyt
     assert len(gets) == 1
 
 
-def test_not_waiting_prints_the_id_and_a_webhook_is_passed_on(
+def test_without_waiting_the_id_is_printed_and_the_webhook_is_passed_on(
     service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.script = lambda prediction: None
@@ -271,7 +275,7 @@ def test_not_waiting_prints_the_id_and_a_webhook_is_passed_on(
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_cancels_on_replicate_and_says_so(service: ScriptedReplicate, name: signal.Signals) -> None:
+def test_ctrl_c_cancels_on_replicate_and_reports_it(service: ScriptedReplicate, name: signal.Signals) -> None:
     def endless(prediction: Prediction) -> None:
         prediction.start()
         prediction.add_output("once")
@@ -292,7 +296,7 @@ def test_ctrl_c_cancels_on_replicate_and_says_so(service: ScriptedReplicate, nam
     assert prediction.status == "canceled"
 
 
-def test_ctrl_c_while_it_starts(service: ScriptedReplicate) -> None:
+def test_ctrl_c_during_the_start_cancels(service: ScriptedReplicate) -> None:
     service.script = lambda prediction: None
     command = [sys.executable, "-m", "scripts.call", "acme/writer", "prompt=a"]
     process = subprocess.Popen(command, cwd=PROJECT, text=True, stderr=subprocess.PIPE)

@@ -39,7 +39,7 @@ PROPERTIES = REAL | {"counts": COUNTS, "options": Node(type="object")}
         ([], {}),
     ],
 )
-def test_values_are_read_as_the_schema_wants_them(pairs: list[str], given: dict[str, Any]) -> None:
+def test_values_are_parsed_as_the_schema_says(pairs: list[str], given: dict[str, Any]) -> None:
     assert inputs.parse(pairs, PROPERTIES) == given
 
 
@@ -71,12 +71,12 @@ def test_an_at_sign_reads_a_file(tmp_path: Path) -> None:
         ("prompt=\udce9", "prompt: the value is not UTF-8 text"),
     ],
 )
-def test_a_pair_that_cannot_be_meant_says_why(pair: str, message: str) -> None:
+def test_the_error_for_an_invalid_pair_says_why(pair: str, message: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
         inputs.parse([pair], PROPERTIES)
 
 
-def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
+def test_a_binary_file_as_a_text_input_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_bytes(b"caf\xe9")
     with pytest.raises(UsageError, match=r"prompt\.txt: cannot read the file: .*utf-8"):
         inputs.parse([f"prompt=@{tmp_path}/prompt.txt"], PROPERTIES)
@@ -92,13 +92,13 @@ def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
         ([], {"PROMPT": ""}, ["prompt="]),
     ],
 )
-def test_the_variable_prompt_is_the_prompt_unless_the_command_line_has_one(
+def test_the_variable_prompt_is_used_unless_the_command_line_has_a_prompt(
     pairs: list[str], environment: dict[str, str], all_pairs: list[str]
 ) -> None:
     assert inputs.with_prompt(pairs, environment, PROPERTIES) == all_pairs
 
 
-def test_no_input_at_all_is_wrong_usage_where_a_prompt_is_needed() -> None:
+def test_a_call_without_input_is_wrong_usage_if_a_prompt_is_required() -> None:
     with pytest.raises(UsageError, match="say something: PROMPT="):
         inputs.with_prompt([], {}, PROPERTIES)
     assert inputs.with_prompt([], {}, {"count": Node(type="integer")}) == []

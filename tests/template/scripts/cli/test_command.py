@@ -33,7 +33,7 @@ def greet(name: Annotated[str, typer.Option("-n", "--name")] = "you", count: int
     print(f"hello {name} {count}")
 
 
-def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+def test_success_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(greet, ["-n", "Ada", "--count", "2"], "scripts.greet") == 0
     assert capsys.readouterr() == ("hello Ada 2\n", "")
 
@@ -48,7 +48,7 @@ def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         ("a='two\nlines' *.png # $(id)", ["a=two\nlines", "*.png", "#", "$(id)"]),
     ],
 )
-def test_inputs_are_split_as_a_shell_would_and_nothing_in_them_is_expanded(inputs: str, words: list[str]) -> None:
+def test_inputs_are_split_like_in_a_shell_without_expansion(inputs: str, words: list[str]) -> None:
     given: list[str] = []
 
     def take(pairs: Annotated[list[str], typer.Argument()] = []) -> None:
@@ -64,17 +64,19 @@ def test_inputs_with_an_open_quote_are_wrong_usage(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("code", [0, 1, 130])
-def test_a_command_can_give_its_own_exit_code(code: int) -> None:
+def test_a_command_can_choose_its_exit_code(code: int) -> None:
     assert command.run(lambda: code, [], "scripts.own") == code
 
 
 @pytest.mark.parametrize("error", [TemplateError("x is wrong: do y"), WeightsError("x is wrong: do y")])
-def test_refused_is_1_with_the_reason_alone(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_exits_with_1_and_prints_only_the_reason(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.run(raising(error), [], "scripts.refuse") == 1
     assert capsys.readouterr() == ("", "x is wrong: do y\n")
 
 
-def test_what_cannot_be_meant_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(raising(UsageError("say something")), [], "scripts.usage") == 2
     assert capsys.readouterr() == ("", "say something\n")
 
@@ -82,7 +84,7 @@ def test_what_cannot_be_meant_is_2(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "names"), [(["--nam", "Ada"], "--nam"), (["--count", "many"], "--count"), (["surprise"], "surprise")]
 )
-def test_a_wrong_option_is_2_and_names_it_and_the_help(
+def test_a_wrong_option_exits_with_2_and_names_it_and_the_help(
     argv: list[str], names: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.run(greet, argv, "scripts.greet") == 2
@@ -92,7 +94,7 @@ def test_a_wrong_option_is_2_and_names_it_and_the_help(
     assert "see python -m scripts.greet --help" in errors
 
 
-def test_help_is_0_and_names_the_command_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_exits_with_0_and_names_the_command_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(greet, ["--help"], "scripts.greet") == 0
     output = capsys.readouterr().out
     assert "python -m scripts.greet" in output
@@ -100,13 +102,13 @@ def test_help_is_0_and_names_the_command_and_its_options(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])
-def test_cancelled_is_130(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancelling_exits_with_130(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(raising(error), [], "scripts.cancel") == 130
     assert capsys.readouterr().err == "\ncancelled\n"
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_a_real_signal_ends_a_real_process_with_130_and_a_second_does_not_disturb_its_end(
+def test_a_real_signal_ends_a_real_process_with_130_and_a_second_signal_is_ignored(
     first: signal.Signals,
 ) -> None:
     code = """
@@ -134,7 +136,7 @@ sys.exit(command.run(wait, [], "scripts.wait"))
     assert (process.returncode, output, errors) == (130, "clean\n", "\ncancelled\n")
 
 
-def test_what_signals_did_before_they_do_again() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     assert command.run(raising(KeyboardInterrupt()), [], "scripts.cancel") == 130
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -183,7 +185,7 @@ UNEXPECTED = [
 
 
 @pytest.mark.parametrize(("act", "said"), UNEXPECTED)
-def test_what_nobody_expected_is_one_line_and_debug_shows_the_trace(
+def test_an_unexpected_error_is_one_line_and_debug_shows_the_traceback(
     act: Callable[[], None], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = said.format(line=act.__code__.co_firstlineno + 1)
@@ -200,7 +202,7 @@ def test_what_nobody_expected_is_one_line_and_debug_shows_the_trace(
     assert errors.splitlines()[-1].startswith(line)
 
 
-def test_a_python_without_the_packages_is_told_so_in_one_line() -> None:
+def test_missing_packages_are_reported_in_one_line() -> None:
     code = "import sys; sys.modules['typer'] = None; import runpy; runpy.run_module('scripts.doctor')"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     said = f"the package typer is not installed for {sys.executable}: make setup, then .venv/bin/python -m ...\n"
@@ -221,7 +223,7 @@ def test_debug_shows_what_caused_a_refusal(capsys: pytest.CaptureFixture[str], m
     assert errors.endswith("x is 0: make it 1\n")
 
 
-def test_what_the_terminal_cannot_show_is_escaped() -> None:
+def test_characters_that_the_terminal_cannot_show_are_escaped() -> None:
     code = """
 import sys
 from scripts.cli import command

@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
 @pytest.mark.parametrize("proxies", PROXIES, ids=str)
-def test_a_server_on_this_machine_is_asked_directly(
+def test_a_local_server_is_reached_without_a_proxy(
     server: str, host: str, proxies: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = server.replace("127.0.0.1", host)
@@ -58,7 +58,7 @@ def test_a_server_on_this_machine_is_asked_directly(
 
 
 @pytest.mark.parametrize("proxies", PROXIES[:3] + PROXIES[-1:], ids=str)
-def test_other_libraries_leave_proxies_out_for_this_machine_and_what_was_spared_before_stays_spared(
+def test_other_libraries_skip_the_proxy_for_this_machine_and_keep_earlier_exceptions(
     server: str, proxies: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in proxies.items():
@@ -70,7 +70,7 @@ def test_other_libraries_leave_proxies_out_for_this_machine_and_what_was_spared_
     assert proxies.get("NO_PROXY", "") in os.environ["NO_PROXY"] == os.environ["no_proxy"]
 
 
-def test_without_a_proxy_in_the_environment_nothing_is_spared() -> None:
+def test_without_a_proxy_in_the_environment_no_exception_is_set() -> None:
     connection.spare_this_machine()
     assert "NO_PROXY" not in os.environ
 
@@ -84,7 +84,7 @@ def test_a_container_gets_the_proxies_that_it_can_reach(monkeypatch: pytest.Monk
     assert connection.proxies_elsewhere() == proxies
 
 
-def test_a_server_elsewhere_is_asked_through_the_http_proxy_and_spared_where_no_proxy_names_it(
+def test_a_remote_server_is_reached_through_the_http_proxy_unless_no_proxy_names_it(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.removeprefix("http://"))
@@ -94,7 +94,7 @@ def test_a_server_elsewhere_is_asked_through_the_http_proxy_and_spared_where_no_
         connection.ask("GET", "http://model.invalid/health-check")
 
 
-def test_replicate_is_asked_through_a_socks_proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicate_is_reached_through_a_socks_proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLICATE_BASE_URL", "http://api.invalid")
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")
     with socks_proxy({"api.invalid": urlsplit(server).port or 0}) as (proxy, asked):
@@ -116,7 +116,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(url: str, mon
         assert "secret" not in str(refused.value)
 
 
-def test_every_script_asks_by_way_of_connection() -> None:
+def test_every_script_uses_the_module_connection() -> None:
     """Httpx alone would take the environment's proxies for a server on this machine."""
     direct = re.compile(r"\bhttpx\.(get|post|put|patch|delete|head|options|request|stream|Client)\(")
     asking = [path for path in SCRIPTS.rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]

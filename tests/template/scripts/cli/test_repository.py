@@ -67,7 +67,7 @@ def in_use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_is_committed_is_found_and_nothing_is_changed(folder: Path) -> None:
+def test_the_commit_is_found_and_nothing_is_changed(folder: Path) -> None:
     assert repository.exists()
     assert repository.commit() == git(folder, "rev-parse", "HEAD")
     assert repository.changed_files() == []
@@ -75,7 +75,7 @@ def test_what_is_committed_is_found_and_nothing_is_changed(folder: Path) -> None
     assert repository.committed("schemas/B.json") is None
 
 
-def test_changes_are_named_from_the_projects_folder_and_the_ledger_is_none(folder: Path) -> None:
+def test_changes_are_named_relative_to_the_projects_folder_and_the_ledger_does_not_count(folder: Path) -> None:
     (folder / PREDICT).write_text("changed")
     (folder / f"new {SLUG}").write_text("new")
     (folder / "releases").mkdir()
@@ -87,7 +87,7 @@ def test_changes_are_named_from_the_projects_folder_and_the_ledger_is_none(folde
     assert {"schemas/A.json", "schemas/moved.json"} <= set(repository.changed_files())
 
 
-def test_an_earlier_commit_is_as_the_folder_is_now_until_something_but_the_ledger_changes(folder: Path) -> None:
+def test_an_earlier_commit_matches_the_folder_until_something_other_than_the_ledger_changes(folder: Path) -> None:
     first = repository.commit()
     (folder / "releases").mkdir()
     (folder / "releases" / "ledger.jsonl").write_text("{}\n")
@@ -103,9 +103,7 @@ def test_an_earlier_commit_is_as_the_folder_is_now_until_something_but_the_ledge
     assert repository.is_as(repository.commit())
 
 
-def test_what_changes_beside_the_projects_folder_is_no_change_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_outside_the_projects_folder_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_use(part(tmp_path), monkeypatch)
     (tmp_path / "other" / "file").write_text("changed")
     (tmp_path / "new").write_text("new")
@@ -113,7 +111,7 @@ def test_what_changes_beside_the_projects_folder_is_no_change_of_it(
 
 
 @pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
-def test_the_repository_that_a_hook_runs_for_is_not_asked(
+def test_the_environment_of_a_git_hook_does_not_select_another_repository(
     folder: Path, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = git(folder, "rev-parse", "HEAD")
@@ -130,14 +128,14 @@ def test_a_folder_that_a_larger_repository_ignores_is_not_committed(
     assert (repository.commit(), repository.committed(PREDICT)) == ("", None)
 
 
-def test_where_nothing_is_committed_yet_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_without_commits_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(in_use(tmp_path, monkeypatch), "init", "--quiet")
     (tmp_path / PREDICT).write_text("new")
     assert (repository.commit(), repository.changed_files()) == ("", [PREDICT])
     assert repository.committed(PREDICT) is None
 
 
-def test_where_there_is_no_repository_there_is_nothing_and_git_is_not_needed(
+def test_without_a_repository_there_is_no_commit_and_git_is_not_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_use(tmp_path, monkeypatch)
@@ -175,7 +173,7 @@ def wrong_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("damage", [another_owner, without_git, lost_worktree, lost_object, wrong_configuration])
-def test_where_git_refuses_that_is_an_error_with_what_git_said(
+def test_an_error_of_git_is_reported_with_its_message(
     damage: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(damage)

@@ -49,7 +49,7 @@ def test_each_change_of_the_output_is_found(written: Write, old: str, new: str, 
 
 
 @pytest.mark.parametrize(("old", "new", "kind"), [("@streaming", "", "breaking"), ("", "@streaming", "compatible")])
-def test_losing_the_stream_of_events_breaks(written: Write, old: str, new: str, kind: str) -> None:
+def test_removing_the_event_stream_is_breaking(written: Write, old: str, new: str, kind: str) -> None:
     schemas = [written(output="Iterator[str]", decorator=decorator) for decorator in (old, new)]
     assert found(*schemas) == [(kind, "output.x-cog-streaming")]
 
@@ -75,7 +75,7 @@ def test_each_change_of_an_outputs_field_is_found(edit: Callable[[dict[str, Any]
     assert found(*edited(edit)) == [(kind, path)]
 
 
-def test_a_field_that_is_always_there_now_breaks_nobody_and_the_reverse_does() -> None:
+def test_making_an_output_field_required_is_compatible_and_the_reverse_is_breaking() -> None:
     always = copy.deepcopy(ANSWER) | {"required": ["text", "tone", "score"]}
     always["properties"]["score"].pop("nullable")
     assert found(cog({}, ANSWER), cog({}, always)) == [("compatible", "output.score.nullable")]
@@ -90,24 +90,24 @@ def test_a_field_that_is_always_there_now_breaks_nobody_and_the_reverse_does() -
         *(("x: int", text) for change in OUTPUTS.values() for text in change[:2]),
     ],
 )
-def test_a_schema_compared_with_itself_differs_in_nothing(written: Write, parameters: str, output: str) -> None:
+def test_a_schema_does_not_differ_from_itself(written: Write, parameters: str, output: str) -> None:
     one = written(parameters, output)
     shuffled = json.loads(json.dumps(one, sort_keys=True))
     assert compare(one, shuffled) == compare(shuffled, one) == []
 
 
-def test_the_published_contract_is_that_of_predict_py() -> None:
+def test_the_published_contract_matches_predict_py() -> None:
     published = json.loads((PROJECT / "schemas/TextGeneration.json").read_text(encoding="utf-8"))
     assert compare(published, schema.generate("TextGeneration")) == []
 
 
-def test_the_servers_version_and_slots_are_no_part_of_the_contract(written: Write) -> None:
+def test_the_servers_version_and_slots_are_not_part_of_the_contract(written: Write) -> None:
     old, new = written(), written(decorator="@concurrent(max=4)")
     new["info"]["version"] = "9.9.9"
     assert compare(old, new) == []
 
 
-def test_an_input_without_a_description_is_told(written: Write) -> None:
+def test_an_input_without_a_description_is_reported(written: Write) -> None:
     new = written('x: int, y: int = Input(description="How many"), z: str = Input(description="  ")')
     assert undescribed(new) == ["x", "z"]
     assert report([], undescribed(new)) == ("no change\n\nWithout a description, which callers read: x, z")
@@ -132,15 +132,15 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("old", "new"), HARMLESS)
-def test_harmless_changes_break_nobody(written: Write, old: str, new: str) -> None:
+def test_harmless_changes_are_compatible(written: Write, old: str, new: str) -> None:
     assert not {kind for kind, _ in found(written(old), written(new))} & {"breaking"}
 
 
-def test_an_input_that_comes_in_between_moves_nothing(written: Write) -> None:
+def test_an_input_inserted_between_others_is_compatible(written: Write) -> None:
     assert found(written("x: int, z: int"), written("x: int, y: str | None, z: int")) == [("compatible", "input.y")]
 
 
-def test_a_renamed_input_is_compared_further(written: Write) -> None:
+def test_a_renamed_input_is_compared_with_its_old_self(written: Write) -> None:
     new = TEXT.replace("t:", "temperature:").replace("le=5", "le=2").replace("How varied", "How very varied")
     assert found(written(TEXT), written(new)) == [
         ("breaking", "input.t"),
@@ -149,13 +149,13 @@ def test_a_renamed_input_is_compared_further(written: Write) -> None:
     ]
 
 
-def test_another_type_in_its_place_is_no_new_name(written: Write) -> None:
+def test_an_input_of_another_type_is_not_taken_for_a_renamed_one(written: Write) -> None:
     removed, added = compare(written("x: int, n: int = 4"), written("x: int, style: str = ''"))
     assert (removed.path, added.path) == ("input.n", "input.style")
     assert removed.what.startswith("removed:")
 
 
-def test_a_report_names_everything_and_what_to_do(written: Write) -> None:
+def test_a_report_names_every_difference_and_its_remedy(written: Write) -> None:
     old = written(TEXT + ", seed: int | None = None, size: int = Input(default=1, le=9)")
     new = written(
         'x: str, temperature: float = Input(description="How varied the text is", default=0.7, ge=0, le=5), '
@@ -202,7 +202,7 @@ def test_the_part_of_the_version_that_grows_is_named(written: Write, old: str, n
 
 
 @pytest.mark.parametrize("change", [*INPUTS.values(), *OUTPUTS.values()])
-def test_every_breaking_difference_has_a_remedy_and_no_other_one(written: Write, change: tuple[str, ...]) -> None:
+def test_only_breaking_differences_have_a_remedy(written: Write, change: tuple[str, ...]) -> None:
     given = [written(text) if change in INPUTS.values() else written(output=text) for text in change[:2]]
     assert all(bool(one.remedy) == (one.kind == "breaking") for one in compare(*given))
 
@@ -218,7 +218,7 @@ def saved(tmp_path: Path) -> Callable[..., str]:
     return save
 
 
-def test_the_command_fails_where_something_breaks(
+def test_the_command_fails_on_a_breaking_change(
     saved: Callable[..., str], written: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old, new = saved("old.json", written("x: int")), saved("new.json", written("x: int, y: int = 1"))
@@ -233,7 +233,7 @@ def test_the_command_compares_with_predict_py_by_default(capsys: pytest.CaptureF
     assert capsys.readouterr().out == "no change\n"
 
 
-def test_the_command_says_what_is_wrong_with_a_file(
+def test_the_command_reports_what_is_wrong_with_a_file(
     saved: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = saved("good.json", cog({}))
@@ -249,7 +249,7 @@ def test_the_command_says_what_is_wrong_with_a_file(
     assert "python -m scripts.contract --help" in capsys.readouterr().err
 
 
-def test_the_command_asks_which_class_where_it_cannot_know(
+def test_the_command_asks_for_the_class_if_it_is_ambiguous(
     saved: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(schema, "class_names", lambda: ["TextGeneration", "Painter"])

@@ -44,7 +44,7 @@ def of_x(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"type": "object", "additionalProperties": {"type": "string"}}, {"type": "object"}, "compatible", "values"),
     ],
 )
-def test_what_cog_does_not_write_yet_is_understood(
+def test_schema_forms_that_cog_does_not_write_yet_are_understood(
     old: dict[str, Any], new: dict[str, Any], kind: str, path: str
 ) -> None:
     path = path.replace("values", "additionalProperties")
@@ -68,7 +68,7 @@ def test_what_cog_does_not_write_yet_is_understood(
         ({"type": "string", "enum": ["a", None]}, {"type": "string", "const": "a", "nullable": True}),
     ],
 )
-def test_two_ways_to_write_one_meaning_differ_in_nothing(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_two_notations_with_the_same_meaning_do_not_differ(old: dict[str, Any], new: dict[str, Any]) -> None:
     x = {"title": "x", "description": "An enumeration.", "enum": ["a"], "type": "string"}
     before, now = of_x(old, x=x), of_x(new, x=x)
     assert compare(before, now) == compare(now, before) == []
@@ -135,7 +135,7 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_same_class_built_with_another_cog_is_no_change(written: Write, version: str) -> None:
+def test_the_same_class_built_with_another_cog_does_not_differ(written: Write, version: str) -> None:
     now = written(PARAMETERS, "Iterator[str]")
     assert compare(VERSIONS[version], now) == compare(now, VERSIONS[version]) == []
 
@@ -160,7 +160,7 @@ def test_an_output_with_fields_is_the_same_in_every_cog() -> None:
     assert compare(old, cog({}, ANSWER)) == compare(cog({}, ANSWER), old) == []
 
 
-def test_a_type_that_holds_itself_ends() -> None:
+def test_a_recursive_type_ends() -> None:
     tree = {"type": "object", "properties": {"leaf": {"$ref": "#/components/schemas/Output"}}}
     assert compare(cog({}, tree), cog({}, {"type": "object", "properties": {"leaf": {}}})) == []
 
@@ -175,12 +175,12 @@ def test_a_type_that_holds_itself_ends() -> None:
         (cog({"x": {"$ref": "#/components/schemas/Gone"}}), "it refers to #/components/schemas/Gone, which"),
     ],
 )
-def test_what_is_no_schema_of_cog_is_refused_with_the_place(document: Any, message: str) -> None:
+def test_a_schema_other_than_cogs_is_refused_with_the_location(document: Any, message: str) -> None:
     with pytest.raises(ContractError, match=re.escape(message)):
         compare(document, cog({}))
 
 
-def test_an_input_with_fields_is_told_as_an_input() -> None:
+def test_an_input_with_fields_is_reported_as_an_input() -> None:
     def box(required: tuple[str, ...], **sizes: Any) -> Any:
         return cog({"box": {"type": "object", "properties": sizes, "required": list(required)}}, required=("box",))
 

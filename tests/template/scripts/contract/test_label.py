@@ -33,12 +33,12 @@ def check(contract: dict[str, Any]) -> dict[str, Any]:
     return label.check({"Config": {"Labels": labels}}, "Painter")
 
 
-def test_an_image_of_predict_py_passes_whichever_cog_built_it(contract: dict[str, Any]) -> None:
+def test_an_image_of_predict_py_passes_with_any_cog_version(contract: dict[str, Any]) -> None:
     contract["info"]["version"] = "0.23.0"
     assert check(contract) == contract
 
 
-def test_a_difference_stops_and_names_the_place_and_the_line(contract: dict[str, Any]) -> None:
+def test_a_difference_stops_the_push_and_names_the_location_and_the_line(contract: dict[str, Any]) -> None:
     del contract["components"]["schemas"]["Input"]["properties"]["size"]["maximum"]
     with pytest.raises(TemplateError) as refused:
         check(contract)
@@ -55,6 +55,6 @@ def test_a_difference_outside_of_the_inputs_names_the_method(contract: dict[str,
         check(contract)
 
 
-def test_an_image_without_the_label_is_none_of_cogs() -> None:
+def test_an_image_without_the_label_is_not_one_of_cogs() -> None:
     with pytest.raises(TemplateError, match=r"has no label run\.cog\.openapi_schema, so cog build did not make it"):
         label.check({"Config": {"Labels": None}}, "Painter")

@@ -64,9 +64,7 @@ def test_the_reader_agrees_with_cog_on_each_form(stubs: Path, form: str) -> None
 
 
 @pytest.mark.parametrize("form", forms.REFUSED)
-def test_what_cog_would_silently_make_something_else_of_is_refused_with_the_line_and_the_reason(
-    stubs: Path, form: str
-) -> None:
+def test_code_that_cog_would_silently_misread_is_refused_with_the_line_and_the_reason(stubs: Path, form: str) -> None:
     assert ANSWERS[form]
     with pytest.raises(SchemaError) as refused:
         schema.generate(forms.CLASS_OF[form], stubs / "predict.py")
@@ -96,7 +94,7 @@ def test_a_class_with_run_and_predict_is_refused_as_cogs_server_refuses_it(predi
 RUNNER = "from cog import BaseRunner\nclass Runner(BaseRunner):\n    def run(self, text: str) -> str: ...\n"
 
 
-def test_the_class_that_serves_is_the_tasks_or_the_only_one(predict: Callable[..., None]) -> None:
+def test_the_served_class_is_the_task_s_or_the_only_one(predict: Callable[..., None]) -> None:
     predict(text=RUNNER + "class Loop:\n    def run(self): ...\n")
     assert schema.class_names() == ["Runner"]
     assert schema.served_class(manifest.selected()) == "Runner"
@@ -118,7 +116,7 @@ def test_a_parent_in_another_file_is_found_and_its_errors_name_that_file(
         schema.generate("Child")
 
 
-def test_what_cog_garbles_in_a_description_is_remarked_on(predict: Callable[..., None]) -> None:
+def test_a_description_that_cog_garbles_gets_a_warning(predict: Callable[..., None]) -> None:
     predict('x: int = Input(description="one"\n        "two"), y: int = Input(description=max("a")), z: int = 1')
     adjacent, computed = schema.remarks("Painter")
     assert adjacent == "predict.py, line 8: the description of x: Cog does not join adjacent strings: write one"
@@ -131,7 +129,7 @@ def test_an_output_without_a_type_is_an_error(predict: Callable[..., None]) -> N
         schema.generate("Painter")
 
 
-def test_a_class_that_is_not_there_is_an_error_that_lists_those_that_are(predict: Callable[..., None]) -> None:
+def test_a_missing_class_is_an_error_that_lists_the_existing_ones(predict: Callable[..., None]) -> None:
     predict()
     with pytest.raises(SchemaError, match="no class Sculptor with a run or predict method: it has Painter"):
         schema.generate("Sculptor")
@@ -143,7 +141,7 @@ def test_a_syntax_error_names_the_line(predict: Callable[..., None]) -> None:
         schema.generate("Painter")
 
 
-def test_a_file_without_classes_says_so(predict: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_classes_is_an_error(predict: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     predict(text="import cog\n")
     assert command.main([]) == 1
     assert "no class" in capsys.readouterr().err
@@ -158,7 +156,7 @@ def test_streaming_and_slots_are_read_from_the_decorators(predict: Callable[...,
     assert (schema.max_concurrency("Painter"), schema.max_concurrency("Plain")) == (4, 1)
 
 
-def test_a_decorator_that_cog_does_not_see_as_its_own_is_refused(predict: Callable[..., None]) -> None:
+def test_a_decorator_that_cog_does_not_recognise_is_refused(predict: Callable[..., None]) -> None:
     predict(
         text="from cog import *\nclass Painter(BaseRunner):\n    @streaming\n    def run(self) -> Iterator[str]: ...\n"
     )
@@ -166,7 +164,7 @@ def test_a_decorator_that_cog_does_not_see_as_its_own_is_refused(predict: Callab
         schema.generate("Painter")
 
 
-def test_predict_py_is_never_run(predict: Callable[..., None]) -> None:
+def test_predict_py_is_never_executed(predict: Callable[..., None]) -> None:
     predict(text="raise SystemExit('it ran')\n" + FILE.format(parameters="x: int", output="str"))
     assert schema.generate("Painter")["components"]["schemas"]["Input"]["required"] == ["x"]
 
@@ -184,7 +182,7 @@ def test_the_command_prints_the_schema_or_the_reason(capsys: pytest.CaptureFixtu
     )
 
 
-def test_the_server_finds_the_schema_in_the_folder_it_runs_in(predict: Callable[..., None], tmp_path: Path) -> None:
+def test_the_server_finds_the_schema_in_its_working_folder(predict: Callable[..., None], tmp_path: Path) -> None:
     predict()
     path = schema.write_for_server("Painter")
     assert path == tmp_path / ".cog" / "openapi_schema.json"

@@ -85,11 +85,11 @@ def idle(seconds: float) -> dict[str, Any]:
         (choice("scale-to-zero", 0.0001, 1.0, 1.0, 16, start=5, **idle(3600)), 1_000_000, "262.80"),
     ],
 )
-def test_a_month_by_hand(told: Choice, runs: float, dollars: str) -> None:
+def test_a_month_matches_a_calculation_by_hand(told: Choice, runs: float, dollars: str) -> None:
     assert cents(told, runs) == dollars
 
 
-def test_units_by_hand() -> None:
+def test_units_match_a_calculation_by_hand() -> None:
     # $0.0008 for 200 tokens in and 300 out: 0.0008 / 500 * 1,000,000 = 1.60 a million tokens; 0.80 for 1,000 runs.
     units = cost.per_units(0.0008, {"input_tokens": 200, "output_tokens": 300})
     assert {name: str(rounded(value, 4)) for name, value in units.items()} == {
@@ -102,7 +102,7 @@ def test_units_by_hand() -> None:
     assert str(rounded(cost.per_units(0.005, {"audio_seconds": 90})["audio hour"])) == "0.20"
 
 
-def test_the_cheapest_flips_where_the_arithmetic_says() -> None:
+def test_the_cheapest_hardware_changes_at_the_calculated_load() -> None:
     # $0.00015 a prediction against $60 a month: 400,000 cost 60 both ways, one more is cheaper by the month.
     # One instance carries, at 80 % of use, 16 * 0.8 * 2,628,000 / 20 = 1,681,920 of 20 s: a free one that may not be
     # two is the cheapest up to there.
@@ -115,7 +115,7 @@ def test_the_cheapest_flips_where_the_arithmetic_says() -> None:
     assert [runs for runs, _ in found] == [10, 1_681_921]
 
 
-def test_a_latency_chooses_how_many_at_once_and_what_is_out() -> None:
+def test_a_latency_limit_sets_the_concurrency_and_excludes_hardware() -> None:
     fits = {count: Fit(seconds, {}, 0, 5, {}) for count, seconds in ((1, 1.0), (4, 2.0), (16, 6.0))}
     speed = Measured(fits, "a receipt", None)
     assert speed.seconds({}, 10).middle == pytest.approx(4.0)  # half of the way from 4 to 16
@@ -125,7 +125,7 @@ def test_a_latency_chooses_how_many_at_once_and_what_is_out() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_a_fit_finds_the_seconds_of_each_length_and_says_how_far_off_it_is(noise: float) -> None:
+def test_a_fit_finds_the_seconds_per_length_and_reports_its_error(noise: float) -> None:
     points = [
         Point({"input_tokens": i, "output_tokens": o}, 1, 0.5 + 0.001 * i + 0.02 * o + noise * (-1) ** number)
         for number, (i, o) in enumerate((i, o) for i in (10, 100, 400) for o in (8, 64, 256))
@@ -137,7 +137,7 @@ def test_a_fit_finds_the_seconds_of_each_length_and_says_how_far_off_it_is(noise
     assert not found.unknown({"input_tokens": 77, "output_tokens": 5})
 
 
-def test_a_measurement_beside_which_something_else_ran_is_said() -> None:
+def test_a_measurement_on_a_busy_machine_is_marked() -> None:
     points = [Point({"output_tokens": o}, 1, seconds) for o, seconds in ((10, 1.0), (20, 9.0), (30, 0.5), (40, 8.0))]
     speed = Measured(fit.by_streams(points), "a receipt", None)
     assert speed.gaps({"output_tokens": 25})[0].startswith("something else ran during the measurement")
@@ -150,7 +150,7 @@ def test_a_fit_has_no_negative_seconds() -> None:
     assert found.base == pytest.approx(1.9)  # the mean of 2.0, 1.9 and 1.8
 
 
-def test_too_few_points_are_said_and_what_never_varied_is_unknown() -> None:
+def test_too_few_points_are_reported_and_a_length_that_never_varied_is_unknown() -> None:
     points = [Point({"input_tokens": 32, "output_tokens": o}, 1, 0.1 + 0.01 * o) for o in (1, 128)]
     speed = Measured(fit.by_streams(points), "a receipt", None)
     assert speed.gaps({"input_tokens": 32, "output_tokens": 64}) == [
@@ -177,7 +177,7 @@ def test_a_gpu_that_was_not_measured_is_an_estimate_with_a_range() -> None:
     assert speed.is_estimate
 
 
-def test_what_was_measured_on_an_h100_lies_in_the_range_of_its_estimate() -> None:
+def test_the_measurement_on_an_h100_is_within_its_estimated_range() -> None:
     # Llama-3.1-8B's shape in bfloat16, 128 tokens of one stream: 18.8 tokens a second, and 84 with CUDA graphs.
     speed = FromDataSheet(LIST.gpus["H100"], LIST.estimates, 8_030_000_000, 2, 131_072, (1,), None, "sheet")
     found = speed.seconds({"input_tokens": 32, "output_tokens": 128}, 1)
@@ -196,7 +196,7 @@ def test_what_was_measured_on_an_h100_lies_in_the_range_of_its_estimate() -> Non
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", set()),
     ],
 )
-def test_a_benchmark_on_a_gpu_is_a_measurement_of_all_that_have_it(machine: str, hardware: set[str]) -> None:
+def test_a_benchmark_on_a_gpu_counts_for_all_hardware_with_that_gpu(machine: str, hardware: set[str]) -> None:
     date = datetime.date(2026, 11, 1)
     found = [Measurement(machine, "", "cuda", 8, [Point({"output_tokens": 1}, 1, 0.5)], 3.0, machine, date)]
     replicate = [one for one in price_list.hardware_of(LIST) if one.name.startswith("replicate/gpu")]
@@ -204,7 +204,7 @@ def test_a_benchmark_on_a_gpu_is_a_measurement_of_all_that_have_it(machine: str,
     assert {name for name, speed in speeds.items() if not isinstance(speed, str) and not speed.is_estimate} == hardware
 
 
-def test_another_cpu_is_between_the_fastest_by_its_cores_and_the_slowest() -> None:
+def test_the_estimate_for_another_cpu_is_between_the_fastest_by_cores_and_the_slowest() -> None:
     def measured(machine: str, cores: int, seconds: float) -> Measurement:
         date = datetime.date(2026, 11, 1)
         return Measurement(machine, "", "cpu", cores, [Point({}, 1, seconds)], 3.0, machine, date)
@@ -217,7 +217,7 @@ def test_another_cpu_is_between_the_fastest_by_its_cores_and_the_slowest() -> No
     assert speed_on(four_cores, MODEL, [], LIST) == "no CPU was measured: make bench, or make cost URL=..."
 
 
-def test_what_does_not_fit_is_left_out_with_its_reason() -> None:
+def test_hardware_that_is_too_small_is_left_out_with_the_reason() -> None:
     large = MODEL.model_copy(update={"parameters": 20_000_000_000})
     why = speed_on(price_list.find(LIST, "replicate/gpu-t4"), large, [], LIST)
     assert why == "44.3 GB of weights and cache do not fit into 16 GB"
@@ -252,7 +252,7 @@ def written(folder: Path, content: Mapping[str, object], kind: str = receipts.LE
     return path
 
 
-def test_hardware_that_was_measured_is_no_estimate(folder: Path) -> None:
+def test_measured_hardware_is_not_an_estimate(folder: Path) -> None:
     # 0.7 s for 10 tokens and 2.5 s for 100: 0.02 s a token and 0.5 s; 50 tokens take 1.5 s, at $0.0001 $0.00015.
     written(folder, receipt())
     told = cost_report.costs(MODEL, LIST, 1000, {"output_tokens": 50}, only=["replicate"])
@@ -313,7 +313,7 @@ def test_staging_runs_are_measurements_on_replicates_own_hardware(folder: Path) 
     assert fit.fit(found.points).seconds({"output_tokens": 60}).middle == pytest.approx(2.0)
 
 
-def test_where_nothing_was_measured_only_tokens_are_estimated(folder: Path) -> None:
+def test_without_measurements_only_tokens_are_estimated(folder: Path) -> None:
     with pytest.raises(CostError, match=r"nothing was measured of smollm2-135m-instruct: make bench.*--input-tokens"):
         cost_report.costs(MODEL, LIST, 1000, {})
     told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
@@ -343,7 +343,7 @@ def test_a_running_server_is_measured_by_input_and_output_length(
     assert [one["estimate"] for one in told] == [False]
 
 
-def test_the_benchmarks_of_this_project_can_be_reckoned_with() -> None:
+def test_costs_can_be_computed_from_this_project_s_benchmarks() -> None:
     found = receipts.measurements(MODEL)
     assert found
     for one in found:

@@ -36,7 +36,7 @@ def year(told: Plan) -> str:
     return str(rounded(float(simulation.of_plan(told, simulation.fixed(told)).profit.sum())))
 
 
-def test_the_sketch_comes_out() -> None:
+def test_the_figures_of_the_sketch_are_reproduced() -> None:
     # 100,000 * 0.005 + 500,000 * 0.001 + (200 to 1,000) + 2 * 2,000 = 500 + 500 + 200 to 1,000 + 4,000.
     told = plan.read(PLANS / "sketch.yaml")
     assert months(told, simulation.at_ends(told, best=False))[0] == "5200.00"
@@ -72,19 +72,21 @@ def test_the_sketch_comes_out() -> None:
         ),
     ],
 )
-def test_a_channel_by_hand(numbers: dict[str, Any], first: str, second: str, twelfth: str) -> None:
+def test_a_channel_matches_a_calculation_by_hand(
+    numbers: dict[str, Any], first: str, second: str, twelfth: str
+) -> None:
     found = months(planned(channel(**numbers)))
     assert (found[0], found[1], found[11]) == (first, second, twelfth)
 
 
-def test_a_year_of_two_channels_and_monthly_costs_by_hand() -> None:
+def test_a_year_of_two_channels_and_monthly_costs_matches_a_calculation_by_hand() -> None:
     # 12 * (10 + 2 * 2,000 - 2 * 1,200 - 60 - 500) = 12 * 1,050 = 12,600.
     jobs = channel(name="Jobs", kind="consulting", volume=2, price=2000, cost=1200)
     costs = [{"name": "Accounts", "amount": 60, "source": "bills"}, {"name": "Work", "amount": 500, "source": "hours"}]
     assert year(planned(channel(), jobs, costs=costs)) == "12600.00"
 
 
-def test_the_funnel_by_hand() -> None:
+def test_the_funnel_matches_a_calculation_by_hand() -> None:
     # 1,000 come, 20 % try: 200, 3 % of them pay: 6; free are 200 - 6 = 194 at $0.05: 9.70. 6 * 9 = 54: 44.30 are left.
     steps = [{"name": "try", "share": 0.2}, {"name": "pay", "share": 0.03}]
     told = planned(channel(kind="subscriptions", price=9, conversion=steps, free_cost=0.05, churn=0.5))
@@ -99,7 +101,7 @@ def test_the_funnel_by_hand() -> None:
     ]
 
 
-def test_with_all_ranges_collapsed_the_monte_carlo_is_the_plain_sum() -> None:
+def test_without_ranges_the_monte_carlo_result_is_the_plain_sum() -> None:
     told = plan.read(PLANS / "with-costs.yaml")
     told = measured_costs.resolved(told, PLANS, price_list.shipped())
     ends = simulation.fixed(told)
@@ -127,7 +129,7 @@ def test_with_all_ranges_collapsed_the_monte_carlo_is_the_plain_sum() -> None:
     assert (drawn == simulation.of_plan(told, ends).profit).all()
 
 
-def test_100_000_draws_are_repeated_by_their_seed_and_fast() -> None:
+def test_100_000_draws_are_fast_and_repeat_with_their_seed() -> None:
     told = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), PLANS, price_list.shipped())
     begun = time.process_time()
     first = simulation.of_plan(told, simulation.drawn(told, 100_000, seed=3)).profit
@@ -139,7 +141,7 @@ def test_100_000_draws_are_repeated_by_their_seed_and_fast() -> None:
     assert any((values[name] != other[name]).any() for name in values)
 
 
-def test_ranges_are_drawn_from_what_their_percentiles_say() -> None:
+def test_draws_from_a_range_have_its_percentiles() -> None:
     triangle = Quantity.model_validate({"low": 10, "likely": 20, "high": 50})
     factors = Quantity.model_validate({"p10": 100, "p90": 10_000})
     told = planned(channel(volume=factors.model_dump(), price=triangle.model_dump()))
@@ -152,7 +154,7 @@ def test_ranges_are_drawn_from_what_their_percentiles_say() -> None:
     assert factors.percentile(0.5) == pytest.approx(1000)  # sqrt(100 * 10,000)
 
 
-def test_the_tornado_by_hand() -> None:
+def test_the_tornado_matches_a_calculation_by_hand() -> None:
     # Volume 500 to 1,500 likely 1,000: its percentiles lie 1,000 * sqrt(0.05) = 223.61 from an end, at 723.61 and
     # 1,276.39. A year of $0.01 each: 86.83 and 153.17. The cost of 0.001 to 0.002: at 0.001224 and 0.001776.
     told = planned(channel(volume={"low": 500, "high": 1500}, cost={"low": 0.001, "high": 0.002}))
@@ -164,7 +166,7 @@ def test_the_tornado_by_hand() -> None:
     assert (str(rounded(second.at_low)), str(rounded(second.at_high))) == ("105.32", "98.68")
 
 
-def test_each_channel_by_itself_by_hand() -> None:
+def test_each_single_channel_matches_a_calculation_by_hand() -> None:
     # 50 subscribers at $9 cost 50 * 1 + 100 = 150: for half of it 150 / 50 / 0.5 = 6. 100 / (9 - 1) = 12.5 cover it.
     told = planned(channel(kind="subscriptions", volume=1000, conversion=0.05, price=9, cost=1, fixed=100))
     (table,) = price_report.of_channels(told, 0.5).tables
@@ -172,7 +174,7 @@ def test_each_channel_by_itself_by_hand() -> None:
     assert [str(rounded(cell.value)) for cell in cells if not isinstance(cell, str)] == ["6.00", "12.50", "300.00"]
 
 
-def test_a_measured_cost_is_that_of_the_measurements_and_called_an_estimate_where_it_is_one() -> None:
+def test_a_cost_follows_from_the_measurements_and_is_marked_if_it_is_an_estimate() -> None:
     wanted = {"hardware": "replicate/cpu", "billing": "always-on", "input_tokens": 32, "output_tokens": 128}
     told = planned(channel(measured_cost=wanted), model="smollm2-135m-instruct")
     (found,) = measured_costs.resolved(told, PLANS, price_list.shipped()).channels
@@ -214,7 +216,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("numbers", "message"), WRONG, ids=[str(numbers) for numbers, _ in WRONG])
-def test_what_is_wrong_in_a_plan_is_named_with_file_key_and_remedy(
+def test_a_mistake_in_a_plan_is_named_with_file_key_and_remedy(
     numbers: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "plan.yaml"
@@ -226,7 +228,7 @@ def test_what_is_wrong_in_a_plan_is_named_with_file_key_and_remedy(
 
 
 @pytest.mark.parametrize("key", ["volume", "price", "kind", "source"])
-def test_what_is_missing_is_named(key: str, tmp_path: Path) -> None:
+def test_a_missing_value_is_named(key: str, tmp_path: Path) -> None:
     path, wrong = tmp_path / "plan.yaml", channel()
     del wrong[key]
     path.write_text(yaml.safe_dump({"title": "A plan", "date": "2026-11-01", "channels": [wrong]}), encoding="utf-8")
@@ -234,7 +236,7 @@ def test_what_is_missing_is_named(key: str, tmp_path: Path) -> None:
         plan.read(path)
 
 
-def test_prices_without_a_date_and_two_channels_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_prices_without_a_date_and_two_channels_with_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump({"title": "A plan", "channels": [channel()]}), encoding="utf-8")
     with pytest.raises(PlanError, match="date: Field required"):
@@ -273,7 +275,7 @@ def test_hardware_that_a_plan_cannot_have_is_named_with_file_key_and_remedy(
         measured_costs.resolved(told, path, price_list.shipped())
 
 
-def test_a_model_that_a_plan_names_wrongly_is_named_with_the_file() -> None:
+def test_an_unknown_model_in_a_plan_is_named_with_the_file() -> None:
     told = planned(channel(), model="smollm2")
     with pytest.raises(PlanError, match=r"^plan.yaml: model: there is no model 'smollm2' .*smollm2-135m-instruct"):
         measured_costs.resolved(told, Path("plan.yaml"), price_list.shipped())

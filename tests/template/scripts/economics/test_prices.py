@@ -62,7 +62,7 @@ def test_a_price_by_the_hour_is_a_3600th_a_second() -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_it_is_named_with_file_and_key(
+def test_a_mistake_in_the_price_table_is_named_with_file_and_key(
     keys: tuple[str, ...], to: object, message: str, tmp_path: Path
 ) -> None:
     path = changed(tmp_path, *keys, to=to)
@@ -71,7 +71,7 @@ def test_what_is_wrong_in_it_is_named_with_file_and_key(
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_unknown_hardware_is_refused_with_the_nearest() -> None:
+def test_unknown_hardware_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(
         PriceError, match=r"--hardware: no hardware 'replicate/gpu-t5'.*did you mean replicate/gpu-t4\?"
     ):
@@ -107,7 +107,7 @@ def test_the_command_shows_ages_and_warns_of_old_prices(
     assert "91 (old)" in capsys.readouterr().out
 
 
-def test_what_a_prediction_costs_on_replicate_comes_from_the_same_list() -> None:
+def test_the_cost_of_a_prediction_on_replicate_uses_the_same_price_list() -> None:
     # 10 seconds on a T4: 10 * 0.000225 = 0.00225; on two L40S: 10 * 2 * 0.000975 = 0.0195.
     assert dollars(10, "gpu-t4") == pytest.approx(0.00225)
     assert dollars(10, "gpu-l40s-2x") == pytest.approx(0.0195)

@@ -19,19 +19,19 @@ from scripts.economics.pricing import PricingError
         (0.9, 9.0, 3, 1.0, "30.000000"),  # 9 / (3 * 0.1)
     ],
 )
-def test_the_price_for_a_margin(margin: float, costs: float, units: float, share: float, price: str) -> None:
+def test_the_price_follows_from_a_margin(margin: float, costs: float, units: float, share: float, price: str) -> None:
     found = pricing.price_for(margin, costs, units, share)
     assert str(rounded(found, 6)) == price
     left = pricing.left(found, share, units, costs)
     assert left == pytest.approx(margin * found * share * units)
 
 
-def test_what_a_price_leaves() -> None:
+def test_the_margin_follows_from_a_price() -> None:
     # 100,000 at $0.005, of which 80 % is ours, less 262.80: 400 - 262.80 = 137.20.
     assert str(rounded(pricing.left(0.005, 0.8, 100_000, 262.80))) == "137.20"
 
 
-def test_the_load_that_covers_its_costs() -> None:
+def test_the_break_even_load_is_found() -> None:
     # 262.80 a month at $0.005: 52,560 predictions. At 80 % of it: 262.80 / 0.004 = 65,700.
     assert pricing.break_even(0.005, 1.0, lambda units: 262.80) == 52_560
     assert pricing.break_even(0.005, 0.8, lambda units: 262.80) == 65_700
@@ -87,7 +87,7 @@ def test_bad_options_are_named(options: list[str], code: int, message: str, caps
     assert message in capsys.readouterr().err
 
 
-def test_money_is_rounded_once_as_on_a_bill_and_written_as_the_locale_does() -> None:
+def test_money_is_rounded_once_and_formatted_for_the_locale() -> None:
     assert [str(rounded(value)) for value in (2.675, 1.005, -0.125, 0.1 + 0.2)] == ["2.68", "1.01", "-0.13", "0.30"]
     assert Money().shown(1234567.891) == "$1,234,567.89"
     assert Money().shown(0.0000364) == "$0.0000364"

@@ -88,7 +88,7 @@ def test_a_figure_without_a_source_cannot_be_made() -> None:
         Figure(1.0, "money", "")
 
 
-def test_money_is_in_the_currency_and_locale_that_were_asked_for(folder: Path, walk: Walk) -> None:
+def test_money_is_in_the_requested_currency_and_locale(folder: Path, walk: Walk) -> None:
     told = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     numbers = [one for one in told if one["table"] == "Every number of the plan"]
     store = next(one for one in numbers if one["row"] == "Share of a store: price")
@@ -99,7 +99,7 @@ def test_money_is_in_the_currency_and_locale_that_were_asked_for(folder: Path, w
     assert "a bank, 2026-11-27" in walk.sources.values()
 
 
-def test_what_was_not_measured_is_called_an_estimate_in_every_table(folder: Path, walk: Walk) -> None:
+def test_every_table_marks_estimates(folder: Path, walk: Walk) -> None:
     told = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     costs = [one for one in told if one["table"].startswith("What 1,000 predictions cost")]
     costs = [one for one in costs if one["column"] not in ("at once", "idle")]
@@ -134,7 +134,7 @@ def test_the_same_plan_and_seed_make_the_same_report(folder: Path, tmp_path: Pat
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_path: Path) -> None:
+def test_the_report_of_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(
         "title: Sure\ndate: 2026-11-01\n"
@@ -148,7 +148,7 @@ def test_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_path: Path) ->
     assert "Nothing: no number of the plan has a range." in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_names_are_words_whatever_signs_they_have(tmp_path: Path) -> None:
+def test_names_with_special_characters_are_shown_as_text(tmp_path: Path) -> None:
     plan, name = tmp_path / "plan.yaml", "Pro $9 to $19 <script>&"
     numbers = "volume: {low: 1, high: 2}, price: 9, conversion: 0.5, source: me}"
     told = [f"- {{name: '{name}{more}', kind: subscriptions, {numbers}\n" for more in ("", " 2")]

@@ -82,7 +82,7 @@ ROWS = [tuple(cell.strip() for cell in line.split("|")) for line in QUESTIONS.st
 
 
 @pytest.mark.parametrize(("id", "act", "weights", "what", "verdict", "clause", "duties"), ROWS)
-def test_each_question_has_the_answer_of_the_text(
+def test_each_question_has_the_answer_that_the_licence_text_gives(
     id: str, act: Act, weights: str, what: str, verdict: str, clause: str, duties: str
 ) -> None:
     names = [what] if what and act != "relicense" else []
@@ -144,36 +144,36 @@ def test_a_fine_tune_inherits_the_licence_of_its_base(model: Change) -> None:
         answers.require(tuned)
 
 
-def test_another_licence_than_the_bases_is_asked_of_the_base(model: Change) -> None:
+def test_a_licence_that_differs_from_the_base_s_must_be_allowed_by_the_base(model: Change) -> None:
     tuned = model(license=under("mit", copyright=OWN), base=made_from("gemma"), release="api-only")
     with pytest.raises(terms.LicenceError, match=r"Gemma Terms .*another licence: refused \(section 3\.1\(1\)\)"):
         answers.require(tuned)
 
 
-def test_weights_of_ones_own_are_bound_by_nothing_and_must_be_called_so(model: Change) -> None:
+def test_own_weights_have_no_duties_and_must_be_declared_as_own(model: Change) -> None:
     own = model(license=under("cc-by-nc-4.0", copyright=OWN), base=None, release=PAID)
     assert {found.verdict for found in answers.require(own)} == {"allowed"}
     with pytest.raises(terms.LicenceError, match=r"model\.yaml does not say whose the weights are: set base"):
         answers.check(model(license=under("cc-by-nc-4.0"), base=None))
 
 
-def test_the_readmes_manifest_is_right_and_all_that_it_plans_is_allowed(model: Change) -> None:
+def test_the_readmes_manifest_is_valid_and_its_release_is_allowed(model: Change) -> None:
     readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
     (shown,) = [block for block in re.findall(r"^```yaml\n(.*?)^```$", readme, re.M | re.S) if "release:" in block]
     planned = answers.require(model(title="Llama Letters", **yaml.safe_load(shown)))
     assert [found.act for found in planned] == ["serve", "share", "change", "gate", "sell"]
 
 
-def test_a_release_that_is_not_said_is_asked_for(model: Change) -> None:
+def test_a_missing_release_is_named(model: Change) -> None:
     with pytest.raises(terms.LicenceError, match=r"model\.yaml: set release to open, gated, api-only or staged"):
         answers.check(model(release=None))
 
 
-def test_api_only_plans_no_copy(model: Change) -> None:
+def test_api_only_publishes_no_copy(model: Change) -> None:
     assert answers.planned(model(release="api-only")) == ["serve"]
 
 
-def test_a_licence_that_nobody_knows_names_the_nearest(model: Change) -> None:
+def test_the_error_for_an_unknown_licence_names_the_nearest(model: Change) -> None:
     with pytest.raises(terms.LicenceError, match=r"'apache2' \(did you mean apache-2\.0\?\): set id: other and a name"):
         answers.check(model(base=made_from("apache2")))
 
@@ -185,7 +185,7 @@ OTHER = {
 }
 
 
-def test_the_licence_other_is_asked_in_a_file_and_then_answers(model: Change, tmp_path: Path) -> None:
+def test_the_licence_other_needs_a_file_with_answers_and_then_uses_them(model: Change, tmp_path: Path) -> None:
     other = under("other", name="acme-1.0")
     research = model(license=other, base=made_from("other", name="acme-1.0"), release=PAID)
     with pytest.raises(terms.LicenceError, match=r"acme-1\.0\.yaml is missing: read https://example\.com/other"):
@@ -213,7 +213,7 @@ def test_llama_gets_its_agreement_notice_and_use_policy(model: Change, tmp_path:
     assert "https://llama.meta.com/llama3_1/use-policy" in written["USE_POLICY.md"]
 
 
-def test_mit_over_apache_gives_both_texts_along(model: Change) -> None:
+def test_mit_over_apache_includes_both_texts(model: Change) -> None:
     tuned = model(license=under("mit", copyright=OWN), base=made_from("apache-2.0"), release="open")
     written = files.files(tuned)
     assert sorted(written) == ["LICENSE", "LICENSE-apache-2.0", "NOTICE"]
@@ -222,7 +222,7 @@ def test_mit_over_apache_gives_both_texts_along(model: Change) -> None:
     assert "Changes: Tuned on letters." in written["NOTICE"]
 
 
-def test_the_notice_of_the_base_stays_beside_ones_own(model: Change) -> None:
+def test_the_notice_of_the_base_is_kept_with_our_own(model: Change) -> None:
     base = made_from("mit", copyright="Copyright (c) 2023 Base")
     tuned = model(license=under("mit", copyright=OWN), base=base, release="open")
     assert f"Copyright (c) 2023 Base\n{OWN}\n" in files.files(tuned)["LICENSE"]
@@ -241,7 +241,7 @@ def test_the_notice_of_the_base_stays_beside_ones_own(model: Change) -> None:
         ),
     ],
 )
-def test_a_fact_that_a_notice_needs_is_asked_for_by_its_key(model: Change, keys: dict[str, Any], says: str) -> None:
+def test_a_fact_that_a_notice_needs_is_named_by_its_key(model: Change, keys: dict[str, Any], says: str) -> None:
     with pytest.raises(terms.LicenceError, match=says):
         files.files(model(**keys))
 
@@ -262,7 +262,7 @@ def test_the_command_says_what_is_allowed_and_writes_the_files(
     assert "forbids a paid API: refused (section 2(a)(1))" in said.err
 
 
-def test_the_command_answers_for_a_licence_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_works_for_a_licence_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert licence.main(["--of", "llama3.1"]) == 0
     said = capsys.readouterr().out
     assert 'begin the name of the model with "Llama" (section 1.b.i)' in said

@@ -35,19 +35,19 @@ def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Relea
     return release
 
 
-def test_what_arrived_at_docker_hub_is_known_by_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_image_on_docker_hub_is_identified_by_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     release = a_ship(monkeypatch, tmp_path, PUSHED)
     assert delivery.push(release) == f"docker.io/acme/x@{PUSHED}"
     assert release.digest == PUSHED
 
 
-def test_another_image_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_image_other_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"holds .*, which is not what was pushed: who else pushes there"):
         delivery.push(a_ship(monkeypatch, tmp_path, OTHER))
 
 
 @pytest.mark.parametrize("status", ["aborted", "canceled", "failed"])
-def test_an_example_that_replicate_ends_is_refused(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_that_replicate_aborts_is_refused(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedReplicate() as service:
         monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)
@@ -62,7 +62,7 @@ def test_an_example_that_replicate_ends_is_refused(status: str, monkeypatch: pyt
             delivery.run_example(replicate_api.connect(), MODEL.examples[0], version.id)
 
 
-def test_a_staging_run_is_kept_with_its_seconds_its_wait_and_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_staging_run_is_recorded_with_its_seconds_wait_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedReplicate() as service:
         monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)

@@ -31,7 +31,7 @@ def gate(fork: Fork, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return fork.push("--until", "contract", *arguments)
 
 
-def test_what_is_committed_and_rendered_passes(fork: Fork) -> None:
+def test_a_committed_and_rendered_project_passes(fork: Fork) -> None:
     done = gate(fork)
     assert done.returncode == 0, done.stderr
     assert fork.last("ready")["who"] == "ada@example.com"
@@ -49,7 +49,7 @@ def test_the_whole_command_takes_less_than_two_seconds(fork: Fork) -> None:
     assert min(seconds() for _ in range(3)) < 2
 
 
-def test_what_is_not_committed_is_named_and_dirty_ships_it_and_says_so(fork: Fork) -> None:
+def test_uncommitted_changes_are_named_and_dirty_allows_and_records_them(fork: Fork) -> None:
     for number in range(7):
         (fork.folder / f"note-{number}.txt").write_text("new")
     refused = gate(fork)
@@ -63,13 +63,13 @@ def test_what_is_not_committed_is_named_and_dirty_ships_it_and_says_so(fork: For
     assert "and changes" in fork.run("releases", "--all").stdout
 
 
-def test_the_ledger_itself_is_no_uncommitted_change(fork: Fork) -> None:
+def test_the_ledger_does_not_count_as_an_uncommitted_change(fork: Fork) -> None:
     assert gate(fork).returncode == 0
     assert "releases/" in fork.git("status", "--porcelain")
     assert gate(fork).returncode == 0
 
 
-def test_a_folder_that_is_no_repository_is_not_committed(fork: Fork) -> None:
+def test_a_folder_outside_a_repository_is_not_committed(fork: Fork) -> None:
     (fork.folder / ".git").rename(fork.folder.parent / "gone")
     refused = gate(fork)
     assert refused.returncode == 1
@@ -78,7 +78,7 @@ def test_a_folder_that_is_no_repository_is_not_committed(fork: Fork) -> None:
     assert fork.last("contract")["dirty"] is True
 
 
-def test_a_folder_of_a_larger_repository_ships_as_a_repository_of_its_own_does(fork: Fork) -> None:
+def test_a_folder_of_a_larger_repository_can_be_released_like_a_repository(fork: Fork) -> None:
     shutil.rmtree(fork.folder / ".git")
     for arguments in (["init", "--quiet"], ["add", fork.folder.name], ["commit", "--quiet", "--message", "all"]):
         fork.git("-C", "..", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments)
@@ -94,14 +94,14 @@ def test_a_folder_of_a_larger_repository_ships_as_a_repository_of_its_own_does(f
     assert gate(fork, "--dirty").stderr.endswith(REPORT)
 
 
-def test_where_git_refuses_nothing_is_taken_for_absent_not_even_with_dirty(fork: Fork) -> None:
+def test_an_error_of_git_is_not_taken_for_a_missing_repository_even_with_dirty(fork: Fork) -> None:
     refused = fork.push("--until", "contract", "--dirty", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
     assert refused.returncode == 1
     assert "detected dubious ownership" in refused.stderr.splitlines()[-1]
     assert refused.stderr.splitlines()[-1].endswith(f"git config --global --add safe.directory {fork.folder}")
 
 
-def test_a_committed_schema_that_is_no_json_is_refused(fork: Fork) -> None:
+def test_a_committed_schema_that_is_not_json_is_refused(fork: Fork) -> None:
     (fork.folder / "schemas" / "TextGeneration.json").write_text("<<<<<<< HEAD\n")
     fork.git("commit", "--quiet", "--all", "--message", "conflict")
     assert fork.run("render").returncode == 0
@@ -110,7 +110,7 @@ def test_a_committed_schema_that_is_no_json_is_refused(fork: Fork) -> None:
     assert "schemas/TextGeneration.json is no JSON in the last commit" in refused.stderr.splitlines()[-1]
 
 
-def test_a_rendered_file_that_drifted_is_refused(fork: Fork) -> None:
+def test_a_rendered_file_that_is_not_current_is_refused(fork: Fork) -> None:
     (fork.folder / "cog.cpu.yaml").write_text("build: {}\n")
     refused = gate(fork, "--dirty")
     assert refused.returncode == 1
@@ -128,7 +128,7 @@ def test_a_model_without_a_licence_is_refused(licence: str, fork: Fork) -> None:
     )
 
 
-def test_a_breaking_change_is_told_with_what_to_do_instead_and_a_reason_lets_it_pass(fork: Fork) -> None:
+def test_a_breaking_change_is_refused_with_its_remedy_unless_a_reason_is_given(fork: Fork) -> None:
     path = fork.folder / "predict.py"
     path.write_text(path.read_text().replace("loud: bool", "shout: bool"))
     assert fork.run("render").returncode == 0

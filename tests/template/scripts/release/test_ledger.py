@@ -37,7 +37,7 @@ def a_ship(digest: str = "") -> Release:
     return Release(manifest.load(SLUG), "cpu", parse(TO), digest=digest)
 
 
-def test_a_line_is_added_and_none_is_ever_changed() -> None:
+def test_lines_are_only_added_and_never_changed() -> None:
     assert ledger.read(SLUG) == []
     first = note("push", "sha256:1")
     before = ledger.path_of(SLUG).read_bytes()
@@ -46,7 +46,7 @@ def test_a_line_is_added_and_none_is_ever_changed() -> None:
     assert ledger.read(SLUG) == [first, second]
 
 
-def test_a_last_line_that_a_crash_cut_short_is_left_out_and_then_replaced() -> None:
+def test_an_incomplete_last_line_after_a_crash_is_ignored_and_then_replaced() -> None:
     first = note("push", "sha256:1")
     with open(ledger.path_of(SLUG), "ab") as file:
         file.write(b'{"time":"2026-11-24T10:41:26+00:00","ship":"c41fa43cd59e","why":"\xc3')
@@ -66,7 +66,7 @@ def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) ->
         ledger.read(SLUG)
 
 
-def test_live_is_the_last_promotion_of_that_target_that_went_well() -> None:
+def test_the_last_successful_promotion_of_a_target_is_live() -> None:
     assert ledger.live([], TO) is None
     first = note("promote", "sha256:1")
     note("promote", "sha256:2", "begun")
@@ -75,7 +75,7 @@ def test_live_is_the_last_promotion_of_that_target_that_went_well() -> None:
     assert ledger.live(ledger.read(SLUG), TO) == first
 
 
-def test_passed_is_the_last_time_for_what_is_named() -> None:
+def test_passed_is_the_last_success_of_the_given_stage() -> None:
     note("proof", content="a")
     last = note("proof", content="a", to="registry.example/acme/y")
     note("proof", result="refused", content="a")
@@ -87,7 +87,7 @@ def test_passed_is_the_last_time_for_what_is_named() -> None:
     assert ledger.passed(entries, "push") is None
 
 
-def test_each_rollback_goes_back_to_what_was_live_before_and_forgets_what_came_after() -> None:
+def test_each_rollback_returns_to_the_version_before_and_forgets_later_ones() -> None:
     def earlier() -> str:
         return promotion.earlier(a_ship()).digest
 
@@ -113,14 +113,14 @@ def test_each_rollback_goes_back_to_what_was_live_before_and_forgets_what_came_a
 
 
 @pytest.mark.parametrize("result", ["begun", "interrupted", "failed"])
-def test_a_rollback_after_a_promotion_that_was_cut_off_goes_to_what_was_live(result: Result) -> None:
+def test_a_rollback_after_an_interrupted_promotion_returns_to_the_live_version(result: Result) -> None:
     note("promote", "v1")
     note("promote", "v2")
     note("promote", "v3", result)
     assert promotion.earlier(a_ship()).digest == "v2"
 
 
-def test_only_what_passed_staging_there_is_promoted() -> None:
+def test_only_a_version_that_passed_staging_there_is_promoted() -> None:
     note("push", "v1")
     note("staging", "v1", "refused")
     note("staging", "v1", to="registry.example/acme/y")
@@ -132,7 +132,7 @@ def test_only_what_passed_staging_there_is_promoted() -> None:
         promotion.passed_staging(a_ship("v2"))
 
 
-def test_a_ship_that_never_ended_is_noted_as_interrupted_by_the_next() -> None:
+def test_a_release_that_never_ended_is_recorded_as_interrupted_by_the_next() -> None:
     note("ship", result="begun", ship="killed")
     note("image", ship="killed")
     note("ship", result="begun", ship="refused")
@@ -152,7 +152,7 @@ def test_a_ship_that_never_ended_is_noted_as_interrupted_by_the_next() -> None:
         (ZeroDivisionError("0"), "failed"),
     ],
 )
-def test_how_a_stage_ended_is_noted(error: BaseException, result: str) -> None:
+def test_the_result_of_a_stage_is_recorded(error: BaseException, result: str) -> None:
     def stage(release: Release) -> str:
         release.details = {"size": 1}
         raise error
@@ -166,7 +166,7 @@ def test_how_a_stage_ended_is_noted(error: BaseException, result: str) -> None:
     assert (release.step, release.result, release.where) == ("ship", result, "image")
 
 
-def test_a_contract_is_kept_once_and_a_lost_one_is_named(folder: Path) -> None:
+def test_a_contract_is_stored_once_and_a_missing_one_is_named(folder: Path) -> None:
     contract = {"components": {"schemas": {"Input": {}}}}
     kept = ledger.keep_schema(contract)
     assert ledger.keep_schema(dict(contract)) == kept
@@ -176,7 +176,7 @@ def test_a_contract_is_kept_once_and_a_lost_one_is_named(folder: Path) -> None:
         ledger.schema(kept)
 
 
-def test_only_one_ships_and_the_other_is_told_since_when_and_by_whom() -> None:
+def test_only_one_release_runs_and_a_second_is_told_its_age_and_process() -> None:
     with ledger.alone(SLUG):
         refused = "another release of .* is under way, begun [01] s ago by process"
         with pytest.raises(LedgerError, match=f"{refused} {os.getpid()}: wait for it, or end it"), ledger.alone(SLUG):
@@ -187,7 +187,7 @@ def test_only_one_ships_and_the_other_is_told_since_when_and_by_whom() -> None:
         pass
 
 
-def test_a_process_that_was_killed_is_not_in_the_way(folder: Path) -> None:
+def test_a_killed_process_does_not_block_the_next_release(folder: Path) -> None:
     hold = (
         "import sys, time; from pathlib import Path; from scripts.release import ledger\n"
         "ledger.FOLDER = Path(sys.argv[1])\n"

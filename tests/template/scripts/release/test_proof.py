@@ -57,7 +57,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
     return options_of
 
 
-def test_a_server_that_dies_is_refused_with_the_command_that_killed_it(given: list[Mapping[str, Any]]) -> None:
+def test_a_server_that_crashes_is_refused_with_the_command_that_crashed_it(given: list[Mapping[str, Any]]) -> None:
     release = Release(MODEL, "cpu", parse("registry.example/acme/x"))
     with pytest.raises(Refused) as refused:
         proof.prove(release)
@@ -70,7 +70,7 @@ def test_a_server_that_dies_is_refused_with_the_command_that_killed_it(given: li
     assert given == [{}]
 
 
-def test_a_container_that_fetches_its_weights_gets_what_it_needs_for_that(
+def test_a_container_that_fetches_its_weights_gets_token_and_proxies(
     given: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

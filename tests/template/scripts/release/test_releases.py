@@ -40,7 +40,7 @@ def rows(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_nothing_yet_says_how_to_ship(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_ledger_says_how_to_make_a_release(capsys: pytest.CaptureFixture[str]) -> None:
     assert releases.main([]) == 0
     assert "make push TO=r8.im/OWNER/MODEL" in capsys.readouterr().err
 
@@ -69,7 +69,7 @@ def test_pushes_promotions_and_what_went_wrong_newest_first(capsys: pytest.Captu
     assert len(rows(capsys, "--all")) == 1 + 9
 
 
-def test_a_digest_is_found_by_its_beginning_as_the_table_shows_it() -> None:
+def test_a_digest_is_found_by_the_prefix_that_the_table_shows() -> None:
     first, second = f"sha256:{'1' * 64}", f"sha256:{'12' * 32}"
     note("push", first)
     note("push", second)

@@ -6,7 +6,7 @@ from scripts.cli.command import UsageError
 from scripts.release.target import parse
 
 
-def test_on_replicate_staging_is_a_model_beside_it() -> None:
+def test_on_replicate_staging_is_a_second_model() -> None:
     target = parse("r8.im/acme/smollm2")
     assert target.is_replicate
     assert (target.production, target.model) == ("r8.im/acme/smollm2", "acme/smollm2")
@@ -15,7 +15,7 @@ def test_on_replicate_staging_is_a_model_beside_it() -> None:
 
 
 @pytest.mark.parametrize("to", ["127.0.0.1:5055/acme/x", "ghcr.io/acme/team/x_1.0", "registry.example/a/b"])
-def test_elsewhere_staging_is_a_tag(to: str) -> None:
+def test_in_other_registries_staging_is_a_tag(to: str) -> None:
     target = parse(to)
     assert not target.is_replicate
     assert target.production == target.staging_repository == to

@@ -49,20 +49,22 @@ def test_docker_context_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "from the context far" in refusal().found
 
 
-def test_docker_host_counts_more_than_contexts(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_host_takes_precedence_over_contexts(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(configuration, "far")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/host.sock")
     assert refusal().found == "does not answer (unix:///nowhere/host.sock, from DOCKER_HOST)"
 
 
 @pytest.mark.parametrize("host", ["nonsense", "ftp://x", "tcp://", "ssh://nowhere.invalid"])
-def test_a_docker_host_that_is_none_is_named(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_docker_host_is_named(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     assert f"({host}, from DOCKER_HOST)" in refusal().found
 
 
 @pytest.mark.parametrize("name", ["gone", "far"])
-def test_a_context_that_is_gone_or_damaged_is_an_error_not_another_engine(configuration: Path, name: str) -> None:
+def test_a_missing_or_damaged_context_is_an_error_and_not_replaced_by_another_engine(
+    configuration: Path, name: str
+) -> None:
     use(configuration, name)
     for meta in configuration.rglob("meta.json"):
         meta.write_text("{")

@@ -16,9 +16,7 @@ def client_with(config: str) -> Any:
 
 
 @pytest.mark.parametrize(("config", "number"), [('{"build": {"gpu": true}}', 1), ('{"build": {}}', 0), ("{}", 0)])
-def test_only_an_image_that_was_built_for_a_gpu_is_given_one(
-    config: str, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_an_image_built_for_a_gpu_gets_a_gpu(config: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtimes, "has_cuda_device", lambda: True)
     assert len(local_container.gpus(client_with(config), "image")) == number
     monkeypatch.setattr(runtimes, "has_cuda_device", lambda: False)

@@ -16,14 +16,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return local_server.PREDICTIONS
 
 
-def test_every_user_may_write_where_cog_keeps_predictions(folder: Path) -> None:
+def test_every_user_can_write_to_cogs_folder_of_predictions(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o755)
     with local_server.running(manifest.selected()):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)]
     assert modes == [0o1777, 0o1777]
 
 
-def test_where_this_user_may_not_write_there_it_says_what_to_do(folder: Path) -> None:
+def test_a_user_who_cannot_write_there_is_told_what_to_do(folder: Path) -> None:
     folder.parent.write_text("in the way")
     with pytest.raises(ServerError, match=f"this user may not write there: sudo chmod 1777 {folder.parent} {folder}"):
         local_server.start(manifest.selected(), local_server.free_port(), None)
