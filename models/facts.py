@@ -7,7 +7,8 @@ class Facts(BaseModel):
     """A fact is None where the files do not give it.
 
     `architecture`: model_type in config.json (for a multimodal model, that of its language model), or
-    general.architecture in a GGUF; `parameters`: the number of values in all tensors; `head_dim`: the number of values
+    general.architecture in a GGUF; `parameters`: the number of values in all tensors; `embedding_parameters`: of these,
+    the number in embeddings and output layers, which quantisation leaves as they are; `head_dim`: the number of values
     in the key of one head; `context_length` and `sliding_window`: in tokens; `quantization`: the method; `has_code`:
     whether config.json names code in the repository, which is never run.
     """
@@ -16,6 +17,7 @@ class Facts(BaseModel):
 
     architecture: str | None = None
     parameters: int | None = None
+    embedding_parameters: int | None = None
     layers: int | None = None
     kv_heads: int | None = None
     head_dim: int | None = None

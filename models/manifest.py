@@ -33,6 +33,8 @@ _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
     "plain": (),
 }
 """The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16."""
+BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
+"""The bytes of a parameter in each number format."""
 _ROUNDED = 0.1
 _SOURCES = (
     r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
@@ -98,6 +100,10 @@ class EngineChoice(Strict):
     def gb_beside_weights(self) -> float:
         """The most memory that the engine needs in addition to the weights (GiB)."""
         return 0
+
+    def weight_bytes(self, facts: Facts) -> float | None:
+        """The bytes of memory that weights with these facts need; None if their parameters are not known."""
+        return None if facts.parameters is None else facts.parameters * BYTES[self.dtype]
 
     @model_validator(mode="after")
     def _fits(self) -> "EngineChoice":

@@ -6,6 +6,7 @@ https://huggingface.co/docs/transformers/main_classes/configuration, https://git
 import json
 import re
 from collections.abc import Collection, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.weights.gguf_format import Gguf
 CONFIG = "config.json"
 _NO_PARAMETERS = re.compile(r"\.attn\.(masked_)?bias$|inv_freq$|rope_(freqs|factors)")
 """Tensors that nothing was learned in: GPT-2's causal masks, and the frequencies of rotary positions."""
+_TABLES = ("token_embd.weight", "output.weight")
 _LEFT_OUT = {"gemma3_text": {"max_position_embeddings": 131_072}}
 """What the config.json of a multimodal checkpoint leaves out, as its class has it by default, by model_type."""
 
@@ -38,11 +40,17 @@ def read(names: Collection[str], folder: Path) -> Facts:
     return _of_config(text if "num_hidden_layers" in text else config, shapes).model_copy(
         update={
             "parameters": counted or None,
+            "embedding_parameters": _of_tokens(shapes, (text or config).get("vocab_size")),
             "quantization": (config.get("quantization_config") or {}).get("quant_method"),
             "is_encoder_decoder": bool(config.get("is_encoder_decoder")),
             "has_code": bool(config.get("auto_map")),
         }
     )
+
+
+def _of_tokens(shapes: Mapping[str, tuple[int, ...]], vocabulary: Any) -> int | None:
+    """The values of all tables with a row for each token: embeddings, and an output layer of its own."""
+    return sum(prod(shape) for shape in shapes.values() if len(shape) == 2 and shape[0] == vocabulary) or None
 
 
 def _of_gguf(gguf: Gguf) -> Facts:
@@ -54,6 +62,7 @@ def _of_gguf(gguf: Gguf) -> Facts:
     return Facts(
         architecture=gguf.architecture or None,
         parameters=sum(tensor.parameters for tensor in counted) or None,
+        embedding_parameters=sum(tensor.parameters for name, tensor in gguf.tensors.items() if name in _TABLES) or None,
         layers=gguf.own("block_count"),
         kv_heads=_one(heads),
         head_dim=gguf.own("attention.key_length") or _share(gguf.own("embedding_length"), query_heads),

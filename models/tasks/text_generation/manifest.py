@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models import manifest
 from models.errors import ManifestError
 from models.facts import Facts
 from models.strict import Strict
 from models.tasks.text_generation.environment import ENVIRONMENT
+
+_QUANTISED_BYTES = {"int8": 1.0, "int4": 0.5 + 4 / 64}
+"""The bytes of a parameter. In 4 bits there is a float32 scale for every 64 parameters."""
 
 
 class Architecture(Strict):
@@ -25,13 +28,34 @@ class Architecture(Strict):
 
 
 class EngineChoice(manifest.EngineChoice):
-    """`cache_gb`: the most memory for the key-value cache (GiB)."""
+    """`cache_gb`: the most memory for the key-value cache (GiB).
+
+    `quantisation`: how many bits the matrices are rounded to while they are loaded; only transformers does it. It
+    computes in `dtype`.
+    """
 
     cache_gb: float = Field(gt=0)
+    quantisation: Literal["int8", "int4"] | None = None
 
     @property
     def gb_beside_weights(self) -> float:
         return self.cache_gb
+
+    @property
+    def described(self) -> str:
+        return super().described + (f" with weights in {self.quantisation}" if self.quantisation else "")
+
+    def weight_bytes(self, facts: Facts) -> float | None:
+        if self.quantisation is None or facts.parameters is None:
+            return super().weight_bytes(facts)
+        plain = facts.embedding_parameters or 0
+        return plain * manifest.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
+
+    @model_validator(mode="after")
+    def _can_quantise(self) -> "EngineChoice":
+        if self.quantisation and self.engine != "transformers":
+            raise ValueError(f"{self.engine} has no quantisation: leave it out, and set dtype: {self.quantisation}")
+        return self
 
 
 class SamplingChoice(Strict):

@@ -1,12 +1,63 @@
-"""How large a key-value cache may be: what the manifest allows, and never past what the device has free."""
+"""Memory: whether the weights fit, how large the key-value cache may be, and what to say where there is not enough."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import EngineError
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
+from models.weights import model_facts
 
 _SHARE_OF_FREE = 0.5
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[None]:
+    """Wraps the loading of the safetensors in `folder` in the number format of `choice`.
+
+    Raises:
+        EngineError: the device has less free memory than they need, or runs out of it while they are loaded.
+    """
+    import torch
+
+    facts = model_facts.read([path.name for path in folder.iterdir()], folder)
+    needed = choice.weight_bytes(facts) or 0
+    free = free_bytes(choice.device)
+    error = EngineError(
+        f"{choice.described}: the weights take {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: take hardware "
+        f"with more memory (`hardware` in the manifest), or {_smaller(choice)}"
+    )
+    if needed > free:
+        raise error
+    try:
+        yield
+    except torch.OutOfMemoryError as cause:
+        raise error from cause
+
+
+@contextmanager
+def enough_for_cache(choice: EngineChoice, cache_bytes: float) -> Iterator[None]:
+    """Wraps the allocation of the cache and the first steps that use it.
+
+    Raises:
+        EngineError: the device runs out of memory.
+    """
+    import torch
+
+    free = free_bytes(choice.device)
+    try:
+        yield
+    except torch.OutOfMemoryError as cause:
+        raise EngineError(
+            f"{free / 1e9:.2f} GB were free on {choice.device} beside the weights, not enough for "
+            f"{cache_bytes / 1e9:.2f} GB of key-value cache and for a step: "
+            "lower cache_gb in the manifest, or take hardware with more memory"
+        ) from cause
+
+
+def _smaller(choice: EngineChoice) -> str:
+    return "a smaller model" if choice.quantisation == "int4" else "add `quantisation: int4` to the engine"
 
 
 def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: float, page: int) -> int:
@@ -22,17 +73,30 @@ def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, byte
         raise EngineError(
             f"{max(free_bytes, 0) / 1e6:.0f} MB free on {choice.device} beside the weights leave no room for "
             f"a key-value cache of {token_bytes / 1e3:.0f} kB a token: "
-            "free some memory, or raise cache_gb in the manifest"
+            f"{'raise cache_gb in the manifest' if budget < free_bytes * _SHARE_OF_FREE else 'free some memory'}"
         )
     return tokens
 
 
-def free_bytes() -> int:
-    """Memory that this process may still take: the machine's, or its container's limit where that is lower.
+def shortage_in_step(tokens: int, free: int, device: str) -> str:
+    """The error message for a step of `tokens` tokens that needed more memory than the device has; `free`: bytes."""
+    return (
+        f"the {device} had no memory left for a step of {tokens} tokens ({max(free, 0) / 1e6:.0f} MB free): send "
+        "shorter prompts or fewer at once, or lower cache_gb in the manifest, which leaves more for the steps"
+    )
 
-    The limit is read from cgroup v2 alone, and what the container holds of files counts as free: the kernel drops it.
+
+def free_bytes(device: str) -> int:
+    """The bytes that this process can still use: of the GPU, or of the machine or its container, whichever is less.
+
+    A container's limit is read only from cgroup v2. The page cache of a container counts as free, since the kernel
+    drops it when memory is needed.
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
     """
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
     import psutil
 
     available: int = psutil.virtual_memory().available

@@ -46,7 +46,7 @@ class OpenVino:
 
         self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
         self.attention = "paged attention"
-        free = memory.free_bytes() - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
+        free = memory.free_bytes("cpu") - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
         self._genai, self.folder = openvino_genai, folder
         self._properties = _properties(manifest.weights.are_gguf)

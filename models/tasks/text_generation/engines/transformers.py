@@ -4,12 +4,14 @@ https://huggingface.co/docs/transformers/continuous_batching
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.errors import EngineError
-from models.runtimes import checkpoint
+from models.runtimes import checkpoint, quantisation
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
 from models.tasks.text_generation.engines.interface import Generation, Logits, State
@@ -30,7 +32,7 @@ def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
     """The same files in the same number format, without the batching."""
     import torch
 
-    model = checkpoint.load(folder, dtype=_supported(torch, choice), device_map=choice.device)
+    model = _load(choice, folder, _supported(torch, choice))
 
     def compute(token_ids: list[int]) -> Any:
         with torch.inference_mode():
@@ -50,8 +52,9 @@ class Transformers:
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
         self.folder = folder
-        self._model = checkpoint.load(folder, dtype=dtype, device_map=choice.device)
-        free = torch.cuda.mem_get_info()[0] if choice.device == "cuda" else memory.free_bytes()
+        with memory.enough_for_weights(choice.model_copy(update={"dtype": self.dtype}), folder):
+            self._model = _load(choice, folder, dtype)
+        free = memory.free_bytes(choice.device)
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
         self._vocabulary: int = self._model.config.vocab_size
         self._lock = threading.Lock()
@@ -59,30 +62,38 @@ class Transformers:
         self._count = 0
         self._failures = 0
         self._failed_thread: threading.Thread | None = None
+        self._shortage: _Shortage | None = None
         self.attention = self._choose_attention()
-        self._manager = self._batching(transformers)
-        self._manager.warmup()  # allocates the cache
-        if self._has_graphs:
-            print(f"transformers: {DecodeGraphs(self._manager.batch_processor, _MAX_REQUESTS).capture(self._model)}")
+        with memory.enough_for_cache(choice, self.cache_tokens * manifest.cache_bytes_per_token(dtype.itemsize)):
+            self._manager = self._batching(transformers)
+            self._manager.warmup()  # allocates the cache
+            if self._has_graphs:
+                graphs = DecodeGraphs(self._manager.batch_processor, _MAX_REQUESTS)
+                print(f"transformers: {graphs.capture(self._model)}")
 
     def announce(self) -> None:
         """Nothing to prepare: PyTorch releases the GIL while it computes."""
 
     def submit(self, generation: Generation) -> None:
+        self._begin(_Running(generation))
+
+    def _begin(self, running: "_Running") -> None:
+        """Start a generation, or continue one after the tokens that it already has."""
         from models.tasks.text_generation.engines import request_sampling
 
+        generation = running.generation
         if generation.has_ended:  # cancelled already: its reader knows
             return
         with self._lock:
             self._count += 1
             request_id = str(self._count)
-            self._running[request_id] = _Running(generation)
+            self._running[request_id] = running
             if not self._manager.is_running():
                 self._manager.start()
         accepted = self._manager.add_request(
-            generation.prompt_ids,
+            generation.prompt_ids + running.earlier,
             request_id,
-            max_new_tokens=generation.sampling.max_tokens,
+            max_new_tokens=generation.sampling.max_tokens - len(running.earlier),
             eos_token_id=list(generation.sampling.end_ids),
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
@@ -129,6 +140,7 @@ class Transformers:
         self._penalty = manager.logit_processor.logits_processor[0]
         manager.output_router.deliver = self._deliver
         manager.output_router.deliver_batch = self._deliver_batch
+        manager._generation_step = partial(self._step, manager._generation_step)
         return manager
 
     def _deliver_batch(self, outputs: list[Any]) -> None:
@@ -149,18 +161,54 @@ class Transformers:
             self._cancel(output.request_id)
             return
         generation = running.generation
-        token_ids = output.generated_tokens[running.sent :]
+        token_ids = output.generated_tokens[running.sent :] if output.error is None else []
         running.sent += len(token_ids)
         self._failures = 0 if token_ids else self._failures
         ended = not generation.sampling.end_ids.isdisjoint(token_ids[-1:])
-        if output.error is not None:
-            self._count_failure()
-            generation.fail(RuntimeError(output.error))
-        elif token_ids[: -1 if ended else None]:
+        if token_ids[: -1 if ended else None]:
             generation.put(token_ids[: -1 if ended else None])
-        if output.is_finished():
+        if output.error is not None:
+            self._fail(output, running)
+        elif output.is_finished():
             generation.finish(State.STOPPED if ended else State.CUT)
             self._forget(output.request_id)
+
+    def _fail(self, output: Any, running: "_Running") -> None:
+        """Fail a request; after a lack of memory that another request caused, keep it to be started again instead.
+
+        The library ends all requests when a step fails.
+        """
+        self._forget(output.request_id)
+        shortage = self._shortage
+        if shortage is None or shortage.thread is not threading.current_thread():
+            self._count_failure()
+            running.generation.fail(RuntimeError(output.error))
+        elif output.request_id in shortage.concerned:
+            running.generation.fail(RuntimeError(output.error))
+        else:
+            made = output.generated_tokens[: running.sent]
+            shortage.spared.append(_Running(running.generation, running.earlier + made))
+
+    def _step(self, compute: Callable[[], None]) -> None:
+        """Compute one step. If memory runs out, the requests whose prompts it reads fail, else all those in it."""
+        import torch
+
+        try:
+            compute()
+        except torch.OutOfMemoryError as error:
+            requests = _requests(self._manager.batch_processor.inputs_and_outputs)
+            prompts = [request for request in requests if request.query_length > 1]
+            concerned = {request.state.request_id for request in prompts or requests}
+            self._shortage = _Shortage(threading.current_thread(), concerned)
+            threading.Thread(target=self._go_on, args=(self._shortage,), daemon=True).start()
+            tokens = sum(request.query_length for request in requests)
+            raise RuntimeError(memory.shortage_in_step(tokens, memory.free_bytes(self.device), self.device)) from error
+
+    def _go_on(self, shortage: "_Shortage") -> None:
+        """Start the spared requests again, once the thread of the failed step has ended."""
+        shortage.thread.join()
+        for running in shortage.spared:
+            self._begin(running)
 
     def _cancel(self, request_id: str) -> None:
         self._manager.cancel_request(request_id)
@@ -181,10 +229,32 @@ class Transformers:
 
 @dataclass
 class _Running:
-    """A generation and how many of its tokens were handed over."""
+    """A request. `earlier`: the tokens that an earlier request made for its generation; `sent`: how many it sent."""
 
     generation: Generation
+    earlier: list[int] = field(default_factory=list)
     sent: int = 0
+
+
+@dataclass
+class _Shortage:
+    """A step that ran out of memory: the thread that ends with it, the requests that fail, and those to start again."""
+
+    thread: threading.Thread
+    concerned: set[str]
+    spared: list[_Running] = field(default_factory=list)
+
+
+def _load(choice: EngineChoice, folder: Path, dtype: Any) -> Any:
+    """The model on its device, in 8 or 4 bits where the manifest asks for it."""
+    return checkpoint.load(folder, device_map=choice.device, **quantisation.options(choice.quantisation, dtype))
+
+
+def _requests(inputs: Any) -> list[Any]:
+    """The requests of the step that is being computed. In the async mode the inputs of two steps exist at once."""
+    pairs = getattr(inputs, "io_pairs", None)
+    found: list[Any] = (pairs[inputs.current_pair].host_io if pairs else inputs).requests_in_batch
+    return found
 
 
 def _supported(torch: Any, choice: EngineChoice) -> Any:

@@ -29,11 +29,14 @@ def test_safetensors_and_gguf_of_a_model_say_the_same(tmp_path: Path, architectu
     )
     weights = {name: weight.numel() for name, weight in tiny_models.model(architecture).named_parameters()}
     assert facts.parameters == sum(weights.values())
+    tables = ("embed_tokens.weight", "embed_in.weight", "wte.weight", "lm_head.weight", "embed_out.weight")
+    assert facts.embedding_parameters == sum(count for name, count in weights.items() if name.endswith(tables))
     if architecture != "gemma3":
         tiny_models.gguf(tmp_path / "model.gguf", architecture)
         of_gguf = model_facts.read(["model.gguf"], tmp_path)
         assert of_gguf.model_dump(include={*SIZES}) == expected
         assert of_gguf.sliding_window == facts.sliding_window
+        assert of_gguf.embedding_parameters == facts.embedding_parameters
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_a_manifest_that_contradicts_the_weights_is_refused_with_both_numbers() 
 
 def test_what_neither_says_is_asked_for() -> None:
     bare = MODEL.model_copy(update={"architecture": None, "context_length": None})
-    with pytest.raises(ManifestError, match=r"has no context_length, and weights\.lock has nothing of it"):
+    with pytest.raises(ManifestError, match=r"has no context_length, and neither has weights\.lock"):
         bare.longest_context()
     with pytest.raises(ManifestError, match="has no architecture: "):
         bare.cache_bytes_per_token(2)

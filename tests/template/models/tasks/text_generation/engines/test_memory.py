@@ -1,13 +1,21 @@
-"""The key-value cache: as large as the manifest says, never past what is free."""
+"""The key-value cache: as large as the manifest says, never past what is free; and what happens without memory."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import torch
 
 from models import manifest
 from models.errors import EngineError
+from models.runtimes import checkpoint
+from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import memory
-from models.tasks.text_generation.manifest import EngineChoice
+from models.tasks.text_generation.engines import transformers as library
+from models.tasks.text_generation.engines.transformers import Transformers
+from models.tasks.text_generation.manifest import EngineChoice, Manifest
+from models.weights import model_facts
+from tests.template.models.tasks.text_generation.engines.helpers import started, tokens
 
 MODEL = manifest.selected()
 TOKEN_BYTES = 2 * 30 * 3 * 64 * 2
@@ -42,7 +50,7 @@ def test_a_container_s_limit_counts_and_its_page_cache_is_free(tmp_path: Path, m
     (tmp_path / "memory.max").write_text("5000\n")
     (tmp_path / "memory.current").write_text("4000\n")
     (tmp_path / "memory.stat").write_text("anon 1900\nfile 2100\nshmem 100\ninactive_file 1500\nactive_file 500\n")
-    assert memory.free_bytes() == 3000
+    assert memory.free_bytes("cpu") == 3000
 
 
 @pytest.mark.parametrize("limit", ["max", None])
@@ -52,4 +60,85 @@ def test_without_a_limit_the_machine_s_memory_counts(
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     if limit:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
-    assert memory.free_bytes() > 10**6
+    assert memory.free_bytes("cpu") > 10**6
+
+
+def test_weights_that_do_not_fit_are_refused_before_they_are_loaded(
+    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, choice, folder = tiny
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 10**6)
+    with pytest.raises(EngineError, match=r"float32: the weights take 0\.03 GB, and 0\.00 GB are free: .*`hardware`"):
+        engines.load(model, choice, folder)
+
+
+def test_no_memory_left_at_setup_is_told_with_the_numbers_and_the_key(
+    tiny: tuple[Manifest, EngineChoice, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(checkpoint, "load", _out_of_memory)
+        with pytest.raises(
+            EngineError, match=r"the weights take 0\.\d\d GB, and \d.* are free: .* `quantisation: int4`"
+        ):
+            engines.load(*tiny)
+    monkeypatch.setattr(Transformers, "_batching", _out_of_memory)
+    with pytest.raises(EngineError, match=r"GB were free on cpu .* 0\.01 GB of key-value cache .* lower cache_gb"):
+        engines.load(*tiny)
+
+
+def _out_of_memory(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+
+def test_a_prompt_without_memory_fails_alone_and_what_ran_beside_it_goes_on(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"max_tokens": 16, "temperature": 1, "seed": 3, "repetition_penalty": 1.2}
+    expected = tokens(started(breakable, [5, 6, 7], **asked))
+    compute, long = breakable._model.forward, 300
+
+    def forward(*arguments: Any, **inputs: Any) -> Any:
+        if inputs["input_ids"].shape[1] >= long:
+            _out_of_memory()
+        return compute(*arguments, **inputs)
+
+    monkeypatch.setattr(breakable._model, "forward", forward)
+    running = started(breakable, [5, 6, 7], **asked)
+    first = next(iter(running))
+    with pytest.raises(EngineError, match=r"no memory left for a step of 30\d tokens \(\d+ MB free\): .* cache_gb"):
+        tokens(started(breakable, [8] * long))
+    assert first + tokens(running) == expected
+    assert breakable.is_healthy()
+    assert tokens(started(breakable, [5, 6, 7], **asked)) == expected
+
+
+def test_a_step_without_prompts_and_without_memory_fails_what_it_computed(
+    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = started(breakable, [5, 6, 7], max_tokens=2000)
+    next(iter(running))
+    with monkeypatch.context() as broken:
+        broken.setattr(breakable._model, "forward", _out_of_memory)
+        with pytest.raises(EngineError, match="no memory left for a step of 1 tokens"):
+            tokens(running)
+    breakable._manager._generation_thread.join()
+    assert len(tokens(started(breakable, [5, 6, 7], max_tokens=4))) == 4
+
+
+@pytest.mark.parametrize("bits", ["int4", "int8"])
+def test_weights_in_fewer_bits_take_what_is_counted_and_answer_alike(
+    bits: Literal["int4", "int8"], tiny: tuple[Manifest, EngineChoice, Path]
+) -> None:
+    model, choice, folder = tiny
+    smaller = choice.model_copy(update={"quantisation": bits})
+    engine: Transformers = engines.load(model, smaller, folder)
+    kinds = [type(module).__name__ for module in (engine._model.model.layers[0].mlp.gate_proj, engine._model.lm_head)]
+    assert kinds == ["Linear4bit" if bits == "int4" else "Linear8bitLt", "Linear"]
+    facts = model_facts.read([path.name for path in folder.iterdir()], folder)
+    assert smaller.weight_bytes(facts) == pytest.approx(engine._model.get_memory_footprint(), rel=0.02)
+    assert len(tokens(started(engine, [5, 6, 7], max_tokens=4))) == 4
+    engine.stop()
+    ids = list(range(5, 37))
+    plain, rounded = (torch.tensor(library.logits(model, one, folder)(ids)) for one in (choice, smaller))
+    alike = torch.cosine_similarity(rounded, plain, dim=-1).mean()
+    assert (0.8 if bits == "int4" else 0.98) < alike < 0.99999
