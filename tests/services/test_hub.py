@@ -124,7 +124,7 @@ def test_a_snapshot_has_every_file_and_a_second_one_downloads_none(hub: Hub, com
 
 
 @pytest.mark.parametrize("kind", ["gated", "private"])
-def test_a_token_opens_a_closed_repository_and_never_reaches_the_cdn(hub: Hub, kind: str, tmp_path: Path) -> None:
+def test_a_token_opens_a_private_repository_and_is_never_sent_to_the_cdn(hub: Hub, kind: str, tmp_path: Path) -> None:
     hub.add(NAME, FILES, gated=kind == "gated", private=kind == "private")
     hub.allow(NAME, "hf_reader")
     for file in FILES:

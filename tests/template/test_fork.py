@@ -9,7 +9,7 @@ from models import manifest
 from tests.template import toy
 
 
-def test_a_fork_with_its_own_model_alone_has_green_tests(tmp_path: Path) -> None:  # 20 s: a server, and all its tests
+def test_the_tests_pass_in_a_fork_with_only_its_own_model(tmp_path: Path) -> None:  # 20 s: a server, and all its tests
     toy.copy_project(tmp_path)
     toy.add_to(tmp_path)
     for slug in manifest.slugs():

@@ -57,7 +57,7 @@ def image(clone: Path, predicted: "subprocess.CompletedProcess[str]") -> str:
     return "template:bare"
 
 
-def test_predict_fetches_what_the_clone_has_not_into_its_weights(
+def test_predict_fetches_missing_weights_into_the_clone(
     clone: Path, predicted: "subprocess.CompletedProcess[str]", model: Manifest
 ) -> None:
     assert predicted.returncode == 0, predicted.stderr
@@ -73,7 +73,7 @@ def test_predict_fetches_what_the_clone_has_not_into_its_weights(
     assert made.stat().st_uid == clone.stat().st_uid
 
 
-def test_serve_takes_the_weights_that_are_there(clone: Path, predicted: "subprocess.CompletedProcess[str]") -> None:
+def test_serve_uses_the_present_weights(clone: Path, predicted: "subprocess.CompletedProcess[str]") -> None:
     port = free_port()
     command = ["cog", "serve", *CPU, "-p", str(port)]
     process = subprocess.Popen(command, cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -97,7 +97,7 @@ def test_an_image_that_was_built_without_make_fetches_its_weights(engine: docker
     assert not [name for name in host.files_in(engine, image) if name.startswith(("baked/", "weights/"))]
 
 
-def test_what_was_pushed_without_make_runs_with_its_weights_in_a_volume(
+def test_an_image_pushed_without_make_runs_with_its_weights_in_a_volume(
     engine: docker.DockerClient, clone: Path, image: str
 ) -> None:
     name = f"{REGISTRY}/acme/bare"

@@ -46,7 +46,7 @@ def text(service: Replicate, *arguments: str) -> str:
     return done.stdout
 
 
-def test_one_word_changes_where_it_runs_and_the_text_stays(
+def test_changing_only_the_target_gives_the_same_text(
     service: Replicate, version: Version, cpu_image: str, address: str
 ) -> None:
     remote = text(service, NAME, *GREEDY)
@@ -57,7 +57,7 @@ def test_one_word_changes_where_it_runs_and_the_text_stays(
     assert text(service, "local", *GREEDY) == remote
 
 
-def test_a_deployment_runs_and_says_what_it_costs(service: Replicate, version: Version) -> None:
+def test_a_deployment_runs_and_reports_its_cost(service: Replicate, version: Version) -> None:
     scale = {"hardware": "cpu", "min_instances": 0, "max_instances": 1}
     client_of(service).deployments.create(name="call", model=NAME, version=version.id, **scale)
     done = call(service, "deployment:acme/call", *GREEDY, "--wait", "60")
@@ -66,14 +66,14 @@ def test_a_deployment_runs_and_says_what_it_costs(service: Replicate, version: V
     assert " on cpu" in done.stderr
 
 
-def test_what_the_image_refuses_is_said_by_name(service: Replicate, version: Version, address: str) -> None:
+def test_an_input_that_the_image_refuses_is_named(service: Replicate, version: Version, address: str) -> None:
     for what in (NAME, address):
         done = call(service, what, "prompt=Hi", "temperature=9", "--quiet")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("temperature: 9 is greater than the maximum of 5")
 
 
-def test_the_container_of_an_image_goes_with_its_call(engine: docker.DockerClient, cpu_image: str) -> None:
+def test_the_container_of_an_image_is_removed_after_the_call(engine: docker.DockerClient, cpu_image: str) -> None:
     before = {each.id for each in engine.containers.list(all=True, filters={"ancestor": cpu_image})}
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.call", f"image:{cpu_image}", *COUNTING],

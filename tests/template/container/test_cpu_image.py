@@ -52,7 +52,9 @@ def test_the_image_is_smaller_than_a_gigabyte(engine: docker.DockerClient, cpu_i
     assert engine.images.get(cpu_image).attrs["Size"] < 1e9
 
 
-def test_the_image_holds_exactly_what_runs(engine: docker.DockerClient, model: Manifest, tmp_path: Path) -> None:
+def test_the_image_contains_exactly_the_files_that_run(
+    engine: docker.DockerClient, model: Manifest, tmp_path: Path
+) -> None:
     copy = host.copy_project(tmp_path)
     for clutter in CLUTTER:
         (copy / clutter).parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ def test_the_published_schema_is_the_one_that_cog_writes(labels: dict[str, str],
     assert json.dumps(written_by_cog, sort_keys=True) == json.dumps(generated, sort_keys=True)
 
 
-def test_the_image_holds_the_pinned_cog_and_no_torch(labels: dict[str, str]) -> None:
+def test_the_image_has_the_pinned_cog_and_no_torch(labels: dict[str, str]) -> None:
     packages = labels["run.cog.pip_freeze"].splitlines()
     assert labels["run.cog.version"] == "0.22.0"
     assert {"cog==0.22.0", "coglet==0.22.0"} <= set(packages)

@@ -42,7 +42,7 @@ def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:
     assert any(f"MODEL={model.slug}" in line for line in dockerfile if line.startswith("ENV "))
 
 
-def test_the_image_holds_the_pinned_packages(engine: docker.DockerClient, transformers_image: str) -> None:
+def test_the_image_has_the_pinned_packages(engine: docker.DockerClient, transformers_image: str) -> None:
     lines = (PROJECT / "requirements/transformers.txt").read_text().splitlines()
     pinned = {line.casefold() for line in lines if not line.startswith("#")}
     pip = next(line for line in pinned if line.startswith("pip=="))  # which pip's own list leaves out

@@ -150,7 +150,7 @@ def filled(engine: docker.DockerClient, image: str, hub: Hub, token: str, tmp_pa
         yield Filled(volume, logs, answer, described)
 
 
-def test_weights_are_fetched_once_and_then_need_no_network(
+def test_weights_are_fetched_once_and_later_starts_need_no_network(
     engine: docker.DockerClient, image: str, filled: Filled, hub: Hub, token: str
 ) -> None:
     assert not [name for name in host.files_in(engine, image) if name.startswith("baked/")]
@@ -169,7 +169,7 @@ def test_weights_are_fetched_once_and_then_need_no_network(
     assert len(hub.requests) == before
 
 
-def test_without_access_setup_says_where_to_ask_before_it_downloads(
+def test_without_access_setup_names_the_page_for_access_before_it_downloads(
     engine: docker.DockerClient, image: str, hub: Hub
 ) -> None:
     before = len(hub.requests)
@@ -179,7 +179,7 @@ def test_without_access_setup_says_where_to_ask_before_it_downloads(
     assert not [request for request in hub.requests[before:] if request.host == "cdn"]
 
 
-def test_fetched_weights_that_have_changed_are_refused(
+def test_changed_fetched_weights_are_refused(
     engine: docker.DockerClient, image: str, filled: Filled, model: Manifest
 ) -> None:
     flip = ["python", "-c", FLIP.format(model.slug)]

@@ -19,7 +19,7 @@ def pytest_run(**variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("lack", LACKS)
-def test_a_lack_skips_with_its_reason(lack: str) -> None:
+def test_a_missing_tool_skips_with_a_reason(lack: str) -> None:
     result = pytest_run(CONTAINER_TESTS="", **LACKS[lack])
     assert result.returncode == 0, result.stdout
     assert f"this machine lacks {lack}" in result.stdout
@@ -27,7 +27,7 @@ def test_a_lack_skips_with_its_reason(lack: str) -> None:
 
 
 @pytest.mark.parametrize("lack", LACKS)
-def test_a_lack_fails_where_containers_are_required(lack: str) -> None:
+def test_a_missing_tool_fails_if_containers_are_required(lack: str) -> None:
     result = pytest_run(CONTAINER_TESTS="required", **LACKS[lack])
     assert result.returncode == 1, result.stdout
     assert f"CONTAINER_TESTS=required, but this machine lacks {lack}" in result.stdout

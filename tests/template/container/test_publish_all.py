@@ -21,7 +21,7 @@ def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
         assert "hf_writer" not in fork.output
 
 
-def test_all_of_a_plan_is_done_once(fork: Fork, tmp_path: Path) -> None:
+def test_every_step_of_a_plan_is_done_once(fork: Fork, tmp_path: Path) -> None:
     assert fork.service is not None
     fork.change(f"models/catalog/{fork.slug}/model.yaml", "\nrelease: open\n", "\nrelease: api-only\n")
     plan = tmp_path / "plan.yaml"

@@ -54,7 +54,7 @@ def not_in(first: dict[str, int], second: dict[str, int]) -> list[int]:
     return sorted(size for digest, size in second.items() if digest not in first)
 
 
-def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_labels_contract_is_kept(
+def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_contract_is_stored(
     fork: Fork, engine: docker.DockerClient
 ) -> None:
     printed = fork.push("--until", "push").stdout.splitlines()[-1]
@@ -86,7 +86,7 @@ def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_la
     assert "the input count: le=MOST is not a literal to Cog, which would leave it out" in refused.stderr
 
 
-def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: Fork, model: Manifest) -> None:
+def test_a_change_of_code_manifest_or_weights_pushes_only_the_changed_layer(fork: Fork, model: Manifest) -> None:
     first = pushed_layers(fork)
     assert sum(first.values()) > 1e8
     fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
@@ -105,7 +105,7 @@ def test_a_change_of_code_of_the_manifest_or_of_weights_sends_that_alone(fork: F
     assert sum(code) < 1e6, code
 
 
-def test_a_dry_run_says_what_each_stage_would_do_and_does_nothing(fork: Fork) -> None:
+def test_a_dry_run_prints_what_each_stage_would_do_and_does_nothing(fork: Fork) -> None:
     tried = fork.push("--dry-run")
     assert tried.returncode == 0, tried.stderr
     assert f"push: would cog push {fork.to}:staging" in tried.stdout.splitlines()
@@ -124,7 +124,7 @@ def test_a_wrong_destination_is_wrong_usage_with_a_remedy(to: str, fork: Fork) -
     ]
 
 
-def test_a_registry_that_refuses_ends_with_one_clear_line(fork: Fork) -> None:
+def test_a_refusing_registry_is_reported_in_one_line(fork: Fork) -> None:
     fork.to = f"127.0.0.1:{free_port()}/acme/smollm2"
     refused = fork.push()
     assert refused.returncode == 1

@@ -13,7 +13,7 @@ git -c user.name=Ada -c user.email=ada@example.com commit --quiet --message "wha
 """
 
 
-def test_every_container_block_of_the_readme_and_of_the_card_does_what_it_says(tmp_path: Path, r8_im: str) -> None:
+def test_every_container_block_of_the_readme_and_of_the_card_works(tmp_path: Path, r8_im: str) -> None:
     newcomer = Newcomer(tmp_path)
     bare, build, push = [block for block in blocks() if needs_docker(block)]
     assert newcomer.types(blocks()[0]).returncode == 0

@@ -25,7 +25,7 @@ def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
         yield fork
 
 
-def test_the_whole_path_from_push_to_rollback(fork: Fork) -> None:
+def test_push_proof_staging_promotion_and_rollback_work(fork: Fork) -> None:
     service = fork.service
     assert service is not None
     first = fork.succeed("--create", "private")

@@ -78,7 +78,7 @@ def fork(engine: docker.DockerClient, tmp_path: Path, proxy: Proxy) -> Fork:
     return fork
 
 
-def test_a_push_and_a_promotion_whose_connections_are_cut_go_on(fork: Fork, proxy: Proxy) -> None:
+def test_a_push_and_a_promotion_continue_after_cut_connections(fork: Fork, proxy: Proxy) -> None:
     digest = fork.succeed()
     assert fork.held() == fork.held(tag="staging") == digest
     assert not any(proxy.cuts.values()), proxy.cuts

@@ -46,7 +46,7 @@ def containers(engine: docker.DockerClient, fork: Fork) -> list[str]:
     return [container.id for container in found if container.attrs["Config"]["Image"].startswith(fork.to)]
 
 
-def test_killed_at_each_stage_the_same_command_goes_on(fork: Fork, engine: docker.DockerClient) -> None:
+def test_after_a_kill_at_any_stage_the_same_command_continues(fork: Fork, engine: docker.DockerClient) -> None:
     live, before = fork.held(), len(fork.entries())
     for line in ("ready ...", "contract ...", "image ...", "  ready after", "push ...", "staging ..."):
         fork.killed_at(line, wait=lambda line=line: time.sleep(0.5 if line == "push ..." else 0))  # type: ignore[misc]
@@ -75,7 +75,7 @@ def test_killed_at_each_stage_the_same_command_goes_on(fork: Fork, engine: docke
     assert {entry["content"] for entry in proofs} == {fork.last("promote")["content"]}
 
 
-def test_a_rollback_after_a_killed_promotion_makes_live_what_was(fork: Fork) -> None:
+def test_a_rollback_after_a_killed_promotion_restores_the_live_version(fork: Fork) -> None:
     live = fork.held()
     fork.killed_at("  deployment")
     assert live not in (fork.held(), fork.deployed()[0])
@@ -83,7 +83,7 @@ def test_a_rollback_after_a_killed_promotion_makes_live_what_was(fork: Fork) -> 
     assert [fork.held(), *fork.deployed()] == [live] * 3
 
 
-def test_bursts_of_429_and_500_and_cut_connections_are_waited_out(fork: Fork) -> None:
+def test_bursts_of_429_and_500_and_cut_connections_are_retried(fork: Fork) -> None:
     assert fork.service is not None
     fork.service.faults += [
         Fault("GET", "/v1/account", 2, 500),
@@ -104,7 +104,7 @@ def test_bursts_of_429_and_500_and_cut_connections_are_waited_out(fork: Fork) ->
     assert all(fault.times == 0 for fault in fork.service.faults)
 
 
-def test_replicate_gone_between_two_deployments_sends_all_back(fork: Fork) -> None:
+def test_an_outage_between_two_deployments_rolls_both_back(fork: Fork) -> None:
     assert fork.service is not None
     live = fork.held()
     fork.service.faults.append(Fault("PATCH", f"/v1/deployments/{fork.deployments[1]}", 6, "cut"))
@@ -120,7 +120,7 @@ def test_replicate_gone_between_two_deployments_sends_all_back(fork: Fork) -> No
     assert [fork.held(), *fork.deployed()] == [digest] * 3 != [live] * 3
 
 
-def test_what_cannot_go_back_is_said_with_the_command_that_does_it(fork: Fork) -> None:
+def test_a_failed_rollback_is_reported_with_the_command_that_repeats_it(fork: Fork) -> None:
     assert fork.service is not None
     live = fork.held()
     fork.service.faults.append(Fault("PATCH", f"/v1/deployments/{fork.deployments[1]}", 12, 500))
@@ -135,7 +135,7 @@ def test_what_cannot_go_back_is_said_with_the_command_that_does_it(fork: Fork) -
     assert [fork.held(), *fork.deployed()] == [live] * 3
 
 
-def test_without_credit_staging_says_where_to_pay_and_nothing_is_promoted(fork: Fork) -> None:
+def test_staging_without_credit_names_the_billing_page_and_nothing_is_promoted(fork: Fork) -> None:
     assert fork.service is not None
     live = fork.held()
     fork.service.is_out_of_credit = True
@@ -149,7 +149,7 @@ def test_without_credit_staging_says_where_to_pay_and_nothing_is_promoted(fork: 
     assert fork.held() == live
 
 
-def test_a_second_ship_at_once_is_refused_with_the_first_ones_age_and_process(fork: Fork) -> None:
+def test_a_second_release_at_once_is_refused_with_the_first_one_s_age_and_process(fork: Fork) -> None:
     with fork.pushing() as first:
         assert first.stderr is not None
         assert any(line.startswith("image ...") for line in first.stderr)
@@ -162,7 +162,7 @@ def test_a_second_ship_at_once_is_refused_with_the_first_ones_age_and_process(fo
             )
 
 
-def test_no_token_is_in_what_was_said_written_or_pushed(
+def test_no_token_is_printed_written_or_pushed(
     fork: Fork, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fork.service is not None
@@ -182,7 +182,7 @@ def test_no_token_is_in_what_was_said_written_or_pushed(
     assert all(fork.service.token not in path.read_text(encoding="utf-8") for path in written)
 
 
-def test_a_token_that_replicate_does_not_know_ends_before_anything_is_built(fork: Fork) -> None:
+def test_an_unknown_token_is_refused_before_anything_is_built(fork: Fork) -> None:
     refused = fork.push(REPLICATE_API_TOKEN="r8_nobody")
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("Replicate does not know this token; set REPLICATE_API_TOKEN")
@@ -191,7 +191,7 @@ def test_a_token_that_replicate_does_not_know_ends_before_anything_is_built(fork
     assert refused.stderr.splitlines()[-1].startswith("REPLICATE_API_TOKEN is not set: export REPLICATE_API_TOKEN")
 
 
-def test_the_contract_is_compared_with_a_newer_version_that_someone_else_pushed(
+def test_the_contract_is_compared_with_a_newer_version_from_somebody_else(
     fork: Fork, engine: docker.DockerClient
 ) -> None:
     theirs = engine.images.get(f"r8.im/{fork.model}@{fork.held()}")

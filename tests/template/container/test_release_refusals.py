@@ -37,9 +37,7 @@ def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
         ("setup", ["does not start, or does not last: no words.txt here; to see it again: docker run"]),
     ],
 )
-def test_an_image_with_a_bug_is_refused_with_a_command_that_shows_it_and_not_pushed(
-    bug: str, said: list[str], plain: Fork
-) -> None:
+def test_an_image_with_a_bug_is_not_pushed_and_a_command_shows_the_bug(bug: str, said: list[str], plain: Fork) -> None:
     plain.change("predict.py", *BUGS[bug])
     refused = plain.push()
     assert refused.returncode == 1
@@ -54,7 +52,7 @@ def test_an_image_with_a_bug_is_refused_with_a_command_that_shows_it_and_not_pus
     assert plain.held(tag="staging") == ""
 
 
-def test_a_stage_alone_says_what_has_to_come_before_it(plain: Fork) -> None:
+def test_a_single_stage_names_the_stage_that_must_come_first(plain: Fork) -> None:
     for stage, words in {
         "proof": f"there is no image {plain.to}:staging",
         "push": f"there is no image {plain.to}:staging",
@@ -66,7 +64,7 @@ def test_a_stage_alone_says_what_has_to_come_before_it(plain: Fork) -> None:
         assert refused.stderr.splitlines()[-1].startswith(words)
 
 
-def test_a_model_that_is_missing_is_made_with_what_the_manifest_says_once_that_is_asked_for(fork: Fork) -> None:
+def test_a_missing_model_is_created_from_the_manifest_if_requested(fork: Fork) -> None:
     assert fork.service is not None
     refused = fork.push("--until", "ready")
     assert refused.returncode == 1
@@ -88,7 +86,7 @@ def test_a_model_that_is_missing_is_made_with_what_the_manifest_says_once_that_i
     fork.succeed("--until", "ready")
 
 
-def test_a_name_of_someone_else_is_refused(fork: Fork) -> None:
+def test_a_name_that_belongs_to_somebody_else_is_refused(fork: Fork) -> None:
     fork.to = f"r8.im/someone-else/{uuid.uuid4().hex[:8]}"
     refused = fork.push("--until", "ready", "--create", "private")
     assert refused.returncode == 1

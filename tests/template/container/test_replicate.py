@@ -89,7 +89,7 @@ def test_wrong_requests_are_refused_by_name(client: Client, service: Replicate, 
         assert http.put("/predictions", json={}).status_code == 405
 
 
-def test_a_token_is_needed_and_is_one_accounts(service: Replicate, version: Version) -> None:
+def test_a_valid_token_is_required_and_belongs_to_one_account(service: Replicate, version: Version) -> None:
     stranger = Client(api_token="wrong", base_url=service.address)
     assert refused(stranger.accounts.current).status == 401
     other = Client(api_token=service.add_account("other"), base_url=service.address)
@@ -100,7 +100,7 @@ def test_a_token_is_needed_and_is_one_accounts(service: Replicate, version: Vers
     assert (basic.status_code, basic.headers["Content-Type"]) == (401, "application/problem+json")
 
 
-def test_lists_come_in_pages(client: Client, service: Replicate, version: Version) -> None:
+def test_lists_are_paginated(client: Client, service: Replicate, version: Version) -> None:
     made = [client.predictions.create(version=version, input=CAPITAL | {"max_tokens": 1}).id for _ in range(3)]
     service.page_size = 2
     try:
@@ -114,7 +114,7 @@ def test_lists_come_in_pages(client: Client, service: Replicate, version: Versio
     assert refused(client.predictions.list, "/v1/predictions?cursor=bm93aGVyZQ==").status == 404
 
 
-def test_the_client_retries_reads_and_nothing_that_creates(client: Client, service: Replicate) -> None:
+def test_the_client_repeats_reads_but_never_writes(client: Client, service: Replicate) -> None:
     service.faults += [Fault("GET", "/v1/account", 2, 429), Fault("POST", "/v1/models", 1, 429, retry_after=7)]
     before, began = len(service.requests), time.monotonic()
     assert client.accounts.current().username == "acme"
@@ -125,7 +125,7 @@ def test_the_client_retries_reads_and_nothing_that_creates(client: Client, servi
     assert "acme/throttled" not in service.models
 
 
-def test_connections_are_cut_before_and_after_the_deed(client: Client, service: Replicate) -> None:
+def test_connections_are_cut_before_and_after_the_change(client: Client, service: Replicate) -> None:
     for kind in ("cut", "after"):
         service.faults.append(Fault("POST", "/v1/models", 1, kind))
         with pytest.raises(httpx.RemoteProtocolError):
@@ -145,7 +145,7 @@ def test_a_stream_is_cut_after_its_first_event(client: Client, service: Replicat
     assert until(prediction, "succeeded").output
 
 
-def test_no_credit_is_402(client: Client, service: Replicate, version: Version) -> None:
+def test_an_account_without_credit_gets_402(client: Client, service: Replicate, version: Version) -> None:
     service.is_out_of_credit = True
     try:
         assert refused(client.predictions.create, version=version, input=CAPITAL).status == 402

@@ -76,7 +76,7 @@ def test_output_streams_as_replicates_own_events(client: Client, version: Versio
     assert events[-1].data == "{}"
 
 
-def test_output_comes_while_it_runs_and_a_cancel_stops_it(client: Client, version: Version) -> None:
+def test_output_arrives_during_the_prediction_and_a_cancel_stops_it(client: Client, version: Version) -> None:
     prediction = client.predictions.create(version=version, input=COUNTING)
     events = prediction.stream()
     assert next(events).event.value == "output"
@@ -86,7 +86,7 @@ def test_output_comes_while_it_runs_and_a_cancel_stops_it(client: Client, versio
     assert until(prediction, "canceled").metrics["output_token_count"] < 4000
 
 
-def test_waiting_is_bounded_and_so_is_a_lifetime(client: Client, service: Replicate, version: Version) -> None:
+def test_waiting_time_and_lifetime_are_limited(client: Client, service: Replicate, version: Version) -> None:
     until(client.predictions.create(version=version, input=CAPITAL), "succeeded")
     with http_of(service) as http:
 
@@ -106,7 +106,7 @@ def test_waiting_is_bounded_and_so_is_a_lifetime(client: Client, service: Replic
         assert status == "canceled"
 
 
-def test_webhooks_are_signed_and_sent_again(client: Client, version: Version) -> None:
+def test_webhooks_are_signed_and_repeated(client: Client, version: Version) -> None:
     with Receiver() as receiver:
         client.predictions.create(
             version=version,
@@ -137,7 +137,7 @@ def test_an_official_model_runs_by_its_name(client: Client, service: Replicate, 
         service.official.clear()
 
 
-def test_a_deployment_rolls_and_a_version_breaks_where_it_is_told_to(
+def test_a_deployment_rolls_out_a_version_and_faults_can_be_injected(
     client: Client, service: Replicate, version: Version, engine: docker.DockerClient, cpu_image: str
 ) -> None:
     scale = {"hardware": "cpu", "min_instances": 0, "max_instances": 1}
@@ -188,9 +188,7 @@ def test_a_version_whose_setup_fails_fails_its_predictions(
     assert model.latest_version.id not in [each.id for each in client.models.get(NAME).versions.list()]
 
 
-def test_it_pulls_what_the_engine_lacks_and_its_containers_go_with_it(
-    engine: docker.DockerClient, version: Version
-) -> None:
+def test_it_pulls_missing_images_and_removes_its_containers(engine: docker.DockerClient, version: Version) -> None:
     def started() -> set[str]:
         found = engine.containers.list(all=True, filters={"label": LABEL})
         return {each.id for each in found if NAME in each.attrs["Config"]["Image"]}

@@ -67,7 +67,7 @@ def idle(address: str) -> Iterator[str]:
     host.health_once(address, "READY", seconds=60)
 
 
-def test_output_comes_while_the_prediction_runs(idle: str) -> None:
+def test_output_arrives_during_the_prediction(idle: str) -> None:
     with streaming(idle, COUNTING) as stream:
         assert json.loads(stream.first.data)["chunk"]
         stream.cancel()
@@ -75,7 +75,7 @@ def test_output_comes_while_the_prediction_runs(idle: str) -> None:
 
 
 @pytest.mark.parametrize("end", [Stream.cancel, Stream.drop], ids=["an HTTP cancel", "a dropped connection"])
-def test_a_slot_is_free_again_after(end: Any, idle: str, model: Manifest) -> None:
+def test_a_cancelled_prediction_frees_its_slot(end: Any, idle: str, model: Manifest) -> None:
     one_token = COUNTING | {"max_tokens": 1}
     with ExitStack() as stack:
         slots = schema.max_concurrency(model.predictor_class)
@@ -103,7 +103,7 @@ def test_a_wrong_input_is_refused_by_name(address: str) -> None:
     assert [problem["loc"][-1] for problem in response.json()["detail"]] == ["temperature"]
 
 
-def test_setup_refuses_weights_with_one_flipped_bit_where_every_byte_is_verified(
+def test_setup_refuses_weights_with_one_flipped_bit_if_every_byte_is_verified(
     engine: docker.DockerClient, cpu_image: str, model: Manifest, tmp_path: Path
 ) -> None:
     name = f"{model.slug}/openvino/openvino_model.bin"

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.template.scripts.contract import forms
 
 
-def test_cog_still_says_of_each_form_what_is_written_down(tmp_path: Path) -> None:
+def test_cog_still_gives_the_recorded_result_for_each_form(tmp_path: Path) -> None:
     """Over a hundred questions, of a few hundredths of a second each."""
     forms.write(tmp_path)
     answers = {form: forms.ask_cog(tmp_path, called) for form, called in forms.CLASS_OF.items()}

@@ -7,7 +7,7 @@ from tests.template import toy
 from . import host
 
 
-def test_make_image_builds_it_and_the_image_passes_what_a_push_tries(tmp_path: Path) -> None:
+def test_make_image_builds_an_image_that_passes_the_proof_of_a_push(tmp_path: Path) -> None:
     toy.copy_project(tmp_path)
     toy.add_to(tmp_path)
     host.succeed("make", "render", f"MODEL={toy.SLUG}", cwd=tmp_path)

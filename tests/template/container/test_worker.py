@@ -38,7 +38,7 @@ def address_of(container: Any) -> str:
     return address
 
 
-def test_docker_starts_a_new_one_that_answers(engine: docker.DockerClient, cpu_image: str) -> None:
+def test_docker_starts_a_new_container_that_works(engine: docker.DockerClient, cpu_image: str) -> None:
     with ready(engine, cpu_image, restart_policy={"Name": "on-failure"}) as (container, _):
         container.exec_run(["python", "-c", KILL])
         killed = time.monotonic()
@@ -55,7 +55,7 @@ def test_docker_starts_a_new_one_that_answers(engine: docker.DockerClient, cpu_i
     [({}, KILLED), ({"entrypoint": NO_TINI}, INTERRUPTED)],
     ids=["the server is tini's child", "the server is process 1"],
 )
-def test_it_ends_within_five_seconds(
+def test_the_container_ends_within_five_seconds(
     engine: docker.DockerClient, cpu_image: str, options: dict[str, Any], code: int
 ) -> None:
     with ready(engine, cpu_image, **options) as (container, _):

@@ -40,20 +40,20 @@ class Model:
         return await asyncio.gather(*tasks)
 
 
-def test_a_lone_call_runs_at_once_and_by_itself() -> None:
+def test_a_lone_call_runs_at_once_and_alone() -> None:
     model = Model()
     assert asyncio.run(model.batcher.submit([3])) == [6]
     assert model.batches == [[3]]
 
 
-def test_calls_that_come_while_a_batch_runs_share_the_next() -> None:
+def test_calls_that_arrive_while_a_batch_runs_share_the_next() -> None:
     model = Model()
     assert asyncio.run(model.behind_a_batch([10], [11], [12, 10])) == [[20], [22], [24, 20]]
     assert sorted(model.batches[1]) == [10, 10, 11, 12]
     assert len(model.batches) == 2
 
 
-def test_items_of_like_length_run_together() -> None:
+def test_items_of_similar_length_run_together() -> None:
     model = Model()
     asyncio.run(model.behind_a_batch([100, 4, 90, 4, 5, 95]))
     assert [sorted(batch) for batch in model.batches[1:]] == [[90, 95, 100], [4, 4, 5]]
@@ -81,13 +81,13 @@ def test_an_item_above_the_budget_runs_alone() -> None:
     assert model.batches[1:] == [[300], [40, 40], [40]]
 
 
-def test_nothing_asked_for_is_nothing_run() -> None:
+def test_an_empty_call_runs_nothing() -> None:
     model = Model()
     assert asyncio.run(model.batcher.submit([])) == []
     assert model.batches == []
 
 
-def test_a_cancelled_call_is_dropped_and_the_others_go_on() -> None:
+def test_a_cancelled_call_is_dropped_and_the_others_continue() -> None:
     model = Model()
 
     async def scene() -> list[int]:
@@ -106,7 +106,7 @@ def test_a_cancelled_call_is_dropped_and_the_others_go_on() -> None:
     assert model.batches == [[1], [8]]
 
 
-def test_a_failing_model_fails_its_calls_and_is_ill_after_three() -> None:
+def test_a_failing_model_fails_its_calls_and_is_unhealthy_after_three() -> None:
     fails = threading.Event()
 
     def run(items: list[int]) -> list[int]:

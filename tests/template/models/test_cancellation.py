@@ -36,7 +36,7 @@ async def begin() -> Cancellation:
     return cancellation.current()
 
 
-def test_cancelling_the_future_of_a_coroutine_that_is_done_requests(loop: asyncio.AbstractEventLoop) -> None:
+def test_cancelling_the_future_of_a_finished_coroutine_requests_cancellation(loop: asyncio.AbstractEventLoop) -> None:
     future = asyncio.run_coroutine_threadsafe(begin(), loop)
     signal = future.result(5)
     assert not signal.requested
@@ -44,7 +44,7 @@ def test_cancelling_the_future_of_a_coroutine_that_is_done_requests(loop: asynci
     assert signal.requested
 
 
-def test_cancelling_a_running_coroutine_requests_and_cancels_it(loop: asyncio.AbstractEventLoop) -> None:
+def test_cancelling_a_running_coroutine_requests_cancellation_and_cancels_it(loop: asyncio.AbstractEventLoop) -> None:
     seen: concurrent.futures.Future[Cancellation] = concurrent.futures.Future()
 
     async def wait() -> None:
@@ -59,7 +59,7 @@ def test_cancelling_a_running_coroutine_requests_and_cancels_it(loop: asyncio.Ab
         future.result(5)
 
 
-def test_two_predictions_at_once_are_told_apart(loop: asyncio.AbstractEventLoop) -> None:
+def test_concurrent_predictions_are_cancelled_separately(loop: asyncio.AbstractEventLoop) -> None:
     both = threading.Barrier(2)
 
     async def predict() -> Cancellation:
@@ -94,7 +94,7 @@ def test_a_failure_of_the_coroutine_passes_through(loop: asyncio.AbstractEventLo
         asyncio.run_coroutine_threadsafe(fail(), loop).result(5)
 
 
-def test_outside_the_runtime_nobody_requests() -> None:
+def test_outside_the_runtime_cancellation_is_never_requested() -> None:
     assert not cancellation.current().requested
     assert cancellation.current() is not cancellation.current()
 
@@ -109,14 +109,14 @@ def test_every_listener_is_called_once() -> None:
     assert calls == ["first", "second"]
 
 
-def test_listening_after_the_request_calls_at_once() -> None:
+def test_a_listener_added_after_the_request_is_called_at_once() -> None:
     signal, calls = Cancellation(), []
     signal.request()
     signal.listen(lambda: calls.append("late"))
     assert calls == ["late"]
 
 
-def test_a_listener_that_comes_while_another_requests_is_never_missed() -> None:
+def test_a_listener_added_during_the_request_is_never_missed() -> None:
     for _ in range(200):
         signal, calls = Cancellation(), []
         both = threading.Barrier(2)

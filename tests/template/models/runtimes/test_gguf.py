@@ -42,7 +42,7 @@ def difference(path: Path, model: Any) -> float:
 
 
 @pytest.mark.parametrize("architecture", GGUFS)
-def test_each_architecture_is_read_as_it_was_made(sources: dict[str, Path], architecture: str) -> None:
+def test_each_architecture_is_read_correctly(sources: dict[str, Path], architecture: str) -> None:
     read = to_safetensors.model(gguf_format.read(sources[architecture]))
     assert comparison.difference(logits(read), logits(tiny_models.model(architecture))) < ALIKE
 
@@ -69,7 +69,7 @@ def more_models() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "qwen2moe", "gemma2", "starcoder2"])
-def test_keys_that_transformers_own_reader_leaves_out_count(tmp_path: Path, architecture: str) -> None:
+def test_keys_that_transformers_own_reader_ignores_are_used(tmp_path: Path, architecture: str) -> None:
     made = more_models()[architecture]
     for weight in made.parameters():
         weight.data = (weight + 0.05 * torch.randn_like(weight) if weight.ndim == 1 else weight).half().float()
@@ -81,7 +81,7 @@ def test_keys_that_transformers_own_reader_leaves_out_count(tmp_path: Path, arch
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
-def test_the_reader_of_our_own_computes_the_same(sources: dict[str, Path], architecture: str) -> None:
+def test_the_reference_decoder_gives_the_same_results(sources: dict[str, Path], architecture: str) -> None:
     assert difference(sources[architecture], tiny_models.model(architecture)) < ALIKE
 
 
@@ -105,7 +105,9 @@ def test_a_type_without_a_dequantiser_is_refused(sources: dict[str, Path], tmp_p
 
 @pytest.mark.parametrize("alignment", [8, 64, 4096])
 @pytest.mark.parametrize("parts", [1, 3])
-def test_other_alignments_and_split_files(sources: dict[str, Path], tmp_path: Path, alignment: int, parts: int) -> None:
+def test_other_alignments_and_split_files_are_read(
+    sources: dict[str, Path], tmp_path: Path, alignment: int, parts: int
+) -> None:
     path = variant(sources["qwen3"], tmp_path / "model.gguf", "Q8_0", alignment=alignment, parts=parts)
     read, plain = gguf_format.read(path), gguf_format.read(sources["qwen3"])
     assert read.tensors.keys() == plain.tensors.keys()
@@ -113,7 +115,7 @@ def test_other_alignments_and_split_files(sources: dict[str, Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
-def test_a_part_of_a_split_file_that_is_missing_is_named(sources: dict[str, Path], tmp_path: Path, lost: int) -> None:
+def test_a_missing_part_of_a_split_file_is_named(sources: dict[str, Path], tmp_path: Path, lost: int) -> None:
     path = variant(sources["llama"], tmp_path / "model.gguf", parts=3)
     gone = gguf_format.parts(path)[lost - 1]
     gone.unlink()
@@ -122,7 +124,7 @@ def test_a_part_of_a_split_file_that_is_missing_is_named(sources: dict[str, Path
             gguf_format.read(part)
 
 
-def test_a_part_under_another_name_is_told_as_that(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_a_renamed_part_of_a_split_file_is_reported(sources: dict[str, Path], tmp_path: Path) -> None:
     path = variant(sources["llama"], tmp_path / "model.gguf", parts=2).rename(tmp_path / "renamed.gguf")
     with pytest.raises(WeightsError, match=r"says that it is one of 2 parts: lock them all, .*-00001-of-00002\.gguf"):
         gguf_format.read(path)
@@ -165,7 +167,7 @@ def test_odd_metadata_changes_nothing(sources: dict[str, Path], tmp_path: Path) 
         ({}, {"blk.1.ffn_up.weight": None}, "(blk.1.ffn_up.weight|model.layers.1.mlp.up_proj.weight)"),
     ],
 )
-def test_what_changes_a_result_and_is_not_read_is_refused_by_name(
+def test_an_unsupported_key_or_tensor_that_changes_a_result_is_refused_by_name(
     sources: dict[str, Path], tmp_path: Path, values: dict[str, Any], tensors: dict[str, Any], says: str
 ) -> None:
     read = gguf_format.read(variant(sources["llama"], tmp_path / "model.gguf", values=values, tensors=tensors))
@@ -190,7 +192,7 @@ def llama3_factors() -> Any:
         ({"factor": Value(FLOAT, None, 4.0)}, None, "linear"),
     ],
 )
-def test_rotary_factors_and_scaling_count(
+def test_rotary_factors_and_scaling_are_used(
     sources: dict[str, Path], tmp_path: Path, values: dict[str, Any], factors: Any, kind: str
 ) -> None:
     tensors = {} if factors is None else {"rope_freqs.weight": factors}
@@ -204,7 +206,7 @@ def test_rotary_factors_and_scaling_count(
 
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "gpt2", "qwen3_moe"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_saved_files_are_compared_and_hold_the_model(
+def test_saved_files_are_compared_and_contain_the_model(
     sources: dict[str, Path], tmp_path: Path, architecture: str, dtype: str
 ) -> None:
     to_safetensors.write(gguf_format.read(sources[architecture]), tmp_path, dtype)
@@ -213,7 +215,7 @@ def test_saved_files_are_compared_and_hold_the_model(
         assert torch.equal(saved.state_dict()[name], weight.to(getattr(torch, dtype)).float())
 
 
-def test_a_difference_is_refused_with_its_size(tmp_path: Path) -> None:
+def test_different_results_are_refused_with_the_size_of_the_difference(tmp_path: Path) -> None:
     expected = numpy.random.default_rng(0).normal(size=(4, 50)).astype("f4")
     comparison.check(expected + 3, expected, 1e-6, tmp_path)  # what all logits have in common changes nothing
     for wrong in (expected * 1.2, expected * numpy.nan):
@@ -231,13 +233,15 @@ def test_a_difference_is_refused_with_its_size(tmp_path: Path) -> None:
         (lambda content: content.replace(b"blk.0.attn_q.", b"blk.1.attn_q."), "two tensors have one name"),
     ],
 )
-def test_a_damaged_file_is_one_line(sources: dict[str, Path], tmp_path: Path, damage: Any, says: str) -> None:
+def test_a_damaged_file_is_reported_in_one_line(
+    sources: dict[str, Path], tmp_path: Path, damage: Any, says: str
+) -> None:
     (tmp_path / "model.gguf").write_bytes(damage(sources["llama"].read_bytes()))
     with pytest.raises(WeightsError, match=says):
         gguf_format.read(tmp_path / "model.gguf")
 
 
-def test_phi_s_two_sets_of_rotary_factors_count(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_phi_s_two_sets_of_rotary_factors_are_used(sources: dict[str, Path], tmp_path: Path) -> None:
     long, short = numpy.linspace(1, 20, 32, dtype="f4"), numpy.linspace(1, 2, 32, dtype="f4")
     values = {
         "phi3.rope.scaling.original_context_length": Value(UINT, None, 64),

@@ -45,7 +45,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("IQ4_XS", {}, 0.03),
     ],
 )
-def test_what_is_made_computes_what_transformers_does_in_float32(
+def test_converted_files_give_the_results_of_transformers_in_float32(
     source: Path, tmp_path: Path, kind: str, tensors: dict[str, Any], bound: float
 ) -> None:
     path = variant(source, tmp_path / "model.gguf", kind, tensors=tensors)
@@ -59,7 +59,9 @@ def test_what_is_made_computes_what_transformers_does_in_float32(
     assert (found.argmax(axis=-1) == expected.argmax(axis=-1)).mean() > 0.97
 
 
-def test_what_computes_something_else_is_refused(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converted_files_with_other_results_are_refused(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when GenAI's reader forgets the rotary factors, which it does."""
     monkeypatch.setattr(openvino_graph, "set_frequencies", lambda model, decoder: None)
     path = variant(source, tmp_path / "model.gguf", tensors=FACTORS)
@@ -68,13 +70,13 @@ def test_what_computes_something_else_is_refused(source: Path, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "mistral"])
-def test_what_genai_does_not_read_is_refused_with_the_way_out(tmp_path: Path, architecture: str) -> None:
+def test_a_gguf_that_genai_cannot_read_is_refused_with_the_remedy(tmp_path: Path, architecture: str) -> None:
     path = tiny_models.gguf(tmp_path / "model.gguf", architecture)
     with pytest.raises(EngineError, match=r"OpenVINO GenAI does not read: make weights and make image convert it"):
         engine.convert(path, tmp_path, "float16")
 
 
-def test_a_value_that_float16_cannot_hold_is_named(source: Path, tmp_path: Path) -> None:
+def test_a_value_too_large_for_float16_is_named(source: Path, tmp_path: Path) -> None:
     large = gguf_format.read(source).tensors["blk.1.ffn_down.weight"].values()
     large[3, 5] = 70_000
     path = variant(source, tmp_path / "model.gguf", "F32", tensors={"blk.1.ffn_down.weight": large})
@@ -82,7 +84,7 @@ def test_a_value_that_float16_cannot_hold_is_named(source: Path, tmp_path: Path)
         engine.convert(path, tmp_path, "float16")
 
 
-def test_a_file_without_tokens_for_beginning_and_end_has_a_first_token(source: Path, tmp_path: Path) -> None:
+def test_a_file_without_begin_and_end_tokens_still_has_a_first_token(source: Path, tmp_path: Path) -> None:
     lacks: dict[str, Value | None] = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
     decoder = Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=lacks)))
     assert decoder.first_token == 0

@@ -42,7 +42,7 @@ def read(folder: Path) -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", tiny_tokenizers.KINDS)
-def test_a_text_has_the_tokens_of_the_models_own_tokenizer(tmp_path: Path, kind: str) -> None:
+def test_a_text_gets_the_tokens_of_the_model_s_own_tokenizer(tmp_path: Path, kind: str) -> None:
     tokenizer, own = read(written(tmp_path, kind)), tiny_tokenizers.build(kind)
     for text in TEXTS:
         token_ids = own.encode(text, add_special_tokens=False).ids
@@ -51,14 +51,14 @@ def test_a_text_has_the_tokens_of_the_models_own_tokenizer(tmp_path: Path, kind:
 
 
 @pytest.mark.parametrize("kind", ["byte-level", "byte-fallback"])
-def test_it_has_those_of_transformers_own_conversion(tmp_path: Path, kind: str) -> None:
+def test_a_text_gets_the_tokens_of_transformers_own_conversion(tmp_path: Path, kind: str) -> None:
     tokenizer = read(written(tmp_path, kind))
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf")
     for text in [text for text in TEXTS if not text.startswith(" ")]:
         assert tokenizer.encode(text) == theirs.encode(text, add_special_tokens=False)
 
 
-def test_the_default_models_text_has_its_tokens() -> None:
+def test_the_default_model_s_text_gets_its_tokens() -> None:
     """As OpenVINO's own reading of this GGUF and Hugging Face's tokenizer of this model have them."""
     tokenizer = read(weights.folder(MODEL.slug, "openvino"))
     assert tokenizer.encode("The sea's 2045 naïve 漢字\n\n  words") == DEFAULT_IDS
@@ -66,7 +66,7 @@ def test_the_default_models_text_has_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("pattern", sorted({pattern for split in splits._KINDS for pattern in split.patterns}))
-def test_every_pattern_is_one_that_the_library_cuts_by(pattern: str) -> None:
+def test_the_library_supports_every_split_pattern(pattern: str) -> None:
     text = "I'll say 2045: naïve 漢字。  \n  Done"
     cut = pre_tokenizers.Split(Regex(pattern), behavior="isolated").pre_tokenize_str(text)
     assert "".join(word for word, _ in cut) == text
@@ -74,7 +74,7 @@ def test_every_pattern_is_one_that_the_library_cuts_by(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), [("wonderful-bpe", 2), ("llama-bpe", 1)])
-def test_digits_are_cut_as_the_name_says(tmp_path: Path, name: str, words: int) -> None:
+def test_digits_are_split_as_the_pre_tokenizer_s_name_says(tmp_path: Path, name: str, words: int) -> None:
     if name == "wonderful-bpe":
         with pytest.raises(EngineError, match=r"^the GGUF names the pre-tokenizer 'wonderful-bpe', which is not known"):
             written(tmp_path, pre=name)
@@ -90,7 +90,7 @@ def test_a_gguf_that_names_no_split_or_an_unknown_tokenizer_is_refused(tmp_path:
         written(tmp_path, model="rwkv")
 
 
-def test_end_tokens_are_the_files_eos_eot_and_eom(tmp_path: Path) -> None:
+def test_the_end_tokens_are_the_file_s_eos_eot_and_eom(tmp_path: Path) -> None:
     assert _json(written(tmp_path, eot_token_id=3, eom_token_id=9), "generation_config")["eos_token_id"] == [2, 3, 9]
     assert _json(written(tmp_path, eos_token_id=None), "generation_config")["eos_token_id"] is None
     assert _json(written(tmp_path, eos_token_id=99_999), "generation_config")["eos_token_id"] is None
@@ -108,7 +108,7 @@ def test_end_tokens_are_the_files_eos_eot_and_eom(tmp_path: Path) -> None:
         ("unigram", {}, False),
     ],
 )
-def test_a_text_begins_as_the_file_says_or_as_its_kind_does(
+def test_the_begin_token_follows_the_file_or_the_default_of_its_tokenizer(
     tmp_path: Path, kind: str, metadata: dict[str, Any], begins: bool
 ) -> None:
     tokenizer = read(written(tmp_path, kind, **metadata))
@@ -116,7 +116,7 @@ def test_a_text_begins_as_the_file_says_or_as_its_kind_does(
     assert tokenizer.encode_beginning("The sea") == ([1, *plain] if begins else plain)
 
 
-def test_sampling_and_templates_come_along(tmp_path: Path) -> None:
+def test_sampling_settings_and_templates_are_written(tmp_path: Path) -> None:
     more = {"temp": 0.5, "penalty_repeat": 1.25, "min_p": 0.25}
     named = {f"general.sampling.{name}": value for name, value in more.items()}
     written(tmp_path, **named, **{"tokenizer.chat_template.tool_use": "tools"})
@@ -125,7 +125,7 @@ def test_sampling_and_templates_come_along(tmp_path: Path) -> None:
     assert model_files.read(tmp_path).templates == {"default": tiny_tokenizers.CHAT_TEMPLATE, "tool_use": "tools"}
 
 
-def test_tokens_that_come_again_are_empty_or_are_no_text_keep_the_others_in_their_places(tmp_path: Path) -> None:
+def test_repeated_empty_or_invalid_tokens_do_not_move_the_others(tmp_path: Path) -> None:
     own = tiny_tokenizers.build("byte-level")
     tokens: list[Any] = [own.id_to_token(token_id) for token_id in range(own.get_vocab_size())]
     tokens += ["The", "", b"\xa1\xff"]

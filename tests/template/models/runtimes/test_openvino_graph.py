@@ -127,14 +127,16 @@ def test_a_layer_has_five_products_with_compressed_weights_two_of_them_int8(grap
 
 
 @pytest.mark.parametrize(("kind", "width", "rounded"), [("Q4_1", 64, True), ("Q4_1", 96, False), ("F16", 64, False)])
-def test_only_what_the_source_has_rounded_is_rounded(kind: str, width: int, rounded: bool, tmp_path: Path) -> None:
+def test_only_weights_that_the_source_has_rounded_are_rounded(
+    kind: str, width: int, rounded: bool, tmp_path: Path
+) -> None:
     write_feed_forward(tmp_path / "source.gguf", width, kind)
     model = feed_forwards(width)
     openvino_graph._round_feed_forward(model, tensors_of(tmp_path / "source.gguf"), SAMPLE)
     assert weight_types(model).count("i8") == (2 if rounded else 0)  # the last layer's stay
 
 
-def test_a_channel_that_is_always_large_leaves_the_others_their_digits(tmp_path: Path) -> None:
+def test_a_large_channel_does_not_reduce_the_precision_of_the_others(tmp_path: Path) -> None:
     write_feed_forward(tmp_path / "source.gguf", 64, "Q8_0")
     model = feed_forwards(64)
     hidden, matrix = first_layer(model)
@@ -149,7 +151,7 @@ def test_a_channel_that_is_always_large_leaves_the_others_their_digits(tmp_path:
     assert error(smoothed, int8_matrix) < error(hidden, matrix) / 3
 
 
-def test_a_norm_that_something_else_reads_too_is_left_alone(tmp_path: Path) -> None:
+def test_a_norm_with_other_readers_is_not_changed(tmp_path: Path) -> None:
     write_feed_forward(tmp_path / "source.gguf", 64, "Q8_0")
     model = feed_forwards(64)
     gate = next(node for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
@@ -158,7 +160,7 @@ def test_a_norm_that_something_else_reads_too_is_left_alone(tmp_path: Path) -> N
     assert "i8" not in weight_types(model)
 
 
-def test_the_last_matrix_and_the_embedding_are_the_source_s_own_bytes(graph: Any) -> None:
+def test_the_last_matrix_and_the_embedding_have_the_source_s_own_bytes(graph: Any) -> None:
     embedding = tensors_of(weights.gguf_file(MODEL))["token_embd.weight"]
     assert embedding.kind == gguf.GGMLQuantizationType.Q8_0
     matrix = last_matrix(graph)
@@ -170,7 +172,7 @@ def test_the_last_matrix_and_the_embedding_are_the_source_s_own_bytes(graph: Any
     assert users == ["Gather", "MatMul"]
 
 
-def test_a_last_matrix_that_the_source_has_in_float16_becomes_bfloat16(tmp_path: Path) -> None:
+def test_a_float16_last_matrix_becomes_bfloat16(tmp_path: Path) -> None:
     rows = numpy.linspace(-1, 1, 64 * 32, dtype=numpy.float16).reshape(64, 32)
     write_gguf(tmp_path / "source.gguf", "token_embd.weight", rows, gguf.GGMLQuantizationType.F16)
     hidden = operations.parameter([-1, 32], numpy.float32)
@@ -188,7 +190,7 @@ def test_a_last_matrix_that_the_source_has_in_float16_becomes_bfloat16(tmp_path:
     "BF16" not in runtime.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
     reason="a CPU without bfloat16 computes in float32, and holds the weights so",
 )
-def test_loading_holds_each_weight_no_more_than_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_has_each_weight_in_memory_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE", "openvino")
     ran = subprocess.run(
         [sys.executable, "-c", LOADING], cwd=weights.PROJECT, capture_output=True, text=True, timeout=300

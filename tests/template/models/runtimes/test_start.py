@@ -26,7 +26,7 @@ def test_a_library_that_cannot_load_the_weights_is_named_with_their_folder_and_a
     assert str(refused.value).startswith(f"{name} cannot load {folder} (KeyError: 'added_tokens'): make weights-verify")
 
 
-def test_where_the_weights_are_damaged_that_is_said_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_are_reported_instead_of_the_loading_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(*arguments: object) -> None:
         raise WeightsError("model.bin has sha256 1, expected 2: make weights")
 

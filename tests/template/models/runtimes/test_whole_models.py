@@ -15,7 +15,7 @@ EXPERT = "model.layers.1.mlp.experts.2.up_proj.weight"
 
 
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
-def test_a_whole_model_is_loaded(tmp_path: Path, architecture: str) -> None:
+def test_a_complete_model_is_loaded(tmp_path: Path, architecture: str) -> None:
     made = {
         name.replace("model.language_model.", "model."): tensor  # of a multimodal model the language model alone
         for name, tensor in tiny_models.model(architecture).state_dict().items()

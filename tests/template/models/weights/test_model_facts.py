@@ -19,7 +19,7 @@ MODEL = manifest.selected_as(Manifest)
 
 
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
-def test_safetensors_and_gguf_of_a_model_say_the_same(tmp_path: Path, architecture: str) -> None:
+def test_safetensors_and_gguf_of_a_model_have_the_same_facts(tmp_path: Path, architecture: str) -> None:
     folder = tiny_models.safetensors(tmp_path / "folder", architecture)
     facts = model_facts.read([path.name for path in folder.iterdir()], folder)
     expected = SIZES | ({"kv_heads": 4} if architecture == "gpt2" else {})
@@ -63,7 +63,7 @@ def test_safetensors_and_gguf_of_a_model_say_the_same(tmp_path: Path, architectu
         ({"n_head": 4, "n_embd": 64, "n_layer": 3, "n_positions": 99}, {"head_dim": 16, "kv_heads": 4, "layers": 3}),
     ],
 )
-def test_a_configuration_is_read_in_its_own_words(
+def test_each_spelling_of_a_configuration_s_keys_is_read(
     tmp_path: Path, config: dict[str, Any], facts: dict[str, Any]
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -72,7 +72,7 @@ def test_a_configuration_is_read_in_its_own_words(
     assert {key: found[key] for key in facts} == facts
 
 
-def test_heads_that_a_configuration_leaves_out_are_read_from_the_tensors(
+def test_heads_missing_from_a_configuration_are_read_from_the_tensors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = {"language_model.model.layers.0.self_attn.k_norm.weight": (256,), "vision.k_proj.weight": (1152, 1152)}
@@ -104,7 +104,7 @@ def test_a_manifest_that_contradicts_the_weights_is_refused_with_both_numbers() 
             bare.model_copy(update={key: value}).with_facts(facts)
 
 
-def test_what_neither_says_is_asked_for() -> None:
+def test_a_fact_that_neither_manifest_nor_weights_give_is_named() -> None:
     bare = MODEL.model_copy(update={"architecture": None, "context_length": None})
     with pytest.raises(ManifestError, match=r"has no context_length, and neither has weights\.lock"):
         bare.longest_context()

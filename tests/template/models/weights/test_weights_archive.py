@@ -55,29 +55,29 @@ def refused(path: Path, tmp_path: Path, match: str, locked: dict[str, File] | No
 
 
 @pytest.mark.parametrize("name", ["../evil.json", "a/../../evil.json", "/tmp/evil.json", "..\\evil.json", ".."])
-def test_a_member_that_would_leave_the_folder(tmp_path: Path, name: str) -> None:
+def test_a_member_that_would_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path, member(*WEIGHTS), member(name))
     refused(path, tmp_path, f"holds {re.escape(repr(name))}, which would leave its folder")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices(tmp_path: Path, kind: bytes) -> None:
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     path = packed(tmp_path, member(*WEIGHTS), member("config.json", b"", kind, "/etc/passwd"))
     refused(path, tmp_path, r"holds config\.json, a link or a device")
 
 
-def test_a_file_through_a_linked_folder(tmp_path: Path) -> None:
+def test_a_file_in_a_linked_folder_is_refused(tmp_path: Path) -> None:
     linked = member("sub", b"", tarfile.SYMTYPE, str(tmp_path))
     refused(packed(tmp_path, member(*WEIGHTS), linked, member("sub/config.json")), tmp_path, "holds sub, a link")
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
-def test_a_bomb_of_zeros(tmp_path: Path, mode: str) -> None:
+def test_a_bomb_of_zeros_is_refused(tmp_path: Path, mode: str) -> None:
     path = packed(tmp_path, member("model.safetensors", bytes(30_000_000)), mode=mode)
     refused(path, tmp_path, "unpacks to far more than it is")
 
 
-def test_a_bomb_of_holes(tmp_path: Path) -> None:
+def test_a_bomb_of_holes_is_refused(tmp_path: Path) -> None:
     sparse = tmp_path / "model.safetensors"
     with open(sparse, "wb") as file:
         file.truncate(50_000_000_000)
@@ -100,18 +100,18 @@ def test_a_bomb_in_a_header_does_not_fill_the_memory(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_members_without_end(tmp_path: Path) -> None:
+def test_too_many_members_are_refused(tmp_path: Path) -> None:
     path = packed(tmp_path, *(member(f"{number}.json", b"") for number in range(10_001)))
     refused(path, tmp_path, "unpacks to far more than it is")
 
 
 @pytest.mark.parametrize("again", ["config.json", "./config.json", "a/..//config.json"])
-def test_one_name_twice(tmp_path: Path, again: str) -> None:
+def test_a_repeated_name_is_refused(tmp_path: Path, again: str) -> None:
     path = packed(tmp_path, member(*WEIGHTS), member("config.json"), member(again, b"[]"))
     refused(path, tmp_path, r"holds config\.json twice|would leave its folder")
 
 
-def test_names_stay_apart_when_the_top_folder_is_left_out(tmp_path: Path, place: Path) -> None:
+def test_names_stay_different_without_the_top_folder(tmp_path: Path, place: Path) -> None:
     members = [
         member("top/model.safetensors", CONTENT),
         member("top/top/config.json"),
@@ -122,18 +122,18 @@ def test_names_stay_apart_when_the_top_folder_is_left_out(tmp_path: Path, place:
     assert [(place / name).read_bytes() for name in names] == [b"[]", CONTENT, b"{}"]
 
 
-def test_a_top_folder_that_not_all_share_stays(tmp_path: Path, place: Path) -> None:
+def test_a_top_folder_that_not_all_members_share_is_kept(tmp_path: Path, place: Path) -> None:
     path = packed(tmp_path, member("top/model.safetensors", CONTENT), member("config.json"))
     assert archive.unpack(path, place, ["top/*.safetensors"]) == ["top/model.safetensors"]
 
 
-def test_a_file_that_is_also_a_folder_is_no_traceback(tmp_path: Path) -> None:
+def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
     path = packed(tmp_path, member("a.json"), member("a.json/b.json"), member(*WEIGHTS))
     refused(path, tmp_path, r"holds a\.json/b\.json below a\.json, which is a file")
 
 
 @pytest.mark.parametrize("name", ["model.bin", "modeling.py", "run.sh"])
-def test_what_can_run_code_is_refused_when_a_pattern_takes_it(tmp_path: Path, place: Path, name: str) -> None:
+def test_a_file_that_can_run_code_is_refused_if_a_pattern_matches_it(tmp_path: Path, place: Path, name: str) -> None:
     with pytest.raises(WeightsError, match=name):
         archive.unpack(packed(tmp_path, member(*WEIGHTS), member(name)), place, ["*"])
     assert archive.unpack(packed(tmp_path, member(*WEIGHTS), member(name)), place, PATTERNS) == ["model.safetensors"]
@@ -145,14 +145,14 @@ def test_what_can_run_code_is_refused_when_a_pattern_takes_it(tmp_path: Path, pl
     [lambda whole: whole[: len(whole) // 2], lambda _: b"<html>" * 999, lambda _: b""],
     ids=["cut", "page", "-"],
 )
-def test_a_damaged_tar_is_one_line(tmp_path: Path, ending: str, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_tar_is_reported_in_one_line(tmp_path: Path, ending: str, damage: Callable[[bytes], bytes]) -> None:
     path = packed(tmp_path, member(*WEIGHTS), mode="w" if ending == "tar" else f"w:{ending[4:]}")
     path.write_bytes(damage(path.read_bytes()))
     refused(path, tmp_path, r"is not a whole tar \(")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "other.safetensors"])
-def test_a_tar_that_does_not_hold_what_was_locked(tmp_path: Path, name: str) -> None:
+def test_a_tar_without_the_locked_files_is_refused(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path, member(*WEIGHTS), member("config.json"))
     locked = {name: File(sha256="0" * 64, size=len(CONTENT) + 1)}
     refused(path, tmp_path, f"does not hold {name} as locked: make weights-lock", locked)
@@ -165,7 +165,7 @@ def test_only_the_locked_files_are_unpacked(tmp_path: Path, place: Path) -> None
     assert [path.name for path in place.iterdir()] == ["model.safetensors"]
 
 
-def test_what_macos_leaves_in_a_tar_is_no_weights(tmp_path: Path, place: Path) -> None:
+def test_files_that_macos_leaves_in_a_tar_are_not_weights(tmp_path: Path, place: Path) -> None:
     names = ("mine/._model.safetensors", "._mine", "mine/.DS_Store", "__MACOSX/mine/._model.safetensors")
     path = packed(tmp_path, member("mine/model.safetensors", CONTENT), *map(member, names))
     assert archive.unpack(path, place, PATTERNS) == ["model.safetensors"]

@@ -67,33 +67,33 @@ def test_too_many_requests_are_waited_for(hub: Hub, project: Project) -> None:
     assert project.files == FILES
 
 
-def test_a_server_that_asks_to_wait_for_an_hour_is_not_waited_for(hub: Hub, project: Project) -> None:
+def test_a_retry_after_of_an_hour_ends_the_download(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=429, headers={"Retry-After": "3600"}, times=9))
     said = project.refuses("weights")
     assert "(it answers 429, and asks to wait 3600 s); what has come is kept: make weights goes on" in said
 
 
-def test_a_server_that_fails_now_and_then_is_asked_again(hub: Hub, project: Project) -> None:
+def test_requests_to_an_unreliable_server_are_repeated(hub: Hub, project: Project) -> None:
     hub.faults += [fault("status", status=500, times=3), fault("status", status=503, times=3)]
     project.does("weights")
     assert project.files == FILES
     assert sent(hub) == len(WEIGHTS) + 6 * len("fault 500")
 
 
-def test_a_server_that_always_fails_ends_in_one_line(hub: Hub, project: Project) -> None:
+def test_a_server_that_always_fails_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=503, times=999))
     said = project.refuses("weights")
     assert "failed to send model.safetensors (it answers 503); what has come is kept: make weights goes on" in said
     assert project.files == {}
 
 
-def test_an_expired_address_is_asked_for_again(hub: Hub, project: Project) -> None:
+def test_an_expired_url_is_requested_again(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("expired", times=2))
     project.does("weights")
     assert project.files == FILES
 
 
-def test_an_address_that_is_always_refused_ends_in_one_line(hub: Hub, project: Project) -> None:
+def test_a_url_that_is_always_refused_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.url_seconds = -1
     assert "does not let you have model.safetensors (403): see whether you may, and your token" in project.refuses(
         "weights"
@@ -101,7 +101,7 @@ def test_an_address_that_is_always_refused_ends_in_one_line(hub: Hub, project: P
     assert project.files == {}
 
 
-def test_a_body_that_is_cut_short_goes_on_from_there(hub: Hub, project: Project) -> None:
+def test_a_download_continues_where_a_body_was_cut(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("cut", after=300_000, times=4))
     project.does("weights")
     assert project.files == FILES
@@ -121,7 +121,7 @@ def test_wrong_bytes_of_the_right_length_are_never_kept(hub: Hub, project: Proje
     assert project.files == FILES
 
 
-def test_a_server_that_stops_half_way_loses_nothing(hub: Hub, project: Project) -> None:
+def test_a_server_that_stops_midway_loses_no_received_bytes(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("stall", after=300_000, times=999))
     running = project.start("weights")
     while sent(hub) < 4 * 300_000:
@@ -140,7 +140,7 @@ def test_a_server_that_stops_half_way_loses_nothing(hub: Hub, project: Project) 
         assert sent(again) == len(WEIGHTS) - 4 * 300_000
 
 
-def test_a_stall_is_noticed_and_the_rest_asked_for(hub: Hub, project: Project) -> None:
+def test_a_stall_is_noticed_and_the_rest_is_requested_again(hub: Hub, project: Project) -> None:
     project.settings["models.weights.transfer.TIMEOUTS"] = [5, 1]
     hub.faults.append(fault("stall", after=200_000, times=2))
     begun = time.monotonic()
@@ -150,14 +150,14 @@ def test_a_stall_is_noticed_and_the_rest_asked_for(hub: Hub, project: Project) -
     assert sent(hub) <= len(WEIGHTS) + 2 * 200_000
 
 
-def test_two_files_with_the_same_bytes(hub: Hub, tmp_path: Path) -> None:
+def test_two_files_with_the_same_bytes_are_downloaded(hub: Hub, tmp_path: Path) -> None:
     hub.add(NAME, {**FILES, "copy.safetensors": WEIGHTS, "copy.json": b"{}", "empty.txt": b""})
     project = locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
     project.does("weights")
     assert project.files == {**FILES, "copy.safetensors": WEIGHTS, "copy.json": b"{}", "empty.txt": b""}
 
 
-def test_more_files_than_a_process_may_open(hub: Hub, tmp_path: Path) -> None:
+def test_more_files_than_a_process_may_open_are_downloaded(hub: Hub, tmp_path: Path) -> None:
     files = {f"{number}.json": b"{}" * (number + 1) for number in range(150)}
     hub.add(NAME, {**FILES, **files})
     project = locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
@@ -189,7 +189,7 @@ def test_a_disk_that_is_too_small_is_refused_at_the_start(hub: Hub, small_disk: 
     assert sent(hub) == 0
 
 
-def test_a_disk_that_fills_half_way_keeps_what_has_come(hub: Hub, small_disk: Project) -> None:
+def test_a_disk_that_becomes_full_keeps_the_received_bytes(hub: Hub, small_disk: Project) -> None:
     disk = Path(small_disk.environment["WEIGHTS_ROOT"])
     hub.faults.append(fault("slow", rate=500_000, times=999))
     running = small_disk.start("weights")

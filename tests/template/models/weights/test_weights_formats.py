@@ -24,7 +24,7 @@ def project(hub: Hub, tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
-def test_a_repository_of_pickles_is_refused_with_the_way_out(hub: Hub, project: Project, name: str) -> None:
+def test_a_repository_of_pickles_is_refused_with_the_remedy(hub: Hub, project: Project, name: str) -> None:
     hub.add(NAME, {"config.json": b"{}", name: b"pickle"})
     said = project.refuses("weights_lock")
     assert said.startswith(f"{name} is a pickle, which runs code when it is loaded: ")
@@ -33,7 +33,7 @@ def test_a_repository_of_pickles_is_refused_with_the_way_out(hub: Hub, project: 
 
 
 @pytest.mark.parametrize("name", ["model.bin", "modeling.py", "kernel.so", "model.h5", "arrays.npz"])
-def test_what_can_run_code_is_refused_by_name(hub: Hub, project: Project, name: str) -> None:
+def test_a_file_that_can_run_code_is_refused_by_name(hub: Hub, project: Project, name: str) -> None:
     hub.add(NAME, {"model.safetensors": safetensors(100), name: b"code"})
     project.model(f"hf://{NAME}@main", "*.safetensors", name)
     assert project.refuses("weights_lock").startswith(f"{name} ")
@@ -42,7 +42,7 @@ def test_what_can_run_code_is_refused_by_name(hub: Hub, project: Project, name: 
     assert list(project.locked()["files"]) == ["model.safetensors"]
 
 
-def test_patterns_that_match_no_weights_say_what_there_is(hub: Hub, project: Project) -> None:
+def test_patterns_that_match_no_weights_are_refused_with_the_available_files(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", "name.Q4_K_M.gguf": gguf(8), "name.Q8_0.gguf": gguf(8)})
     said = project.refuses("weights_lock")
     assert "there is name.Q4_K_M.gguf, name.Q8_0.gguf: correct weights.files" in said
@@ -84,14 +84,14 @@ def tensor(*offsets: int, shape: tuple[object, ...] = (4,), dtype: str = "U8") -
         (b'{"a":' * 50_000, 0),
     ],
 )
-def test_a_malformed_safetensors_header(tmp_path: Path, header: object, size: int) -> None:
+def test_a_malformed_safetensors_header_is_refused(tmp_path: Path, header: object, size: int) -> None:
     path = file_of(tmp_path, header, size)
     with pytest.raises(WeightsError, match=r"model\.safetensors (is damaged|has a malformed|has no safetensors)"):
         formats.check_header(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08", bytes(8)[:7], struct.pack("<Q", 1 << 62) + b"{}", b"<html>" * 99])
-def test_a_header_longer_than_the_file(tmp_path: Path, content: bytes) -> None:
+def test_a_header_longer_than_the_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="has no safetensors header"):
@@ -110,7 +110,7 @@ def test_every_number_format_of_the_real_library_is_known(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"<!doctype html>", b"", b"GGU"])
-def test_a_page_that_calls_itself_gguf(tmp_path: Path, content: bytes) -> None:
+def test_a_web_page_named_gguf_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     for look in (formats.check_header, formats.tensors):
@@ -119,7 +119,7 @@ def test_a_page_that_calls_itself_gguf(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"GGUF", b"GGUF" + bytes(60), b"GGUF\x03\0\0\0" + b"\xff" * 60])
-def test_a_damaged_gguf_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_gguf_is_reported_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"model\.gguf is damaged"):
@@ -151,7 +151,7 @@ def test_a_pickled_state_dict_becomes_safetensors(project: Project, tmp_path: Pa
 
 
 @pytest.mark.parametrize("saved", ["torch", "pickle"])
-def test_a_pickle_that_runs_code_is_not_run(project: Project, tmp_path: Path, saved: str) -> None:
+def test_a_pickle_with_code_is_not_executed(project: Project, tmp_path: Path, saved: str) -> None:
     torch = pytest.importorskip("torch")
     evil, target = tmp_path / "evil.bin", tmp_path / "it-ran"
     if saved == "torch":
@@ -165,12 +165,12 @@ def test_a_pickle_that_runs_code_is_not_run(project: Project, tmp_path: Path, sa
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"<html>"])
-def test_what_is_no_pickle_is_refused_in_one_line(project: Project, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_pickle_is_refused_in_one_line(project: Project, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)
     assert "model.pt was not converted: " in project.refuses("to_safetensors", str(tmp_path / "model.pt"))
 
 
-def test_nothing_is_written_over(project: Project, tmp_path: Path) -> None:
+def test_no_file_is_overwritten(project: Project, tmp_path: Path) -> None:
     for name in ("model.pt", "model.safetensors"):
         (tmp_path / name).write_bytes(b"mine")
     ran = project.run("to_safetensors", str(tmp_path / "model.pt"))

@@ -56,7 +56,7 @@ def downloads(server: FileServer) -> list[str | None]:
     return [request.range for request in server.requests if request.range != "bytes=0-0"]
 
 
-def test_a_file_is_locked_by_its_bytes_and_downloaded_once(server: FileServer, project: Project) -> None:
+def test_a_file_is_locked_by_its_hash_and_downloaded_once(server: FileServer, project: Project) -> None:
     project.does("weights_lock")
     assert project.locked()["resolved"] == f"{server.url}/model.safetensors"
     assert len(downloads(server)) == 3
@@ -66,9 +66,7 @@ def test_a_file_is_locked_by_its_bytes_and_downloaded_once(server: FileServer, p
 
 @pytest.mark.parametrize("name", ["model.tar", "model.tar.gz", "model.tgz", "model.tar.bz2", "model.tar.xz"])
 @pytest.mark.parametrize("top", ["", "top"])
-def test_a_tar_with_and_without_a_top_folder(
-    server: FileServer, project: Project, tmp_path: Path, name: str, top: str
-) -> None:
+def test_a_tar_may_have_a_top_folder(server: FileServer, project: Project, tmp_path: Path, name: str, top: str) -> None:
     project.model(pack(server, tmp_path, name, top))
     project.does("weights_lock")
     assert list(project.locked()["files"]) == sorted(FILES)
@@ -106,7 +104,7 @@ def test_a_tar_needs_room_for_itself_and_its_files(server: FileServer, project: 
     assert len(downloads(server)) == before
 
 
-def test_without_ranges_the_whole_file_comes_again(server: FileServer, project: Project) -> None:
+def test_without_ranges_the_whole_file_is_downloaded_again(server: FileServer, project: Project) -> None:
     server.ranges = False
     server.faults.append(Fault("model", "cut", after=1_500_000, times=2))
     project.does("weights_lock")
@@ -115,14 +113,14 @@ def test_without_ranges_the_whole_file_comes_again(server: FileServer, project: 
     assert fetched(project) == {"model.safetensors": WEIGHTS}
 
 
-def test_a_server_that_does_not_say_the_length_is_refused(server: FileServer, project: Project) -> None:
+def test_a_server_that_does_not_send_the_length_is_refused(server: FileServer, project: Project) -> None:
     server.ranges = server.length = False
     url = f"{server.url}/model.safetensors"
     said = project.refuses("weights_lock")
     assert said == f"{url} does not say how large it is: put the file where a server says so (Content-Length)"
 
 
-def test_a_redirect_to_another_host(server: FileServer, project: Project, tmp_path: Path) -> None:
+def test_a_redirect_to_another_host_is_followed(server: FileServer, project: Project, tmp_path: Path) -> None:
     with FileServer(server.folder) as other:
         both = tmp_path / "both.pem"
         both.write_text(server.authority.read_text() + other.authority.read_text())
@@ -134,7 +132,7 @@ def test_a_redirect_to_another_host(server: FileServer, project: Project, tmp_pa
         assert sum(request.bytes_sent for request in other.requests) >= len(WEIGHTS)
 
 
-def test_another_size_than_locked_is_refused_before_any_byte(server: FileServer, project: Project) -> None:
+def test_a_size_that_differs_from_the_lock_is_refused_before_any_byte(server: FileServer, project: Project) -> None:
     project.does("weights_lock", "--dry-run")
     project.does("weights_lock")
     empty_handed(project)
@@ -173,7 +171,7 @@ def test_a_file_that_changes_while_it_is_locked_is_not_mixed(
     assert not project.lock.exists()
 
 
-def test_a_certificate_that_is_not_trusted_is_one_line(server: FileServer, project: Project) -> None:
+def test_an_untrusted_certificate_is_reported_in_one_line(server: FileServer, project: Project) -> None:
     host = server.url.removeprefix("https://")
     said = project.refuses("weights_lock", SSL_CERT_FILE="")
     assert said == (
@@ -192,12 +190,12 @@ def test_a_certificate_that_is_not_trusted_is_one_line(server: FileServer, proje
         ("?file=model.gguf", "would leave the folder of the weights"),
     ],
 )
-def test_addresses_that_lead_to_no_weights(server: FileServer, project: Project, path: str, says: str) -> None:
+def test_urls_without_weights_are_refused(server: FileServer, project: Project, path: str, says: str) -> None:
     project.model(f"{server.url}/{path}")
     assert says in project.refuses("weights_lock")
 
 
-def test_a_name_with_spaces_and_a_query(server: FileServer, project: Project) -> None:
+def test_a_url_may_have_spaces_and_a_query(server: FileServer, project: Project) -> None:
     (server.folder / "my model.safetensors").write_bytes(WEIGHTS)
     project.model(f"{server.url}/my%20model.safetensors?download=true")
     project.does("weights_lock")
@@ -206,7 +204,7 @@ def test_a_name_with_spaces_and_a_query(server: FileServer, project: Project) ->
 
 
 @pytest.mark.parametrize("name", ["model.gguf", "model.safetensors"])
-def test_a_page_that_calls_itself_weights_is_not_locked(server: FileServer, project: Project, name: str) -> None:
+def test_a_web_page_named_like_weights_is_not_locked(server: FileServer, project: Project, name: str) -> None:
     (server.folder / name).write_bytes(b"<!doctype html><title>Please log in</title>" + b" " * 999)
     project.model(f"{server.url}/{name}")
     kind = "is not a GGUF file" if name.endswith("gguf") else "has no safetensors header"
@@ -214,7 +212,7 @@ def test_a_page_that_calls_itself_weights_is_not_locked(server: FileServer, proj
     assert not project.lock.exists()
 
 
-def test_locking_again_what_is_in_place_leaves_no_second_copy(server: FileServer, project: Project) -> None:
+def test_locking_present_weights_again_leaves_no_second_copy(server: FileServer, project: Project) -> None:
     project.does("weights_lock")
     fetched(project)
     ran = project.does("weights_lock")
@@ -234,7 +232,9 @@ def test_a_server_that_compresses_weights_is_refused_by_name(server: FileServer,
     assert said.endswith("comes compressed (gzip), though asked for as it is: take it from another server")
 
 
-def test_a_tar_whose_server_calls_its_gzip_an_encoding(server: FileServer, project: Project, tmp_path: Path) -> None:
+def test_a_tar_gz_sent_with_the_encoding_gzip_is_not_decompressed_twice(
+    server: FileServer, project: Project, tmp_path: Path
+) -> None:
     """As Apache does (mod_mime's AddEncoding x-gzip .gz): the bytes are the file's own."""
     project.model(pack(server, tmp_path, "model.tar.gz"))
     answer = server._servers[0].respond

@@ -49,7 +49,7 @@ def bodies(hub: Hub) -> list[Request]:
     return [request for request in hub.requests if request.bytes_sent and "/api/models/" not in request.path]
 
 
-def test_the_lock_pins_the_commit_and_each_file_and_builds_use_only_that(hub: Hub, project: Project) -> None:
+def test_the_lock_pins_the_commit_and_each_file_and_only_these_are_used(hub: Hub, project: Project) -> None:
     commit = hub.add(NAME, FILES)
     project.does("weights_lock")
     lock = project.locked()
@@ -64,7 +64,7 @@ def test_the_lock_pins_the_commit_and_each_file_and_builds_use_only_that(hub: Hu
     assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
 
 
-def test_the_hub_and_its_files_come_through_a_socks_proxy(hub: Hub, project: Project) -> None:
+def test_the_hub_and_its_files_are_reached_through_a_socks_proxy(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     ports = {"hub.invalid": urlsplit(hub.endpoint).port, "cdn.invalid": urlsplit(hub.cdn).port}
     hub.endpoint, hub.cdn = "http://hub.invalid", "http://cdn.invalid"
@@ -89,7 +89,7 @@ def test_every_kind_of_revision_is_resolved(hub: Hub, project: Project, revision
     assert project.files == WANTED
 
 
-def test_patterns_choose_the_files_and_one_with_a_slash_those_of_a_folder(hub: Hub, project: Project) -> None:
+def test_patterns_select_files_and_a_pattern_with_a_slash_selects_in_a_folder(hub: Hub, project: Project) -> None:
     hub.add(NAME, {**FILES, "fp16/model.safetensors": SHARDS["model-00001-of-00002.safetensors"]})
     project.model(f"hf://{NAME}@main", "fp16/*.safetensors", "onnx/*.json", "config.json")
     project.does("weights_lock")
@@ -98,7 +98,7 @@ def test_patterns_choose_the_files_and_one_with_a_slash_those_of_a_folder(hub: H
     assert project.files["onnx/config.json"] == project.files["config.json"] == CONFIG
 
 
-def test_a_file_comes_in_several_ranges_at_once(hub: Hub, project: Project) -> None:
+def test_a_file_is_downloaded_in_several_ranges_at_once(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     hub.faults.append(Fault("safetensors", "slow", host="cdn", times=100, rate=1_000_000))
     project.does("weights_lock")
@@ -116,7 +116,7 @@ def test_a_file_comes_in_several_ranges_at_once(hub: Hub, project: Project) -> N
 
 @pytest.mark.parametrize("kind", ["gated", "private"])
 @pytest.mark.parametrize("xet", [False, True])
-def test_a_token_opens_a_closed_repository_and_reaches_the_hub_alone(
+def test_a_token_opens_a_private_repository_and_is_sent_only_to_the_hub(
     hub: Hub, project: Project, kind: str, xet: bool
 ) -> None:
     hub.xet = xet
@@ -130,7 +130,7 @@ def test_a_token_opens_a_closed_repository_and_reaches_the_hub_alone(
     assert TOKEN not in "".join(one.stdout + one.stderr for one in ran) + project.lock.read_text()
 
 
-def test_a_login_for_git_does_not_take_the_place_of_the_token(hub: Hub, project: Project, tmp_path: Path) -> None:
+def test_a_login_in_netrc_does_not_replace_the_token(hub: Hub, project: Project, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password something\n")
     hub.add(NAME, FILES, gated=True)
     hub.allow(NAME, TOKEN)
@@ -150,7 +150,7 @@ def test_a_login_for_git_does_not_take_the_place_of_the_token(hub: Hub, project:
         ("", "hf_unknown", f"the Hub answers 401 for {NAME}: {ACCESS}"),
     ],
 )
-def test_who_may_not_have_the_files_hears_so_before_any_byte(
+def test_missing_access_is_an_error_before_any_byte_is_downloaded(
     hub: Hub, project: Project, command: str, closed: str, token: str, says: str
 ) -> None:
     hub.tokens[TOKEN] = "someone"
@@ -164,7 +164,7 @@ def test_who_may_not_have_the_files_hears_so_before_any_byte(
     assert not (project.weights / "source").exists()
 
 
-def test_what_is_not_there_is_named_before_any_byte(hub: Hub, project: Project) -> None:
+def test_a_missing_repository_or_file_is_named_before_any_byte_is_downloaded(hub: Hub, project: Project) -> None:
     commit = hub.add(NAME, FILES)
     project.model(f"hf://{NAME}@v9")
     page = f"https://huggingface.co/{NAME}"
@@ -181,7 +181,7 @@ def test_what_is_not_there_is_named_before_any_byte(hub: Hub, project: Project) 
     assert len(bodies(hub)) == before
 
 
-def test_a_busy_hub_is_asked_again(hub: Hub, project: Project) -> None:
+def test_a_request_to_a_busy_hub_is_repeated(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     hub.faults.append(Fault("/api/models/", "status", status=429, headers={"Retry-After": "1"}))
     hub.faults.append(Fault("/api/models/", "status", status=500, times=2))
@@ -191,7 +191,7 @@ def test_a_busy_hub_is_asked_again(hub: Hub, project: Project) -> None:
     assert project.files == WANTED
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(hub: Hub, project: Project) -> None:
+def test_an_unreachable_hub_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     project.does("weights_lock")
     said = project.refuses("weights_lock", HF_ENDPOINT="http://127.0.0.1:9")
@@ -199,14 +199,14 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub: Hub, project: Project) ->
     assert "make weights tries again" in said
 
 
-def test_names_that_leave_the_folder_are_refused(hub: Hub, project: Project) -> None:
+def test_names_outside_the_folder_are_refused(hub: Hub, project: Project) -> None:
     hub.add(NAME, {**WANTED, "../evil.json": b"{}"})
     project.model(f"hf://{NAME}@main", "*.safetensors", "../*.json")
     assert "'../evil.json' would leave the folder" in project.refuses("weights_lock")
 
 
 @pytest.mark.parametrize("name", ["../evil.json", "/tmp/evil.json", "a/../../evil.json", "..\\evil.json", "evil.bin"])
-def test_a_lock_edited_by_hand_with_such_a_name_is_refused(hub: Hub, project: Project, name: str) -> None:
+def test_a_lock_with_a_name_outside_the_folder_is_refused(hub: Hub, project: Project, name: str) -> None:
     hub.add(NAME, FILES)
     project.does("weights_lock")
     lock = project.locked()
@@ -238,14 +238,14 @@ def test_a_lock_of_another_source_or_other_patterns_names_the_command(hub: Hub, 
         assert project.refuses("weights").endswith(f": make weights-lock MODEL={SLUG}")
 
 
-def test_what_macos_leaves_in_a_repository_is_no_weights(hub: Hub, project: Project) -> None:
+def test_files_that_macos_leaves_in_a_repository_are_not_weights(hub: Hub, project: Project) -> None:
     hub.add(NAME, {**FILES, "._model.safetensors": b"\x00\x05\x16\x07", "._config.json": b"\x00\x05\x16\x07"})
     project.does("weights_lock")
     assert list(project.locked()["files"]) == sorted(WANTED)
 
 
 @pytest.mark.parametrize("lacks", ["size", "size and lfs", "size in lfs"])
-def test_a_mirror_that_lists_no_sizes_is_asked_for_each_file_s_own(
+def test_sizes_that_a_mirror_does_not_list_are_read_from_each_file_s_headers(
     hub: Hub, project: Project, monkeypatch: pytest.MonkeyPatch, lacks: str
 ) -> None:
     def partly(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
@@ -266,14 +266,16 @@ def test_a_mirror_that_lists_no_sizes_is_asked_for_each_file_s_own(
 
 
 @pytest.mark.parametrize("token", [f'"{TOKEN}"', f"'{TOKEN}'\r\n"])
-def test_quotes_around_a_token_are_none_of_it(hub: Hub, project: Project, token: str) -> None:
+def test_quotes_around_a_token_are_removed(hub: Hub, project: Project, token: str) -> None:
     hub.add(NAME, FILES, private=True)
     hub.allow(NAME, TOKEN)
     project.does("weights_lock", HF_TOKEN=token)
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_a_token_that_is_not_ascii_is_not_sent_and_that_is_said(hub: Hub, project: Project, private: bool) -> None:
+def test_a_token_that_is_not_ascii_is_not_sent_and_a_warning_is_printed(
+    hub: Hub, project: Project, private: bool
+) -> None:
     hub.add(NAME, FILES, private=private)
     ran = project.run("weights_lock", HF_TOKEN="hf_réader")
     said = ran.stderr.splitlines()
@@ -283,13 +285,13 @@ def test_a_token_that_is_not_ascii_is_not_sent_and_that_is_said(hub: Hub, projec
         assert said[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")
 
 
-def test_a_token_s_file_that_is_not_text_is_one_line(hub: Hub, project: Project, tmp_path: Path) -> None:
+def test_a_binary_token_file_is_reported_in_one_line(hub: Hub, project: Project, tmp_path: Path) -> None:
     hub.add(NAME, FILES)
     (tmp_path / "token").write_bytes(b"\xff\xfe")
     assert "token holds no token that can be read" in project.refuses("weights_lock", HF_TOKEN_PATH=f"{tmp_path}/token")
 
 
-def test_a_small_file_that_comes_compressed_is_unpacked(hub: Hub, project: Project) -> None:
+def test_a_small_file_that_arrives_compressed_is_decompressed(hub: Hub, project: Project) -> None:
     """As proxies send text, though it was asked for as it is."""
     hub.add(NAME, FILES)
     hub.faults.append(Fault("config.json", "gzip", times=100))
@@ -298,13 +300,13 @@ def test_a_small_file_that_comes_compressed_is_unpacked(hub: Hub, project: Proje
     assert project.files == WANTED
 
 
-def test_offline_says_which_variable_keeps_the_hub_away(hub: Hub, project: Project) -> None:
+def test_the_offline_error_names_the_variable(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     said = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
     assert said == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"
 
 
-def test_what_no_engine_can_run_is_refused_before_it_is_downloaded(hub: Hub, project: Project) -> None:
+def test_a_model_that_no_engine_can_run_is_refused_before_the_download(hub: Hub, project: Project) -> None:
     project.settings.pop(CHECK)
     hub.add(NAME, FILES | {"config.json": b'{"model_type": "mamba"}'})
     assert "mamba keeps a state that is no key-value cache" in project.refuses("weights_lock")
@@ -312,7 +314,7 @@ def test_what_no_engine_can_run_is_refused_before_it_is_downloaded(hub: Hub, pro
     check_that_only_headers_came(hub)
 
 
-def test_more_of_a_gguf_is_asked_for_until_its_header_is_there(hub: Hub, project: Project, tmp_path: Path) -> None:
+def test_more_of_a_gguf_is_requested_until_its_header_is_complete(hub: Hub, project: Project, tmp_path: Path) -> None:
     file = tiny_models.gguf(tmp_path / "model.gguf", "llama", **{"general.description": "x" * 200_000})
     hub.add(NAME, {"model.gguf": file})
     project.model(f"hf://{NAME}@main", "*.gguf")

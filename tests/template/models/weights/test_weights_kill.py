@@ -93,7 +93,9 @@ def test_ten_kills_lose_at_most_a_chunk_each(hub: Hub, project: Project, weights
     project.does("weights_verify")
 
 
-def test_ctrl_c_ends_it_at_once_and_keeps_what_has_come(hub: Hub, project: Project, weights: Path) -> None:
+def test_ctrl_c_stops_a_download_at_once_and_keeps_the_received_bytes(
+    hub: Hub, project: Project, weights: Path
+) -> None:
     running = project.start("weights")
     while sent(hub) < 5_000_000:
         time.sleep(0.01)
@@ -105,7 +107,7 @@ def test_ctrl_c_ends_it_at_once_and_keeps_what_has_come(hub: Hub, project: Proje
     assert sum(noted(project, -(-weights.stat().st_size // CHUNK))) > 2_000_000
 
 
-def test_two_processes_do_the_work_once(hub: Hub, project: Project, weights: Path) -> None:
+def test_two_processes_download_only_once(hub: Hub, project: Project, weights: Path) -> None:
     hub.faults[0].rate = 10_000_000
     both = [project.start("weights"), project.start("weights")]
     said = [running.communicate(timeout=100)[1] for running in both]
@@ -115,7 +117,9 @@ def test_two_processes_do_the_work_once(hub: Hub, project: Project, weights: Pat
     assert sum("downloading hf://" in one for one in said) == 1
 
 
-def test_when_the_one_that_works_is_killed_the_other_goes_on(hub: Hub, project: Project, weights: Path) -> None:
+def test_when_the_downloading_process_is_killed_the_waiting_one_continues(
+    hub: Hub, project: Project, weights: Path
+) -> None:
     hub.faults[0].rate = 1_000_000  # so that it is still at work when the other comes
     first = project.start("weights")
     while not sent(hub):

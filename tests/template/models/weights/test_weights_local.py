@@ -42,7 +42,7 @@ def test_a_file_is_locked_and_copied(project: Project, folder: Path, name: str) 
     assert project.files == {name: FILES["model.safetensors"]}
 
 
-def test_what_has_changed_or_gone_since_is_refused(project: Project, folder: Path) -> None:
+def test_changed_or_removed_files_are_refused(project: Project, folder: Path) -> None:
     project.does("weights_lock")
     (folder / "config.json").write_bytes(b"[]")
     assert project.refuses("weights").endswith("make weights-lock, if they have changed on purpose")
@@ -60,14 +60,14 @@ def test_what_has_changed_or_gone_since_is_refused(project: Project, folder: Pat
         ("mine/page.gguf", "page.gguf is not a GGUF file"),
     ],
 )
-def test_what_cannot_be_weights_is_not_locked(project: Project, folder: Path, source: str, says: str) -> None:
+def test_files_that_cannot_be_weights_are_not_locked(project: Project, folder: Path, source: str, says: str) -> None:
     (folder / "page.gguf").write_bytes(b"<html>")
     project.model(f"file:{folder.parent}/{source}")
     assert says in project.refuses("weights_lock")
     assert not project.lock.exists()
 
 
-def test_the_home_is_meant_by_a_tilde(project: Project, folder: Path) -> None:
+def test_a_tilde_stands_for_the_home_folder(project: Project, folder: Path) -> None:
     project.model("file:~/mine")
     project.does("weights_lock", HOME=str(folder.parent))
     project.does("weights", HOME=str(folder.parent))
@@ -76,7 +76,7 @@ def test_the_home_is_meant_by_a_tilde(project: Project, folder: Path) -> None:
     assert "begins with no known home: correct weights.source" in project.refuses("weights_lock")
 
 
-def test_what_macos_leaves_in_a_folder_is_no_weights(project: Project, folder: Path) -> None:
+def test_files_that_macos_leaves_in_a_folder_are_not_weights(project: Project, folder: Path) -> None:
     (folder / "__MACOSX").mkdir()
     for name in ("._model.safetensors", "._config.json", ".DS_Store", "__MACOSX/._model.safetensors"):
         (folder / name).write_bytes(b"\x00\x05\x16\x07")

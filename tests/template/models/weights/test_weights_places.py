@@ -25,24 +25,24 @@ def mount(monkeypatch: pytest.MonkeyPatch) -> Mounted:
     return lambda path: monkeypatch.setattr(os.path, "ismount", lambda asked: asked == path)
 
 
-def test_without_a_word_the_only_folder_is_the_project_s_weights(project: Path, monkeypatch: pytest.MonkeyPatch):
+def test_by_default_the_only_folder_is_the_project_s_weights(project: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("WEIGHTS_ROOT")
     assert places.roots() == [project / "weights"]
     assert places.to_fill() == project / "weights"
 
 
-def test_an_image_looks_first_into_what_was_baked_then_into_the_project_s_weights(project: Path):
+def test_an_image_looks_first_into_baked_then_into_the_project_s_weights(project: Path):
     assert places.roots() == [project / "baked", project / "weights", Path("/weights")]
     assert places.are_baked()
 
 
-def test_what_a_container_fetches_is_in_the_folder_that_a_volume_can_be_mounted_at(project: Path, mount: Mounted):
+def test_a_container_fetches_into_the_folder_where_a_volume_can_be_mounted(project: Path, mount: Mounted):
     assert places.to_fill() == Path("/weights")
     mount(Path("/weights"))
     assert places.to_fill() == Path("/weights")
 
 
-def test_what_it_fetches_stays_in_a_project_that_cog_mounted(project: Path, mount: Mounted):
+def test_fetched_weights_stay_in_a_project_that_cog_mounted(project: Path, mount: Mounted):
     mount(project)
     assert places.to_fill() == project / "weights"
 
@@ -54,7 +54,7 @@ def test_a_settled_root_is_the_only_one(project: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_files_that_a_container_s_root_made_belong_to_the_owner_of_the_project(project: Path):
+def test_files_made_by_root_in_a_container_belong_to_the_owner_of_the_project(project: Path):
     made = project / "weights" / "tiny" / "source" / "model.gguf"
     made.parent.mkdir(parents=True)
     made.touch()

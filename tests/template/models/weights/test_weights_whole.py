@@ -55,7 +55,7 @@ def only_once(place: Path, files: dict[str, bytes]) -> set[str]:
         ({**TWO, INDEX: b"{}"}, r"index\.json is malformed, as it has no weight_map"),
     ],
 )
-def test_half_a_model_is_refused_by_name(tmp_path: Path, files: dict[str, Any], says: str) -> None:
+def test_an_incomplete_model_is_refused_by_name(tmp_path: Path, files: dict[str, Any], says: str) -> None:
     with pytest.raises(WeightsError, match=says):
         only_once(tmp_path, {name: content for name, content in files.items() if content is not None})
 
@@ -101,7 +101,7 @@ def test_missing_tensors_are_named(tmp_path: Path, files: dict[str, bytes], says
         whole.check(folder_of(tmp_path, files), tmp_path)
 
 
-def test_a_whole_model_passes(tmp_path: Path) -> None:
+def test_a_complete_model_passes(tmp_path: Path) -> None:
     config = b'{"text_config": {"num_hidden_layers": 12}, "vision_config": {"num_hidden_layers": 2}}'
     tower = [f"vision_tower.layers.{number}.weight" for number in range(2)]
     files = {"config.json": config, "model.safetensors": safetensors(*LAYERS, *tower, "lm_head.weight")}
@@ -116,7 +116,7 @@ def project(hub: Hub, tmp_path: Path) -> Project:
     return project
 
 
-def test_a_repository_is_locked_whole_and_only_once(hub: Hub, project: Project) -> None:
+def test_a_repository_is_locked_completely_and_without_copies(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", **TWO, "consolidated.safetensors": safetensors("a", "b")})
     project.does("weights_lock")
     assert sorted(project.locked()["files"]) == sorted(["config.json", *TWO])
@@ -125,13 +125,13 @@ def test_a_repository_is_locked_whole_and_only_once(hub: Hub, project: Project) 
     assert f"without {SHARDS[1]} no model" in project.refuses("weights_lock")
 
 
-def test_what_only_the_headers_show_is_said_before_anything_is_downloaded(hub: Hub, project: Project) -> None:
+def test_faults_in_the_headers_are_reported_before_anything_is_downloaded(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", **TWO, SHARDS[1]: safetensors("c")})
     assert f"{SHARDS[1]} lacks b, which the index says it holds" in project.refuses("weights_lock")
     assert not (project.weights / "source").exists()
 
 
-def test_a_split_gguf_of_which_a_part_is_missing_is_not_locked(project: Project, tmp_path: Path) -> None:
+def test_a_split_gguf_with_a_missing_part_is_not_locked(project: Project, tmp_path: Path) -> None:
     folder_of(tmp_path / "mine", {"a-00001-of-00002.gguf": gguf(100)})
     for source in ("mine", "mine/a-00001-of-00002.gguf"):
         project.model(f"file:{tmp_path}/{source}", *(["*.gguf"] if source == "mine" else []))

@@ -70,7 +70,7 @@ def test_a_server_that_crashes_is_refused_with_the_command_that_crashed_it(given
     assert given == [{}]
 
 
-def test_a_container_that_fetches_its_weights_gets_token_and_proxies(
+def test_a_container_that_fetches_its_weights_gets_the_token_and_the_package_index(
     given: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

@@ -65,7 +65,9 @@ def test_own_labels_score_as_in_transformers(multi_label: bool, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_inference_scores_labels_as_transformers_zero_shot_does(multi_label: bool, tmp_path: Path) -> None:
+def test_an_inference_model_scores_labels_like_transformers_zero_shot_pipeline(
+    multi_label: bool, tmp_path: Path
+) -> None:
     numbers = {label: number for number, label in INFERENCE.items()}
     tiny_encoders.xlm_roberta(tmp_path, id2label=INFERENCE, label2id=numbers)
     labels, template = ["sea", "cat", "川"], "it is {}"
@@ -79,14 +81,14 @@ def test_inference_scores_labels_as_transformers_zero_shot_does(multi_label: boo
         assert scores == pytest.approx(dict(zip(expected["labels"], expected["scores"], strict=True)), abs=1e-5)
 
 
-def test_a_model_trained_for_several_labels_scores_each_by_itself(tmp_path: Path) -> None:
+def test_a_model_trained_for_several_labels_scores_each_independently(tmp_path: Path) -> None:
     tiny_encoders.bert(tmp_path, id2label=OWN, problem_type="multi_label_classification")
     by_itself = classify(adapter(tmp_path), text=TEXTS[0])
     assert by_itself == classify(adapter(tmp_path), text=TEXTS[0], multi_label=True)
     assert sum(by_itself[0].values()) != pytest.approx(1, abs=1e-3)
 
 
-def test_likeness_takes_the_label_whose_hypothesis_is_the_text(tmp_path: Path) -> None:
+def test_similarity_is_highest_for_the_label_whose_hypothesis_is_the_text(tmp_path: Path) -> None:
     model, metrics = adapter(tiny_encoders.xlm_roberta(tmp_path), hypothesis_template="{}"), dict[str, Any]()
     found = classify(model, metrics, texts=TEXTS, labels=TEXTS[::-1], top_k=1)
     assert [list(scores) for scores in found] == [[text] for text in TEXTS]
@@ -122,7 +124,7 @@ def test_bad_input_is_refused_with_one_sentence(inputs: dict[str, Any], message:
         classify(adapter(tiny_encoders.bert(tmp_path)), **{"text": "a cat", **inputs})
 
 
-def test_a_model_with_labels_of_its_own_takes_no_others(tmp_path: Path) -> None:
+def test_a_model_with_its_own_labels_refuses_others(tmp_path: Path) -> None:
     model = adapter(tiny_encoders.bert(tmp_path, id2label=OWN))
     with pytest.raises(InputError, match="the model has sea, land, sky; leave out labels"):
         classify(model, text="a cat", labels=["cat"])
@@ -130,7 +132,7 @@ def test_a_model_with_labels_of_its_own_takes_no_others(tmp_path: Path) -> None:
         classify(model, text="a cat", hypothesis_template="{}")
 
 
-def test_of_pairs_the_text_that_is_too_long_is_named(tmp_path: Path) -> None:
+def test_the_text_that_is_too_long_in_a_pair_is_named(tmp_path: Path) -> None:
     model = adapter(tiny_encoders.bert(tmp_path, id2label=INFERENCE))
     with pytest.raises(InputError, match=r"text 2 of texts has \d+ tokens, and the model reads 64"):
         classify(model, texts=["a cat", "salt " * 99], labels=["sea", "sky"], truncate=False)
@@ -139,7 +141,7 @@ def test_of_pairs_the_text_that_is_too_long_is_named(tmp_path: Path) -> None:
     assert metrics["truncated_count"] == 1
 
 
-def test_a_classifier_that_names_no_labels_is_refused(tmp_path: Path) -> None:
+def test_a_classifier_without_label_names_is_refused(tmp_path: Path) -> None:
     tiny_encoders.bert(tmp_path, id2label=OWN)
     config = (tmp_path / "config.json").read_text().replace("id2label", "removed")
     encoder = TransformersEncoder(CHOICE, tmp_path)
@@ -157,7 +159,7 @@ def test_a_classifier_that_names_no_labels_is_refused(tmp_path: Path) -> None:
         (Expectation(above=["cat"]), ["has above one half: sea"]),
     ],
 )
-def test_what_an_expectation_finds(expected: Expectation, broken: list[str]) -> None:
+def test_an_expectation_names_each_failure(expected: Expectation, broken: list[str]) -> None:
     output = [[{"label": "sea", "score": 0.9}, {"label": "cat", "score": 0.1}], [{"label": "cat", "score": 0.7}]]
     assert expected.failures(output, {}) == broken
     assert expected.failures([], {}) == ["has no scores"]

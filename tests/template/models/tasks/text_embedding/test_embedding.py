@@ -50,7 +50,7 @@ def test_a_query_and_a_passage_get_their_prefixes(tmp_path: Path) -> None:
         numpy.testing.assert_allclose(embed(model, "a", input_type=kind), embed(plain, text), atol=1e-6)
 
 
-def test_japanese_texts_get_vectors_of_their_own(tmp_path: Path) -> None:
+def test_different_japanese_texts_get_different_vectors(tmp_path: Path) -> None:
     found = embed(adapter(tiny_encoders.xlm_roberta(tmp_path)), "海は塩辛い", "猫が眠る", "海は塩辛い")
     assert numpy.allclose(found[0], found[2], atol=1e-6)
     assert found[0] @ found[1] < 0.999
@@ -66,7 +66,7 @@ def test_japanese_texts_get_vectors_of_their_own(tmp_path: Path) -> None:
         (Expectation(nearest=[Nearest(of=1, to=1)]), ["has the vector 0 nearest to 1, not 1"]),
     ],
 )
-def test_what_an_expectation_finds(expected: Expectation, broken: list[str]) -> None:
+def test_an_expectation_names_each_failure(expected: Expectation, broken: list[str]) -> None:
     assert expected.failures({"embeddings": [[1.0, 0.0], [0.9, 0.1]]}, {}) == broken
     assert expected.failures({"embeddings": None, "file": "data:"}, {}) == ["has no embeddings"]
 

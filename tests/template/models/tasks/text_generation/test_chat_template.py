@@ -42,7 +42,7 @@ def prompt(folder: Path, template: Any, messages: list[dict[str, Any]], **option
 
 
 @pytest.mark.parametrize("template", [GEMMA, SILENT], ids=["refuses", "leaves out"])
-def test_a_system_prompt_begins_the_first_user_message_where_the_template_has_no_role_for_it(
+def test_a_system_prompt_begins_the_first_user_message_if_the_template_has_no_system_role(
     tmp_path: Path, template: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = prompt(tmp_path, template, [{"role": "user", "content": "Be brief.\n\nHi"}, ANSWER, USER])
@@ -52,13 +52,13 @@ def test_a_system_prompt_begins_the_first_user_message_where_the_template_has_no
     assert "the chat template has no system role" in capsys.readouterr().out
 
 
-def test_without_a_system_prompt_the_templates_own_counts(tmp_path: Path) -> None:
+def test_without_a_system_prompt_the_template_s_own_is_used(tmp_path: Path) -> None:
     template = "{% if messages[0].role != 'system' %}I am the model.\n{% endif %}" + THINKING
     assert prompt(tmp_path, template, [USER]) == "I am the model.\nuser: Hi\n"
     assert prompt(tmp_path, template, [USER], system_prompt="Be brief.") == "system: Be brief.\nuser: Hi\n"
 
 
-def test_a_template_that_raises_is_a_refusal_that_names_the_input_and_what_it_says(tmp_path: Path) -> None:
+def test_a_template_that_raises_refuses_the_request_with_the_input_s_name_and_its_message(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^messages: the model's chat template says: Conversation roles must"):
         prompt(tmp_path, GEMMA, [USER, USER])
 
@@ -72,14 +72,14 @@ def test_a_template_that_raises_is_a_refusal_that_names_the_input_and_what_it_sa
         ("{{ ''.__class__.__mro__ }}{{ undefined.attribute }}", "messages: the model's chat template (default) fails"),
     ],
 )
-def test_a_template_that_fails_is_told_in_one_line(tmp_path: Path, template: str, reason: str) -> None:
+def test_a_template_that_fails_is_reported_in_one_line(tmp_path: Path, template: str, reason: str) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(reason)}") as refused:
         prompt(tmp_path, template, [USER])
     assert "raw=true" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_variables_come_from_the_input_or_the_manifest(tmp_path: Path) -> None:
+def test_variables_are_taken_from_the_input_or_the_manifest(tmp_path: Path) -> None:
     plain = "user: Hi\n"
     off = {"enable_thinking": False}
     assert prompt(tmp_path, THINKING, [USER]) == plain
@@ -113,7 +113,7 @@ def test_tools_and_their_answers_reach_a_template_that_has_them(tmp_path: Path) 
     ],
 )
 @pytest.mark.parametrize("system_prompt", [None, "Be brief."])
-def test_what_a_template_would_leave_out_is_refused(
+def test_a_key_that_the_template_would_ignore_is_refused(
     tmp_path: Path, messages: list[dict[str, Any]], reason: str, system_prompt: str | None
 ) -> None:
     asked = None if messages[0] == SYSTEM else system_prompt
@@ -121,7 +121,7 @@ def test_what_a_template_would_leave_out_is_refused(
         prompt(tmp_path, THINKING, messages, system_prompt=asked)
 
 
-def test_of_several_templates_the_one_for_tools_or_the_default_one_is_taken(tmp_path: Path) -> None:
+def test_among_several_templates_the_one_for_tools_or_the_default_one_is_used(tmp_path: Path) -> None:
     named = [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "{{ tools | length }} tools"}]
     assert prompt(tmp_path, named, [USER]) == "plain"
     assert prompt(tmp_path, named, [USER], variables={"tools": [{}]}) == "1 tools"
@@ -131,7 +131,7 @@ def test_of_several_templates_the_one_for_tools_or_the_default_one_is_taken(tmp_
         prompt(tmp_path, named, [USER])
 
 
-def test_what_the_hubs_templates_may_use(tmp_path: Path) -> None:
+def test_functions_that_the_hubs_templates_use_work(tmp_path: Path) -> None:
     template = (
         "{%- for m in messages %}\n    {%- if loop.first %}{% continue %}{% endif %}\n"
         "{% generation %}{{ m.content }}{% endgeneration %}\n{%- break %}{% endfor %} {{ strftime_now('%Y') }}"

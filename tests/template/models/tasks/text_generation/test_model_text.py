@@ -36,20 +36,20 @@ def test_an_answer_ends_at_every_token_that_a_file_names(tmp_path: Path, said: d
     assert byte_text(tmp_path, PLAIN, **said).end_ids == ends
 
 
-def test_an_answer_ends_at_the_special_token_that_the_template_writes_after_it(tmp_path: Path) -> None:
+def test_the_special_token_that_the_template_writes_after_an_answer_ends_it(tmp_path: Path) -> None:
     """A GGUF or a repository whose files name the end of a text alone."""
     text = real_text(tmp_path, "byte-fallback")
     assert {text.tokenizer.text_of(token_id) for token_id in text.end_ids} == {"</s>", "<|end|>"}
 
 
-def test_a_model_that_names_no_end_is_told_so_and_continues_raw_prompts(tmp_path: Path) -> None:
+def test_a_model_without_end_tokens_refuses_chats_and_continues_raw_prompts(tmp_path: Path) -> None:
     text = byte_text(tmp_path, PLAIN, tokenizer_config={"eos_token": None})
     with pytest.raises(InputError, match=r"^this model names no token that ends an answer, .* send prompt with raw"):
         text.chat_ids(USER, None, {}, "prompt")
     assert text.raw_ids("Hi") == [*b"Hi"]
 
 
-def test_a_model_without_a_template_is_told_so_and_continues_raw_prompts(tmp_path: Path) -> None:
+def test_a_model_without_a_template_refuses_chats_and_continues_raw_prompts(tmp_path: Path) -> None:
     text = byte_text(tmp_path, None)
     with pytest.raises(InputError, match=r"^this model has no chat template: send prompt with raw=true to continue it"):
         text.chat_ids(USER, None, {}, "prompt")
@@ -59,7 +59,7 @@ def test_a_model_without_a_template_is_told_so_and_continues_raw_prompts(tmp_pat
 @pytest.mark.parametrize("kind", ["byte-level", "byte-fallback", "unigram"])
 @pytest.mark.parametrize("asked", [None, True, False])
 @pytest.mark.parametrize("adds", [True, False])
-def test_a_raw_prompt_begins_as_transformers_begins_it(
+def test_a_raw_prompt_begins_with_the_same_tokens_as_in_transformers(
     tmp_path: Path, kind: str, asked: bool | None, adds: bool
 ) -> None:
     config = {} if asked is None else {"add_bos_token": asked}
@@ -99,14 +99,14 @@ HERE = {"temperature": 0.7, "top_p": 0.95, "top_k": 50, "repetition_penalty": 1.
         ({"do_sample": False}, {"temperature": 0.2}, {"temperature": 0.2}),
     ],
 )
-def test_tokens_are_chosen_as_the_manifest_says_or_the_model_or_this_template(
+def test_sampling_defaults_come_from_the_manifest_then_the_model_then_this_template(
     tmp_path: Path, generation_config: dict[str, Any], manifest: dict[str, Any], sampling: dict[str, float]
 ) -> None:
     text = byte_text(tmp_path, generation_config=generation_config, sampling=SamplingChoice(**manifest))
     assert text.sampling == {**HERE, **sampling}
 
 
-def test_the_log_names_what_is_not_honoured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_names_settings_that_are_not_honoured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = {
         "min_p": 0.05,
         "num_beams": 4,
@@ -122,7 +122,7 @@ def test_the_log_names_what_is_not_honoured(tmp_path: Path, capsys: pytest.Captu
     assert "temperature 0.6" in log
 
 
-def test_a_tokenizers_own_cutting_and_padding_is_off(tmp_path: Path) -> None:
+def test_truncation_and_padding_of_the_tokenizer_are_off(tmp_path: Path) -> None:
     tiny_tokenizers.save("byte-level", tmp_path)
     described = json.loads((tmp_path / "tokenizer.json").read_text())
     described["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
@@ -139,21 +139,21 @@ def test_a_tokenizers_own_cutting_and_padding_is_off(tmp_path: Path) -> None:
     assert Tokenizer(model_files.read(tmp_path)).encode(text) == tiny_tokenizers.build("byte-level").encode(text).ids
 
 
-def test_a_model_without_tokenizer_json_is_refused_with_the_way_to_one(tmp_path: Path) -> None:
+def test_a_model_without_tokenizer_json_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(b"sentencepiece")
     with pytest.raises(WeightsError, match=r"has no tokenizer\.json, .*AutoTokenizer\.from_pretrained\(FOLDER\)"):
         model_files.read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
-def test_a_file_that_is_no_json_is_named(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_json_is_named(tmp_path: Path, name: str) -> None:
     text = byte_text(tmp_path)
     (tmp_path / name).write_text("{")
     with pytest.raises(WeightsError, match=rf"{name}"):
         ModelText(tmp_path, text._manifest)
 
 
-def test_templates_are_found_in_every_place(tmp_path: Path) -> None:
+def test_templates_are_found_in_every_file_that_may_have_them(tmp_path: Path) -> None:
     tiny_tokenizers.save("byte-level", tmp_path, chat_template=None)
     assert model_files.read(tmp_path).templates == {}
     (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": "of a processor"}))

@@ -14,7 +14,7 @@ NAMES = ["config.json", "model.safetensors", "tokenizer.json"]
 MODEL = manifest.selected_as(Manifest)
 
 
-def test_transformers_can_batch_what_the_list_names() -> None:
+def test_transformers_can_batch_every_listed_architecture() -> None:
     classes = {kind: MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind] for kind in suitability.TRANSFORMERS}
     for kind, name in classes.items():
         model = getattr(transformers, name)
@@ -48,7 +48,7 @@ def test_transformers_can_batch_what_the_list_names() -> None:
         ({"architecture": "rwkv7"}, ["model.gguf"], "of a GGUF rwkv7 is not read, take the model's safetensors"),
     ],
 )
-def test_a_model_that_an_engine_cannot_run_is_refused_with_the_way(
+def test_a_model_that_an_engine_cannot_run_is_refused_with_the_remedy(
     facts: dict[str, str], names: list[str], says: str
 ) -> None:
     with pytest.raises(EngineError, match=says):
@@ -59,11 +59,11 @@ def test_a_model_that_an_engine_cannot_run_is_refused_with_the_way(
     ("architecture", "names"),
     [("llama", NAMES), ("gemma3_text", NAMES), ("gpt2", ["model.gguf"]), ("llama", ["model.gguf"])],
 )
-def test_a_model_that_all_engines_run_passes(architecture: str, names: list[str]) -> None:
+def test_a_model_that_all_engines_can_run_passes(architecture: str, names: list[str]) -> None:
     suitability.check(MODEL, Facts(architecture=architecture), names)
 
 
-def test_openvino_takes_its_own_format_and_a_tokenizer_of_sentencepiece() -> None:
+def test_openvino_accepts_its_own_format_and_a_sentencepiece_tokenizer() -> None:
     openvino = MODEL.model_copy(update={"engines": [MODEL.engine_on("cpu")]})
     suitability.check(openvino, Facts(), ["openvino_model.xml", "openvino_model.bin"])
     suitability.check(openvino, Facts(architecture="llama"), ["config.json", "model.safetensors", "tokenizer.model"])

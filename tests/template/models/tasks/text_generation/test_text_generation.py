@@ -109,13 +109,13 @@ def test_an_input_that_cannot_be_answered_is_refused_before_the_engine_runs(
 
 
 @pytest.mark.parametrize(("asked", "given"), [(10, 10), (60, 60), (61, 60), (131072, 60)])
-def test_max_tokens_is_cut_to_the_room_left(asked: int, given: int, text: ModelText) -> None:
+def test_max_tokens_is_reduced_to_the_remaining_context(asked: int, given: int, text: ModelText) -> None:
     engine = ScriptedEngine("length")
     generate(engine, text, request(prompt="x" * 40, raw=True, max_tokens=asked))
     assert engine.submitted[0].sampling.max_tokens == given
 
 
-def test_a_prompt_that_only_the_cache_cannot_hold_is_told_whose_limit_that_is(text: ModelText) -> None:
+def test_a_prompt_larger_than_the_cache_is_refused_with_the_cache_as_the_reason(text: ModelText) -> None:
     engine = ScriptedEngine("length")
     engine.cache_tokens = 50
     with pytest.raises(
@@ -124,12 +124,12 @@ def test_a_prompt_that_only_the_cache_cannot_hold_is_told_whose_limit_that_is(te
         generate(engine, text, request(prompt="x" * 60, raw=True))
 
 
-def test_one_token_of_room_is_enough(text: ModelText) -> None:
+def test_room_for_one_token_is_enough(text: ModelText) -> None:
     assert generate(ScriptedEngine(b"y", "length"), text, request(prompt="x" * 99, raw=True))[0] == "y"
 
 
 @pytest.mark.parametrize("seed", [0, 7, 4294967295])
-def test_a_given_seed_is_used_and_told(seed: int, text: ModelText) -> None:
+def test_a_given_seed_is_used_and_reported(seed: int, text: ModelText) -> None:
     engine = ScriptedEngine("stop")
     _, metrics = generate(engine, text, request(prompt="Hi", seed=seed))
     assert engine.submitted[0].sampling.seed == metrics["seed"] == seed
@@ -143,7 +143,7 @@ def test_without_a_seed_each_prediction_has_its_own_random_one(text: ModelText) 
     assert all(0 <= seed < 2**32 for seed in told)
 
 
-def test_the_other_sampling_inputs_reach_the_engine_as_they_are(text: ModelText) -> None:
+def test_the_other_sampling_inputs_reach_the_engine_unchanged(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
     generate(engine, text, request(prompt="Hi", temperature=0.0, top_p=0.5, top_k=0, repetition_penalty=1.5))
     sampling = engine.submitted[0].sampling
@@ -173,13 +173,13 @@ def test_the_conversation_begins_with_the_callers_system_prompt_or_the_models(
     assert engine.prompt == prompt
 
 
-def test_the_engine_is_told_which_tokens_end_an_answer(text: ModelText) -> None:
+def test_the_engine_gets_the_tokens_that_end_an_answer(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
     generate(engine, text, request(prompt="Hi"))
     assert engine.submitted[0].sampling.end_ids == {END}
 
 
-def test_a_text_that_ends_by_itself_is_told_as_stop_with_its_measures(text: ModelText) -> None:
+def test_a_text_that_the_model_ends_is_reported_as_stop_with_its_metrics(text: ModelText) -> None:
     output, metrics = generate(ScriptedEngine(b"one", b" two", "stop"), text, request(prompt="Hi", raw=True, seed=1))
     assert output == "one two"
     assert metrics.pop("time_to_first_token") >= 0
@@ -194,7 +194,7 @@ def test_a_text_that_ends_by_itself_is_told_as_stop_with_its_measures(text: Mode
     }
 
 
-def test_a_text_that_is_cut_is_told_as_length_and_keeps_its_last_half_character(text: ModelText) -> None:
+def test_a_text_that_is_cut_is_reported_as_length_and_keeps_its_incomplete_character(text: ModelText) -> None:
     output, metrics = generate(ScriptedEngine(b"caf\xc3", "length"), text, request(prompt="Hi"))
     assert (output, metrics["finish_reason"]) == ("caf\ufffd", "length")
 
@@ -206,18 +206,18 @@ def test_no_tokens_at_all_make_an_empty_text_without_times(text: ModelText) -> N
     assert "tokens_per_second" not in metrics
 
 
-def test_a_stop_string_ends_the_text_and_the_engines_work(text: ModelText) -> None:
+def test_a_stop_string_ends_the_text_and_the_generation(text: ModelText) -> None:
     engine = ScriptedEngine(b"one ST", b"OP two", b"three", "length")
     output, metrics = generate(engine, text, request(prompt="Hi", stop=["STOP"]))
     assert (output, metrics["finish_reason"], metrics["output_token_count"]) == ("one ", "stop", 12)
     assert engine.submitted[0].has_ended
 
 
-def test_what_a_stop_string_held_back_comes_at_the_end(text: ModelText) -> None:
+def test_text_held_back_for_a_stop_string_is_sent_at_the_end(text: ModelText) -> None:
     assert generate(ScriptedEngine(b"one STO", "length"), text, request(prompt="Hi", stop=["STOP"]))[0] == "one STO"
 
 
-def test_cancelling_ends_the_text_and_the_engines_work_and_is_told(text: ModelText) -> None:
+def test_cancelling_ends_the_text_and_the_generation_and_is_reported(text: ModelText) -> None:
     engine, signal, metrics = ScriptedEngine(b"one"), Cancellation(), {}
     pieces = model(engine, text).generate(request(prompt="Hi"), signal, metrics.__setitem__)
     assert next(pieces) == "one"
@@ -228,7 +228,7 @@ def test_cancelling_ends_the_text_and_the_engines_work_and_is_told(text: ModelTe
     assert engine.submitted[0].has_ended
 
 
-def test_a_prediction_that_was_cancelled_before_it_began_gives_nothing(text: ModelText) -> None:
+def test_a_prediction_cancelled_before_it_begins_has_no_output(text: ModelText) -> None:
     signal = Cancellation()
     signal.request()
     pieces = model(ScriptedEngine(b"one", "stop"), text).generate(request(prompt="Hi"), signal, lambda *_: None)
@@ -236,7 +236,7 @@ def test_a_prediction_that_was_cancelled_before_it_began_gives_nothing(text: Mod
         next(pieces)
 
 
-def test_a_reader_that_leaves_ends_the_engines_work(text: ModelText) -> None:
+def test_a_reader_that_stops_ends_the_generation(text: ModelText) -> None:
     engine, metrics = ScriptedEngine(b"one"), {}
     pieces = model(engine, text).generate(request(prompt="Hi"), Cancellation(), metrics.__setitem__)
     next(pieces)
@@ -245,7 +245,7 @@ def test_a_reader_that_leaves_ends_the_engines_work(text: ModelText) -> None:
     assert metrics["finish_reason"] == "cancelled"
 
 
-def test_an_engine_that_fails_surfaces_as_an_engine_error(text: ModelText) -> None:
+def test_a_failure_of_the_engine_is_raised_as_an_engine_error(text: ModelText) -> None:
     engine, metrics = ScriptedEngine(b"one", RuntimeError("out of memory")), {}
     pieces = model(engine, text).generate(request(prompt="Hi"), Cancellation(), metrics.__setitem__)
     assert next(pieces) == "one"

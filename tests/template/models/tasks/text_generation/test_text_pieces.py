@@ -40,7 +40,7 @@ def pieces_of(pieces: TextPieces, steps: Iterator[Sequence[int]]) -> list[str]:
 @example(text=" 漢字 and more", sizes=[1])
 @example(text="好" * 40, sizes=[3])
 @settings(deadline=None, max_examples=150, database=None, derandomize=True)
-def test_any_text_in_any_split_is_what_decoding_it_at_once_gives(
+def test_any_split_of_a_text_decodes_to_the_same_text(
     tokenizers: dict[str, Tokenizer], kind: str, text: str, sizes: list[int]
 ) -> None:
     tokenizer = tokenizers[kind]
@@ -51,7 +51,7 @@ def test_any_text_in_any_split_is_what_decoding_it_at_once_gives(
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=SOME_TEXT)
 @settings(deadline=None, max_examples=150, database=None, derandomize=True)
-def test_each_piece_comes_as_early_as_it_can(tokenizers: dict[str, Tokenizer], kind: str, text: str) -> None:
+def test_each_piece_is_sent_as_early_as_possible(tokenizers: dict[str, Tokenizer], kind: str, text: str) -> None:
     """After every token all has come whose characters are whole: at most the last three tokens are held back."""
     tokenizer = tokenizers[kind]
     token_ids, pieces, sent = tokenizer.encode(text), TextPieces(tokenizer), ""
@@ -65,7 +65,7 @@ def test_each_piece_comes_as_early_as_it_can(tokenizers: dict[str, Tokenizer], k
 
 @given(content=st.binary(max_size=60), sizes=SIZES)
 @settings(deadline=None, max_examples=150, database=None, derandomize=True)
-def test_bytes_that_are_no_text_are_what_decoding_them_at_once_gives(
+def test_any_split_of_invalid_bytes_decodes_to_the_same_text(
     tokenizers: dict[str, Tokenizer], content: bytes, sizes: list[int]
 ) -> None:
     tokenizer = tokenizers["byte-level"]
@@ -76,7 +76,7 @@ def test_bytes_that_are_no_text_are_what_decoding_them_at_once_gives(
 
 
 @pytest.mark.parametrize("kind", ["byte-level", "byte-fallback"])
-def test_a_character_of_several_tokens_comes_in_one_piece(tokenizers: dict[str, Tokenizer], kind: str) -> None:
+def test_a_character_of_several_tokens_is_sent_in_one_piece(tokenizers: dict[str, Tokenizer], kind: str) -> None:
     token_ids = tokenizers[kind].encode("a漢👩")
     pieces = pieces_of(TextPieces(tokenizers[kind]), iter([[token_id] for token_id in token_ids]))
     assert [piece for piece in pieces if piece] == ["a", "漢", "👩"]
@@ -93,7 +93,7 @@ def test_an_unfinished_character_is_held_back_and_released_at_the_end(
 
 
 @pytest.mark.parametrize("kind", ["byte-fallback", "unigram"])
-def test_what_continues_a_text_keeps_its_first_space_and_an_answer_has_none(
+def test_a_continued_text_keeps_its_first_space_and_an_answer_has_none(
     tokenizers: dict[str, Tokenizer], kind: str
 ) -> None:
     tokenizer = tokenizers[kind]
@@ -102,13 +102,13 @@ def test_what_continues_a_text_keeps_its_first_space_and_an_answer_has_none(
     assert TextPieces(tokenizer).push(whole[len(prompt) :]) == "France"
 
 
-def test_special_tokens_and_unknown_ids_are_no_text(tokenizers: dict[str, Tokenizer]) -> None:
+def test_special_tokens_and_unknown_ids_are_not_text(tokenizers: dict[str, Tokenizer]) -> None:
     tokenizer = tokenizers["byte-fallback"]
     token_ids = tokenizer.encode("one</s> two")
     assert TextPieces(tokenizer).push([*token_ids, tokenizer.count + 7]) == tokenizer.decode(token_ids)
 
 
-def test_nothing_comes_of_nothing(tokenizers: dict[str, Tokenizer]) -> None:
+def test_no_tokens_give_no_text(tokenizers: dict[str, Tokenizer]) -> None:
     assert TextPieces(tokenizers["byte-level"]).rest() == ""
     assert StopStrings([]).rest() == ""
 
@@ -153,7 +153,7 @@ def test_text_ends_before_the_first_stop_string(stops: list[str], pieces: list[s
     assert cut(stops, pieces) == (sent, found)
 
 
-def test_only_what_may_begin_a_stop_string_is_held_back() -> None:
+def test_only_a_possible_beginning_of_a_stop_string_is_held_back() -> None:
     cutter = StopStrings(["STOP"])
     assert [cutter.push("sea salt"), cutter.push(" S"), cutter.push("T"), cutter.push("ill")] == [
         "sea salt",
@@ -168,7 +168,7 @@ def test_nothing_is_sent_after_a_stop_string() -> None:
     assert [cutter.push("One. Two"), cutter.push("Three"), cutter.rest()] == ["One", "", ""]
 
 
-def test_one_stop_string_cuts_like_partition_in_any_split() -> None:
+def test_one_stop_string_cuts_like_str_partition_in_any_split() -> None:
     rng = random.Random(0)
     for _ in range(2000):
         text = "".join(rng.choices("abc", k=rng.randint(0, 20)))
@@ -177,7 +177,7 @@ def test_one_stop_string_cuts_like_partition_in_any_split() -> None:
         assert cut([stop], list(split(text, rng))) == (before, bool(met)), (text, stop)
 
 
-def test_several_stop_strings_cut_at_the_same_place_in_any_split() -> None:
+def test_several_stop_strings_cut_at_the_same_position_in_any_split() -> None:
     rng = random.Random(0)
     for _ in range(2000):
         text = "".join(rng.choices("abcd", k=rng.randint(0, 20)))

@@ -36,7 +36,7 @@ def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: i
 
 @pytest.mark.parametrize("window", [None, 3])
 @pytest.mark.parametrize("kernel", ["one by one", *(["efficient", "flash"] if CUDA else [])])
-def test_each_request_attends_over_its_own_keys_alone(kernel: packed_attention.Kernel, window: int | None) -> None:
+def test_each_request_attends_only_over_its_own_keys(kernel: packed_attention.Kernel, window: int | None) -> None:
     if kernel == "efficient" and window:
         return  # it is never chosen for a model with a window
     torch.manual_seed(0)
@@ -65,7 +65,7 @@ def test_each_request_attends_over_its_own_keys_alone(kernel: packed_attention.K
         ((9, 0), torch.float32, False, None),
     ],
 )
-def test_the_kernel_follows_from_the_gpu(
+def test_the_kernel_depends_on_the_gpu(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype, has_window: bool, kernel: Any
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
@@ -84,14 +84,14 @@ def test_a_kernel_that_fails_or_is_wrong_is_not_used_and_the_log_says_so(monkeyp
     assert packed_attention.chosen(model).why == "as PyTorch's flash kernel is nan off here"
 
 
-def test_an_attention_that_no_kernel_computes_stays_as_it_is() -> None:
+def test_an_attention_that_no_kernel_supports_is_not_replaced() -> None:
     config = library.Gemma2Config(vocab_size=8, head_dim=16, num_key_value_heads=2, **SHAPE)
     choice = packed_attention.chosen(library.Gemma2ForCausalLM(config))
     assert choice.why == "as no packed kernel has soft-capped scores"
 
 
 @pytest.mark.parametrize(("family", "count"), [("Llama", 3), ("Gemma", 0)])
-def test_only_a_norm_that_computes_the_same_is_fused(family: str, count: int) -> None:
+def test_only_norms_with_equal_results_are_fused(family: str, count: int) -> None:
     torch.manual_seed(0)
     config = getattr(library, f"{family}Config")(vocab_size=8, head_dim=16, num_key_value_heads=2, **SHAPE)
     model = getattr(library, f"{family}ForCausalLM")(config).eval()
@@ -145,7 +145,7 @@ def test_on_cuda_every_decode_step_has_its_graph(tiny: tuple[Manifest, EngineCho
     engine.stop()
 
 
-def test_the_penalty_knows_the_newest_token_and_the_seed_its_place_before_the_request_does() -> None:
+def test_the_penalty_gets_the_newest_token_and_the_seed_its_position_before_the_request_is_updated() -> None:
     """In the async mode a request learns its last token only after its next step was prepared."""
     chain = request_sampling.processors(2, 8, torch.device("cpu"))
     asked = request_sampling.arguments(sampling(repetition_penalty=2.0, temperature=1, seed=3), 8)

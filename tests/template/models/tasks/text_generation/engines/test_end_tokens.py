@@ -41,7 +41,7 @@ def answer() -> list[int]:
         ("openvino", "float16", "gguf"),
     ],
 )
-def test_a_turn_ends_by_the_models_second_end_token(
+def test_the_models_second_end_token_ends_a_turn(
     engine: str, dtype: str, form: str, answer: list[int], tmp_path: Path
 ) -> None:
     second = answer[3]

@@ -42,7 +42,7 @@ def test_the_log_says_why_an_engine_was_chosen(
     assert f", {why}" in capsys.readouterr().out
 
 
-def test_many_at_once_each_end_at_their_own_length(engine: Engine) -> None:
+def test_concurrent_generations_each_end_at_their_own_length(engine: Engine) -> None:
     lengths = [1, 2, 5, 9, 14, 20, 27, 33]
     running = [submitted(engine, f"Number {length} is", max_tokens=length) for length in lengths]
     assert [len(tokens(generation)) for generation in running] == lengths
@@ -62,12 +62,12 @@ def test_greedy_is_the_same_whatever_the_seed(engine: Engine) -> None:
     assert first == second
 
 
-def test_a_choice_among_one_is_greedy(engine: Engine) -> None:
+def test_top_k_1_is_greedy(engine: Engine) -> None:
     greedy = tokens(submitted(engine, "The sea is"))
     assert tokens(submitted(engine, "The sea is", temperature=1, top_k=1)) == greedy
 
 
-def test_top_p_near_zero_leaves_no_choice(engine: Engine) -> None:
+def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
     """What it leaves need not be greedy's: logits come rounded to bfloat16, and of two equal ones either is first."""
     first, second, free = (
         tokens(submitted(engine, "The sea is", temperature=1, top_p=top_p, seed=seed))
@@ -94,7 +94,7 @@ def test_the_penalty_is_the_one_of_transformers_generate(
     assert tokens(submitted(transformers, "one two one two one two", repetition_penalty=1.5)) == expected
 
 
-def test_a_seed_repeats_whatever_runs_beside_it(transformers: Transformers) -> None:
+def test_a_seed_repeats_a_text_whatever_runs_at_the_same_time(transformers: Transformers) -> None:
     alone = tokens(submitted(transformers, "Once upon a time", temperature=1, seed=7))
     beside = [submitted(transformers, f"Text {number}", temperature=1, seed=number) for number in range(6)]
     among = submitted(transformers, "Once upon a time", temperature=1, seed=7)
@@ -134,7 +134,7 @@ def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monk
     assert passed <= 1
 
 
-def test_a_generation_that_nobody_announced_takes_no_other_s_moment(
+def test_an_unannounced_generation_does_not_use_up_the_wait_for_an_announced_one(
     openvino: OpenVino, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openvino_engine, "_ARRIVAL_SECONDS", 1)
@@ -147,7 +147,7 @@ def test_a_generation_that_nobody_announced_takes_no_other_s_moment(
     assert [len(tokens(generation)) for generation in (first, second)] == [1, 1]
 
 
-def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> None:
+def test_announced_generations_that_are_never_submitted_block_nobody(engine: Engine) -> None:
     running = submitted(engine, "A story about the sea:", max_tokens=20)
     while not running.has_ended:
         for _ in range(50):
@@ -156,7 +156,7 @@ def test_announced_generations_that_never_come_stop_nobody(engine: Engine) -> No
     assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
 
 
-def test_a_reader_learns_of_its_cancellation_at_once(engine: Engine) -> None:
+def test_a_cancelled_reader_wakes_up_at_once(engine: Engine) -> None:
     def seconds_to_its_end() -> float:
         generation = submitted(engine, "A long story:", max_tokens=2000)
         next(iter(generation))
@@ -192,7 +192,7 @@ def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(trans
     tokens(beside)
 
 
-def test_a_slow_reader_slows_nobody(engine: Engine) -> None:
+def test_a_slow_reader_does_not_slow_down_others(engine: Engine) -> None:
     unread = submitted(engine, "Nobody reads this:", max_tokens=60)
     assert len(tokens(submitted(engine, "Somebody reads this:", max_tokens=60))) == 60
     assert len(tokens(unread)) == 60
@@ -217,14 +217,14 @@ def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
     assert _running(engine) == 0
 
 
-def test_the_cache_takes_no_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "openvino_model.bin").write_bytes(bytes(10**8))
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**8)
     with pytest.raises(EngineError, match=r"^0 MB free on cpu beside the weights leave no room"):
         engines.load(MODEL, choice_of(MODEL, "openvino"), tmp_path)
 
 
-def test_more_than_the_cache_holds_waits_its_turn() -> None:
+def test_generations_beyond_the_cache_wait_their_turn() -> None:
     small = choice_of(MODEL, "openvino").model_copy(update={"cache_gb": 0.004})
     engine = _openvino_with(small)
     assert engine.cache_tokens < 400
@@ -232,7 +232,7 @@ def test_more_than_the_cache_holds_waits_its_turn() -> None:
     assert [len(tokens(generation)) for generation in running] == [60] * 6
 
 
-def test_what_a_full_cache_sent_back_goes_on_when_the_others_are_cancelled(
+def test_a_generation_evicted_from_a_full_cache_continues_when_the_others_are_cancelled(
     tiny: tuple[Manifest, EngineChoice, Path],
 ) -> None:
     model, choice, folder = tiny
@@ -253,7 +253,7 @@ def test_what_a_full_cache_sent_back_goes_on_when_the_others_are_cancelled(
         engine.stop()
 
 
-def test_a_failed_step_fails_what_ran_and_the_next_is_answered(openvino: OpenVino) -> None:
+def test_a_failed_step_fails_the_running_generations_and_the_next_one_works(openvino: OpenVino) -> None:
     generation = submitted(openvino, "A long story:", max_tokens=2000)
     next(iter(generation))
     openvino._pipeline = None  # the next step raises
@@ -263,7 +263,7 @@ def test_a_failed_step_fails_what_ran_and_the_next_is_answered(openvino: OpenVin
     assert openvino.is_healthy()
 
 
-def test_an_engine_that_cannot_start_again_says_so() -> None:
+def test_an_engine_that_cannot_restart_is_unhealthy() -> None:
     engine = _openvino_with(choice_of(MODEL, "openvino"))
     generation = submitted(engine, "A long story:", max_tokens=2000)
     next(iter(generation))
@@ -277,7 +277,7 @@ def test_an_engine_that_cannot_start_again_says_so() -> None:
     assert not engine.is_healthy()
 
 
-def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
+def test_a_failed_batch_fails_the_running_generations_and_the_next_one_works(
     breakable: Transformers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = [submitted(breakable, f"A long story {number}:", max_tokens=1500) for number in range(3)]
@@ -293,9 +293,7 @@ def test_a_failed_batch_fails_what_ran_and_the_next_is_answered(
     assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
 
 
-def test_a_batch_that_fails_after_a_failed_one_is_told(
-    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_failed_batch_is_reported(breakable: Transformers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breakable._model, "forward", _out_of_memory)
     for healthy in (True, False):
         with pytest.raises(EngineError, match="out of memory"):
@@ -304,7 +302,7 @@ def test_a_batch_that_fails_after_a_failed_one_is_told(
         assert breakable.is_healthy() == healthy
 
 
-def test_a_generation_that_comes_while_a_batch_fails_is_told(
+def test_a_generation_submitted_while_a_batch_fails_gets_an_error(
     breakable: Transformers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager = breakable._manager
@@ -327,7 +325,7 @@ def test_a_generation_that_comes_while_a_batch_fails_is_told(
     eventually(lambda: not manager.batch_processor.has_pending_requests(), "the lost one to leave the batch", 2)
 
 
-def test_any_of_several_tokens_ends_the_text_and_is_no_part_of_it(engine: Engine) -> None:
+def test_any_of_several_end_tokens_ends_the_text_and_is_not_part_of_it(engine: Engine) -> None:
     endless = tokens(submitted(engine, "The sea is", max_tokens=12))
     second = next(token_id for token_id in endless if token_id != endless[0])
     generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))

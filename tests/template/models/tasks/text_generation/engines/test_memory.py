@@ -25,17 +25,17 @@ def choice(cache_gb: float) -> EngineChoice:
     return EngineChoice(engine="transformers", device="cpu", dtype="bfloat16", cache_gb=cache_gb)
 
 
-def test_the_manifest_bounds_it() -> None:
+def test_the_manifest_limits_the_cache() -> None:
     tokens = memory.cache_tokens(MODEL, choice(1), free_bytes=10**12, bytes_per_value=2, page=256)
     assert tokens == 2**30 // (TOKEN_BYTES * 256) * 256
 
 
-def test_free_memory_bounds_it_in_whole_pages() -> None:
+def test_free_memory_limits_the_cache_to_whole_pages() -> None:
     tokens = memory.cache_tokens(MODEL, choice(1), free_bytes=2 * 1000 * TOKEN_BYTES, bytes_per_value=2, page=256)
     assert tokens == 768
 
 
-def test_no_room_is_an_error_with_the_numbers_and_the_remedy() -> None:
+def test_too_little_memory_is_an_error_with_the_numbers_and_the_remedy() -> None:
     with pytest.raises(EngineError, match=r"1 MB free on cpu beside the weights leave .* 23 kB a token: free some"):
         memory.cache_tokens(MODEL, choice(1), free_bytes=10**6, bytes_per_value=2, page=256)
 

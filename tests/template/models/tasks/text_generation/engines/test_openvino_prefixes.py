@@ -9,18 +9,18 @@ def asked(*prompt_ids: int) -> Generation:
     return Generation(prompt_ids, sampling(max_tokens=3))
 
 
-def test_prompts_without_a_common_beginning_are_prefilled_at_once() -> None:
+def test_prompts_without_a_common_beginning_are_prefilled_together() -> None:
     prefixes = SharedPrefixes(100)
     assert all(prefixes.may_prefill(asked(first, 2, 3)) for first in range(10))
 
 
-def test_prompts_that_only_begin_alike_are_prefilled_at_once() -> None:
+def test_prompts_that_only_begin_alike_are_prefilled_together() -> None:
     """A system prompt that was never a whole prompt: only full blocks of it are shared."""
     prefixes = SharedPrefixes(100)
     assert all(prefixes.may_prefill(asked(1, 2, 3, last)) for last in range(10))
 
 
-def test_two_that_go_on_from_an_earlier_prompt_are_prefilled_one_after_the_other() -> None:
+def test_two_prompts_that_continue_an_earlier_prompt_are_prefilled_one_after_the_other() -> None:
     prefixes = SharedPrefixes(100)
     assert prefixes.may_prefill(asked(1, 2))
     prefixes.keep([])
@@ -33,13 +33,13 @@ def test_two_that_go_on_from_an_earlier_prompt_are_prefilled_one_after_the_other
     assert prefixes.may_prefill(second)
 
 
-def test_one_that_goes_on_from_a_prompt_being_prefilled_waits_for_it() -> None:
+def test_a_prompt_that_continues_one_being_prefilled_waits_for_it() -> None:
     prefixes = SharedPrefixes(100)
     assert prefixes.may_prefill(asked(1, 2))
     assert not prefixes.may_prefill(asked(1, 2, 3))
 
 
-def test_equal_prompts_are_prefilled_at_once() -> None:
+def test_equal_prompts_are_prefilled_together() -> None:
     prefixes = SharedPrefixes(100)
     assert all(prefixes.may_prefill(asked(1, 2)) for _ in range(3))
 

@@ -30,7 +30,7 @@ def lack(right: PreTrainedModel, generation: Generation) -> float:
     return (logits.max(dim=-1).values - logits[torch.arange(len(chosen)), torch.tensor(chosen)]).max().item()
 
 
-def test_branches_of_one_conversation_at_once_get_their_own_tokens(engine: Engine, right: PreTrainedModel) -> None:
+def test_concurrent_branches_of_one_conversation_get_their_own_tokens(engine: Engine, right: PreTrainedModel) -> None:
     token_ids = encoded(engine, TEXT)
     for end in (76, 301):  # the last block of 32 is partly filled
         begun = token_ids[:end]
@@ -40,7 +40,7 @@ def test_branches_of_one_conversation_at_once_get_their_own_tokens(engine: Engin
         assert max(lack(right, generation) for generation in running) < SURELY_WRONG
 
 
-def test_many_of_the_same_prompt_at_once_get_its_tokens(engine: Engine, right: PreTrainedModel) -> None:
+def test_many_concurrent_equal_prompts_get_the_same_tokens(engine: Engine, right: PreTrainedModel) -> None:
     prompt = encoded(engine, TEXT)[200:275]
     for _ in range(2):
         running = [started(engine, prompt, max_tokens=8) for _ in range(8)]

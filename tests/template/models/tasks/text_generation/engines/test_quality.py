@@ -68,7 +68,9 @@ def test_openvino_has_the_reference_s_perplexity(
     assert pipeline_perplexity(openvino, token_ids) == pytest.approx(reference[0], rel=WITHIN)
 
 
-def test_a_text_is_as_likely_as_to_the_pipeline_that_serves(openvino: OpenVino, token_ids: list[int]) -> None:
+def test_evaluation_gives_a_text_the_same_likelihood_as_the_serving_pipeline(
+    openvino: OpenVino, token_ids: list[int]
+) -> None:
     some = token_ids[:400]
     logits = openvino_engine.logits(MODEL, choice_of(MODEL, "openvino"), openvino.folder)(some)[:-1]
     chosen = logits[numpy.arange(len(logits)), some[1:]] - numpy.logaddexp.reduce(logits, axis=-1)
