@@ -60,7 +60,7 @@ def _package(parts: tuple[str, ...]) -> str:
 
 def _imported(path: Path) -> Iterator[str]:
     """The modules of this project that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -68,6 +68,14 @@ def _imported(path: Path) -> Iterator[str]:
         else:
             continue
         yield from (name for name in names if name.split(".")[0] in ("models", "scripts", "predict"))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements inside a node: imports are among them, and expressions, which are most of a file, are not read."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, part, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def _is_module(node: ast.ImportFrom, alias: ast.alias) -> bool:

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +183,18 @@ def new_name() -> str:
 
 def make(folder: Path, to: str, service: Replicate | None = None, quick: bool = False) -> Fork:
     """A committed copy of the project in a new folder; `quick`: with a predict.py that is tried in seconds."""
+    shutil.copytree(Path(_committed(quick).name) / "fork", folder, symlinks=True)
+    return Fork(folder, to, service)
+
+
+@cache
+def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
+    """Where the copy that every fork of a process begins with is, in its folder `fork`."""
+    place = tempfile.TemporaryDirectory()
+    folder = Path(place.name) / "fork"
     folder.mkdir()
     host.copy_project(folder)
-    fork = Fork(folder, to, service)
+    fork = Fork(folder, "")
     fork.git("init", "--quiet")
     (folder / ".git" / "info" / "exclude").write_text("weights\n")  # here a link, which .gitignore does not mean
     fork.git("config", "user.email", "ada@example.com")
@@ -193,7 +205,7 @@ def make(folder: Path, to: str, service: Replicate | None = None, quick: bool = 
         (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
         text = (folder / path).read_text(encoding="utf-8")
         fork.write(path, re.sub(r"^examples:\n(( .*)?\n)*", QUICK_EXAMPLES, text, flags=re.MULTILINE))
-    return fork
+    return place
 
 
 @contextmanager
