@@ -5,10 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from models import manifest
 from tests.template import toy
 
 
+@pytest.mark.slow
 def test_the_tests_pass_in_a_fork_with_only_its_own_model(tmp_path: Path) -> None:  # 20 s: a server, and all its tests
     toy.copy_project(tmp_path)
     toy.add_to(tmp_path)

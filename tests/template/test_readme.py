@@ -7,6 +7,8 @@ import pytest
 
 from tests.template.readme import Newcomer, blocks, needs_docker
 
+pytestmark = pytest.mark.slow  # each command of the README, from an environment made anew on
+
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:

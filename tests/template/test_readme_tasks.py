@@ -15,6 +15,7 @@ def test_each_model_has_its_command() -> None:
     assert [re.findall(r"MODEL=(\S+)", command) for command in COMMANDS] == [[slug] for slug in SAID]
 
 
+@pytest.mark.slow  # the converter's own environment
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_does_what_it_says(command: str) -> None:
     ran = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, timeout=600)

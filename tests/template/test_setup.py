@@ -74,6 +74,7 @@ def installed(project: Path) -> list[str]:
     return sorted(path.stem for path in (project / ".venv").rglob("tin*.py"))
 
 
+@pytest.mark.slow
 def test_no_environment_setting_installs_packages_outside_the_venv(tmp_path: Path) -> None:
     """Its Python is itself one of a virtual environment without pip, in a folder with a space, and then uninstalled."""
     project, python = project_in(tmp_path), tmp_path / "my python"
@@ -88,6 +89,7 @@ def test_no_environment_setting_installs_packages_outside_the_venv(tmp_path: Pat
     assert (anew.returncode, installed(project)) == (0, ["tiny"]), anew.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["target", "prefix", "root"])
 def test_a_target_folder_in_pips_configuration_is_named(with_venv: Path, setting: str, tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_text(f"[install]\n{setting} = /nowhere\n")
@@ -97,6 +99,7 @@ def test_a_target_folder_in_pips_configuration_is_named(with_venv: Path, setting
     assert (done.returncode, done.stderr.splitlines()[-2], installed(with_venv)) == (2, said, [])
 
 
+@pytest.mark.slow
 def test_a_failed_pip_install_is_reported_and_repeated_and_user_in_its_configuration_is_ignored(
     with_venv: Path, tmp_path: Path
 ) -> None:

@@ -54,7 +54,8 @@ def test_after_rendering_it_is_the_selected_model(project: Path) -> None:
     assert list(schema["components"]["schemas"]["Input"]["properties"]) == ["text", "times"]
 
 
-def test_the_checks_pass(run: Run) -> None:  # the type checker takes most of it
+@pytest.mark.slow  # the type checker
+def test_the_checks_pass(run: Run) -> None:
     run("make", "check")
 
 
@@ -69,15 +70,18 @@ def test_a_wrong_input_is_refused_by_its_name(project: Path) -> None:
     assert "times: 99" in done.stderr
 
 
+@pytest.mark.slow  # a server of its own
 def test_the_fuzz_finds_nothing(run: Run) -> None:
     assert "; 0 failures" in run(*script("fuzz", "--cases", "10")).stdout
 
 
+@pytest.mark.slow  # starts a server again and again
 def test_the_bench_counts_predictions(run: Run) -> None:
     done = run(*script("bench", "--only", "server", "--streams", "1,2", "--repeats", "1"))
     assert "predictions a second" in done.stdout
 
 
+@pytest.mark.slow  # six seconds of load
 def test_the_soak_loses_nothing(project: Path) -> None:
     done = _run(project, *script("soak", "--minutes", "0.1"))
     assert "succeeded" in done.stdout
@@ -99,5 +103,6 @@ def test_no_weights_are_needed_and_none_are_pinned(run: Run, project: Path) -> N
     assert "word-counter has no weights to pin" in done.stderr
 
 
+@pytest.mark.slow  # a server, and all its tests
 def test_its_fork_tests_pass(run: Run) -> None:
     assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", "-m", "not container", "tests/fork").stdout

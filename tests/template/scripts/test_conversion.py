@@ -30,6 +30,8 @@ from models.weights import PROJECT, formats, openvino_format
 from scripts.conversion import comparison, encoder, to_openvino
 from tests import tiny_encoders, tiny_models
 
+pytestmark = pytest.mark.slow  # the converter's own environment
+
 CHAT_TEMPLATE = "additional_chat_templates/plain.jinja"
 LONG, SHORT, ANSWER = 200, 5, 24
 EXPORT_ALL = """

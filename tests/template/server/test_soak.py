@@ -1,6 +1,7 @@
 """A short soak: the long one is `make soak`."""
 
 import psutil
+import pytest
 
 from models import manifest
 from scripts import soak
@@ -8,6 +9,7 @@ from scripts.contract import schema
 from scripts.serving import local_server
 
 
+@pytest.mark.slow  # 15 seconds of load
 def test_under_mixed_load_no_prediction_is_lost_and_no_slot_leaks() -> None:
     model = manifest.selected()
     with local_server.running(model) as (address, process):
