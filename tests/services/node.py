@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.template.container.host import lacks, run
+from tests.commands import lacks, run
 
 _SCRIPTS = Path(__file__).parent / "javascript"
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run
+from tests.schemas import cog
 from tests.services.hub import Hub
 from tests.services.node import clients_in
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
 from tests.services.replicate_routes import Collection
-from tests.template.container.host import run
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
-from tests.template.scripts.contract.contracts import cog
+from tests.services.scripted_replicate import ScriptedReplicate
 
 TEXTS = {
     "type": "array",

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.schemas import cog
 from tests.services.replicate_client import client_of, http_of, refused
 from tests.services.replicate_files import signature
 from tests.services.replicate_routes import Collection
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
-from tests.template.scripts.contract.contracts import cog
+from tests.services.scripted_replicate import ScriptedReplicate
 
 CONTENT = bytes(range(256)) * 3 + b"\r\n--\r\n"
 

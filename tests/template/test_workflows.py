@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.template.container.host import lacks
+from tests.commands import lacks
 
 PROJECT = Path(__file__).parents[2]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").iterdir())

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from models import manifest
+from tests import commands
 from tests.services.replicate import Replicate
 from tests.services.replicate_client import client_of, http_of
 
@@ -75,7 +76,7 @@ class Fork:
 
     def run(self, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", f"scripts.{script}", *arguments]
-        done = host.run(*command, cwd=self.folder, seconds=900, **{**self.variables, **variables})
+        done = commands.run(*command, cwd=self.folder, seconds=900, **{**self.variables, **variables})
         self.output += done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -135,7 +136,7 @@ class Fork:
 
     def git(self, *arguments: str) -> str:
         who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-        return host.succeed("git", *who, *arguments, cwd=self.folder)
+        return commands.succeed("git", *who, *arguments, cwd=self.folder)
 
     def entries(self) -> list[dict[str, Any]]:
         """The ledger's lines."""

@@ -19,6 +19,7 @@ import pytest
 
 from models.manifest import Manifest
 from scripts.serving.local_server import HOST, free_port
+from tests import commands
 
 from . import host
 from .fork import MANIFEST
@@ -47,13 +48,13 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def predicted(clone: Path) -> "subprocess.CompletedProcess[str]":
     """The first command that someone types."""
-    return host.run("cog", "predict", *CPU, *CAPITAL, cwd=clone, seconds=600)
+    return commands.run("cog", "predict", *CPU, *CAPITAL, cwd=clone, seconds=600)
 
 
 @pytest.fixture(scope="module")
 def image(clone: Path, predicted: "subprocess.CompletedProcess[str]") -> str:
     """An image of the clone, which has weights by now: they do not get into it."""
-    host.succeed("cog", "build", *CPU, PUBLIC_BASE, "-t", "template:bare", cwd=clone, seconds=600)
+    commands.succeed("cog", "build", *CPU, PUBLIC_BASE, "-t", "template:bare", cwd=clone, seconds=600)
     return "template:bare"
 
 
@@ -90,7 +91,7 @@ def test_serve_uses_the_present_weights(clone: Path, predicted: "subprocess.Comp
 
 
 def test_an_image_that_was_built_without_make_fetches_its_weights(engine: docker.DockerClient, image: str) -> None:
-    done = host.run("cog", "predict", image, *CAPITAL, seconds=600)
+    done = commands.run("cog", "predict", image, *CAPITAL, seconds=600)
     assert done.returncode == 0, done.stderr
     assert "Paris" in host.joined(done.stdout)
     assert "fetching them into /weights (make image would have put them into the image)" in done.stderr
@@ -105,7 +106,7 @@ def test_an_image_pushed_without_make_runs_with_its_weights_in_a_volume(
         httpx.get(f"http://{REGISTRY}/v2/", timeout=10)
     except httpx.TransportError:
         pytest.skip(f"no registry answers at {REGISTRY}")
-    host.succeed("cog", "push", *CPU, PUBLIC_BASE, name, cwd=clone, seconds=600)
+    commands.succeed("cog", "push", *CPU, PUBLIC_BASE, name, cwd=clone, seconds=600)
     held = httpx.head(f"http://{name.replace('/acme', '/v2/acme')}/manifests/latest", headers={"Accept": MANIFEST})
     assert held.status_code == 200
     volume = docker.types.Mount("/weights", str(clone / "weights"), type="bind")

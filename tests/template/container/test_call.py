@@ -11,10 +11,9 @@ import pytest
 from replicate.version import Version
 
 from models.weights import PROJECT
+from tests import commands
 from tests.services.replicate import Replicate
 from tests.services.replicate_client import client_of, first_version, with_model
-
-from . import host
 
 NAME = f"acme/call-{uuid.uuid4().hex[:12]}"
 GREEDY = ("prompt=The capital of France is", "temperature=0", "max_tokens=16")
@@ -36,7 +35,7 @@ def version(r8_im: str, engine: docker.DockerClient, service: Replicate, cpu_ima
 
 def call(service: Replicate, *arguments: str) -> subprocess.CompletedProcess[str]:
     variables = {"REPLICATE_BASE_URL": service.address, "REPLICATE_API_TOKEN": service.token}
-    return host.run(sys.executable, "-m", "scripts.call", *arguments, **variables)
+    return commands.run(sys.executable, "-m", "scripts.call", *arguments, **variables)
 
 
 def text(service: Replicate, *arguments: str) -> str:

@@ -14,6 +14,7 @@ from models.manifest import Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
 from scripts.contract import schema
+from tests import commands
 
 from . import host
 
@@ -39,12 +40,12 @@ def labels(engine: docker.DockerClient, cpu_image: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def answer(cpu_image: str) -> str:
-    return host.joined(host.succeed("cog", "predict", cpu_image, "-i", f"prompt={PROMPT}", *INPUTS))
+    return host.joined(commands.succeed("cog", "predict", cpu_image, "-i", f"prompt={PROMPT}", *INPUTS))
 
 
 def test_cog_build_works_without_the_projects_scripts(engine: docker.DockerClient, cpu_image: str) -> None:
     tag = "template:direct"
-    host.succeed("cog", "build", "-f", "cog.cpu.yaml", "--use-cog-base-image=false", "-t", tag)
+    commands.succeed("cog", "build", "-f", "cog.cpu.yaml", "--use-cog-base-image=false", "-t", tag)
     assert host.files_in(engine, tag) == host.files_in(engine, cpu_image)
 
 
@@ -60,9 +61,9 @@ def test_the_image_contains_exactly_the_files_that_run(
         (copy / clutter).parent.mkdir(parents=True, exist_ok=True)
         (copy / clutter).write_bytes(b"not for the image".ljust(BIG))
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", "template:cluttered"]
-    host.succeed(*command, cwd=copy, MODEL=model.slug)
+    commands.succeed(*command, cwd=copy, MODEL=model.slug)
 
-    code = host.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
+    code = commands.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
     names = ("model.yaml", "weights.lock", "LICENSE", "NOTICE")  # a licence goes where its weights go
     catalog = {f"models/catalog/{model.slug}/{name}" for name in names}
     weights = Path(model.slug) / runtimes.part_of(model, model.engine_on("cpu"))
@@ -103,11 +104,13 @@ def test_cog_predict_answers(answer: str) -> None:
 
 def test_the_image_answers_word_for_word_like_this_machine(answer: str, model: Manifest) -> None:
     command = [sys.executable, "-m", "scripts.call", "local", "-i", f"prompt={PROMPT}", *INPUTS]
-    local = host.succeed(*command, ENGINE=model.engine_on("cpu").engine)
+    local = commands.succeed(*command, ENGINE=model.engine_on("cpu").engine)
     assert local == f"{answer}\n"
 
 
 def test_make_container_predict_builds_and_answers() -> None:
     prompt = 'What is the capital of "France"?\nIt\'s'
-    output = host.succeed("make", "container-predict", f"PROMPT={prompt}", "DEVICE=cpu", f"INPUTS={shlex.join(INPUTS)}")
+    output = commands.succeed(
+        "make", "container-predict", f"PROMPT={prompt}", "DEVICE=cpu", f"INPUTS={shlex.join(INPUTS)}"
+    )
     assert re.fullmatch(r".*Paris.*\n", output)  # the text alone, as make predict prints it

@@ -11,6 +11,7 @@ import yaml
 from models import manifest
 from models.manifest import Manifest
 from models.weights import PROJECT
+from tests import commands
 
 from . import host
 
@@ -27,14 +28,14 @@ def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_fa
         {"engine": "transformers", "device": device, "cache_gb": 0.25} for device in ("cuda", "cpu")
     ]
     (copy / "models" / "catalog" / model.slug / "model.yaml").write_text(yaml.safe_dump(described))
-    host.succeed(sys.executable, "-m", "scripts.render", cwd=copy, MODEL=model.slug)
+    commands.succeed(sys.executable, "-m", "scripts.render", cwd=copy, MODEL=model.slug)
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", IMAGE]
-    host.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
+    commands.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
     return IMAGE
 
 
 def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:
-    dockerfile = host.succeed("cog", "debug", "-f", "cog.yaml", "--use-cog-base-image=false").splitlines()
+    dockerfile = commands.succeed("cog", "debug", "-f", "cog.yaml", "--use-cog-base-image=false").splitlines()
     bases = [line for line in dockerfile if line.startswith("FROM ")]
     assert len(bases) == 1
     assert bases[0].startswith("FROM nvidia/cuda:")
@@ -46,7 +47,7 @@ def test_the_image_has_the_pinned_packages(engine: docker.DockerClient, transfor
     lines = (PROJECT / "requirements/transformers.txt").read_text().splitlines()
     pinned = {line.casefold() for line in lines if not line.startswith("#")}
     pip = next(line for line in pinned if line.startswith("pip=="))  # which pip's own list leaves out
-    version = host.succeed("docker", "run", "--rm", transformers_image, "python", "-m", "pip", "--version")
+    version = commands.succeed("docker", "run", "--rm", transformers_image, "python", "-m", "pip", "--version")
     assert version.split()[1] == pip.removeprefix("pip==")
     freeze = engine.images.get(transformers_image).labels["run.cog.pip_freeze"].casefold().splitlines()
     # PyTorch's own index, where it can be reached, gives a local version such as 2.11.0+cpu.
@@ -56,7 +57,7 @@ def test_the_image_has_the_pinned_packages(engine: docker.DockerClient, transfor
 
 def test_cog_predict_answers(transformers_image: str) -> None:
     inputs = [argument for name, value in INPUT.items() for argument in ("-i", f"{name}={value}")]
-    assert "Paris" in host.joined(host.succeed("cog", "predict", transformers_image, *inputs))
+    assert "Paris" in host.joined(commands.succeed("cog", "predict", transformers_image, *inputs))
 
 
 @pytest.fixture(scope="module")

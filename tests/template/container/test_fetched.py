@@ -21,6 +21,7 @@ import yaml
 from models import weights
 from models.manifest import Manifest
 from scripts.serving.local_server import free_port
+from tests import commands
 from tests.services.hub import Hub
 
 from . import host
@@ -73,7 +74,7 @@ def image(engine: docker.DockerClient, model: Manifest, hub: Hub, token: str, tm
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     variables = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": token, "HF_HUB_DISABLE_TELEMETRY": "1", "MODEL": model.slug}
     for command in (["weights_lock"], ["render"], ["image", "--device", "cpu", "--tag", IMAGE]):
-        host.succeed(sys.executable, "-m", f"scripts.{command[0]}", *command[1:], cwd=copy, **variables)
+        commands.succeed(sys.executable, "-m", f"scripts.{command[0]}", *command[1:], cwd=copy, **variables)
     return IMAGE
 
 

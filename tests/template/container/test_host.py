@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from . import host
+from tests import commands
 
 LACKS = {
     "a running Docker engine": {"DOCKER_HOST": "unix:///nowhere.sock"},
@@ -15,7 +15,7 @@ LACKS = {
 
 def pytest_run(**variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/template/container/test_push.py"]
-    return host.run(*command, **variables)
+    return commands.run(*command, **variables)
 
 
 @pytest.mark.parametrize("lack", LACKS)

@@ -17,8 +17,8 @@ from models import runtimes
 from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts.serving.local_server import free_port
+from tests import commands
 
-from . import host
 from .fork import MANIFEST, Fork, make, new_name
 
 REGISTRY = "127.0.0.1:5055"
@@ -29,7 +29,7 @@ def registry() -> str:
     try:
         httpx.get(f"http://{REGISTRY}/v2/").raise_for_status()
     except httpx.HTTPError as error:
-        host.lacks(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
+        commands.lacks(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
     return REGISTRY
 
 

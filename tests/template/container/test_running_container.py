@@ -17,6 +17,7 @@ from httpx_sse import EventSource
 from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts.contract import schema
+from tests import commands
 
 from . import host
 
@@ -115,7 +116,7 @@ def test_setup_refuses_weights_with_one_flipped_bit_if_every_byte_is_verified(
         byte = file.read(1)[0]
         file.seek(1_000_000)
         file.write(bytes([byte ^ 1]))
-    found = host.succeed("sha256sum", str(damaged)).split()[0]
+    found = commands.succeed("sha256sum", str(damaged)).split()[0]
 
     mount = docker.types.Mount(f"/src/baked/{name}", str(damaged), type="bind", read_only=True)
     with host.container(engine, cpu_image, [mount], VERIFY_WEIGHTS="full") as server:

@@ -16,6 +16,7 @@ import docker
 import pytest
 
 from models.manifest import Manifest
+from tests import commands
 
 from . import host
 
@@ -78,7 +79,7 @@ def test_no_token_is_in_the_image(engine: docker.DockerClient, model: Manifest, 
     copy = host.copy_project(tmp_path)
     (copy / ".env").write_text("".join(f"{name}={token}\n" for name, token in TOKENS.items()))
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", IMAGE]
-    host.succeed(*command, cwd=copy, MODEL=model.slug, **TOKENS)
+    commands.succeed(*command, cwd=copy, MODEL=model.slug, **TOKENS)
     assert found_in_image(engine, IMAGE) == set()
     assert found_in_image(engine, f"{IMAGE}-weights") == set()
 

@@ -8,10 +8,10 @@ import pytest
 
 from scripts import status
 from scripts.release import ledger
+from tests.schemas import cog
 from tests.services.replicate_client import client_of
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
-from tests.template.scripts.contract.contracts import cog
+from tests.services.scripted_replicate import ScriptedReplicate
 
 DOCUMENT = cog({})
 

@@ -10,7 +10,7 @@ import pytest
 from scripts.calling import inputs
 from scripts.cli.command import UsageError
 from scripts.contract import document
-from tests.template.scripts.contract.contracts import cog
+from tests.schemas import cog
 
 URI = {"type": "string", "format": "uri"}
 FIELDS = document.parse(

@@ -14,12 +14,12 @@ import pytest
 from models.weights import PROJECT
 from scripts import call
 from scripts.contract import schema
+from tests.schemas import cog
 from tests.services.replicate_client import client_of
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.services.scripted_replicate import ScriptedReplicate
 from tests.template.scripts.calling.test_call_outputs import png, uri
-from tests.template.scripts.contract.contracts import cog
 from tests.template.server.live_server import eventually
 
 TEXT = schema.generate("TextGeneration")

@@ -9,7 +9,7 @@ import pytest
 
 from scripts import call
 from tests.services.replicate_webhooks import signature
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.services.scripted_replicate import ScriptedReplicate
 
 
 @pytest.fixture

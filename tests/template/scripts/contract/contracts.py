@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.contract import schema
 from scripts.contract.comparison import compare
+from tests.schemas import cog
 
 HEADER = '''from cog import AsyncConcatenateIterator, BasePredictor, Input, Iterator, Path, Secret
 from cog import concurrent, streaming
@@ -23,14 +24,6 @@ def write(folder: Path, parameters: str = "x: int", output: str = "str", decorat
     path = folder / "predict.py"
     path.write_text(HEADER.format(parameters=parameters, output=output, decorator=decorator))
     return schema.generate("Painter", path)
-
-
-def cog(
-    inputs: dict[str, Any], output: dict[str, Any] | None = None, required: tuple[str, ...] = (), **more: Any
-) -> Any:
-    """A schema with these inputs and components."""
-    given = {"title": "Input", "type": "object", "properties": inputs, "required": list(required)}
-    return {"components": {"schemas": {"Input": given, "Output": output or {"type": "string"}, **more}}}
 
 
 def found(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:

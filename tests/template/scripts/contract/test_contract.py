@@ -16,6 +16,7 @@ from scripts.contract import schema
 from scripts.contract.comparison import compare
 from scripts.contract.difference import report, summary
 from scripts.contract.meaning import undescribed
+from tests.schemas import cog
 from tests.template.scripts.contract.contracts import (
     ANSWER,
     INPUTS,
@@ -23,7 +24,6 @@ from tests.template.scripts.contract.contracts import (
     SIZE,
     TEXT,
     UNIONS,
-    cog,
     edited,
     found,
     write,

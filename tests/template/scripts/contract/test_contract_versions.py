@@ -11,7 +11,8 @@ import pytest
 
 from scripts.contract.comparison import compare
 from scripts.contract.document import ContractError
-from tests.template.scripts.contract.contracts import ANSWER, cog, found, write
+from tests.schemas import cog
+from tests.template.scripts.contract.contracts import ANSWER, found, write
 
 Write = Callable[..., dict[str, Any]]
 

@@ -17,7 +17,7 @@ from scripts.contract import meaning
 from scripts.contract import schema as schemas
 from scripts.fuzzing import cases as fuzz
 from scripts.fuzzing import files, probe, values
-from tests.template.scripts.contract.contracts import cog
+from tests.schemas import cog
 
 PROJECT = Path(__file__).parents[4]
 PREDICTOR = """

@@ -17,7 +17,7 @@ from scripts.conversion.weights import ensure
 from scripts.hub import usage
 from tests.services.node import clients_in
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.services.scripted_replicate import ScriptedReplicate
 from tests.template.server.live_server import LiveServer
 from tests.tiny_encoders import bert
 

@@ -14,7 +14,7 @@ from scripts.release.release import Refused, Release
 from scripts.release.target import parse
 from scripts.replicate import client as replicate_api
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.services.scripted_replicate import ScriptedReplicate
 from tests.template.server.live_server import eventually
 
 MODEL = manifest.selected()

@@ -13,7 +13,7 @@ from models.weights import PROJECT
 from scripts.hub.space import facts
 from scripts.hub.space.demo import page as app
 from scripts.hub.space.demo.facts import Facts
-from tests.template.container.host import lacks
+from tests.commands import lacks
 from tests.template.server.live_server import LiveServer
 
 expect.set_options(timeout=30_000)

@@ -12,7 +12,7 @@ from scripts.hub.space import facts
 from tests.services.replicate_client import client_of
 from tests.services.replicate_http import Fault
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
+from tests.services.scripted_replicate import ScriptedReplicate
 from tests.template.scripts.hub.space.conftest import Visit
 from tests.template.server.live_server import eventually
 

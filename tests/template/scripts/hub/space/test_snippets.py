@@ -13,11 +13,11 @@ from models import manifest
 from scripts.hub.space import facts
 from scripts.hub.space.demo import snippets
 from scripts.hub.space.demo.prediction import data_uri
+from tests.schemas import cog
 from tests.services.node import clients_in
 from tests.services.replicate_client import client_of
 from tests.services.replicate_prediction import Prediction
-from tests.template.scripts.calling.scripted_replicate import ScriptedReplicate
-from tests.template.scripts.contract.contracts import cog
+from tests.services.scripted_replicate import ScriptedReplicate
 from tests.template.server.live_server import LiveServer
 
 LANGUAGES = ("python", "javascript", "curl")
