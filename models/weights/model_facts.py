@@ -10,7 +10,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from models.facts import Facts
+from models.errors import WeightsError
+from models.facts import AdapterFacts, Facts
 from models.weights import formats, gguf_format, whole
 from models.weights.gguf_format import Gguf
 
@@ -28,6 +29,8 @@ def read(names: Collection[str], folder: Path) -> Facts:
     Raises:
         WeightsError: a header is malformed.
     """
+    if formats.ADAPTER_CONFIG in names and CONFIG not in names:
+        return Facts(adapter=_of_adapter(folder / formats.ADAPTER_CONFIG))
     ggufs = whole.ggufs(names)
     if len(ggufs) == 1:
         return _of_gguf(gguf_format.read(folder / ggufs[0]))
@@ -51,6 +54,15 @@ def read(names: Collection[str], folder: Path) -> Facts:
 def _of_tokens(shapes: Mapping[str, tuple[int, ...]], vocabulary: Any) -> int | None:
     """The values of all tables with a row for each token: embeddings, and an output layer of its own."""
     return sum(prod(shape) for shape in shapes.values() if len(shape) == 2 and shape[0] == vocabulary) or None
+
+
+def _of_adapter(path: Path) -> AdapterFacts:
+    keys = {"peft_type": "peft_type", "task_type": "task_type", "rank": "r", "base": "base_model_name_or_path"}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return AdapterFacts(**{ours: said.get(theirs) for ours, theirs in keys.items()})
+    except (AttributeError, ValueError) as error:
+        raise WeightsError(f"{path.name} is no configuration of peft: take the adapter from another source") from error
 
 
 def _of_gguf(gguf: Gguf) -> Facts:

@@ -1,9 +1,9 @@
 """.venv-optimum/bin/python -m scripts.conversion.export KIND SOURCE FOLDER FORMAT
 
-Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors, or of a GGUF, with its
-weights in FORMAT (int8, int4 or float16), the tokenizer and configuration beside it, and what transformers computes in
-float32 of some text, which the converted model is compared with. KIND: decoder (a language model) or encoder.
-https://huggingface.co/docs/optimum-intel/openvino/export
+Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors (an adapter in it is merged
+into them first), or of a GGUF, with its weights in FORMAT (int8, int4 or float16), the tokenizer and configuration
+beside it, and what transformers computes in float32 of some text, which the converted model is compared with. KIND:
+decoder (a language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/export
 """
 
 import json
@@ -15,7 +15,8 @@ from typing import Any
 
 from models.errors import TemplateError, in_words
 from models.runtimes import checkpoint
-from scripts.conversion import encoder
+from models.weights import formats
+from scripts.conversion import encoder, merging
 from scripts.conversion.comparison import REFERENCE
 
 _TOKENS = 200
@@ -49,9 +50,12 @@ def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
     Raises:
         TemplateError: the source is no whole model.
     """
-    if source.suffix == ".gguf":
+    if source.suffix == ".gguf" or (source / formats.ADAPTER).is_dir():
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
-            _read_gguf(source, Path(place))
+            if source.suffix == ".gguf":
+                _read_gguf(source, Path(place))
+            else:
+                merging.merge(kind, source, Path(place), "float32")
             convert(kind, Path(place), folder, weight_format)
         return
     for path in source.rglob("*"):  # first: what export writes of the same names has been through its own reading

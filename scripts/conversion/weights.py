@@ -6,7 +6,7 @@ from models import runtimes
 from models.manifest import EngineChoice, Manifest
 from scripts import tasks
 from scripts.cli.progress import progress
-from scripts.conversion import to_openvino
+from scripts.conversion import merging, to_openvino
 
 
 def ensure(model: Manifest, choice: EngineChoice) -> None:
@@ -15,5 +15,6 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    export = partial(to_openvino.export, tasks.fact(model, "CONVERTED_AS", "decoder"))
+    make = to_openvino.export if choice.engine == "openvino" else merging.make
+    export = partial(make, tasks.fact(model, "CONVERTED_AS", "decoder"))
     runtimes.ensure(model, choice, progress(), export)

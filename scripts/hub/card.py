@@ -11,6 +11,8 @@ from typing import Any
 from models.errors import ManifestError
 from models.manifest import PROJECT, Manifest, path_of
 from models.publication import Relation
+from models.weights import adapter
+from models.weights.lock import lock_of
 from scripts.hub import card_licence, measured, usage
 from scripts.licences import answers as licence_answers
 from scripts.licences import files as licence_files
@@ -167,6 +169,7 @@ def _details(model: Manifest) -> Sequence[tuple[str, str]]:
     context = getattr(model, "context_length", None)
     rows = [
         ("task", model.task),
+        ("adapter", adapter.described(lock_of(model)) if model.weights.adapter else ""),
         ("weights", _access(model)),
         ("parameters", f"{model.parameters:,}" if model.parameters else ""),
         ("context", f"{context:,} tokens" if context else ""),

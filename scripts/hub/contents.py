@@ -102,8 +102,10 @@ def published_choice(model: Manifest) -> EngineChoice | None:
 def _weights(model: Manifest) -> Iterator[Item]:
     choice = published_choice(model)
     part = runtimes.part_of(model, choice) if choice else weights.SOURCE
-    is_made = part != weights.SOURCE
-    for name, file in lock_of(model).files.items():
+    is_made, lock = part != weights.SOURCE, lock_of(model)
+    for name, file in lock.files.items():
+        if lock.adapter and name in lock.parts[""].files:  # merged already, and in the base model's own repository
+            continue
         why = f"what the weights for {part} were made from" if is_made else _why(name)
         yield Item(name, weights.folder(model.slug, weights.SOURCE) / name, why, file.size)
     if is_made:

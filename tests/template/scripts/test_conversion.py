@@ -27,7 +27,7 @@ from models.runtimes import checkpoint
 from models.runtimes import openvino as engine
 from models.tasks.text_generation import suitability
 from models.weights import PROJECT, formats, openvino_format
-from scripts.conversion import comparison, encoder, to_openvino
+from scripts.conversion import comparison, encoder, environment
 from tests import tiny_encoders, tiny_models
 
 pytestmark = pytest.mark.slow  # the converter's own environment
@@ -73,8 +73,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if architecture in OF_GGUF:
             gguf = tiny_models.gguf(place / f"{architecture}.gguf", architecture)
             arguments += [str(gguf), str(place / f"{architecture}-gguf"), "float16"]
-    to_openvino.make_environment()
-    command = [str(to_openvino.python()), "-c", EXPORT_ALL, *arguments]
+    environment.make_environment()
+    command = [str(environment.python()), "-c", EXPORT_ALL, *arguments]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
     yield place
     shutil.rmtree(place)
@@ -147,8 +147,8 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_encoders.bert(place / "bert")
     tiny_encoders.sentence_transformer(place / "bert", "mean_tokens")
     tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
-    to_openvino.make_environment()
-    command = [str(to_openvino.python()), "-c", EXPORT_ENCODERS, str(place / "bert"), str(place / "classifier")]
+    environment.make_environment()
+    command = [str(environment.python()), "-c", EXPORT_ENCODERS, str(place / "bert"), str(place / "classifier")]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
     return place
 
@@ -183,7 +183,7 @@ def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, t
 
 
 def test_the_exporter_s_version_is_the_pinned_one() -> None:
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", to_openvino.REQUIREMENTS.read_text(), re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", environment.REQUIREMENTS.read_text(), re.MULTILINE))
     assert engine.EXPORTER["optimum-intel"] == pinned["optimum-intel"]
 
 
@@ -212,6 +212,6 @@ def test_optimum_intel_converts_every_listed_architecture() -> None:
         "kinds = tasks.get_supported_model_type_for_task('text-generation-with-past', 'openvino')\n"
         "print(json.dumps([kind for kind in kinds if kind in known]))"
     )
-    to_openvino.make_environment()
-    ran = subprocess.run([str(to_openvino.python()), "-c", asks], check=True, capture_output=True, text=True)
+    environment.make_environment()
+    ran = subprocess.run([str(environment.python()), "-c", asks], check=True, capture_output=True, text=True)
     assert set(json.loads(ran.stdout.splitlines()[-1])) >= suitability.OPTIMUM

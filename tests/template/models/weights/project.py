@@ -66,10 +66,11 @@ class Project:
     def locked(self) -> dict[str, Any]:
         return dict(json.loads(self.lock.read_text()))
 
-    def model(self, source: str, *patterns: str) -> None:
-        """Write the manifest: the default model's, with these weights."""
+    def model(self, source: str, *patterns: str, **keys: Any) -> None:
+        """Write the manifest: the default model's, with these weights; `keys`: more of that section."""
         content = yaml.safe_load(manifest.path_of(manifest.selected().slug).read_text())
-        content["weights"] = {"source": source, **({"files": list(patterns)} if patterns else {})}
+        content.pop("base")  # of which these are not made
+        content["weights"] = {"source": source, **({"files": list(patterns)} if patterns else {}), **keys}
         self.lock.with_name("model.yaml").write_text(yaml.safe_dump(content))
 
     def command(self, name: str, *arguments: str) -> list[str]:

@@ -1,0 +1,72 @@
+"""The adapter of a model: pinned beside it, and refused where it cannot be merged into it.
+
+https://huggingface.co/docs/peft/developer_guides/checkpoint
+"""
+
+import sys
+from pathlib import Path
+
+from models.errors import WeightsError
+from models.facts import AdapterFacts
+from models.manifest import Manifest
+from models.weights import model_facts, sources
+from models.weights.download import Progress
+from models.weights.lock import Lock
+
+_KIND = "LORA"
+_REMEDY = "name another under weights.adapter"
+
+
+def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> Lock:
+    """The lock of a model with the adapter that its manifest names, if any; what had to be downloaded is in `place`.
+
+    Raises:
+        WeightsError: the source refuses, or the adapter is none that can be merged into the model.
+    """
+    named = manifest.weights.adapter
+    if model.facts.adapter:
+        raise WeightsError(
+            f"{model.resolved} is an adapter of {model.facts.adapter.base}: set weights.source to its base model, and "
+            "weights.adapter.source to this one"
+        )
+    if named is None:
+        return model
+    place.mkdir(exist_ok=True)
+    try:
+        lock: Lock = sources.module(named.source).lock(named, place, progress)
+    except WeightsError as error:
+        raise WeightsError(f"weights.adapter: {error}") from error
+    if not any(place.iterdir()):
+        place.rmdir()
+    if lock.facts.adapter is None or len(lock.files) != len(named.files):
+        raise WeightsError(f"{lock.resolved} is no adapter: it has not {' and '.join(named.files)}; {_REMEDY}")
+    if lock.facts.adapter.peft_type != _KIND:
+        raise WeightsError(
+            f"{lock.resolved} is an adapter of the kind {lock.facts.adapter.peft_type}, not {_KIND}: {_REMEDY}"
+        )
+    if model_facts.CONFIG not in model.files or not any(name.endswith(".safetensors") for name in model.files):
+        raise WeightsError(
+            f"an adapter is merged into safetensors with a config.json, which {model.resolved} has not: set "
+            "weights.source to the base model's repository"
+        )
+    _warn_of_another_base(lock.facts.adapter, manifest)
+    return model.with_adapter(lock)
+
+
+def described(lock: Lock) -> str:
+    """What is merged into the model, and of what rank it is; empty where nothing is."""
+    if not lock.adapter or not lock.facts.adapter:
+        return ""
+    return f"{lock.adapter.resolved} (LoRA of rank {lock.facts.adapter.rank})"
+
+
+def _warn_of_another_base(said: AdapterFacts, manifest: Manifest) -> None:
+    source = manifest.weights.source
+    bases = {source.removeprefix("hf://").rpartition("@")[0], source.removeprefix("file:")}
+    bases |= {manifest.base.model} if manifest.base else set()
+    if said.base and said.base not in bases:
+        print(
+            f"the adapter says that it was trained on {said.base}, and weights.source is {source}: see that these are "
+            "the same weights",
+            file=sys.stderr,
+        )

@@ -1,0 +1,76 @@
+"""The converter's own environment, .venv-optimum: made when it is first needed; `make clean` removes it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from filelock import FileLock
+
+from models.errors import EngineError
+from models.weights import PROJECT
+
+FOLDER = PROJECT / ".venv-optimum"
+REQUIREMENTS = PROJECT / "requirements" / "optimum.txt"
+_STAMP = FOLDER / ".installed"
+
+
+def run(command: str, *arguments: str) -> None:
+    """Run a module of scripts/conversion there.
+
+    Raises:
+        EngineError: the environment cannot be made, or the module refuses.
+    """
+    make_environment()
+    variables = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(PROJECT)}
+    ran = subprocess.run(
+        [str(python()), "-m", f"scripts.conversion.{command}", *arguments],
+        cwd=PROJECT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if ran.returncode != 0:
+        lines = ran.stdout.strip().splitlines() or [f"the converter ended with exit code {ran.returncode}"]
+        killed = " (killed: it needs four bytes of memory a parameter, and more)" if ran.returncode == -9 else ""
+        raise EngineError(f"{lines[-1]}{killed}")
+
+
+def make_environment() -> None:
+    """Install what REQUIREMENTS pins, unless that is done; says so, as it takes minutes the first time.
+
+    Raises:
+        EngineError: pip cannot.
+    """
+    (PROJECT / ".cog").mkdir(exist_ok=True)
+    with FileLock(PROJECT / ".cog" / "optimum.lock"):
+        _make_environment()
+
+
+def _make_environment() -> None:
+    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    if _STAMP.is_file() and _STAMP.read_text(encoding="utf-8") == wanted and python().is_file():
+        return
+    print(
+        f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once (6 GB, minutes)",
+        file=sys.stderr,
+        flush=True,
+    )
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    venv.create(FOLDER, with_pip=True, symlinks=True)
+    command = [str(python()), "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
+    bar = "on" if sys.stderr.isatty() else "off"
+    if subprocess.run([*command, "--progress-bar", bar, "-r", str(REQUIREMENTS)], stdout=sys.stderr).returncode != 0:
+        raise EngineError(
+            f"{FOLDER.name} was not made: see pip's message above; it needs 6 GB there, and room in TMPDIR"
+        )
+    _STAMP.write_text(wanted, encoding="utf-8")
+
+
+def python() -> Path:
+    """The environment's interpreter."""
+    return FOLDER / "bin" / "python"
