@@ -69,8 +69,8 @@ test: .venv/.dev ## [make it yours] the tests of some minutes, without container
 test-all: .venv/.dev ## every test this machine can run (CONTAINER_TESTS=required: none is skipped for want of Docker)
 	@$(PYTEST)
 
-check: .venv/.dev ## [make it yours] lint, types, and whether the rendered files are current
-	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.render --check
+check: .venv/.check ## [make it yours] lint, types, and whether the rendered files are current
+	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.requirements --check && $(PY) scripts.render --check
 
 render: .venv/.$(RUNS) ## [make it yours] write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
 	@$(PY) scripts.render
@@ -169,19 +169,23 @@ endif
 .venv/.python:
 	@sh scripts/make_venv.sh >&2
 
-$(ENGINES:%=.venv/.%): .venv/.%: .venv/.python requirements/%.txt requirements/scripts.txt
+LOCK := requirements/lock.txt
+
+$(ENGINES:%=.venv/.%): .venv/.%: .venv/.python $(LOCK) requirements/%.in requirements/scripts.in
 	@echo "installing $* and the rest into .venv, once$(if $(filter transformers,$*), (torch: some gigabytes))" >&2
-	@sh scripts/install.sh requirements/$*.txt requirements/scripts.txt >&2 && touch $@
+	@sh scripts/install.sh $* scripts >&2 && touch $@
 
-.venv/.economics: .venv/.$(RUNS) requirements/economics.txt
-	@sh scripts/install.sh requirements/economics.txt >&2 && touch $@
+.venv/.check: .venv/.python $(LOCK) requirements/plain.in requirements/scripts.in requirements/check.in
+	@echo "installing what the checks need into .venv, once" >&2
+	@sh scripts/install.sh plain scripts check >&2 && touch $@
 
-.venv/.evaluation: .venv/.$(RUNS) requirements/evaluation.txt
-	@sh scripts/install.sh requirements/evaluation.txt >&2 && touch $@
+.venv/.economics .venv/.evaluation: .venv/.%: .venv/.$(RUNS) $(LOCK) requirements/%.in
+	@sh scripts/install.sh $* >&2 && touch $@
 
-.venv/.space: .venv/.$(RUNS) requirements/space.txt
+.venv/.space: .venv/.$(RUNS) $(LOCK) requirements/space.in
 	@echo "installing gradio into .venv, once" >&2
-	@sh scripts/install.sh requirements/space.txt >&2 && touch $@
+	@sh scripts/install.sh space >&2 && touch $@
 
-.venv/.dev: .venv/.openvino .venv/.transformers requirements/dev.txt requirements/economics.txt requirements/evaluation.txt requirements/space.txt
-	@sh scripts/install.sh requirements/dev.txt requirements/economics.txt requirements/evaluation.txt requirements/space.txt >&2 && touch $@
+DEV := dev economics evaluation space
+.venv/.dev: .venv/.openvino .venv/.transformers .venv/.check $(LOCK) $(DEV:%=requirements/%.in)
+	@sh scripts/install.sh $(DEV) >&2 && touch $@

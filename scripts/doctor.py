@@ -7,7 +7,6 @@ optional serves containers, GPUs and publishing. The variables MODEL and ENGINE 
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from models.errors import TemplateError
 from models.weights import PROJECT
 from scripts.cli import command, console
 from scripts.contract.openapi_frame import COG_VERSION
+from scripts.dependencies.pins import pinned
 from scripts.serving.docker_engine import NoEngine, connected
 
 State = Literal["ok", "optional", "problem"]
@@ -75,8 +75,8 @@ def model_rows() -> list[Row]:
     lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in named}
     rows = [
         Row("model and engine", f"{model.slug}, {choice.described}"),
-        packages("scripts", "requirements/scripts.txt", choice.engine, "problem"),
-        *(packages(name, f"requirements/{name}.txt", name, lack[name]) for name in sorted(named)),
+        packages("scripts", choice.engine, "problem"),
+        *(packages(name, name, lack[name]) for name in sorted(named)),
     ]
     if not model.weights.source:
         return rows
@@ -90,13 +90,18 @@ def model_rows() -> list[Row]:
     return [*rows, source, *made]
 
 
-def packages(name: str, file: str, engine: str, lack: State) -> Row:
-    """Whether the packages that a requirements file pins are installed; `lack` is the state when one is not."""
-    pins = re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / file).read_text(encoding="utf-8"), re.MULTILINE)
-    has = {name: _version(name) or "none" for name, _ in pins}
-    wrong = [f"{name} {pin} (has {has[name]})" for name, pin in pins if has[name].partition("+")[0] != pin]  # +cu128
+def packages(name: str, engine: str, lack: State) -> Row:
+    """Whether the packages of requirements/NAME.in are installed as locked; `lack` is the state when one is not."""
+    try:
+        pins = pinned(name)
+    except TemplateError as error:
+        return Row(f"packages, {name}", str(error), lack)
+    has = {name: _version(name) or "none" for name in pins}
+    wrong = [
+        f"{name} {pin} (has {has[name]})" for name, pin in pins.items() if has[name].partition("+")[0] != pin
+    ]  # +cu128
     if not wrong:
-        return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins))
+        return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins.items()))
     again = f"rm .venv/.{engine}; " if (PROJECT / ".venv" / f".{engine}").exists() else ""
     return Row(f"packages, {name}", f"lacks {', '.join(wrong)}", lack, f"{again}make setup ENGINE={engine}")
 

@@ -1,6 +1,7 @@
-# sh scripts/install.sh REQUIREMENTS...
+# sh scripts/install.sh NAME...
 #
-# Installs requirements files into .venv. pip's own settings say from where, and may not say to where.
+# Installs what requirements/NAME.in need into .venv, in the versions of lock.txt. pip's own settings say from where, and
+# may not say to where.
 set -eu
 
 pip='.venv/bin/python -m pip --disable-pip-version-check'
@@ -10,11 +11,11 @@ if [ -n "$elsewhere" ]; then
     echo "pip's configuration keeps packages out of .venv ($elsewhere): pip config unset ${elsewhere%%=*}"
     exit 1
 fi
-for file do
-    set -- "$@" -r "$file"
+for name do
+    set -- "$@" -r "requirements/$name.in"
     shift
 done
-$pip install --no-user --quiet --progress-bar off "$@" || {
+$pip install -c requirements/lock.txt --no-user --quiet --progress-bar off "$@" || {
     echo "nothing was installed: see pip's message above; pip needs room in .venv and in TMPDIR (${TMPDIR:-/tmp})"
     exit 1
 }

@@ -13,11 +13,11 @@ from scripts.benchmark import report
 from scripts.cli.device import CONFIGS
 from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION
+from scripts.dependencies.pins import IMAGE_PYTHON
 from scripts.hub import card
 from scripts.rendering import packages, verbs
 from scripts.rendering.sections import replaced
 
-PYTHON_VERSION = "3.11"
 BENCHMARKS = "benchmarks"
 
 
@@ -81,7 +81,7 @@ def cog_config(model: Manifest, choice: EngineChoice) -> str:
     return f"""{_HEADER.format(slug=model.slug)}
 build:
   gpu: {"true" if choice.device == "cuda" else "false"}
-  python_version: "{PYTHON_VERSION}"
+  python_version: "{IMAGE_PYTHON}"
   python_requirements: requirements/{choice.engine}.txt
   sdk_version: "{COG_VERSION}"
   run: # sdk_version alone takes the newest coglet, the runtime itself

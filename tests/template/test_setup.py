@@ -40,7 +40,8 @@ def project_in(place: Path) -> Path:
         (folder / "scripts" / script.name).write_bytes(script.read_bytes())
     for name in NAMES:
         wheel(place, name)
-    for file in (PROJECT / "requirements").glob("*.txt"):
+    (folder / "requirements" / "lock.txt").write_text("tiny==1\n")
+    for file in (PROJECT / "requirements").glob("*.in"):
         name = NAMES[1] if file.stem == "dev" else NAMES[0]
         (folder / "requirements" / file.name).write_text(f"{name} @ file://{place}/{name}-1-py3-none-any.whl\n")
     return folder

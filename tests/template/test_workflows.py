@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.dependencies.pins import pinned
 from tests.commands import lacks
 
 PROJECT = Path(__file__).parents[2]
@@ -132,7 +133,7 @@ def test_every_action_is_pinned_to_a_commit(path: Path) -> None:
 
 @each_workflow
 def test_workflows_use_the_same_version_of_cog_as_the_scripts(path: Path) -> None:
-    (version,) = re.findall(r"^cog==(\S+)$", (PROJECT / "requirements" / "scripts.txt").read_text(), re.MULTILINE)
+    version = pinned("plain")["cog"]
     assert set(re.findall(r"cog/releases/download/v([\d.]+)/", path.read_text(encoding="utf-8"))) <= {version}
     for name, one in steps(path):
         if re.search(r"\bcog login\b|make (push|promote|rollback)\b", one.get("run", "")):

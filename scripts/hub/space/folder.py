@@ -13,13 +13,12 @@ import yaml
 from models import runtimes, weights
 from models.manifest import PROJECT, EngineChoice, Manifest
 from scripts.contract import schema
-from scripts.contract.openapi_frame import COG_VERSION
+from scripts.dependencies.pins import IMAGE_PYTHON, IN_THE_IMAGE, pinned
 from scripts.hub.space import facts
 from scripts.hub.space.demo.facts import Facts
 
 _DEMO = Path(__file__).parent / "demo"
-_PYTHON_VERSION = "3.11"
-_PYDANTIC = "pydantic==2.12.5"
+_PYDANTIC = "2.12.5"
 """The newest that gradio[mcp] takes, which a Space installs."""
 _APP = '''"""The demo of {title}: demo/ has the app, demo.json what it knows of the model."""
 
@@ -58,25 +57,25 @@ def write(model: Manifest, what: str, to: Path) -> list[Path]:
 
 def requirements(model: Manifest, what: str) -> str:
     """The pinned packages: of the app, and where the model itself runs, of its engine and of Cog's server."""
-    lines = [*_pins("space"), *(line for line in _pins("scripts") if line.startswith("httpx"))]
+    names = pinned("space", IN_THE_IMAGE)
+    names |= {name: version for name, version in pinned("scripts", IN_THE_IMAGE).items() if name.startswith("httpx")}
     if what == "own":
-        lines += [*_pins(model.engine_on("cpu").engine), f"cog=={COG_VERSION}", f"coglet=={COG_VERSION}"]
-    chosen = [line for line in lines if not line.startswith("pydantic==")]
-    return "".join(f"{line}\n" for line in sorted({*chosen, _PYDANTIC}, key=str.lower))
+        names |= pinned(model.engine_on("cpu").engine, IN_THE_IMAGE)
+    names["pydantic"] = _PYDANTIC
+    return "".join(f"{name}=={names[name]}\n" for name in sorted(names, key=str.lower))
 
 
 def readme(model: Manifest, known: Facts) -> str:
     """The Space's configuration, and in a few words what it is."""
     repository = _repository(model)
-    gradio = next(line for line in _pins("space") if line.startswith("gradio==")).partition("==")[2]
     settings = {
         "title": model.title,
         "emoji": "💬" if known.has_chat else "✨",
         "colorFrom": "indigo",
         "colorTo": "purple",
         "sdk": "gradio",
-        "sdk_version": gradio,
-        "python_version": _PYTHON_VERSION,
+        "sdk_version": pinned("space", IN_THE_IMAGE)["gradio"],
+        "python_version": IMAGE_PYTHON,
         "app_file": "app.py",
         "suggested_hardware": "cpu-basic",
         "license": model.license.id,
@@ -105,12 +104,6 @@ def _repository(model: Manifest) -> str:
     if parts.netloc == "huggingface.co" and parts.path.count("/") == 2:
         return parts.path.strip("/")
     return model.base.model if model.base else ""
-
-
-def _pins(name: str) -> list[str]:
-    """The lines of a requirements file that name packages."""
-    text = (PROJECT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def _add_model(model: Manifest, to: Path) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import docker
 import pytest
+from packaging.utils import canonicalize_name
 
 from models import runtimes
 from models.manifest import Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
 from scripts.contract import schema
+from scripts.contract.openapi_frame import COG_VERSION
+from scripts.dependencies import pins
 from tests import commands
 
 from . import host
@@ -83,6 +86,20 @@ def test_the_image_has_the_pinned_cog_and_no_torch(labels: dict[str, str]) -> No
     assert labels["run.cog.version"] == "0.22.0"
     assert {"cog==0.22.0", "coglet==0.22.0"} <= set(packages)
     assert not [package for package in packages if package.startswith("torch")]
+
+
+def test_every_package_of_the_image_has_its_version_from_requirements(labels: dict[str, str], model: Manifest) -> None:
+    pinned = pins.versions(f"{model.engine_on('cpu').engine}.txt")
+    packages = dict(line.split("==") for line in labels["run.cog.pip_freeze"].splitlines())
+    installed = {canonicalize_name(name): version for name, version in packages.items()}
+    of_the_base = {"setuptools", "wheel"}
+    assert {name: version for name, version in installed.items() if name not in of_the_base} | {
+        "pip": pinned["pip"]
+    } == {
+        **pinned,
+        "cog": COG_VERSION,
+        "coglet": COG_VERSION,
+    }
 
 
 def test_the_image_says_which_manifest_and_lock_it_was_built_from(labels: dict[str, str], model: Manifest) -> None:

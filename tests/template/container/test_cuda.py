@@ -10,7 +10,7 @@ import yaml
 
 from models import manifest
 from models.manifest import Manifest
-from models.weights import PROJECT
+from scripts.dependencies import pins
 from tests import commands
 
 from . import host
@@ -44,14 +44,13 @@ def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:
 
 
 def test_the_image_has_the_pinned_packages(engine: docker.DockerClient, transformers_image: str) -> None:
-    lines = (PROJECT / "requirements/transformers.txt").read_text().splitlines()
-    pinned = {line.casefold() for line in lines if not line.startswith("#")}
+    pinned = {f"{name}=={version}" for name, version in pins.versions("transformers.txt").items()}
     pip = next(line for line in pinned if line.startswith("pip=="))  # which pip's own list leaves out
     version = commands.succeed("docker", "run", "--rm", transformers_image, "python", "-m", "pip", "--version")
     assert version.split()[1] == pip.removeprefix("pip==")
-    freeze = engine.images.get(transformers_image).labels["run.cog.pip_freeze"].casefold().splitlines()
+    freeze = engine.images.get(transformers_image).labels["run.cog.pip_freeze"].splitlines()
     # PyTorch's own index, where it can be reached, gives a local version such as 2.11.0+cpu.
-    installed = {package.partition("+")[0] for package in freeze}
+    installed = {package.partition("+")[0].casefold().replace("_", "-") for package in freeze}
     assert pinned - {pip} <= installed
 
 

@@ -108,7 +108,7 @@ def test_only_the_version_of_cog_that_the_schemas_were_made_with_is_ok(tools: Pa
 def test_a_local_version_of_a_package_counts_as_the_pinned_version(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: f"{installed(name)}+cu128")
-    row = doctor.packages("transformers", "requirements/transformers.txt", "transformers", "problem")
+    row = doctor.packages("transformers", "transformers", "problem")
     assert row.state == "ok", row
 
 

@@ -1,0 +1,122 @@
+"""requirements/: what is compiled follows from its sources, and nothing is imported that they do not name."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from models.weights import PROJECT
+from scripts.dependencies.pins import ENGINES, IN_THE_IMAGE, needed, versions
+from tests.checkout import copied
+
+SOURCES = [path.stem for path in (PROJECT / "requirements").glob("*.in")]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(tmp_path_factory.mktemp("project"), only=("models/", "scripts/", "requirements/"))
+
+
+@pytest.fixture
+def project(copy: Path) -> Path:
+    """A copy whose requirements/ a test may change."""
+    shutil.rmtree(copy / "requirements")
+    shutil.copytree(PROJECT / "requirements", copy / "requirements")
+    return copy
+
+
+def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "scripts.requirements", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("plain.in", "pydantic\n", "pydantic>99\n", r"plain.txt has pydantic==\S+, where \S+ needs pydantic>99"),
+        ("openvino.in", "gguf\n", "gguf\nmore\n", "openvino.txt lacks more, which requirements/openvino.in needs"),
+        ("openvino.in", "gguf\n", "", r"openvino.txt has gguf==\S+, which nothing needs"),
+        ("openvino.txt", "\nfsspec==", "\nextra==1.0\nfsspec==", "openvino.txt has extra==1.0, which nothing needs"),
+        ("openvino.txt", "\nfsspec==", "\nfsspec==1", r"openvino.txt has fsspec==1\S+, but lock.txt has \d\S+"),
+        ("lock.txt", "\nfsspec==", "\n--index-url https://here\nfsspec==", r"lock.txt:\d+: --index-url https://here: "),
+        ("plain.txt", "# What", "# This", "plain.txt: its first lines are not those of a compiled file"),
+    ],
+)  # fmt: skip
+def test_what_does_not_follow_is_said(project: Path, file: str, old: str, new: str, said: str) -> None:
+    path = project / "requirements" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    checked = run(project, "--check")
+    assert checked.returncode == 1
+    assert re.search(f"requirements/{said}", checked.stderr), checked.stderr
+    assert "python -m scripts.requirements" in checked.stderr or "no option" in checked.stderr
+
+
+def test_what_is_committed_follows(project: Path) -> None:
+    assert run(project, "--check").stderr == ""
+
+
+def test_uv_compiles_what_is_committed(project: Path) -> None:
+    """One file for all: uv asks the package index about each package, which takes some seconds."""
+    path = project / "requirements" / "plain.txt"
+    path.unlink()
+    one = "from scripts.dependencies.compiling import *; write(next(one for one in files() if one.file == 'plain.txt'))"
+    subprocess.run([sys.executable, "-c", one], cwd=project, check=True, timeout=120)
+    assert path.read_text(encoding="utf-8") == (PROJECT / "requirements" / "plain.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_an_image_installs_nothing_for_cuda_that_cog_does_not_choose(name: str) -> None:
+    """On a CPU it would be gigabytes; for a GPU, the wrong ones: cog takes torch's build for its version of CUDA."""
+    assert [package for package in versions(f"{name}.txt") if package.startswith(("nvidia", "cuda", "triton"))] == []
+
+
+def test_the_lock_holds_for_every_python_of_the_project() -> None:
+    for python in ("3.10", "3.11", "3.12", "3.13"):
+        environment = {**IN_THE_IMAGE, "python_version": python, "python_full_version": f"{python}.0"}
+        locked = versions(environment=environment)  # type: ignore[arg-type]
+        for source in set(SOURCES) - {"optimum"}:
+            assert {canonicalize_name(one.name) for one in needed(source)} <= set(locked)
+
+
+def imported(folder: str) -> set[str]:
+    """The names of the packages of others that a folder's modules import, inside functions too."""
+    found: set[str] = set()
+    for path in (PROJECT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"models", "scripts", "predict", "demo"}
+
+
+_distributions = cache(packages_distributions)
+
+
+def providers(module: str) -> set[str]:
+    """The distributions that an imported module is of; .venv-optimum has some that are not here."""
+    return {canonicalize_name(name) for name in _distributions().get(module, [module])}
+
+
+def test_every_import_is_of_a_package_that_is_named() -> None:
+    named = {canonicalize_name(one.name) for source in SOURCES for one in needed(source)}
+    unnamed = [module for module in imported("models") | imported("scripts") if not named & providers(module)]
+    assert unnamed == []
+
+
+def test_what_the_type_checker_says_does_not_depend_on_what_else_is_installed() -> None:
+    """Each package that is imported is one that make check installs, or one whose types the checker never reads."""
+    skipped = set(re.findall(r'"(\w+)\.\*"', (PROJECT / "pyproject.toml").read_text(encoding="utf-8")))
+    needs = [one.name for name in ("plain", "scripts", "check") for one in needed(name)]
+    checked = {canonicalize_name(name).removeprefix("types-") for name in needs}
+    read = (imported("models") | imported("scripts")) - skipped
+    assert [module for module in read if not checked & providers(module)] == []
