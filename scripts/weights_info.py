@@ -13,14 +13,12 @@ import typer
 from rich.table import Table
 
 from models import manifest, weights
-from models.errors import WeightsError
-from models.manifest import Manifest, path_of
+from models.errors import ManifestError, WeightsError
+from models.manifest import BYTES, Manifest, path_of
 from models.weights import formats
 from models.weights.lock import lock_of
 from scripts.cli import command, console
-from scripts.hardware import replicate as hardware
-
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+from scripts.hardware import fit, replicate
 
 
 def main(argv: list[str]) -> int:
@@ -30,10 +28,18 @@ def main(argv: list[str]) -> int:
 
 def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """Say what the selected model's weights are and what they need."""
-    found = described(manifest.selected())
+    model = manifest.selected()
+    found = described(model)
     if as_json:
         print(json.dumps(found, indent=2))
-        return
+    else:
+        _print(found)
+    on_gpu = next((choice for choice in model.engines if choice.device == "cuda"), None)
+    if on_gpu and model.hardware.replicate != "cpu" and (why := fit.refusal(model, on_gpu, fit.facts_of(model))):
+        raise ManifestError(why)
+
+
+def _print(found: dict[str, Any]) -> None:
     output = console.stdout()
     files = Table("file", "MB", "sha256", box=None)
     for name, file in found["files"].items():
@@ -48,6 +54,8 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
         total = f"{need['weights_gb'] + need['beside_gb']:.2f} GB"
         needs.add_row(dtype, f"{need['weights_gb']:.2f} GB", total, ", ".join(need["fits"]) or "no single GPU")
     output.print(needs)
+    for engine, need in found["engines"].items():
+        output.print(f"{engine}: {need['weights_gb']:.2f} GB of weights, {need['beside_gb']:.2f} GB beside them")
 
 
 def described(model: Manifest) -> dict[str, Any]:
@@ -67,6 +75,7 @@ def described(model: Manifest) -> dict[str, Any]:
     dtypes: Counter[str] = Counter()
     for tensor in tensors:
         dtypes[tensor.dtype] += tensor.parameters
+    needed = {choice.described: fit.needed_gb(choice, fit.facts_of(model)) for choice in model.engines}
     return {
         "resolved": lock.resolved,
         "adapter": weights.adapter.described(lock),
@@ -75,16 +84,17 @@ def described(model: Manifest) -> dict[str, Any]:
         "facts": lock.facts.model_dump(exclude_defaults=True, exclude={"parameters", "adapter"}),
         "dtypes": dict(dtypes.most_common()),
         "memory": {dtype: _need(model, sum(dtypes.values()), width) for dtype, width in BYTES.items()},
+        "engines": {name: {"weights_gb": one[0], "beside_gb": one[1]} for name, one in needed.items() if one},
     }
 
 
-def _need(model: Manifest, parameters: int, width: int) -> dict[str, Any]:
+def _need(model: Manifest, parameters: int, width: float) -> dict[str, Any]:
     weights_gb = parameters * width / 1e9
     beside_gb = max(choice.gb_beside_weights for choice in model.engines) * 2**30 / 1e9
     return {
         "weights_gb": weights_gb,
         "beside_gb": beside_gb,
-        "fits": [one.sku for one in hardware.that_fit(weights_gb + beside_gb)],
+        "fits": [one.sku for one in replicate.that_fit(weights_gb + beside_gb)],
     }
 
 

@@ -6,6 +6,10 @@ https://huggingface.co/docs/transformers/quantization/bitsandbytes
 import logging
 from typing import Any, Literal
 
+from models.errors import EngineError
+
+_MOST_ABOVE = 1.25
+
 
 def options(quantisation: Literal["int8", "int4"] | None, dtype: Any) -> dict[str, Any]:
     """The options of from_pretrained; `dtype`: the number format of the computation.
@@ -26,3 +30,18 @@ def options(quantisation: Literal["int8", "int4"] | None, dtype: Any) -> dict[st
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
         )
     return {"dtype": dtype, "quantization_config": config}
+
+
+def check(model: Any, expected_bytes: float) -> None:
+    """Refuse a quantised model that is much larger than `expected_bytes`: its matrices were left as they are.
+
+    bitsandbytes rounds linear layers alone; the experts of a mixture are none.
+
+    Raises:
+        EngineError: gives both sizes and the edit.
+    """
+    if (size := model.get_memory_footprint()) > _MOST_ABOVE * expected_bytes:
+        raise EngineError(
+            f"quantisation makes the weights of the architecture {model.config.model_type} {size / 1e9:.2f} GB, not "
+            f"{expected_bytes / 1e9:.2f} GB, as it rounds linear layers alone: leave out quantisation"
+        )

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from models.manifest import Manifest
+from models.manifest import BYTES, Manifest
 from scripts import tasks
 from scripts.economics.fit import Fit, by_streams
 from scripts.economics.receipts import Measurement
+from scripts.hardware import fit
 from scripts.hardware.price_list import SHARE_FOR_WEIGHTS, Estimates, Gpu, Hardware, PriceList, Range
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _STREAMS = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -131,8 +131,9 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
     cache_bytes = tasks.fact(model, "cache_bytes_per_token", None)
     if model.parameters is None or cache_bytes is None:
         return f"no estimate is made for the task {model.task}, or without `parameters`: make bench measures it"
-    weights = model.parameters * BYTES[choice.dtype]
-    needed = (weights + choice.gb_beside_weights * 2**30) / 1e9
+    facts = fit.facts_of(model)
+    weights = choice.weight_bytes(facts) or 0
+    needed = sum(fit.needed_gb(choice, facts) or ())
     if needed > hardware.memory_gb * SHARE_FOR_WEIGHTS:
         return f"{needed:.1f} GB of weights and cache do not fit into {hardware.memory_gb:g} GB"
     estimates = prices.estimates
@@ -140,7 +141,7 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
         hardware.gpu,
         estimates,
         model.parameters,
-        BYTES[choice.dtype],
+        weights / model.parameters,
         cache_bytes(model, BYTES[choice.dtype]),
         _STREAMS,
         start,

@@ -11,6 +11,7 @@ from scripts.cli import repository
 from scripts.contract import comparison, schema
 from scripts.contract.difference import report, summary
 from scripts.contract.meaning import undescribed
+from scripts.hardware import fit
 from scripts.licences import answers as licences
 from scripts.release import ledger
 from scripts.release.release import Refused, Release
@@ -43,6 +44,8 @@ def ready(release: Release, rendered: Callable[[Manifest], Mapping[str, str]]) -
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
         raise Refused(f"not committed: {shown}: commit first, or ship as it is with DIRTY=1, which the ledger records")
     choice = release.model.engine_on(release.device)
+    if release.target.is_replicate and (why := fit.refusal(release.model, choice, fit.facts_of(release.model))):
+        raise Refused(why)
     if release.model.weights.delivery == "baked" and runtimes.is_ready(release.model, choice):
         weights.verify(release.model, runtimes.part_of(release.model, choice), full=False)
     account = _account(release) if release.target.is_replicate else ""

@@ -49,7 +49,7 @@ STATEFUL = _words(
 """The architectures with a state besides, or instead of, a key-value cache: Mamba, recurrent and hybrid ones."""
 
 _LIBRARIES = {"openvino": ("optimum-intel", OPTIMUM), "transformers": ("transformers", TRANSFORMERS)}
-_PLAIN = "another repository of the model in plain float16 or bfloat16, or a GGUF of it"
+_PLAIN = "another repository of the model in plain float16 or bfloat16 (transformers rounds it with quantisation: int4)"
 
 
 def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
@@ -76,7 +76,7 @@ def _problem(engine: str, facts: Facts, names: Collection[str]) -> str:
     if facts.architecture is None:
         return "there is no config.json with a model_type beside them, correct weights.files"
     if facts.quantization:
-        return f"they are quantised by {facts.quantization}, which is not read, take {_PLAIN}"
+        return f"they are quantised by {facts.quantization}, which needs a package that no image has, take {_PLAIN}"
     return _unknown(engine, facts, kind) or _tokenizer(engine, names)
 
 

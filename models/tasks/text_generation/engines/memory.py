@@ -13,8 +13,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 @contextmanager
-def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[None]:
-    """Wraps the loading of the safetensors in `folder` in the number format of `choice`.
+def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[float]:
+    """Wraps the loading of the safetensors in `folder` in the number format of `choice`; gives the bytes they need.
 
     Raises:
         EngineError: the device has less free memory than they need, or runs out of it while they are loaded.
@@ -31,7 +31,7 @@ def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[None]:
     if needed > free:
         raise error
     try:
-        yield
+        yield needed
     except torch.OutOfMemoryError as cause:
         raise error from cause
 

@@ -52,8 +52,10 @@ class Transformers:
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
         self.folder = folder
-        with memory.enough_for_weights(choice.model_copy(update={"dtype": self.dtype}), folder):
+        with memory.enough_for_weights(choice.model_copy(update={"dtype": self.dtype}), folder) as expected_bytes:
             self._model = _load(choice, folder, dtype)
+        if choice.quantisation:
+            quantisation.check(self._model, expected_bytes)
         free = memory.free_bytes(choice.device)
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
         self._vocabulary: int = self._model.config.vocab_size

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from transformers import MixtralConfig, MixtralForCausalLM
 
 from models import manifest
 from models.errors import EngineError
@@ -142,3 +143,14 @@ def test_weights_in_fewer_bits_take_what_is_counted_and_answer_alike(
     plain, rounded = (torch.tensor(library.logits(model, one, folder)(ids)) for one in (choice, smaller))
     alike = torch.cosine_similarity(rounded, plain, dim=-1).mean()
     assert (0.8 if bits == "int4" else 0.98) < alike < 0.99999
+
+
+def test_experts_that_quantisation_leaves_as_they_are_are_refused_with_both_sizes(
+    tiny: tuple[Manifest, EngineChoice, Path], tmp_path: Path
+) -> None:
+    model, choice, _ = tiny
+    sizes = {"vocab_size": 96, "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4}
+    config = MixtralConfig(num_hidden_layers=1, num_key_value_heads=2, num_local_experts=8, **sizes)
+    MixtralForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(EngineError, match=r"architecture mixtral 0\.00 GB, not 0\.00 GB, .*: leave out quantisation"):
+        engines.load(model, choice.model_copy(update={"quantisation": "int4"}), tmp_path)

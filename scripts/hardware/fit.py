@@ -1,0 +1,53 @@
+"""Whether a model fits the hardware that its manifest names: its weights in their number format, and its cache."""
+
+from models.errors import WeightsError
+from models.facts import Facts
+from models.manifest import EngineChoice, Manifest, path_of
+from models.weights.lock import lock_of
+from scripts.hardware import replicate
+from scripts.hardware.price_list import SHARE_FOR_WEIGHTS
+
+
+def facts_of(model: Manifest) -> Facts:
+    """What weights.lock says of the weights, if there is one, with the parameters of the manifest."""
+    try:
+        locked = lock_of(model).facts
+    except WeightsError:
+        locked = Facts()
+    return locked.model_copy(update={"parameters": model.parameters})
+
+
+def needed_gb(choice: EngineChoice, facts: Facts) -> tuple[float, float] | None:
+    """The GB (10^9 bytes) of weights and of what the engine needs beside them; None if the parameters are not known."""
+    weights = choice.weight_bytes(facts)
+    return None if weights is None else (weights / 1e9, choice.gb_beside_weights * 2**30 / 1e9)
+
+
+def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
+    """Why `choice` cannot run on `hardware.replicate`, and what to change; empty if it can, or if nobody knows."""
+    needed, sku = needed_gb(choice, facts), model.hardware.replicate
+    if choice.device != "cuda" or needed is None:
+        return ""
+    weights, beside = needed
+    fitting = [one.sku for one in replicate.that_fit(weights + beside)]
+    where, other = f"{path_of(model.slug)}: hardware.replicate: {sku}", f"set it to {' or '.join(fitting[:2])}"
+    single, _, times = sku.rpartition("-")
+    if single in replicate.known() and times.endswith("x"):
+        return f"{where} has {times[:-1]} GPUs, and the engine uses one: {other if fitting else f'set it to {single}'}"
+    hardware = replicate.known().get(sku)
+    if hardware is None or weights + beside <= hardware.memory_gb * SHARE_FOR_WEIGHTS:
+        return ""
+    if not hardware.memory_gb:
+        return f"{where} has no GPU, and the engine is for cuda: {other}"
+    return (
+        f"{where} has {hardware.memory_gb:g} GB, of which {SHARE_FOR_WEIGHTS:.0%} are for weights and cache, and "
+        f"{choice.described} needs {weights:.1f} GB of weights and {beside:.1f} GB beside them: "
+        f"{other if fitting else 'no single GPU of Replicate has that much, and the engine uses one: take less'}"
+        f"{_smaller(choice)}"
+    )
+
+
+def _smaller(choice: EngineChoice) -> str:
+    """The keys of the engine that make it need less."""
+    less = ", or lower cache_gb" if hasattr(choice, "cache_gb") else ""
+    return less + (", or add quantisation: int4" if getattr(choice, "quantisation", "int4") is None else "")
