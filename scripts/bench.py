@@ -1,7 +1,7 @@
 """python -m scripts.bench [--repeats 3] [--streams 1,2,4,8,16] [--url http://127.0.0.1:5000] [--only server,baseline]
 
-Measures the bare engine, this project's Cog server, its container, any other Cog server by its URL, and a baseline that
-does what Cog's streaming example does; writes benchmarks/<model>/<machine>.json and the chart made from it.
+Measures the bare engine, this project's Cog server, its container, any other Cog server by its URL, and a baseline like
+Cog's streaming example; writes benchmarks/<model>/<machine>.json and a chart.
 """
 
 import datetime
@@ -41,21 +41,21 @@ LABELS = {
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
 _STARTS = 5
 _WARM_UP = 2
-_SINGLE_RUNS = 4  # of one stream in a repeat, half as many of two: they are short, so that any disturbance shows
+_SINGLE_RUNS = 4  # runs of one stream in each repeat, half as many of two: short runs are easily disturbed
 Runs = list[list[load.Inputs]]
-"""The inputs of each run, one a stream."""
+"""The inputs of each run, one for each stream."""
 Start = Callable[[], AbstractContextManager[subjects.Subject]]
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 when it was done, whatever the figures."""
+    """Measure; 0 if it was done, regardless of the figures."""
     return command.run(bench, argv, "scripts.bench")
 
 
 def bench(
     repeats: Annotated[int, typer.Option(min=1)] = 3,
-    streams: Annotated[str, typer.Option(help="numbers of streams, by commas")] = "1,2,4,8,16",
-    only: Annotated[str, typer.Option(help=f"some of {', '.join(LABELS)}, by commas")] = "",
+    streams: Annotated[str, typer.Option(help="numbers of streams, separated by commas")] = "1,2,4,8,16",
+    only: Annotated[str, typer.Option(help=f"some of {', '.join(LABELS)}, separated by commas")] = "",
     url: Annotated[str, typer.Option(help="another Cog server to compare with")] = "",
 ) -> None:
     """Measure and write the receipt."""
@@ -69,7 +69,7 @@ def bench(
     receipt |= _measure(model, choice, wanted, url, measured_with, runs)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only or not is_usual:
-        print("only a part was measured, or not the usual engine: no receipt is written", file=sys.stderr)
+        print("no receipt is written, because only a part was measured, or not the usual engine", file=sys.stderr)
     else:
         target.parent.mkdir(exist_ok=True)
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
@@ -82,16 +82,16 @@ def _counts(streams: str) -> list[int]:
     """The numbers of streams that the command line names.
 
     Raises:
-        UsageError: something there is no number of streams.
+        UsageError: one of them is not a number of streams.
     """
     named = streams.split(",")
     if wrong := [count for count in named if not count.isdigit() or int(count) < 1]:
-        raise command.UsageError(f"{wrong[0]!r} is no number of streams: write --streams 1,8,16")
+        raise command.UsageError(f"{wrong[0]!r} is not a number of streams: write --streams 1,8,16")
     return [int(count) for count in named]
 
 
 def _runs(measured_with: load.Load, counts: list[int], repeats: int) -> Runs:
-    """What each subject runs in turn; no input twice, where one that came before is answered sooner."""
+    """The runs of each subject; no input is used twice if a repeated one would be answered faster."""
     inputs = measured_with.inputs
     repeat = [count for count in counts for _ in range(max(_SINGLE_RUNS // count, 1))]
     most = (len(inputs) - _WARM_UP) // sum(repeat)
@@ -138,16 +138,16 @@ def _measure(
 
 
 def _deliveries(model: Manifest, tag: str, measured_with: load.Load) -> dict[str, float]:
-    """A container's start by how its weights come; what goes wrong there does not spoil what was measured before."""
+    """A container's start by delivery of its weights; an error here does not discard the other measurements."""
     try:
         return loading.deliveries(model, tag, measured_with)
     except TemplateError as error:
-        print(f"how long fetched weights take is not measured: {error}", file=sys.stderr)
+        print(f"the start with fetched weights was not measured: {error}", file=sys.stderr)
         return {}
 
 
 def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[float]]:
-    """How long each subject takes to its first output, started alone and stopped again, in turn, once to warm up."""
+    """Seconds to each subject's first output; each is started alone and stopped, in turn, the first time to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in starting}
     for _ in progress.track(range(1 + _STARTS), description="starting"):
         for name, start in starting.items():
@@ -159,7 +159,7 @@ def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[fl
 def _samples(
     running: dict[str, subjects.Subject], warm_up: Sequence[load.Inputs], runs: Runs, progress: Progress
 ) -> dict[str, dict[int, list[load.Sample]]]:
-    """Warm up, then run after run, each with every subject in turn; by subject and number of streams."""
+    """Warm up, then do each run with every subject in turn; by subject and number of streams."""
     for subject in running.values():
         subject.run(warm_up)
     samples: dict[str, dict[int, list[load.Sample]]] = {name: {} for name in running}
@@ -192,32 +192,32 @@ def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: 
 
 
 def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
-    """What is measured: what `only` names, or all that can be. An image holds the usual engine of its device.
+    """The subjects to measure: those in `only`, or all possible ones. An image has only its device's usual engine.
 
     Raises:
-        UsageError: `only` names what is no subject or cannot be measured.
+        UsageError: `only` names something that is not a subject or cannot be measured.
     """
-    lacks = {
+    missing = {
         "baseline": _without_baseline(model),
         "engine": "" if hasattr(tasks.of(model), "bare_engine") else "an engine that its task runs without Cog",
         "container": "" if shutil.which("cog") and shutil.which("docker") else "cog and Docker (make doctor)",
         "url": "" if url else "a server's --url",
     }
     if not is_usual:
-        lacks["container"] = "the engine that images hold: leave ENGINE out"
-    names = only.split(",") if only else [name for name in LABELS if not lacks.get(name)]
+        missing["container"] = "the engine that images contain: leave ENGINE out"
+    names = only.split(",") if only else [name for name in LABELS if not missing.get(name)]
     for name in names:
         if name not in LABELS:
             raise command.UsageError(f"there is no subject {name!r}: {', '.join(LABELS)}")
-        if lack := lacks.get(name):
-            raise command.UsageError(f"{name} cannot be measured without {lack}")
-    if not only and lacks["container"]:
-        print(f"no container is measured without {lacks['container']}", file=sys.stderr)
+        if reason := missing.get(name):
+            raise command.UsageError(f"{name} cannot be measured without {reason}")
+    if not only and missing["container"]:
+        print(f"no container is measured without {missing['container']}", file=sys.stderr)
     return names
 
 
 def _without_baseline(model: Manifest) -> str:
-    """What it lacks, if anything: the baseline reads the weights as transformers does."""
+    """What is missing for the baseline, or "": it reads the weights with transformers."""
     if not hasattr(tasks.of(model), "BASELINE"):
         return f"an example of Cog's for the task {model.task}"
     return "" if any(one.engine == "transformers" for one in model.engines) else "an engine transformers"
@@ -232,7 +232,7 @@ def _print(receipt: report.Receipt, counts: list[int], targets: Sequence[report.
         rates = [f"{measured['streams'][str(count)]['per_second']:.0f}" for count in counts]
         table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
     output.print(table, *report.loading_lines(receipt), sep="\n")
-    held = Table("must reach", "bound", "measured", "")
+    held = Table("target", "bound", "measured", "")
     for target in targets:
         value, sign = target.value(receipt), "at least" if target.at_least else "at most"
         shown = "" if value is None else f"{value:.2f} {target.unit}"

@@ -1,14 +1,14 @@
 """python -m scripts.call WHAT name=value name=@file ... [--json] [--out DIR] [--wait SECONDS | --no-wait]
 
-Runs one prediction. WHAT is local (this project's own server, started for it: make predict), http://HOST:PORT (a Cog
-server), image:NAME (a local image), or on Replicate OWNER/NAME (a model's latest version), OWNER/NAME:VERSION or
+Runs one prediction. WHAT is local (this project's own server, started for the call: make predict), http://HOST:PORT (a
+Cog server), image:NAME (a local image), or on Replicate OWNER/NAME (a model's latest version), OWNER/NAME:VERSION or
 deployment:OWNER/NAME.
-Inputs are read as the model's schema wants them: text, numbers, JSON, a repeated name for a list, @file, and - for
-standard input; `-i name=value`, as cog predict has it, means the same. The variable PROMPT is the input prompt.
-Text streams to standard output, everything else goes to standard error; files are saved in DIR, label scores are a
-table, any other output is JSON. Ctrl-C cancels. Replicate's token is in REPLICATE_API_TOKEN.
+Inputs are read by the model's schema: text, numbers, JSON, a repeated name for a list, @file, and - for standard input.
+`-i name=value`, as in cog predict, means the same. The variable PROMPT is the input prompt.
+Text streams to standard output, everything else goes to standard error. Files are saved in DIR, label scores are shown
+as a table, any other output as JSON. Ctrl-C cancels. Replicate's token is read from REPLICATE_API_TOKEN.
 
-python -m scripts.call --verify-webhook BODYFILE HEADERSFILE says whether a webhook that you kept is from Replicate.
+python -m scripts.call --verify-webhook BODYFILE HEADERSFILE checks whether a saved webhook is from Replicate.
 """
 
 import os
@@ -30,7 +30,7 @@ from scripts.contract.document import Node
 from scripts.serving.local_server import without_prefix
 
 EVENTS = ("start", "output", "logs", "completed")
-_SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds, as Replicate has them
+_SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds; Replicate's limits
 
 
 def main(argv: list[str]) -> int:
@@ -42,16 +42,16 @@ def call(
     what: Annotated[str, typer.Argument(help=client.FORMS)] = "",
     pairs: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="inputs; @file, or - for stdin")] = [],
     more_pairs: Annotated[list[str], typer.Option("-i", "--input", help="the same, as for cog predict -i")] = [],
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object in the end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object at the end")] = False,
     out: Annotated[Path, typer.Option(help="the folder for output files")] = Path("outputs"),
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress, no logs")] = False,
     wait: Annotated[
-        int | None, typer.Option(min=1, max=_LONGEST_WAIT, help="hold the first request so many seconds")
+        int | None, typer.Option(min=1, max=_LONGEST_WAIT, help="keep the first request open for so many seconds")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="print the prediction's id and return")] = False,
     timeout: Annotated[int | None, typer.Option(min=_SHORTEST_TIMEOUT, help="cancel it after so many seconds")] = None,
-    webhook: Annotated[str, typer.Option(help="a URL to tell how it goes")] = "",
-    webhook_events: Annotated[list[str], typer.Option(help=f"of {', '.join(EVENTS)}; commas or repeated")] = [],
+    webhook: Annotated[str, typer.Option(help="a URL that receives events")] = "",
+    webhook_events: Annotated[list[str], typer.Option(help=f"of {', '.join(EVENTS)}; with commas or repeated")] = [],
     verify_webhook: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="BODYFILE HEADERSFILE", help="check a webhook's signature")
     ] = None,
@@ -83,15 +83,15 @@ def call(
 
 def _check(what: str, wait: int | None, no_wait: bool, timeout: int | None, webhook: str) -> None:
     if not what:
-        raise UsageError(f"what is to run? Write {client.FORMS}")
+        raise UsageError(f"what should run the prediction? Write {client.FORMS}")
     if wait and no_wait:
         raise UsageError("--wait and --no-wait: choose one")
     if no_wait and (what == "local" or what.startswith("image:")):
-        raise UsageError("--no-wait: what was started for this call ends with it, so it must wait")
+        raise UsageError("--no-wait: the server started for this call ends with it, so the call must wait")
     if no_wait and what.startswith("http") and not webhook:
-        raise UsageError("--no-wait: a Cog server keeps no predictions: give a --webhook to hear of it")
+        raise UsageError("--no-wait: a Cog server does not keep predictions: add a --webhook that receives it")
     if no_wait and what.startswith("http") and timeout:
-        raise UsageError("--timeout: a Cog server has none, and whoever does not wait cannot cancel: leave out one")
+        raise UsageError("--timeout: a Cog server has none, and a call with --no-wait cannot cancel: leave out one")
 
 
 def _events(typed: list[str]) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _print_json(prediction: dict[str, Any], schema: Node, saver: Saver, display:
 
 
 def _close(prediction: dict[str, Any], sku: str, seconds: float, display: Display) -> None:
-    """Say why it failed, or how it went."""
+    """Show why it failed, or the closing line."""
     if prediction.get("error"):
         display.warn(f"the prediction failed: {without_prefix(prediction['error'])}")
     elif prediction["status"] in ("canceled", "aborted"):

@@ -1,7 +1,7 @@
 """python -m scripts.card
 
-Writes the selected model's card beside its manifest, as README.md of its repository on the Hub, and the files that its
-licence asks for. Facts come from the manifest, figures from evals/ and benchmarks/. The card as a page to look at is
+Writes the selected model's card beside its manifest (README.md of its repository on the Hub), and the files that its
+licence requires. Facts come from the manifest, figures from evals/ and benchmarks/. A preview of the card is
 reports/<model>/card.html.
 """
 

@@ -1,6 +1,6 @@
 """python -m scripts.container_predict [name=value ...] [--device cpu|cuda]
 
-Builds the image with `cog build` and runs one prediction in a container of it, as scripts.call on image:NAME does.
+Builds the image with `cog build` and runs one prediction in a container of it, like scripts.call with image:NAME.
 """
 
 import sys
@@ -16,7 +16,7 @@ from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:
-    """Build and predict; 0 when the prediction succeeded."""
+    """Build and predict; 0 if the prediction succeeded."""
     return command.run(container_predict, argv, "scripts.container_predict")
 
 

@@ -1,8 +1,8 @@
 """python -m scripts.demo [WHAT] [--port 7860] [--no-browser]
 
-Opens the demo of the selected model in a browser: on the server of make serve where one runs, else on one that is
-started for it. WHAT names another place: http://HOST:PORT (a Cog server), deployment:OWNER/NAME or
-OWNER/NAME[:VERSION] on Replicate, or image:NAME (a local image). Ctrl-C ends it.
+Opens the demo of the selected model in a browser. Predictions run on the server of make serve if it is running, or else
+on a server that is started for the demo. WHAT names another target: http://HOST:PORT (a Cog server),
+deployment:OWNER/NAME or OWNER/NAME[:VERSION] on Replicate, or image:NAME (a local image). Ctrl-C ends it.
 """
 
 import sys
@@ -21,7 +21,7 @@ from scripts.contract import schema
 from scripts.conversion import weights
 from scripts.serving import local_container, local_server
 
-_SERVED = "http://127.0.0.1:5001"  # where make serve is
+_SERVED = "http://127.0.0.1:5001"  # the server of make serve
 
 
 def main(argv: list[str]) -> int:
@@ -46,8 +46,8 @@ def demo(
         try:
             shown = page.launch(facts.of(model, address), PROJECT, **options)
         except OSError as error:
-            said = f"port {port} is in use" if port else "the ports from 7860 on are in use"
-            raise local_server.ServerError(f"{said}: choose another, like make demo PORT=8860") from error
+            problem = f"port {port} is in use" if port else "the ports from 7860 on are in use"
+            raise local_server.ServerError(f"{problem}: choose another, like make demo PORT=8860") from error
         print(f"{model.title} at {shown.local_url}, stop it with Ctrl-C", file=sys.stderr, flush=True)
         try:
             threading.Event().wait()
@@ -57,7 +57,7 @@ def demo(
 
 @contextmanager
 def _answering(model: Manifest, what: str) -> Iterator[str]:
-    """What answers, in the words of Facts; what is started for it ends with the block."""
+    """Where predictions run, as Facts names it; a server started for it ends with the block."""
     if not what and _is_served(model):
         yield _SERVED
     elif not what:
@@ -82,7 +82,7 @@ def _started(model: Manifest) -> Iterator[str]:
 
 
 def _is_served(model: Manifest) -> bool:
-    """Whether make serve's server is there, with the model's class."""
+    """Whether make serve's server is running, with the model's class."""
     import httpx
 
     try:

@@ -140,7 +140,7 @@ def docker_engine() -> Row:
         with connected(seconds=3) as client:
             return Row("Docker engine", client.version()["Version"])
     except NoEngine as error:
-        return Row("Docker engine", error.found, "optional", error.mend)
+        return Row("Docker engine", error.found, "optional", error.remedy)
 
 
 def docker_client() -> Row:

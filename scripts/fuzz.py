@@ -1,7 +1,7 @@
 """python -m scripts.fuzz [--url URL] [--seed 0] [--cases 50]
 
-Sends every kind of right and wrong input that the schema of the selected model allows and forbids to its Cog server,
-and says what the server got wrong, each with a curl command that shows it again. The same seed sends the same inputs.
+Sends every kind of right and wrong input, made from the schema of the selected model, to its Cog server, and reports
+wrong answers, each with a curl command that reproduces it. The same seed sends the same inputs.
 """
 
 import sys
@@ -22,11 +22,11 @@ from scripts.fuzzing import cases as fuzzing
 from scripts.fuzzing import probe
 from scripts.serving import local_server
 
-_SERVED = "http://127.0.0.1:5001"  # where `make serve` serves
+_SERVED = "http://127.0.0.1:5001"  # the server of make serve
 
 
 def main(argv: list[str]) -> int:
-    """Fuzz; 0 when the server did everything right."""
+    """Fuzz; 0 if every answer was right."""
     return command.run(fuzz, argv, "scripts.fuzz")
 
 
@@ -34,7 +34,7 @@ def fuzz(
     url: Annotated[str, typer.Option(help="a Cog server of this model; by default one is started here")] = "",
     seed: int = 0,
     cases: Annotated[
-        int, typer.Option(min=0, help="how many mix several inputs at random, beside the fixed ones")
+        int, typer.Option(min=0, help="random cases that change several inputs, in addition to the fixed cases")
     ] = 50,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds for an answer")] = 60,
 ) -> int:
@@ -56,24 +56,24 @@ def fuzz(
         )
     print(summary(report))
     if report.failures and not url:
-        print(f"To see one again: make serve, then its command; {address} was stopped.")
+        print(f"To reproduce one: make serve, then its command; {address} was stopped.")
     for failure in report.failures:
         print(f"\n{failure.case}: {failure.reason}\n  {failure.curl.replace(address, url or _SERVED)}")
     return command.REFUSED if report.failures else 0
 
 
 def summary(report: probe.Report) -> str:
-    """One line: how many cases had which outcome."""
+    """One line: the number of cases with each outcome."""
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in sorted(report.outcomes.items()))
     return f"{report.sent} cases in {report.seconds:.0f} s: {outcomes}; {len(report.failures)} failures"
 
 
 @contextmanager
 def _served(model: Manifest, url: str) -> Iterator[str]:
-    """The address of a server that is ready: the one at `url`, or one of our own until the block ends.
+    """The address of a ready server: the one at `url`, or one that is started until the block ends.
 
     Raises:
-        ServerError: there is none at `url`, or ours could not start.
+        ServerError: there is none at `url`, or it could not start.
     """
     if url:
         local_server.check_served(url)

@@ -1,7 +1,7 @@
 """python -m scripts.image [--device cpu|cuda] [--tag NAME:TAG]
 
-Builds the container with `cog build`, after baking in the weights that the device's engine loads. They get image layers
-of their own, so that a push after a change of code sends the code alone.
+Builds the container with `cog build`, with the weights that the device's engine loads. The weights get separate image
+layers, so a push after a change of code sends only the code.
 """
 
 import sys
@@ -16,7 +16,7 @@ from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:
-    """Build; 0 when the image is there."""
+    """Build; 0 if the image was built."""
     return command.run(image, argv, "scripts.image")
 
 

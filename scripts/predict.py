@@ -1,7 +1,7 @@
 """python -m scripts.predict -i prompt="Why is the sea salty?" [-i name=value ...]
 
-Runs one prediction on this project's own server, which it starts: what python -m scripts.call local does, with all its
-options.
+Runs one prediction on this project's own server, which it starts. The same as python -m scripts.call local, with all
+its options.
 """
 
 import sys

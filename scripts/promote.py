@@ -1,7 +1,7 @@
 """python -m scripts.promote TO [--digest sha256:...] [--reason TEXT] [--dry-run]
 
 Puts a digest that passed staging (by default the last one) into production, without a rebuild, and then into the
-deployments that the manifest names, one after another; when one fails, all go back.
+deployments that the manifest names, one after another. If one fails, all are rolled back.
 """
 
 import sys
@@ -18,11 +18,11 @@ from scripts.release.ledger import Entry
 from scripts.release.release import Release, say
 
 To = Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2; by default the last one")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be done")]
 
 
 def main(argv: list[str]) -> int:
-    """Promote; 0 when the digest is live everywhere."""
+    """Promote; 0 if the digest is live everywhere."""
     return command.run(promote, argv, "scripts.promote")
 
 
@@ -42,19 +42,19 @@ def promote(
 
 
 def begin(to: str, digest: str = "") -> Release:
-    """A release of the selected model to TO, or to where it went last.
+    """A release of the selected model to TO, or to the target of the last release.
 
     Raises:
-        UsageError: no TO, and nothing was ever shipped; or the ledger has no such digest.
+        UsageError: there is no TO and no earlier release, or the ledger has no such digest.
     """
     model = manifest.selected()
     entries = ledger.read(model.slug)
-    place = target.parse(to or (entries[-1].to if entries else ""))
-    return Release(model, chosen_device(""), place, digest=_whole(digest, entries))
+    to_target = target.parse(to or (entries[-1].to if entries else ""))
+    return Release(model, chosen_device(""), to_target, digest=_full_digest(digest, entries))
 
 
-def _whole(digest: str, entries: Sequence[Entry]) -> str:
-    """The one digest of the ledger that begins like this; "" for "".
+def _full_digest(digest: str, entries: Sequence[Entry]) -> str:
+    """The only digest in the ledger that begins with `digest`; "" for "".
 
     Raises:
         UsageError: none does, or several do.

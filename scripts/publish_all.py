@@ -1,8 +1,8 @@
 """python -m scripts.publish_all PLAN [--dry-run]
 
-Does all of a plan: the version and the page on Replicate, the repository with card and weights and the demo on the
-Hub, of one model or of two that link to each other. Before anything is public, every manifest and licence is looked at.
-The first step that fails stops it; the ledger has what was done, and run again it goes on.
+Does everything in a plan, for one model or for two that link to each other: the version and the page on Replicate, the
+repository with card and weights, and the demo on the Hub. Every manifest and licence is checked before anything becomes
+public. The first step that fails stops it; the ledger has what was done, and the next run continues.
 """
 
 import sys
@@ -19,13 +19,13 @@ from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
-    """0 when all of it is published."""
+    """0 if all of it is published."""
     return command.run(publish_all, argv, "scripts.publish_all")
 
 
 def publish_all(
     plan: Annotated[Path, typer.Argument(help="a plan, like examples/publication/smollm2.yaml")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what is done, and what is left")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what is done, and what is left")] = False,
 ) -> None:
     """Publish everything that a plan names."""
     found = steps.of(tiers.read(plan))
@@ -35,7 +35,7 @@ def publish_all(
     try:
         for step in found:
             if step.is_done:
-                say(f"{step.to}: the {step.what} is what this project is now")
+                say(f"{step.to}: the {step.what} is up to date")
             else:
                 say(f"{step.to}: {step.what} ...")
                 step.act()

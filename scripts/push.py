@@ -1,8 +1,8 @@
 """python -m scripts.push TO [--device cpu|cuda] [--until STAGE] [--only STAGE] [--breaking WHY] [--dirty] ...
 
-Ships the selected model: gate, build, proof, push to staging, examples there, promotion, each stage shown with its time
-and written to the ledger (releases/); the first refusal stops it. TO is r8.im/OWNER/MODEL or REGISTRY/OWNER/MODEL.
-Needs `cog login` once for r8.im and REPLICATE_API_TOKEN, or `docker login` for another registry.
+Releases the selected model: gate, build, proof, push to staging, examples in staging, promotion. Each stage is shown
+with its time and written to the ledger (releases/); the first refusal stops it. TO is r8.im/OWNER/MODEL or
+REGISTRY/OWNER/MODEL. Needs `cog login` once for r8.im and REPLICATE_API_TOKEN, or `docker login` for another registry.
 """
 
 import sys
@@ -28,18 +28,18 @@ STAGES: dict[str, Callable[[Release], str]] = {
     "promote": promotion.promote,
 }
 _MEANS = {
-    "ready": "check that all is rendered, committed, licensed, and that the token is known",
+    "ready": "check that everything is rendered, committed and licensed, and that the token is valid",
     "contract": "compare the class's schema with the live one",
-    "image": "bake {weights}, then: cog build",
+    "image": "prepare {weights}, then: cog build",
     "proof": "run the image: examples, streaming, cancellation, full slots, fuzz",
     "push": "cog push {staging}",
-    "staging": "run the examples there",
+    "staging": "run the examples in staging",
     "promote": "make that digest live at {live}",
 }
 
 
 def main(argv: list[str]) -> int:
-    """Release it; 0 when the last stage that was asked for has passed."""
+    """Release it; 0 if every requested stage passed."""
     return command.run(push, argv, "scripts.push")
 
 
@@ -47,13 +47,15 @@ def push(
     to: Annotated[str, typer.Argument(help="REGISTRY/OWNER/MODEL, for example r8.im/you/smollm2")] = "",
     device: DeviceOption = "",
     until: Annotated[str, typer.Option(help=f"stop after this stage: {', '.join(STAGES)}")] = "",
-    only: Annotated[str, typer.Option(help="run this stage alone")] = "",
+    only: Annotated[str, typer.Option(help="run only this stage")] = "",
     breaking: Annotated[
         str, typer.Option(envvar="BREAKING", help="why a contract that breaks callers may pass, for the ledger")
     ] = "",
-    dirty: Annotated[bool, typer.Option("--dirty", help="ship uncommitted changes, which the ledger records")] = False,
-    create: Annotated[str, typer.Option(help="make the missing model on Replicate: private or public")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
+    dirty: Annotated[
+        bool, typer.Option("--dirty", help="release uncommitted changes, which the ledger records")
+    ] = False,
+    create: Annotated[str, typer.Option(help="create the missing model on Replicate: private or public")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be done")] = False,
 ) -> None:
     """Release the selected model on Replicate or in another registry."""
     names = _chosen(until, only)
@@ -63,7 +65,7 @@ def push(
         return
     with ledger.alone(release.model.slug):
         release.run([(name, STAGES[name]) for name in names])
-    say(f"the ledger has it, to be committed: releases/{release.model.slug}.jsonl")
+    say(f"noted in the ledger, commit it: releases/{release.model.slug}.jsonl")
     if release.digest:
         print(
             f"{release.target.production if 'promote' in names else release.target.staging_repository}@{release.digest}"

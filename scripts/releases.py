@@ -1,6 +1,6 @@
 """python -m scripts.releases [--all] [--json]
 
-What was shipped, from the ledger: each digest that was pushed, what became of it, and which one is live where.
+Lists the releases in the ledger: each digest that was pushed, what became of it, and which one is live where.
 """
 
 import json
@@ -17,7 +17,7 @@ from scripts.release.ledger import Entry
 
 
 def main(argv: list[str]) -> int:
-    """Print the table; 0 also when nothing was ever shipped."""
+    """Print the table; 0 also if nothing was released yet."""
     return command.run(releases, argv, "scripts.releases")
 
 
@@ -25,14 +25,14 @@ def releases(
     every: Annotated[bool, typer.Option("--all", help="every step, not only pushes and promotions")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """List what was shipped, newest first."""
+    """List the releases, newest first."""
     slug = manifest.selected().slug
     entries = ledger.read(slug)
     if as_json:
         print(json.dumps([entry.model_dump(exclude_defaults=True) for entry in entries], indent=2))
         return
     if not entries:
-        print(f"nothing of {slug} was shipped yet: make push TO=r8.im/OWNER/MODEL", file=sys.stderr)
+        print(f"{slug} was not released yet: make push TO=r8.im/OWNER/MODEL", file=sys.stderr)
         return
     live = {entry.to: ledger.live(entries, entry.to) for entry in entries}
     table = Table("time", "step", "result", "digest", "commit", "to", "who", "why", box=None)
@@ -43,9 +43,9 @@ def releases(
 
 
 def _matters(entry: Entry) -> bool:
-    """Whether it is a push, a promotion, a publish, or went wrong; of a release the stage that went wrong says more."""
+    """Whether it is a push, a promotion, a publication or a failed stage; a failed release is shown by its stage."""
     if entry.result in ("refused", "failed", "interrupted"):
-        return entry.step != "ship" or entry.result == "interrupted"
+        return entry.step != "release" or entry.result == "interrupted"
     return entry.result == "ok" and entry.step in ("push", "promote", "publish")
 
 

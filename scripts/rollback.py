@@ -1,6 +1,6 @@
 """python -m scripts.rollback [TO] [--digest sha256:...] [--reason TEXT] [--dry-run]
 
-Makes the digest live again that was live before (or a named one that ever was), in production and in the deployments.
+Makes the previous digest (or a named one that was once live) live again, in production and in the deployments.
 """
 
 import sys
@@ -15,7 +15,7 @@ from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
-    """Go back; 0 when the earlier digest is live everywhere."""
+    """Go back; 0 if the earlier digest is live everywhere."""
     return command.run(rollback, argv, "scripts.rollback")
 
 
@@ -25,7 +25,7 @@ def rollback(
     reason: Annotated[str, typer.Option(envvar="REASON", help="why, for the ledger")] = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Make live again what was live before."""
+    """Make the previous digest live again."""
     release = begin(to, digest)
     if dry_run:
         say(would(release, promotion.earlier(release).digest))

@@ -31,14 +31,12 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
         hint = f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(model, address)}"
         print(hint, file=sys.stderr, flush=True)
         if process.wait() != 0:
-            raise local_server.ServerError(
-                "the server has ended, and its log above says why: make serve starts it again"
-            )
+            raise local_server.ServerError("the server has ended, see its log above: make serve starts it again")
     return 0
 
 
 def _example(model: Manifest, address: str) -> str:
-    """A command that sends the manifest's first example, and streams where the class does."""
+    """A command that sends the manifest's first example, and streams if the class does."""
     streams = meaning.read(schema.generate(schema.served_class(model))).streams
     headers = ["Accept: text/event-stream"] if streams else []
     return curl.command(address, model.examples[0].input, *headers, options="-N")

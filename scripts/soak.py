@@ -1,8 +1,8 @@
 """python -m scripts.soak [--minutes 10] [--seed 1]
 
 Lets many clients use this project's Cog server in every way at once: full answers of random lengths, cancellations,
-dropped connections, bad requests, more requests than slots. Ends well when every accepted prediction was answered or
-cancelled, memory grew no more after the first part, and the server is as fast as at the start.
+dropped connections, bad requests, more requests than slots. Succeeds if every accepted prediction was answered or
+cancelled, memory stopped growing after the first part, and the server is as fast as at the start.
 """
 
 import itertools
@@ -37,14 +37,14 @@ from scripts.fuzzing import cases
 from scripts.serving import local_server
 
 CLIENTS = 20
-SETTLING_SECONDS = 60  # or half of a shorter soak: then caches are full, and memory may grow no more
+SETTLING_SECONDS = 60  # or half of a shorter soak; after that, caches are full and memory must not grow
 GROWTH = 1.02
 SLOWER = 0.9
 
 
 @dataclass(frozen=True)
 class _Uses:
-    """What clients send: `varied` makes an input; `bad`: inputs that are refused; `streams`: whether the class does."""
+    """What clients send. `varied` makes an input; `bad`: inputs that are refused; `streams`: whether the class does."""
 
     varied: Callable[[random.Random], Mapping[str, Any]]
     bad: Sequence[Mapping[str, Any]]
@@ -52,7 +52,7 @@ class _Uses:
 
 
 def main(argv: list[str]) -> int:
-    """Soak; 0 when all held."""
+    """Soak; 0 if every check passed."""
     return command.run(soak, argv, "scripts.soak")
 
 
@@ -72,7 +72,7 @@ def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -
 
 
 def _uses_of(model: Manifest) -> _Uses:
-    """Bad inputs are those that the schema forbids, and those that the model's task knows of."""
+    """Bad inputs are those that the schema forbids, and those that the task's file lists."""
     document = schema.generate(schema.served_class(model))
     examples = [example.input for example in model.examples]
     forbidden = [case.input for case in cases.cases(document, examples, mixed=0) if case.expect == "invalid"]
@@ -96,7 +96,7 @@ class _Memory:
             family = [self._server, *self._server.children(recursive=True)]
             resident = sum(process.memory_info().rss for process in family)
         except psutil.NoSuchProcess:
-            return  # whether the server has ended is asked for elsewhere
+            return  # another check finds out whether the server has ended
         if is_settled:
             self.settled = max(self.settled, resident)
         else:
@@ -104,10 +104,10 @@ class _Memory:
 
 
 def _all_clients(address: str, uses: _Uses, seconds: float, seed: int, watch: _Memory) -> "Counter[str]":
-    """What came of every request.
+    """The number of requests with each outcome.
 
     Raises:
-        ServerError: the server will answer no more.
+        ServerError: the server will not answer any more.
     """
     outcomes: Counter[str] = Counter()
     until = time.monotonic() + seconds
@@ -131,7 +131,7 @@ def _all_clients(address: str, uses: _Uses, seconds: float, seed: int, watch: _M
 
 
 def _client(address: str, uses: _Uses, choices: random.Random, until: float, outcomes: "Counter[str]") -> None:
-    predict = _stream if uses.streams else _whole
+    predict = _stream if uses.streams else _predict
     with connection.client(address, timeout=120) as client:
         while time.monotonic() < until:
             is_bad = bool(uses.bad) and choices.random() < 0.1
@@ -156,8 +156,8 @@ def _send_bad(client: httpx.Client, inputs: Mapping[str, Any]) -> str:
     return "bad request refused" if refused else f"BAD REQUEST ANSWERED: {response.text[:100]}"
 
 
-def _whole(client: httpx.Client, inputs: Mapping[str, Any], choices: random.Random) -> str:
-    """One prediction in one answer: waited for, begun and cancelled, or begun and left alone."""
+def _predict(client: httpx.Client, inputs: Mapping[str, Any], choices: random.Random) -> str:
+    """One prediction with one answer: awaited, started and cancelled, or started and abandoned."""
     what = choices.choices(["read", "cancel", "drop"], [6, 2, 2])[0]
     url, headers = f"/predictions/{uuid.uuid4().hex}", {} if what == "read" else {"Prefer": "respond-async"}
     response = client.put(url, json={"input": inputs}, headers=headers)
@@ -199,10 +199,10 @@ def _speed(address: str, load: Load) -> float:
 
 
 def _wait_until_idle(address: str, inputs: Mapping[str, Any], slots: int) -> None:
-    """Every slot is free again: that many predictions are accepted at once.
+    """Wait until every slot is free again, so that `slots` predictions are accepted at once.
 
     Raises:
-        TemplateError: some slot stays taken.
+        TemplateError: a slot stays taken.
     """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -225,7 +225,7 @@ def _one_slot(address: str, inputs: Mapping[str, Any], answers: list[int]) -> No
 
 
 def _judge(outcomes: "Counter[str]", watch: _Memory, before: float, after: float, unit: str) -> None:
-    """Print what happened, and refuse what may not happen.
+    """Print what happened, and check it.
 
     Raises:
         TemplateError: an accepted prediction was lost, memory grew, or the server became slower.

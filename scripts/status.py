@@ -1,7 +1,7 @@
 """python -m scripts.status [OWNER/NAME] [--json]
 
-What is live where on Replicate: the model, its versions, the account's deployments of it, and how its last predictions
-went. Without a name: the model that was last shipped to r8.im, from the ledger in releases/.
+Shows what is live on Replicate: the model, its versions, the account's deployments of it, and the results of its last
+predictions. Without a name: the model that was last released to r8.im, from the ledger in releases/.
 """
 
 import json
@@ -21,28 +21,28 @@ from scripts.release.target import REPLICATE
 from scripts.replicate.client import connect
 
 _VERSIONS_SHOWN = 10
-_ENDED_WELL_OR_NOT = ("succeeded", "failed")
+_FINISHED = ("succeeded", "failed")
 
 
 def main(argv: list[str]) -> int:
-    """Show it; 0 done, 1 refused, 2 wrong usage."""
+    """Show the status; 0 done, 1 refused, 2 wrong usage."""
     return command.run(status, argv, "scripts.status")
 
 
 def status(
-    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="by default the last that was shipped")] = "",
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="by default the last released one")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Say what is live where on Replicate."""
-    found = collect(connect(), _checked(name.removeprefix(f"{REPLICATE}/") or last_shipped()))
+    """Show what is live on Replicate."""
+    found = collect(connect(), _checked(name.removeprefix(f"{REPLICATE}/") or last_released()))
     if as_json:
         print(json.dumps(found, indent=2))
     else:
         _show(found)
 
 
-def last_shipped() -> str:
-    """OWNER/NAME of the last entry of any ledger that goes to Replicate.
+def last_released() -> str:
+    """OWNER/NAME of the last entry for Replicate in any ledger.
 
     Raises:
         UsageError: there is none.
@@ -50,12 +50,12 @@ def last_shipped() -> str:
     slugs = [path.stem for path in ledger.FOLDER.glob("*.jsonl")]
     entries = [entry for slug in slugs for entry in ledger.read(slug) if entry.to.startswith(f"{REPLICATE}/")]
     if not entries:
-        raise UsageError("which model? Nothing was shipped to r8.im from here yet: name it, as OWNER/NAME")
+        raise UsageError("which model? Nothing was released to r8.im from here yet: name it, as OWNER/NAME")
     return max(entries, key=lambda entry: entry.time).to.removeprefix(f"{REPLICATE}/")
 
 
 def collect(client: Any, name: str) -> dict[str, Any]:
-    """What Replicate says of a model; times are Replicate's, seconds are of predict.
+    """Replicate's facts about a model; times as Replicate writes them, seconds of predict().
 
     Raises:
         ReplicateRefusal: there is no such model, or the token may not see it.
@@ -74,8 +74,8 @@ def collect(client: Any, name: str) -> dict[str, Any]:
 
 
 def summary(predictions: list[dict[str, Any]]) -> dict[str, Any]:
-    """How many there are, the share of failures among those that ended, median and 95th percentile of their seconds."""
-    ended = [one for one in predictions if one["status"] in _ENDED_WELL_OR_NOT]
+    """The count, the share of failures among finished ones, and the median and 95th percentile of their seconds."""
+    ended = [one for one in predictions if one["status"] in _FINISHED]
     failed = sum(one["status"] == "failed" for one in ended)
     times = [(one.get("metrics") or {}).get("predict_time") for one in ended if one["status"] == "succeeded"]
     seconds = sorted(float(time) for time in times if time is not None)
@@ -91,12 +91,12 @@ def summary(predictions: list[dict[str, Any]]) -> dict[str, Any]:
 def _checked(name: str) -> str:
     name = name.removeprefix(f"{REPLICATE}/")
     if name.count("/") != 1 or not all(name.split("/")):
-        raise UsageError(f"{name!r} is no model of Replicate: write OWNER/NAME")
+        raise UsageError(f"{name!r} is not a model of Replicate: write OWNER/NAME")
     return name
 
 
 def _listed(client: Any, path: str, what: str) -> Iterator[dict[str, Any]]:
-    """Every item of a list that comes in pages."""
+    """Every item of a paginated list."""
     following: str | None = path
     while following:
         page = get(client, following, what)
@@ -110,9 +110,9 @@ def _runs(deployment: dict[str, Any], name: str) -> bool:
 
 def _deployment(deployment: dict[str, Any]) -> dict[str, Any]:
     release = deployment["current_release"]
-    told = {"name": f"{deployment['owner']}/{deployment['name']}", "release": release["number"]}
-    told |= {"version": release["version"], "since": release["created_at"]}
-    return {**told, **release["configuration"]}
+    found = {"name": f"{deployment['owner']}/{deployment['name']}", "release": release["number"]}
+    found |= {"version": release["version"], "since": release["created_at"]}
+    return {**found, **release["configuration"]}
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -150,13 +150,13 @@ def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
     return table
 
 
-def _predictions(told: dict[str, Any]) -> str:
-    if not told["count"]:
+def _predictions(found: dict[str, Any]) -> str:
+    if not found["count"]:
         return "no predictions of it among the account's last 100"
-    parts = [f"{told['count']} of the account's last 100 predictions"]
-    parts += [] if told["error_rate"] is None else [f"{told['error_rate']:.0%} failed"]
-    if told["median_seconds"] is not None:
-        parts.append(f"median {told['median_seconds']:.3g} s, 95% within {told['p95_seconds']:.3g} s")
+    parts = [f"{found['count']} of the account's last 100 predictions"]
+    parts += [] if found["error_rate"] is None else [f"{found['error_rate']:.0%} failed"]
+    if found["median_seconds"] is not None:
+        parts.append(f"median {found['median_seconds']:.3g} s, 95% within {found['p95_seconds']:.3g} s")
     return " · ".join(parts)
 
 
@@ -165,7 +165,7 @@ def _short(id: str) -> str:
 
 
 def _minute(time: str) -> str:
-    """2024-02-15T16:32:57.018467Z as 2024-02-15 16:32."""
+    """2024-02-15T16:32:57.018467Z becomes 2024-02-15 16:32."""
     return time[:16].replace("T", " ")
 
 

@@ -1,7 +1,8 @@
 """python -m scripts.benchmark.bare_engine MODULE
 
-The engine of a task without Cog: reads a JSON list of inputs a line, runs them at once, writes the sample as one JSON
-line. MODULE is the task's file, whose `bare_engine()` loads the engine and returns what runs inputs.
+Runs the engine of a task without Cog: reads a JSON list of inputs from each line, runs them at once, and writes the
+sample as one JSON line. MODULE is the task's file; its `bare_engine()` loads the engine and returns a function that
+runs inputs.
 """
 
 import importlib
@@ -14,12 +15,12 @@ from scripts.cli import command
 
 
 def main(argv: list[str]) -> int:
-    """Answer until standard input ends; 0 then."""
+    """Answer until standard input ends; returns 0."""
     return command.run(answer, argv, "scripts.benchmark.bare_engine")
 
 
 def answer(module: str) -> None:
-    """Run the inputs of each line that comes in."""
+    """Run the inputs of each line of standard input."""
     with redirect_stdout(sys.stderr):
         run = importlib.import_module(module).bare_engine()
     print(json.dumps("ready"), flush=True)

@@ -1,4 +1,4 @@
-"""The load: N streams at once against a Cog server, and what each of them saw."""
+"""The load: N streams at once against a Cog server, with the times that each of them measured."""
 
 import http.client
 import itertools
@@ -17,18 +17,18 @@ from models.errors import TemplateError
 from scripts.serving import local_server
 
 _CHECK_SECONDS = 5
-_RETRY_SECONDS = 0.1  # of several that come at once, coglet was seen to refuse one though slots were free
+_RETRY_SECONDS = 0.1  # coglet was seen to refuse one of several simultaneous requests although slots were free
 Inputs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the servers of a task are measured with.
+    """The predictions with which the servers of a task are measured.
 
-    `inputs`: of predictions; `may_repeat`: whether an input may be sent twice, which no cache answers sooner.
+    `inputs`: of predictions; `may_repeat`: whether an input may be sent twice, because no cache answers it faster.
     `streams`: whether the class streams; `each`: how often a stream sends its input, one after the other.
-    `sizes`: the metric that has each size of a prediction; `unit`: what is counted, and `counted`: the size that says
-    how many of it a prediction made, empty where every prediction counts as one.
+    `sizes`: the metric for each size of a prediction; `unit`: what is counted; `counted`: the size with the number of
+    units in a prediction, "" if each prediction counts as one.
     """
 
     inputs: Sequence[Inputs]
@@ -42,7 +42,7 @@ class Load:
 
 @dataclass
 class Prediction:
-    """What one prediction brought; times in seconds, from when its request was first sent."""
+    """The result of one prediction; times in seconds since its request was first sent."""
 
     first: float = 0.0
     arrivals: list[float] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of N streams: its seconds, units a second of all together, and each prediction's times and sizes."""
+    """One run of N streams: its seconds, total units a second, and each prediction's times and sizes."""
 
     seconds: float
     per_second: float
@@ -61,10 +61,10 @@ class Sample:
 
 
 def run(address: str, inputs: Sequence[Inputs], load: Load) -> Sample:
-    """One stream for each of `inputs`, all at once; a full server is asked again as soon as another stream has ended.
+    """Run one stream for each of `inputs`, all at once. If the server is full, retry when another stream has ended.
 
     Raises:
-        TemplateError: a prediction was refused or did not end well; says what the server answered.
+        TemplateError: a prediction was refused or failed; has the server's answer.
     """
     barrier, freed = threading.Barrier(len(inputs) + 1), threading.Condition()
     client = _Client(address, load, freed)
@@ -77,7 +77,7 @@ def run(address: str, inputs: Sequence[Inputs], load: Load) -> Sample:
 
 
 def summed(predictions: Sequence[Prediction], seconds: float, counted: str) -> Sample:
-    """The sample of predictions that together took `seconds`."""
+    """The sample of predictions that took `seconds` together."""
     names = dict.fromkeys(name for one in predictions for name in one.sizes)
     made = sum(one.sizes.get(counted, len(one.arrivals)) for one in predictions) if counted else len(predictions)
     return Sample(
@@ -97,7 +97,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 class _Client:
-    """Sends predictions to one server; `freed` is told when one has ended."""
+    """Sends predictions to one server; `freed` is notified when one has ended."""
 
     def __init__(self, address: str, load: Load, freed: threading.Condition) -> None:
         self._address, self._load, self._freed = address, load, freed
@@ -122,7 +122,7 @@ class _Client:
             if events := chunk.count(b"event: output"):
                 found.first = found.first or now
                 found.arrivals += [now] * events
-        response.close()  # of a body with a length, the connection would not see that it was read
+        response.close()  # if the body has a length, the connection does not notice by itself that it was read
         found.first = found.first or time.perf_counter() - started
         with self._freed:
             self._freed.notify()
@@ -131,7 +131,7 @@ class _Client:
         return found
 
     def _accepted(self, connection: http.client.HTTPConnection, body: str) -> http.client.HTTPResponse:
-        """The response of a server that takes the prediction, however long it is full; not of one that never will."""
+        """The response once the server accepts the prediction; waits while it is full, unless it never will accept."""
         accept = "text/event-stream" if self._load.streams else "application/json"
         headers = {"Content-Type": "application/json", "Accept": accept}
         check_at = time.monotonic() + _CHECK_SECONDS
@@ -151,10 +151,10 @@ class _Client:
 
 
 def _metrics(received: bytes, streamed: bool) -> dict[str, Any]:
-    """Those of a prediction that went well.
+    """The metrics of a successful prediction.
 
     Raises:
-        TemplateError: it did not.
+        TemplateError: it failed.
     """
     _, ended, completed = received.rpartition(b"event: completed\ndata: ")
     if streamed and not ended:

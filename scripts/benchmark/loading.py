@@ -1,9 +1,9 @@
 """python -m scripts.benchmark.loading MODULE
 
-How long the engine takes to load its weights when nothing of them is in memory yet, against reading the same files from
-the disk; one JSON line. MODULE is the task's file, whose `load_engine(model, choice, folder)` loads it. And
-`deliveries`: how long a container takes to its first output when its weights are in the image, when setup must fetch
-them, and when an earlier setup has.
+Measures how long the engine takes to load weights that are not in the page cache, and how long reading the same files
+from disk takes; prints one JSON line. MODULE is the task's file; its `load_engine(model, choice, folder)` loads the
+engine. `deliveries` measures the time to a container's first output with weights in the image, with weights that setup
+must fetch, and with weights that an earlier setup has fetched.
 """
 
 import importlib
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def forget(paths: list[Path]) -> None:
-    """Have the system drop what it keeps of these files in memory."""
+    """Remove these files from the system's page cache."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -63,7 +63,7 @@ def forget(paths: list[Path]) -> None:
 
 
 def measured(model: Manifest, engine: str, module: str) -> dict[str, Any]:
-    """What this command prints, from a process of its own; nothing where the system cannot drop files from memory."""
+    """The output of this command, run in its own process; empty if the system cannot clear the page cache."""
     if not hasattr(os, "posix_fadvise"):
         return {}
     environment = os.environ | {"MODEL": model.slug, "ENGINE": engine}
@@ -74,7 +74,7 @@ def measured(model: Manifest, engine: str, module: str) -> dict[str, Any]:
 
 
 def deliveries(model: Manifest, image: str, load: Load) -> dict[str, float]:
-    """Seconds from `docker run` to the first output, by how the weights come; a container cannot fetch local files."""
+    """Seconds from `docker run` to the first output, by delivery of the weights; local files cannot be fetched."""
     seconds = {}
     if model.weights.delivery == "baked":
         with subjects.container(image, load) as baked:

@@ -1,4 +1,4 @@
-"""The machine that something is measured on."""
+"""The machine of a measurement."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from models.manifest import EngineChoice
 
 
 def described(choice: EngineChoice) -> dict[str, Any]:
-    """Its processor, or its GPU where the engine runs there; `slug` names its receipts."""
+    """Its processor, or its GPU if the engine runs on it; `slug` names its receipts."""
     if choice.device == "cuda":
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         name = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()[0]

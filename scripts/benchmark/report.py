@@ -1,4 +1,4 @@
-"""The receipt of a benchmark, the table and the chart made from it, and the targets it is held against."""
+"""The receipt of a benchmark, its targets, and the table and the chart made from it."""
 
 import itertools
 import statistics
@@ -14,7 +14,7 @@ Receipt = dict[str, Any]
 
 @dataclass(frozen=True)
 class Target:
-    """A line that must be reached: `value(receipt)` against `bound`, in `unit`; None where it was not measured."""
+    """A value to reach: `value(receipt)` against `bound`, in `unit`; the value is None if it was not measured."""
 
     what: str
     bound: float
@@ -31,7 +31,7 @@ class Target:
 
 
 def row(samples: Sequence[load.Sample]) -> dict[str, Any]:
-    """Medians and spread over the runs; times in milliseconds. A stream comes in pieces of one or more tokens."""
+    """Medians and spread over the runs; times in milliseconds. A stream arrives in pieces of one or more tokens."""
     rates = [sample.per_second for sample in samples]
     firsts = [first * 1000 for sample in samples for first in sample.firsts]
     gaps = [gap * 1000 for sample in samples for gap in sample.gaps]
@@ -58,7 +58,7 @@ def rate(receipt: Receipt, subject: str, streams: int) -> float | None:
 def ratio(
     subject: str, against: str, streams: int, against_streams: int | None = None
 ) -> Callable[[Receipt], float | None]:
-    """How much faster `subject` is; `against_streams`: where that ran another number of them."""
+    """How many times faster `subject` is than `against`; `against_streams`: the streams of `against`, if different."""
 
     def value(receipt: Receipt) -> float | None:
         above, below = rate(receipt, subject, streams), rate(receipt, against, against_streams or streams)
@@ -89,11 +89,11 @@ TARGETS = [
     Target("container against the server, 1 stream", 0.97, "times", True, ratio("container", "server", 1)),
     Target("container against the server, 8 streams", 0.97, "times", True, ratio("container", "server", 8)),
 ]
-"""What every task is held against; a task can have more."""
+"""The targets of every task; a task can have more."""
 
 
 def markdown(receipts: Sequence[Receipt], folder: str, targets: Sequence[Target]) -> str:
-    """What was measured on each machine, the fastest first, with its chart in `folder`."""
+    """The measurements of each machine, the fastest first, with its chart from `folder`."""
     fastest, *others = by_speed(receipts)
     unit, picture = fastest["settings"]["unit"], f"{folder}/{fastest['machine']['slug']}.png"
     chart = f"![Total {unit} a second by number of streams]({picture})"
@@ -112,7 +112,7 @@ def _fastest(receipt: Receipt) -> float:
 
 
 def _measured(receipt: Receipt, targets: Sequence[Target]) -> str:
-    """When and where it was measured, the table, and which targets were missed."""
+    """When and where it was measured, the targets that were missed, and the table."""
     machine, settings = receipt["machine"], receipt["settings"]
     counts = settings["streams"]
     where = f"{machine['name']} ({machine['cores']} cores)"
@@ -133,7 +133,7 @@ def _measured(receipt: Receipt, targets: Sequence[Target]) -> str:
 
 
 def _sizes(receipt: Receipt) -> str:
-    """The sizes of the predictions: "32 input tokens, 128 output tokens, "; "30 to 35" where they differ."""
+    """The sizes of the predictions: "32 input tokens, 128 output tokens, "; "30 to 35" if they differ."""
     rows = [row for subject in receipt["subjects"].values() for row in subject["streams"].values()]
     sizes: dict[str, set[float]] = {}
     for row in rows:
@@ -145,7 +145,7 @@ def _sizes(receipt: Receipt) -> str:
 
 
 def _missed(receipt: Receipt, targets: Sequence[Target]) -> str:
-    """A sentence: the targets that were missed, with their figures; nothing where there are none."""
+    """A sentence with the targets that were missed and their figures; "" if there are no targets."""
     if not targets:
         return ""
     missed = [
@@ -154,26 +154,26 @@ def _missed(receipt: Receipt, targets: Sequence[Target]) -> str:
         for target in targets
         if target.verdict(receipt) == "missed"
     ]
-    return f"Missed of its targets: {'; '.join(missed)}." if missed else "None of its targets was missed."
+    return f"Missed targets: {'; '.join(missed)}." if missed else "All targets were reached."
 
 
 def loading_lines(receipt: Receipt) -> list[str]:
-    """How long loading takes against the disk, and a container's start by how its weights come."""
+    """How long loading takes compared with the disk, and a container's start by delivery of its weights."""
     lines = []
     if found := receipt.get("loading"):
         megabytes = found["bytes"] / 1e6
         lines.append(
-            f"Loading {megabytes:.0f} MB of weights that are not in memory yet takes {found['load_seconds']:.1f} s, "
-            f"compiling included; the disk alone reads them in {found['disk_seconds']:.1f} s."
+            f"Loading {megabytes:.0f} MB of weights that are not in memory takes {found['load_seconds']:.1f} s, "
+            f"including compilation; reading them from disk takes {found['disk_seconds']:.1f} s."
         )
     if deliveries := receipt.get("deliveries"):
         starts = ", ".join(f"{seconds:.1f} s {state}" for state, seconds in deliveries.items())
-        lines.append(f"A container's first output, by how its weights come: {starts}.")
+        lines.append(f"A container's time to the first output, by delivery of its weights: {starts}.")
     return lines
 
 
 def draw(receipt: Receipt, target: Path) -> None:
-    """The chart as PNG and SVG: the total a second by streams, one line a subject."""
+    """The chart as PNG and SVG: total units a second by number of streams, a line for each subject."""
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,4 +1,4 @@
-"""What is measured. Each subject starts, answers `run(inputs)` with a sample, says its processes, and stops."""
+"""The subjects of a benchmark. Each one starts, answers `run(inputs)` with a sample, reports its memory, and stops."""
 
 import json
 import os
@@ -31,11 +31,11 @@ class Subject(Protocol):
         """One stream for each of `inputs`, all at once."""
 
     def peak_memory(self) -> int:
-        """Bytes that its processes had resident at most, added up."""
+        """The sum of its processes' peak resident memory (bytes)."""
 
 
 class HttpSubject:
-    """A Cog server that is ready, at an address; `started`: when its process was started, None where it ran already."""
+    """A ready Cog server at an address; `started`: when its process was started, None if it was already running."""
 
     def __init__(self, address: str, processes: list[psutil.Process], started: float | None, load: Load) -> None:
         self._address, self._processes, self._load = address, processes, load
@@ -52,7 +52,7 @@ class HttpSubject:
 
 
 class EngineSubject:
-    """The engine alone in a process of its own, without Cog and HTTP: see scripts/benchmark/bare_engine.py."""
+    """The engine alone in its own process, without Cog and HTTP: see scripts/benchmark/bare_engine.py."""
 
     def __init__(self, process: "subprocess.Popen[str]", started: float, load: Load) -> None:
         self._process = process
@@ -69,7 +69,7 @@ class EngineSubject:
         return _peak(self._process.pid)
 
     def _line(self) -> Any:
-        """What it says next."""
+        """The next line of its output."""
         assert self._process.stdout is not None
         if line := self._process.stdout.readline():
             return json.loads(line)
@@ -94,7 +94,7 @@ def bare_engine(model: Manifest, choice: EngineChoice, module: str, load: Load) 
 
 @contextmanager
 def local(model: Manifest, load: Load) -> Iterator[Subject]:
-    """The Cog server of this project, on this machine."""
+    """The project's Cog server, on this machine."""
     started = time.monotonic()
     with local_server.running(model) as (address, process):
         local_server.wait_until_ready(address, process)
@@ -103,20 +103,20 @@ def local(model: Manifest, load: Load) -> Iterator[Subject]:
 
 @contextmanager
 def baseline(model: Manifest, source: str, load: Load) -> Iterator[Subject]:
-    """Cog's server of the class Baseline in the file `source`, on the same weights."""
-    with tempfile.TemporaryDirectory() as place:
-        target = Path(place) / "predict.py"
+    """Cog's server with the class Baseline from the file `source`, on the same weights."""
+    with tempfile.TemporaryDirectory() as name:
+        target = Path(name) / "predict.py"
         target.write_bytes((PROJECT / source).read_bytes())
-        (Path(place) / ".cog").mkdir()
+        (Path(name) / ".cog").mkdir()
         described = json.dumps(schema.generate("Baseline", target))
-        (Path(place) / ".cog" / "openapi_schema.json").write_text(described, encoding="utf-8")
+        (Path(name) / ".cog" / "openapi_schema.json").write_text(described, encoding="utf-8")
         environment = {
             "BASELINE_WEIGHTS": str(folder(model.slug, "transformers")),
             "COG_PREDICT_TYPE_STUB": "predict.py:Baseline",
             "COG_MAX_CONCURRENCY": "1",
         }
         port, started = local_server.free_port(), time.monotonic()
-        process = local_server.start_in(Path(place), port, environment, None)
+        process = local_server.start_in(Path(name), port, environment, None)
         try:
             address = f"http://{local_server.HOST}:{port}"
             local_server.wait_until_ready(address, process)
@@ -127,7 +127,7 @@ def baseline(model: Manifest, source: str, load: Load) -> Iterator[Subject]:
 
 @contextmanager
 def container(image: str, load: Load, **options: Any) -> Iterator[Subject]:
-    """A container of `image`, with the GPU where it was built for one; `options`: more of docker's for running it."""
+    """A container of `image`, with the GPU if it was built for one; `options`: more of docker's."""
     port, started = local_server.free_port(), time.monotonic()
     options["environment"] = {**options.get("environment", {}), "PORT": str(port)}
     with docker_engine.connected() as client:
@@ -144,13 +144,13 @@ def container(image: str, load: Load, **options: Any) -> Iterator[Subject]:
 
 @contextmanager
 def fetching(model: Manifest) -> Iterator[dict[str, Any]]:
-    """Options with which a container fetches its weights, into a new volume that is removed when the block ends."""
+    """Options for a container that fetches its weights into a new volume; the volume is removed when the block ends."""
     import docker
 
     options = local_container.for_fetching()
     options["environment"]["WEIGHTS_ROOT"] = "/weights"
-    with docker_engine.connected() as client, tempfile.TemporaryDirectory() as place:
-        manifest, volume = Path(place) / "model.yaml", client.volumes.create()
+    with docker_engine.connected() as client, tempfile.TemporaryDirectory() as name:
+        manifest, volume = Path(name) / "model.yaml", client.volumes.create()
         content = yaml.safe_load(path_of(model.slug).read_text(encoding="utf-8"))
         content["weights"]["delivery"] = "fetched"
         manifest.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -167,17 +167,17 @@ def fetching(model: Manifest) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def served(url: str, load: Load) -> Iterator[Subject]:
-    """Any Cog server that runs already.
+    """Any Cog server that is already running.
 
     Raises:
-        ServerError: none does.
+        ServerError: there is none.
     """
     local_server.check_served(url)
     yield HttpSubject(url.rstrip("/"), [], None, load)
 
 
 def _peak(pid: int) -> int:
-    """VmHWM of a process, in bytes; 0 where the system does not say, or the process is gone."""
+    """VmHWM of a process, in bytes; 0 if the system does not report it or the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Texts to measure and to soak with, from a book: benchmarks/alice.txt."""
+"""Texts for benchmarks and soak tests, from a book: benchmarks/alice.txt."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from models.weights import PROJECT
 
 
 def of_length(words: int) -> Iterator[str]:
-    """Endless texts of so many words."""
+    """Endless texts with `words` words each."""
     book = (PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split()
     stream = itertools.cycle(book)
     while True:

@@ -1,1 +1,1 @@
-"""One client for Cog servers and for Replicate: inputs, streams, cancels, files."""
+"""One client for Cog servers and for Replicate: inputs, streams, cancellation, files."""

@@ -6,10 +6,10 @@ from scripts.cli import connection, waiting
 
 
 def cancel(urls: Iterable[str], seconds: float) -> bool:
-    """Cancel the predictions at `urls` until all have ended; whether they have, after at most `seconds`.
+    """Cancel the predictions at `urls`, and wait at most `seconds` for their end; returns whether all have ended.
 
-    Cog loses a cancel that comes before its prediction has started, so each is sent until the server does not know
-    the prediction any more.
+    Cog loses a cancel that arrives before its prediction has started, so each cancel is repeated until the server no
+    longer knows the prediction.
     """
     running = list(urls)
 
@@ -21,7 +21,7 @@ def cancel(urls: Iterable[str], seconds: float) -> bool:
 
 
 def cancel_once(url: str) -> bool:
-    """Whether the prediction may still run. Asked on a connection of its own: who waits for it holds the other one."""
+    """Cancel it on a new connection, because its own one is still waiting; returns whether it may still run."""
     import httpx
 
     try:

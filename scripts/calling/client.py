@@ -1,4 +1,4 @@
-"""The client of whatever runs predictions: Replicate, a Cog server, a local image, or this project's own server."""
+"""The client of everything that runs predictions: Replicate, a Cog server, a local image, this project's own server."""
 
 import re
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _DEPLOYMENT = re.compile(rf"deployment:({_NAME})")
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """A prediction that is wanted.
+    """A prediction to run.
 
-    `wait`: the seconds for which creating it may hold the connection; `timeout`: the seconds after which it is
-    cancelled; `returns_at_once`: do not wait for its end; `webhook`: the URL that is told of `events`; without events
-    the service chooses which.
+    `wait`: how long the request that creates it may hold the connection (s); `timeout`: when to cancel it (s);
+    `returns_at_once`: do not wait for its end; `webhook`: the URL that receives `events`; without `events`, the service
+    decides which.
     """
 
     inputs: dict[str, Any]
@@ -33,32 +33,32 @@ class PredictionRequest:
     events: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
-        """The JSON that Replicate and Cog take alike."""
+        """The JSON body, which is the same for Replicate and Cog."""
         webhook = {"webhook": self.webhook} if self.webhook else {}
         events = {"webhook_events_filter": list(self.events)} if self.events else {}
         return {"input": self.inputs} | webhook | events
 
 
 class Client(Protocol):
-    """Runs predictions. `document`: the OpenAPI document; `hardware`: Replicate's SKU, empty where unknown."""
+    """Runs predictions. `document`: the OpenAPI document; `hardware`: Replicate's SKU, "" if unknown."""
 
     document: dict[str, Any]
     hardware: str = ""
 
     def to_uri(self, content: bytes, name: str) -> str:
-        """The value that a file input gets for a file's content and name."""
+        """The value of a file input for a file's content and name."""
         return data_uri(content, name)
 
     def authorized(self, url: str) -> dict[str, str]:
-        """The headers that an output's URL is fetched with."""
+        """The headers for fetching an output's URL."""
         return {}
 
     def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
-        """The prediction once it has ended, as Replicate describes one; its text is shown on `display` as it comes.
+        """The finished prediction, in Replicate's format; its text is shown on `display` as it arrives.
 
         Raises:
             TemplateError: it was refused.
-            KeyboardInterrupt: someone interrupted; the prediction was cancelled.
+            KeyboardInterrupt: the user interrupted; the prediction was cancelled.
         """
 
 
@@ -67,7 +67,7 @@ def opened(what: str, display: Display) -> Iterator[Client]:
     """The client of `what`; a container that was started for it is removed when the block ends.
 
     Raises:
-        UsageError: `what` has none of the FORMS.
+        UsageError: `what` is not one of the FORMS.
         TemplateError: it cannot be reached, or does not start; says why.
     """
     from scripts.calling import remote
@@ -91,4 +91,4 @@ def opened(what: str, display: Display) -> Iterator[Client]:
     elif found := _MODEL.fullmatch(what):
         yield remote.version(found[1], found[2]) if found[2] else remote.model(found[1])
     else:
-        raise UsageError(f"{what!r} names nothing that runs: write {FORMS}")
+        raise UsageError(f"{what!r} is not something that runs predictions: write {FORMS}")

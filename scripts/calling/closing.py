@@ -9,9 +9,9 @@ _FINISH_REASONS = {"stop": "finished", "length": "cut at max_tokens"}
 
 
 def closing_line(prediction: Mapping[str, Any], sku: str, seconds: float) -> str:
-    """The model's own metrics where it records some, else status and times; `seconds`: of the whole call.
+    """The model's own metrics if it records any, or else status and times; `seconds`: of the whole call.
 
-    `sku`: Replicate's name of the hardware, which has a price; empty where it is unknown.
+    `sku`: Replicate's name of the hardware, for the price; "" if unknown.
     """
     metrics = prediction.get("metrics") or {}
     predicting = metrics.get("predict_time")
@@ -24,7 +24,7 @@ def closing_line(prediction: Mapping[str, Any], sku: str, seconds: float) -> str
 
 
 def _recorded(metrics: Mapping[str, Any]) -> list[str]:
-    """The metrics that people read, of those that the prediction recorded (cog's record_metric)."""
+    """The metrics of interest, among those that the prediction recorded (cog's record_metric)."""
     forms = {
         "text_count": "texts: {}",
         "truncated_count": "{} cut",
@@ -32,8 +32,8 @@ def _recorded(metrics: Mapping[str, Any]) -> list[str]:
         "time_to_first_token": "first after {:.0f} ms",
         "tokens_per_second": "{:.0f} tokens/s",
     }
-    told = {name: value for name, value in metrics.items() if value or name != "truncated_count"}
-    scaled = {name: value * 1000 if name == "time_to_first_token" else value for name, value in told.items()}
+    recorded = {name: value for name, value in metrics.items() if value or name != "truncated_count"}
+    scaled = {name: value * 1000 if name == "time_to_first_token" else value for name, value in recorded.items()}
     words = [form.format(scaled[name]) for name, form in forms.items() if name in scaled]
     words += [f"{metrics['engine']} on {metrics['device']}"] if {"engine", "device"} <= metrics.keys() else []
     words += [f"seed {metrics['seed']}"] if "seed" in metrics else []

@@ -1,4 +1,4 @@
-"""A prediction on a Cog server, over Cog's own HTTP API. https://cog.run/http"""
+"""A prediction on a Cog server, through Cog's own HTTP API. https://cog.run/http"""
 
 import json
 import threading
@@ -34,7 +34,7 @@ class _Prediction(BaseModel):
 
 
 class CogServer(Client):
-    """A server that runs at `address`, once it is ready.
+    """A running server at `address`; the constructor waits until it is ready.
 
     Raises:
         TemplateError: nothing answers there, its setup failed, or it has no schema.
@@ -53,7 +53,7 @@ class CogServer(Client):
             )
         except (httpx.HTTPStatusError, json.JSONDecodeError) as error:
             raise TemplateError(
-                f"{self.address} has no /openapi.json, so it is no Cog server that cog build made"
+                f"{self.address} has no /openapi.json, so it is not a Cog server made by cog build"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TemplateError(f"no Cog server answers at {self.address} ({error}): make serve starts one") from error
@@ -62,7 +62,7 @@ class CogServer(Client):
     def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
         id = uuid.uuid4().hex[:16]
         if request.returns_at_once:
-            return self._leave(id, request)
+            return self._start(id, request)
         try:
             with self._lifetime(id, request.timeout) as is_over:
                 while (prediction := self._send(id, request, display)) is None:
@@ -81,7 +81,7 @@ class CogServer(Client):
         return f"{self.address}/predictions/{id}"
 
     def _send(self, id: str, request: PredictionRequest, display: Display) -> dict[str, Any] | None:
-        """The finished prediction; None where every slot is taken."""
+        """The finished prediction; None if every slot is taken."""
         import httpx
 
         url, headers = self._url(id), {"Accept": "text/event-stream"} if self._streams else {}
@@ -94,16 +94,16 @@ class CogServer(Client):
                     return None
                 if response.status_code != 200:
                     raise TemplateError(refusal(response.status_code, response.read()))
-                return _followed(response, display) if self._streams else _whole(response.read(), display)
+                return _followed(response, display) if self._streams else _complete(response.read(), display)
         except httpx.TransportError as error:
             raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
         except (ValueError, KeyError, TypeError) as error:
             raise TemplateError(
-                f"{self.address} answers a prediction otherwise than Cog ({in_words(error)}): see what serves there"
+                f"{self.address} does not answer like Cog ({in_words(error)}): check which server runs there"
             ) from error
 
-    def _leave(self, id: str, request: PredictionRequest) -> dict[str, Any]:
-        """Start it without waiting for its end, which only a webhook reports."""
+    def _start(self, id: str, request: PredictionRequest) -> dict[str, Any]:
+        """Start it without waiting for its end; only a webhook reports the end."""
         import httpx
 
         try:
@@ -118,16 +118,16 @@ class CogServer(Client):
 
     @contextmanager
     def _lifetime(self, id: str, seconds: int | None) -> Iterator[threading.Event]:
-        """An event that is set after so many seconds. The prediction is then cancelled until it has ended."""
+        """An event that is set after `seconds`; the prediction is then cancelled repeatedly until the block ends."""
         is_over, has_ended = threading.Event(), threading.Event()
 
-        def pass_away() -> None:
+        def expire() -> None:
             if not has_ended.wait(seconds):
                 is_over.set()
             while not has_ended.wait(_SECONDS_BETWEEN_TRIES):
                 cancel_once(self._url(id))
 
-        threading.Thread(target=pass_away, daemon=True).start()
+        threading.Thread(target=expire, daemon=True).start()
         try:
             yield is_over
         finally:
@@ -135,7 +135,7 @@ class CogServer(Client):
 
 
 def refusal(status: int, body: bytes) -> str:
-    """A refusal of Cog, a line for each wrong input."""
+    """The message of a refusal by Cog; a line for each wrong input."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -147,7 +147,7 @@ def refusal(status: int, body: bytes) -> str:
 
 
 def _followed(response: Any, display: Display) -> dict[str, Any]:
-    """The prediction of an event stream: start, output, log, metric, completed."""
+    """The prediction from an event stream with the events start, output, log, metric and completed."""
     from httpx_sse import EventSource
 
     output: list[Any] = []
@@ -165,7 +165,7 @@ def _followed(response: Any, display: Display) -> dict[str, Any]:
     raise TemplateError(f"{urlsplit(str(response.url)).netloc} ended the stream before the prediction was complete")
 
 
-def _whole(body: bytes, display: Display) -> dict[str, Any]:
+def _complete(body: bytes, display: Display) -> dict[str, Any]:
     prediction = _Prediction.model_validate_json(body)
     display.logs_up_to(prediction.logs or "")
     return prediction.model_dump(exclude_unset=True)

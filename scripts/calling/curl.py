@@ -1,4 +1,4 @@
-"""A prediction as a curl command, for people to paste."""
+"""A prediction as a curl command that people can paste."""
 
 import json
 import shlex
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def command(address: str, inputs: Mapping[str, Any], *headers: str, options: str = "-sS") -> str:
-    """Sends the inputs to the Cog server at `address`; `headers`: further ones, as "Accept: text/event-stream"."""
+    """A command that sends the inputs to the Cog server at `address`; `headers`: more of them, as "NAME: VALUE"."""
     return command_with(address, json.dumps({"input": inputs}), *headers, options=options)
 
 
 def command_with(address: str, body: str, *headers: str, options: str = "-sS") -> str:
-    """The same with a body that is written already, or with @FILE."""
+    """The same with a complete body, or with @FILE."""
     named = " ".join(f"-H {shlex.quote(header)}" for header in ("Content-Type: application/json", *headers))
     return f"curl {options} {address}/predictions {named} --data-binary {shlex.quote(body)}"

@@ -11,7 +11,7 @@ _SECONDS_BETWEEN_REMINDERS = 10
 
 
 class Display:
-    """`shows_text`: print text as it comes; `is_quiet`: show neither progress nor logs."""
+    """`shows_text`: print text as it arrives; `is_quiet`: do not show progress and logs."""
 
     def __init__(self, shows_text: bool = True, is_quiet: bool = False) -> None:
         self.shows_text, self._is_quiet = shows_text, is_quiet
@@ -28,7 +28,7 @@ class Display:
         print(line, file=sys.stderr, flush=True)
 
     def status(self, status: str) -> None:
-        """Show each new status once, and every ten seconds that it still lasts."""
+        """Show each new status once, and a reminder every ten seconds while it lasts."""
         now = time.monotonic()
         if status != self._status:
             self._status, self._since, self._reminded = status, now, now
@@ -39,7 +39,7 @@ class Display:
 
     @contextmanager
     def meanwhile(self, status: str) -> Iterator[None]:
-        """Show `status` while the block waits for one answer; nothing where the answer comes at once."""
+        """Show `status` while the block waits for one answer; show nothing if the answer comes at once."""
         is_over = threading.Event()
 
         def remind() -> None:
@@ -62,7 +62,7 @@ class Display:
             sys.stdout.flush()
 
     def text_up_to(self, whole: str) -> None:
-        """Show the output so far, without the part that was shown already."""
+        """Show the output so far, without the text already shown."""
         shown, known = _lines(self._text), _lines(whole)
         if known.startswith(shown):
             self.text(known[len(shown) :])
@@ -79,17 +79,17 @@ class Display:
             sys.stderr.flush()
 
     def logs_up_to(self, whole: str) -> None:
-        """Show the logs so far, without the part that was shown already."""
+        """Show the logs so far, without the text already shown."""
         if whole.startswith(self._logs):
             self.logs(whole[len(self._logs) :])
 
     def end_line(self) -> None:
-        """Close the text's last line."""
+        """End the text's last line."""
         if self.shows_text and self._text and not self._text.endswith("\n"):
             sys.stdout.write("\n")
             sys.stdout.flush()
 
 
 def _lines(text: str) -> str:
-    """With the one line ending that server-sent events can carry."""
+    """With only line feeds, the one line ending that server-sent events can carry."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

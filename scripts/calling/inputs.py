@@ -1,4 +1,4 @@
-"""`name=value` from a command line to a prediction's inputs, read as `cog predict -i` reads them."""
+"""Converts `name=value` from a command line to a prediction's inputs, like `cog predict -i`."""
 
 import base64
 import json
@@ -26,14 +26,14 @@ def data_uri(content: bytes, name: str) -> str:
 def parse(
     pairs: Sequence[str], properties: Mapping[str, Node], to_uri: ToUri = data_uri, stdin: IO[bytes] | None = None
 ) -> dict[str, Any]:
-    """The inputs that `pairs` give; `properties` are those of the schema's input, as document.parse reads them.
+    """The inputs in `pairs`; `properties`: of the schema's input, from document.parse.
 
-    `@file` reads the value from a file and `-` from `stdin`, without a last line end; a repeated name makes a list, and
-    JSON is read where the schema wants it. A file input takes a file or a URL: `to_uri` makes one of a file's content
-    and name. Where there are several types, what is quoted as in JSON is a text.
+    `@file` reads the value from a file, and `-` from `stdin` without the last line end. A repeated name makes a list.
+    JSON is read if the schema expects it. A file input takes a file or a URL; `to_uri` makes a URL from a file's
+    content and name. If there are several types, text in JSON quotes is a string.
 
     Raises:
-        UsageError: no such input, or its value has the wrong form.
+        UsageError: there is no such input, or its value has the wrong form.
     """
     inputs: dict[str, Any] = {}
     for pair in pairs:
@@ -51,10 +51,10 @@ def parse(
 
 
 def with_prompt(pairs: Sequence[str], environment: Mapping[str, str], properties: Mapping[str, Node]) -> list[str]:
-    """The pairs, with the variable PROMPT as the input `prompt` unless they give one.
+    """The pairs, with the variable PROMPT as the input `prompt` unless they have one.
 
     Raises:
-        UsageError: the model takes a prompt, has none of its own, and nothing at all is given.
+        UsageError: nothing is given, and the model needs a prompt.
     """
     if "PROMPT" in environment and not any(pair.startswith("prompt=") for pair in pairs):
         return [*pairs, f"prompt={environment['PROMPT']}"]
@@ -64,10 +64,10 @@ def with_prompt(pairs: Sequence[str], environment: Mapping[str, str], properties
 
 
 def require(inputs: Mapping[str, Any], needed: Iterable[str]) -> None:
-    """See that every input which has no default is given.
+    """Check that all `needed` inputs are given.
 
     Raises:
-        UsageError: some are not; names them.
+        UsageError: some are missing; names them.
     """
     missing = [name for name in needed if name not in inputs]
     if missing:
@@ -76,7 +76,7 @@ def require(inputs: Mapping[str, Any], needed: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class _Given:
-    """One pair: what was typed, and what it stands for."""
+    """One pair: the typed value, and how to read it."""
 
     name: str
     typed: str
@@ -87,7 +87,7 @@ class _Given:
         return UsageError(f"{self.name}={self.typed}: {why}")
 
     def content(self) -> bytes | None:
-        """What a file or standard input holds; None where the value itself was typed."""
+        """The content of a file or of standard input; None if the value itself was typed."""
         if self.typed == "-" and self.stdin:
             return self.stdin.read()
         if not self.typed.startswith("@"):
@@ -107,7 +107,7 @@ class _Given:
             raise self.wrong(f"cannot read the file: {error}") from error
 
     def _typed_text(self) -> str:
-        """What Python could not read by the locale's encoding, it keeps as half characters."""
+        """Decode as UTF-8 what Python could not decode with the locale's encoding and keeps as surrogates."""
         try:
             has_all = not re.search("[\ud800-\udfff]", self.typed)
             return self.typed if has_all else os.fsencode(self.typed).decode()
@@ -140,11 +140,11 @@ def _value(given: _Given, node: Node) -> Any:
 
 
 def _read_as_json(given: _Given, kinds: Sequence[Node], texts: Sequence[Node]) -> Any:
-    """The value as JSON, if one of the kinds allows that; else as a text, or as the only item of a list."""
+    """The value as JSON if one of the types allows that, or else as text, or as the only item of a list."""
     text = given.text()
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN and half characters cannot be sent
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN and surrogates cannot be sent
     except ValueError:
         value = text
     for kind in kinds:
@@ -162,10 +162,10 @@ def _read_as_json(given: _Given, kinds: Sequence[Node], texts: Sequence[Node]) -
 
 
 def _chosen(given: _Given, kind: Node, value: Any) -> Any:
-    """The value, where it is one of the schema's choices or the schema names none."""
+    """The value, which must be one of the schema's choices if there are any."""
     if kind.enum and value not in kind.enum:
         known = [str(choice) for choice in kind.enum if choice is not None]
-        raise given.wrong(f"is none of the choices{suggestion(str(value), known)}")
+        raise given.wrong(f"is not one of the choices{suggestion(str(value), known)}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""A prediction's output as people read it: text, saved files, label scores as a table, everything else as JSON."""
+"""Shows a prediction's output: text, saved files, label scores as a table, everything else as JSON."""
 
 import json
 import mimetypes
@@ -19,25 +19,25 @@ from scripts.cli import connection, console
 from scripts.contract.document import Node
 
 _OTHER_SUFFIXES = {"audio/wav": ".wav", "image/webp": ".webp", "audio/flac": ".flac", "application/octet-stream": ""}
-_NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a line feed is never in a string of JSON
+_NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a JSON string never contains a line feed
 _HEADER_BYTES = 1_000_000  # a JPEG's size comes after its metadata
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class OutputError(TemplateError):
-    """An output file that cannot be fetched or written."""
+    """An output file cannot be fetched or written."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """An output file that was saved. `kind`: its media type; `size`: its bytes."""
+    """A saved output file. `kind`: its media type; `size`: in bytes."""
 
     path: Path
     kind: str
     size: int
 
     def preview(self) -> str:
-        """Its name, bytes, kind, and where its header tells them width x height in pixels."""
+        """Its name, bytes and media type, and width x height in pixels if its header has them."""
         with open(self.path, "rb") as file:
             pixels = dimensions(file.read(_HEADER_BYTES))
         parts = [str(self.path), f"{self.size:,} bytes", self.kind, *([f"{pixels[0]} x {pixels[1]}"] if pixels else [])]
@@ -46,15 +46,15 @@ class Saved:
 
 @dataclass
 class Saver:
-    """Saves files as FOLDER/ID-INDEX.SUFFIX, never over another; `authorized`: the headers to ask a URL's host with."""
+    """Saves files as FOLDER/ID-INDEX.SUFFIX, without overwriting any; `authorized`: the headers for fetching a URL."""
 
     folder: Path
     id: str
     authorized: Callable[[str], dict[str, str]] = lambda url: {}
     saved: list[Saved] = field(default_factory=list)
 
-    def in_place(self, output: Any, node: Node) -> Any:
-        """The output with every file saved, and its path where its URI was; `node`: the output's schema.
+    def with_paths(self, output: Any, node: Node) -> Any:
+        """Save every file, and return the output with paths in place of their URIs; `node`: the output's schema.
 
         Raises:
             OutputError: a file cannot be fetched or written.
@@ -64,10 +64,10 @@ class Saver:
             return self._save(output) if _is_file(output, kinds) else output
         if isinstance(output, list):
             items = next((kind.items for kind in kinds if kind.items), Node())
-            return [self.in_place(item, items) for item in output]
+            return [self.with_paths(item, items) for item in output]
         if isinstance(output, dict):
             known = {name: child for kind in kinds for name, child in kind.properties.items()}
-            return {name: self.in_place(value, known.get(name, Node())) for name, value in output.items()}
+            return {name: self.with_paths(value, known.get(name, Node())) for name, value in output.items()}
         return output
 
     def _save(self, uri: str) -> str:
@@ -93,7 +93,7 @@ class Saver:
 
 
 def show(prediction: dict[str, Any], schema: Node, saver: Saver, display: Display) -> None:
-    """Print a prediction's output: text, files by a line each, label scores as a table, anything else as JSON."""
+    """Print a prediction's output: text, a line for each file, label scores as a table, anything else as JSON."""
     output = as_shown(prediction.get("output"), schema, saver)
     paths = [str(saved.path) for saved in saver.saved]
     is_files = bool(paths) and output in (paths, paths[0])
@@ -114,21 +114,21 @@ def show(prediction: dict[str, Any], schema: Node, saver: Saver, display: Displa
 
 
 def as_shown(output: Any, schema: Node, saver: Saver) -> Any:
-    """A text in one piece; anything else with its files saved, and their paths in their places."""
+    """A text in one piece; anything else with its files saved and replaced by their paths."""
     if output is None:
         return None
-    return joined(output) if is_text(schema) else saver.in_place(output, schema)
+    return joined(output) if is_text(schema) else saver.with_paths(output, schema)
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """With JSON's escapes for what standard output cannot show; with `indent` a list of numbers still is one line."""
+    """JSON, with escapes if standard output is not UTF-8; with `indent`, a list of numbers still takes one line."""
     is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
     written = json.dumps(value, indent=indent, ensure_ascii=not is_utf8)
     return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", written)
 
 
 def is_text(node: Node) -> bool:
-    """Whether an output is one text, whole or in pieces that belong together."""
+    """Whether an output is one text, complete or in pieces."""
 
     def is_it(kind: Node) -> bool:
         if kind.type == "array" and kind.items:
@@ -139,7 +139,7 @@ def is_text(node: Node) -> bool:
 
 
 def is_scores(output: Any) -> bool:
-    """Whether an output is a list of labels with their scores, as a classifier returns."""
+    """Whether an output is a list of labels with scores, like that of a classifier."""
     return (
         isinstance(output, list)
         and bool(output)
@@ -148,7 +148,7 @@ def is_scores(output: Any) -> bool:
 
 
 def _print_scores(texts: list[list[dict[str, Any]]]) -> None:
-    """A table for each text, with its number where there are several."""
+    """Print a table for each text, with the text's number if there are several."""
     from rich.table import Table
 
     for number, scores in enumerate(texts, start=1):
@@ -160,7 +160,7 @@ def _print_scores(texts: list[list[dict[str, Any]]]) -> None:
 
 
 def joined(output: Any) -> str:
-    """A text output in one piece; the empty text where there is none yet."""
+    """A text output in one piece; "" if there is none yet."""
     return "".join(map(str, output)) if isinstance(output, list) else str(output or "")
 
 
@@ -185,20 +185,20 @@ def _jpeg_dimensions(header: bytes) -> tuple[int, int] | None:
 
 
 def _is_file(output: str, kinds: list[Node]) -> bool:
-    """By the schema; where that allows anything, a data: URI is one too."""
+    """Whether the schema says so; if the schema allows anything, a data: URI counts as a file too."""
     is_any = any(kind.type == "object" and not kind.properties for kind in kinds)
     return any(kind.format == "uri" for kind in kinds) or (is_any and output.startswith("data:"))
 
 
 def _suffix(kind: str, uri: str) -> str:
-    """By the media type, else as the URL's path ends."""
+    """The suffix for the media type, or else that of the URL's path."""
     suffix = _OTHER_SUFFIXES[kind] if kind in _OTHER_SUFFIXES else mimetypes.guess_extension(kind)
     named = Path(urlsplit(uri).path).suffix if uri.startswith("http") else ""
     return suffix or (named if re.fullmatch(r"\.\w{1,8}", named) else ".bin")
 
 
 def _written(chunks: Iterator[bytes], file: IO[bytes], path: Path) -> int:
-    """Write a file's bytes and count them; one that stays incomplete is removed."""
+    """Write a file's bytes and count them; an incomplete file is removed."""
     with file:
         try:
             return sum(file.write(chunk) for chunk in chunks)

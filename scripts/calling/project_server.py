@@ -1,4 +1,4 @@
-"""A prediction on this project's own server, which is started for it and ends with it."""
+"""A prediction on this project's own server, which is started for it and stopped after it."""
 
 import tempfile
 from typing import Any
@@ -13,7 +13,7 @@ from scripts.serving import local_server
 
 
 class ProjectServer(Client):
-    """Its schema is read from predict.py, so that a wrong input is refused before the model is loaded."""
+    """Reads the schema from predict.py, so that a wrong input is refused before the model is loaded."""
 
     def __init__(self) -> None:
         self._model = manifest.selected()

@@ -1,8 +1,8 @@
-"""A prediction on Replicate, from its creation to its end, through the official client's connection.
+"""A prediction on Replicate, from its creation to its end, over the official client's connection.
 
 https://replicate.com/docs/reference/http#predictions.create. The client 1.0.7 refuses the documented status
-`aborted` and has no way to set Cancel-After, so predictions are read here as the JSON they are. Its reader of event
-streams drops what follows a U+2028 in a text, so httpx-sse reads them.
+`aborted` and cannot set Cancel-After, so predictions are read here as plain JSON. Its reader of event streams drops the
+rest of a text after a U+2028, so httpx-sse reads them.
 """
 
 import io
@@ -25,7 +25,7 @@ _SECONDS_TO_ANSWER = 30
 
 
 def model(name: str) -> "Remote":
-    """A model's latest version; of an official one, whatever Replicate runs.
+    """A model's latest version, or for an official model, the version that Replicate runs.
 
     Raises:
         ReplicateRefusal: there is no such model, or it has no version.
@@ -44,7 +44,7 @@ def version(name: str, id: str) -> "Remote":
     """One version of a model.
 
     Raises:
-        ReplicateRefusal: there is none.
+        ReplicateRefusal: there is no such version.
     """
     client = connect()
     return _of_version(client, name, _version(client, name, id))
@@ -68,10 +68,10 @@ def deployment(name: str) -> "Remote":
 
 
 def get(client: Any, path: str, what: str) -> dict[str, Any]:
-    """What Replicate answers to a GET; `what`: in words.
+    """Replicate's answer to a GET; `what`: described in words, for errors.
 
     Raises:
-        ReplicateRefusal: it refuses.
+        ReplicateRefusal: Replicate refuses.
     """
     with explained(what):
         answer: dict[str, Any] = client._request("GET", path).json()
@@ -90,7 +90,7 @@ def _of_version(client: Any, name: str, version: dict[str, Any]) -> "Remote":
 
 
 class Remote(Client):
-    """Something on Replicate that runs. `path`: of its predictions; `body`: what names it there."""
+    """A model, version or deployment on Replicate. `path`: of its predictions; `body`: fields that identify it."""
 
     def __init__(
         self, client: Any, what: str, path: str, body: dict[str, str], document: dict[str, Any], hardware: str = ""
@@ -99,7 +99,7 @@ class Remote(Client):
         self._client, self._what, self._path, self._body = client, what, path, body
 
     def to_uri(self, content: bytes, name: str) -> str:
-        """A data URI for a small file, else the URL of an upload.
+        """A data URI for a small file, or else the URL of an upload.
 
         https://replicate.com/docs/topics/predictions/input-files
         """
@@ -109,7 +109,7 @@ class Remote(Client):
             return str(self._client.files.create(io.BytesIO(content), filename=name).urls["get"])
 
     def authorized(self, url: str) -> dict[str, str]:
-        """The token goes to Replicate's API only, wherever a model's output points."""
+        """The token is sent only to Replicate's API, even if a model's output points elsewhere."""
         connection = self._client._client
         wanted, own = urlsplit(url), connection.base_url
         is_own = (wanted.scheme, wanted.netloc) == (own.scheme, own.netloc.decode())
@@ -146,12 +146,12 @@ class Remote(Client):
                 if answer.status_code != 429 or not tries_left:
                     return _accepted(answer)
                 pause = _pause(answer)
-                display.say(f"Replicate was asked too often: trying again in {pause} s")
+                display.say(f"Replicate's rate limit was reached: trying again in {pause} s")
                 time.sleep(pause)
         raise AssertionError("the last try returns")
 
     def _follow(self, prediction: dict[str, Any], display: Display) -> dict[str, Any]:
-        """Say how it goes until it ends: by its event stream, or where that fails by asking again and again."""
+        """Show its progress until it ends: from its event stream, or by polling if that fails."""
         while prediction["status"] == "starting":
             display.status("starting")
             time.sleep(self._client.poll_interval)
@@ -173,7 +173,7 @@ class Remote(Client):
         return patiently(lambda: get(self._client, f"/v1/predictions/{id}", f"the prediction {id}"))
 
     def _stream(self, url: str | None, display: Display) -> None:
-        """Show output and logs as they come; a stream that breaks ends early. Events: output, logs, error, done.
+        """Show output and logs as they arrive, until the stream ends or breaks. Events: output, logs, error, done.
 
         Its URL is on another host and needs no token. https://replicate.com/docs/topics/predictions/streaming
         """
@@ -193,7 +193,7 @@ class Remote(Client):
                     elif event.event in ("error", "done"):
                         return
         except (httpx.TransportError, SSEError):
-            display.say("the stream broke: asking for the rest")
+            display.say("the stream broke: polling for the rest")
 
     def _cancel(self, id: str, display: Display) -> None:
         try:
@@ -205,11 +205,11 @@ class Remote(Client):
 
 
 def _accepted(answer: Any) -> dict[str, Any]:
-    """The prediction that was created; a refusal of the inputs names each of them.
+    """The created prediction.
 
     Raises:
-        ReplicateRefusal: the inputs are wrong.
-        ReplicateError: Replicate refuses otherwise.
+        ReplicateRefusal: the inputs are wrong; names each of them.
+        ReplicateError: Replicate refuses for another reason.
     """
     from replicate.exceptions import ReplicateError
 
@@ -222,7 +222,7 @@ def _accepted(answer: Any) -> dict[str, Any]:
 
 
 def _wrong_inputs(answer: Any) -> list[str]:
-    """A line for each wrong input: from `invalid_fields`, else from the lines of `detail`, "- input.x: why"."""
+    """A line for each wrong input: from `invalid_fields`, or else from the lines of `detail`, "- input.x: why"."""
     try:
         problem = answer.json()
     except ValueError:

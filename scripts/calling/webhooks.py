@@ -1,4 +1,4 @@
-"""Whether a webhook really comes from Replicate. https://replicate.com/docs/topics/webhooks/verify-webhook"""
+"""Checks that a webhook comes from Replicate. https://replicate.com/docs/topics/webhooks/verify-webhook"""
 
 import json
 import time
@@ -9,7 +9,7 @@ from scripts.cli.command import UsageError
 from scripts.replicate.client import explained
 
 FRESH_SECONDS = 300
-"""A receiver should refuse an older one: someone may have kept it and sent it again."""
+"""A receiver should refuse an older webhook: somebody may have recorded it and sent it again."""
 
 
 class NotFromReplicate(Exception):
@@ -17,11 +17,11 @@ class NotFromReplicate(Exception):
 
 
 def age(client: Any, body: str, headers: dict[str, str]) -> float:
-    """The seconds since a webhook was signed, once its signature is found right; `body`: exactly as it was received.
+    """The seconds since a webhook was signed, after checking its signature; `body`: exactly as received.
 
     Raises:
-        NotFromReplicate: it is not; says why.
-        ReplicateRefusal: Replicate does not tell the account's secret.
+        NotFromReplicate: the signature is not valid; says why.
+        ReplicateRefusal: Replicate refuses to give the account's secret.
     """
     from replicate.webhook import InvalidSecretKeyError, Webhooks
 
@@ -31,17 +31,17 @@ def age(client: Any, body: str, headers: dict[str, str]) -> float:
         Webhooks.validate(headers=headers, body=body, secret=secret)
         sent = next(float(value) for name, value in headers.items() if name.lower() == "webhook-timestamp")
     except InvalidSecretKeyError:
-        raise NotFromReplicate("the account's secret has another form than whsec_BASE64") from None
+        raise NotFromReplicate("the account's secret is not of the form whsec_BASE64") from None
     except ValueError as error:
         raise NotFromReplicate(str(error)) from error
     return time.time() - sent
 
 
 def read_headers(path: Path) -> dict[str, str]:
-    """Headers of a file: a JSON object, or a line each as `name: value`.
+    """Headers from a file: a JSON object, or a line `name: value` for each.
 
     Raises:
-        UsageError: it cannot be read as either.
+        UsageError: it is neither.
     """
     text = read_text(path)
     pairs: list[tuple[Any, ...]]
@@ -51,12 +51,12 @@ def read_headers(path: Path) -> dict[str, str]:
     except ValueError:
         pairs = [tuple(line.split(":", 1)) for line in text.splitlines() if ":" in line]
     if not pairs:
-        raise UsageError(f"{path} holds no headers: write a line each, as name: value, or a JSON object")
+        raise UsageError(f"{path} has no headers: write them as lines of name: value, or as a JSON object")
     return {str(name).strip(): str(value).strip() for name, value in pairs}
 
 
 def read_text(path: Path) -> str:
-    """A file's text, every byte as it is.
+    """A file's text, unchanged.
 
     Raises:
         UsageError: it cannot be read.

@@ -1,1 +1,1 @@
-"""What every command does: options, errors, signals, progress."""
+"""What all commands share: options, errors, signals, progress."""

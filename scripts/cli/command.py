@@ -1,4 +1,4 @@
-"""What every command does at its edge: run a typer app and turn whatever goes wrong into one line and an exit code."""
+"""The entry point of every command: runs a typer app, and turns any error into one line and an exit code."""
 
 import errno
 import functools
@@ -18,36 +18,36 @@ import typer
 
 from models.errors import TemplateError, in_words
 from scripts import missing
-from scripts.cli.connection import spare_this_machine
+from scripts.cli.connection import bypass_proxies_locally
 
 REFUSED, WRONG_USAGE, CANCELLED = 1, 2, 130
 _PROJECT = Path(__file__).parents[2]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TRACE = ": DEBUG=1 shows the trace"
-_FREE_ROOM = ": free some room there, or choose another place (TMPDIR for what is temporary)"
+_FREE_ROOM = ": free some space there, or choose another folder (TMPDIR for temporary files)"
 _REMEDIES = {
     errno.ENOSPC: _FREE_ROOM,
     errno.EDQUOT: _FREE_ROOM,
-    errno.EACCES: ": see whose it is, and that you may write there",
-    errno.EPERM: ": see whose it is, and that you may write there",
-    errno.EROFS: ": that place can only be read; choose another (TMPDIR for what is temporary)",
+    errno.EACCES: ": check its owner and permissions",
+    errno.EPERM: ": check its owner and permissions",
+    errno.EROFS: ": it is on a read-only file system; choose another folder (TMPDIR for temporary files)",
 }
 
 
 class UsageError(TemplateError):
-    """A command line that makes no sense; exit code 2."""
+    """The command line is wrong; exit code 2."""
 
 
 def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
     """Run the function `command` with typer; 0 done, 1 refused with a reason, 2 wrong usage, 130 cancelled.
 
-    An exception is shown as one line, with its traceback only where DEBUG is set. An unexpected one exits 1.
-    In `argv`, `--inputs TEXT` stands for the words of TEXT, split as a shell splits them; the Makefile gives INPUTS so.
+    An exception is shown as one line, with a traceback only if DEBUG is set; an unexpected one exits 1. In `argv`,
+    `--inputs TEXT` stands for the words of TEXT, split as in a shell; the Makefile passes INPUTS in this way.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
-    spare_this_machine()
-    _show_what_cannot_be_shown_as_escapes()
+    bypass_proxies_locally()
+    _escape_unprintable()
     with signals_to(_interrupt):
         try:
             return int(
@@ -72,9 +72,9 @@ def run(command: Callable[..., Any], argv: list[str], name: str) -> int:
 
 
 def unexpected(error: Exception) -> str:
-    """One line for an exception that no code handles: what it is, where, and what to do.
+    """One line for an exception that no code handles: the error, its place, and what to do.
 
-    An OSError comes from the machine and names the file; anything else may be a bug of this project.
+    An OSError comes from the machine and names the file; anything else may be a bug in this project.
     """
     if isinstance(error, ModuleNotFoundError):
         return missing(error)
@@ -85,14 +85,14 @@ def unexpected(error: Exception) -> str:
 
 
 def _print_error(line: str) -> None:
-    """Print it, with DEBUG=1 after the traceback of the exception that is handled."""
+    """Print the line; with DEBUG=1, first the traceback of the current exception."""
     if os.environ.get("DEBUG"):
         traceback.print_exc()
     print(line, file=sys.stderr)
 
 
 def _place(error: Exception) -> str:
-    """The last line of this project that the exception passed."""
+    """The innermost line of this project in the traceback."""
     ours = [
         f"{Path(frame.filename).relative_to(_PROJECT)}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -101,8 +101,8 @@ def _place(error: Exception) -> str:
     return ours[-1] if ours else "outside this project"
 
 
-def _show_what_cannot_be_shown_as_escapes() -> None:
-    """On a terminal that knows only ASCII, Python would raise an exception at an emoji."""
+def _escape_unprintable() -> None:
+    """Print escapes for characters that the terminal cannot show; on an ASCII terminal, an emoji would be an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -121,7 +121,7 @@ def _with_inputs(argv: Sequence[str]) -> list[str]:
 
 @contextmanager
 def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to `handler` until the block ends."""
+    """Send Ctrl-C and SIGTERM to `handler` until the block ends."""
     before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
@@ -131,7 +131,7 @@ def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt at the first signal, and ignore later ones: make sends a copy of it."""
+    """Raise KeyboardInterrupt at the first signal and ignore later ones, because make sends a copy of it."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

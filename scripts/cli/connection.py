@@ -31,14 +31,14 @@ def ask(method: str, url: str, **options: Any) -> httpx.Response:
 
 
 def stream(method: str, url: str, **options: Any) -> Any:
-    """One request whose answer is read as it comes; `options`: more of httpx.stream's."""
+    """One request whose response is read as it arrives; `options`: more of httpx.stream's."""
     import httpx
 
     return httpx.stream(method, url, trust_env=_uses_proxies(url), **options)
 
 
 def transport(url: str) -> httpx.HTTPTransport:
-    """A transport with the proxy for `url`: httpx looks for no proxy itself where a client is given a transport."""
+    """A transport with the proxy for `url`: httpx does not look for proxies if a client is given a transport."""
     import httpx
 
     proxies, parts = getproxies(), httpx.URL(url)
@@ -48,29 +48,29 @@ def transport(url: str) -> httpx.HTTPTransport:
     return httpx.HTTPTransport(proxy=_proxy(named))
 
 
-def spare_this_machine() -> None:
+def bypass_proxies_locally() -> None:
     """Set NO_PROXY, so that no library or program uses a proxy for this machine.
 
-    Only where the environment names a proxy: NO_PROXY alone would hide the proxies of macOS's own settings.
+    Only if the environment names a proxy: NO_PROXY alone would hide the proxies in the settings of macOS.
     """
     if any(os.environ.get(name) for known in _PROXIES for name in (known, known.upper())):
-        spared = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
-        every = dict.fromkeys(name for name in (*spared, *_THIS_MACHINE) if name)
+        named = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+        every = dict.fromkeys(name for name in (*named, *_THIS_MACHINE) if name)
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(every)
 
 
 def proxies_elsewhere() -> dict[str, str]:
-    """The variables that name proxies, for a container: it reaches those that are not on this machine."""
+    """The proxy variables for a container, which can only reach proxies that are not on this machine."""
     found = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES and value}
     found = {name: value for name, value in found.items() if not _is_here(_proxy(value).url.host)}
     return found | {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if found and name in os.environ}
 
 
 def _uses_proxies(url: str) -> bool:
-    """Whether the environment's proxies are used for `url`; if so, each of them has a usable form.
+    """Whether the environment's proxies are used for `url`; if so, checks that each of them is usable.
 
     Raises:
-        TemplateError: one cannot.
+        TemplateError: one is not.
     """
     import httpx
 
@@ -96,7 +96,7 @@ def _proxy(named: str) -> httpx.Proxy:
     try:
         return httpx.Proxy(named if "://" in named else f"http://{named}")
     except (ValueError, httpx.InvalidURL) as error:
-        scheme, _, place = named.rpartition("://")
-        shown = f"{scheme}://{place.rpartition('@')[2]}"  # not its password
+        scheme, _, host = named.rpartition("://")
+        shown = f"{scheme}://{host.rpartition('@')[2]}"  # without its password
         remedy = "write http://HOST:PORT or socks5://HOST:PORT in the variable that names it"
         raise TemplateError(f"the proxy {shown} cannot be used: {remedy}") from error

@@ -1,4 +1,4 @@
-"""The consoles that every command prints with."""
+"""The consoles for the output of every command."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _WIDTH_OF_FILES = 220
 
 
 def stdout() -> Console:
-    """For results: as wide as the terminal, and in a file or a pipe so wide that no table is cut."""
+    """For results: as wide as the terminal; in a file or a pipe, wide enough not to cut tables."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES, markup=False, highlight=False)
 
 
 def stderr() -> Console:
-    """For progress, so that standard output holds the results alone."""
+    """For progress, so that standard output has only results."""
     from rich.console import Console
 
     return Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The option --device of the commands that build or ship a container."""
+"""The option --device of the commands that build or release a container."""
 
 from typing import Annotated
 
@@ -9,12 +9,12 @@ from models.manifest import Device
 from scripts.cli.command import UsageError
 
 CONFIGS: dict[Device, str] = {"cuda": "cog.yaml", "cpu": "cog.cpu.yaml"}
-"""The configuration that cog builds a device's image from."""
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda; by default what this machine has")]
+"""The configuration from which cog builds a device's image."""
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda; by default that of this machine")]
 
 
 def chosen_device(device: str) -> Device:
-    """The device that was asked for, or the one that this machine has.
+    """The given device, or that of this machine.
 
     Raises:
         UsageError: there is no such device.

@@ -1,4 +1,4 @@
-"""Progress on standard error: of a download a bar on a terminal and plain lines elsewhere, of what is counted a bar."""
+"""Progress on standard error: a bar, or plain lines for a download if standard error is not a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def progress() -> Progress:
 
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar that disappears when the block ends; call what it yields with how many of `total` are done."""
+    """A bar that disappears when the block ends; call the yielded function with the number done, out of `total`."""
     from rich.progress import Progress as RichProgress
 
     with RichProgress(console=console.stderr(), transient=True) as shown:
@@ -26,14 +26,14 @@ def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 class Bar:
-    """One bar with speed and time left."""
+    """A bar with speed and remaining time."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
 
     def start(self, total: int, done: int) -> None:
-        """Show a download of `total` bytes, `done` of which are there."""
+        """Show a download of `total` bytes, of which `done` are already present."""
         from rich import progress
 
         columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
@@ -42,7 +42,7 @@ class Bar:
         self._task = self._bar.add_task("download", total=total, completed=done)
 
     def advance(self, count: int) -> None:
-        """`count` bytes more have come."""
+        """`count` more bytes have arrived."""
         self._bar.advance(self._task, count)
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
-"""What git knows of this project: a repository, a folder of a larger one, a worktree, a submodule, or none.
+"""The project in git: a repository, a folder of a larger one, a worktree, a submodule, or no repository.
 
-Where there is a repository, whatever git refuses is an error: nothing is ever taken for absent because git failed.
+If there is a repository, a failure of git is an error: nothing counts as absent because git failed.
 """
 
 import os
@@ -9,24 +9,24 @@ import subprocess
 from models.errors import TemplateError
 from models.weights import PROJECT
 
-# Set for git's hooks, and then of the repository that the hook is for.
+# Git sets these for its hooks; they name the hook's repository, which may be another one.
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
 class GitRefused(TemplateError):
-    """There is a repository, and git does not say what is in it."""
+    """There is a repository, but git fails in it."""
 
 
 def exists() -> bool:
-    """Whether this folder, or one that it is in, has a repository."""
+    """Whether this folder or one of its parents has a repository."""
     return any(os.path.lexists(folder / ".git") for folder in (PROJECT, *PROJECT.parents))
 
 
 def commit() -> str:
-    """The id of the last commit; "" where there is no repository, or none of its commits has this folder.
+    """The id of the last commit; "" if there is no repository, or no commit with this folder.
 
     Raises:
-        GitRefused: git does not say.
+        GitRefused: git fails.
     """
     if not exists():
         return ""
@@ -37,10 +37,10 @@ def commit() -> str:
 
 
 def changed_files() -> list[str]:
-    """The files of this folder that differ from the last commit, without releases/; each by its path from here.
+    """The files of this folder that differ from the last commit, except releases/; by path from this folder.
 
     Raises:
-        GitRefused: git does not say.
+        GitRefused: git fails.
     """
     if not exists():
         return []
@@ -50,25 +50,25 @@ def changed_files() -> list[str]:
     return [line[3:].removeprefix(above) for line in lines if line]
 
 
-def is_as(commit: str) -> bool:
-    """Whether nothing of this folder but releases/ differs from an earlier commit; not where git does not know that."""
+def is_unchanged_since(commit: str) -> bool:
+    """Whether nothing in this folder except releases/ differs from a commit; False if git does not know the commit."""
     if not exists():
         return False
     return _run("diff", "--quiet", commit, "--", ".", ":(exclude)releases").returncode == 0 and not changed_files()
 
 
 def committed(path: str) -> str | None:
-    """A file as the last commit has it; None where it has none. `path`: from this folder.
+    """A file's text in the last commit; None if it is not in it. `path`: from this folder.
 
     Raises:
-        GitRefused: git does not say.
+        GitRefused: git fails.
     """
     found = _git("ls-tree", "HEAD", "--", path) if commit() else ""
     return _git("cat-file", "blob", found.split()[2]) if found else None
 
 
 def email() -> str:
-    """The person, as git knows them; "" where it does not."""
+    """The user's address in git; "" if there is none."""
     try:
         return _run("config", "user.email").stdout.strip()
     except GitRefused:
@@ -82,12 +82,12 @@ def _git(*arguments: str) -> str:
 def _printed(done: "subprocess.CompletedProcess[str]") -> str:
     if done.returncode != 0:
         message = " ".join(done.stderr.split()).removeprefix("fatal: ")
-        raise GitRefused(f"git refuses in {PROJECT}: {message or f'exit code {done.returncode}'}")
+        raise GitRefused(f"git fails in {PROJECT}: {message or f'exit code {done.returncode}'}")
     return done.stdout
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run git here; names of files may be any bytes."""
+    """Run git in this folder; file names may contain any bytes."""
     command = ["git", "--no-optional-locks", *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     try:
@@ -95,4 +95,4 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             command, cwd=PROJECT, env=environment, capture_output=True, encoding="utf-8", errors="backslashreplace"
         )
     except OSError as error:
-        raise GitRefused(f"{PROJECT} is in a repository, and git cannot be run ({error}): install it") from error
+        raise GitRefused(f"{PROJECT} is in a repository, but git cannot be run ({error}): install it") from error

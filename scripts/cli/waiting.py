@@ -1,4 +1,4 @@
-"""The one way to wait for something that is asked again and again, and to try again what failed."""
+"""Polling until something is true, and repeating calls that failed."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Answer = TypeVar("Answer")
 
 
 def until(ask: Callable[[], Answer], seconds: float, pause: float = 0.05) -> Answer:
-    """The first true answer of `ask`, or the last one when `seconds` have passed; `pause`: seconds between two asks."""
+    """The first true answer of `ask`, or its last one after `seconds`; `pause`: seconds between two calls."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()) and time.monotonic() < deadline:
         time.sleep(pause)
@@ -17,18 +17,18 @@ def until(ask: Callable[[], Answer], seconds: float, pause: float = 0.05) -> Ans
 
 def retried(
     act: Callable[[], Answer],
-    passes: Callable[[BaseException], bool],
+    is_temporary: Callable[[BaseException], bool],
     tries: int,
     announce: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """What `act` returns, tried again after each exception that `passes` by itself, each time after a longer pause.
+    """The result of `act`. It is called again, after a growing pause, if `is_temporary` is true for its exception.
 
-    `announce` is called before each further try. The last exception is raised.
+    `announce` is called before each repetition. The last exception is raised.
     """
     import tenacity
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(passes),
+        retry=tenacity.retry_if_exception(is_temporary),
         wait=tenacity.wait_exponential(0.5, max=8),
         stop=tenacity.stop_after_attempt(tries),
         before_sleep=lambda _: announce(),

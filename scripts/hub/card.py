@@ -1,4 +1,4 @@
-"""The model card: README.md of the model's repository on the Hub, from the manifest and from what was measured.
+"""The model card: README.md of the model's repository on the Hub, from the manifest and from measurements.
 
 https://huggingface.co/docs/hub/model-cards
 """
@@ -18,12 +18,12 @@ from scripts.licences import answers as licence_answers
 from scripts.licences import files as licence_files
 
 _TEMPLATE = Path(__file__).with_name("card.md.j2")
-_ASKED = {
-    "languages": "the languages that it understands, by their codes, like [en, ja]",
+_REQUIRED = {
+    "languages": "the languages that it understands, as codes, like [en, ja]",
     "intended_use": "what it is for",
     "misuse": "what it is not for",
     "limitations": "what it does badly, and its biases",
-    "training_data": "what it was trained on, as far as that is known",
+    "training_data": "what it was trained on, as far as is known",
     "citation": "how to cite it, as BibTeX",
     "release": "open, gated, api-only or staged",
 }
@@ -38,7 +38,7 @@ _ORIGINS: dict[Relation, str] = {
 
 @dataclass(frozen=True)
 class Other:
-    """The other model of a pair, like a free small one and a large one behind an API; `link`: its page."""
+    """The other model of a pair, such as a free small model and a large one behind an API; `link`: its page."""
 
     model: Manifest
     link: str
@@ -46,9 +46,9 @@ class Other:
 
 @dataclass(frozen=True)
 class Pages:
-    """Where it is published, as OWNER/NAME: the repository on the Hub, the model on Replicate, the demo Space.
+    """Where the model is published, as OWNER/NAME: its repository on the Hub, on Replicate, its demo Space.
 
-    `charts`: the folder of the benchmarks' charts as the card names it, by default that of the repository on the Hub.
+    `charts`: the folder of the benchmarks' charts in the card's links, by default the folder in the Hub's repository.
     """
 
     hub: str
@@ -59,7 +59,7 @@ class Pages:
 
 
 def pages_of(model: Manifest) -> Pages:
-    """As the manifest has them, for the card beside it; YOUR-NAME stands for an owner that it does not name."""
+    """The pages in the manifest, for the card beside it; YOUR-NAME stands for an owner that it does not name."""
     release = model.release
     own = f"YOUR-NAME/{model.slug}"
     return Pages(
@@ -70,11 +70,11 @@ def pages_of(model: Manifest) -> Pages:
 
 
 def render(model: Manifest, pages: Pages) -> str:
-    """The card as Markdown, its metadata in front.
+    """The card as Markdown, with its metadata as front matter.
 
     Raises:
         ManifestError: facts are missing; a line for each, with its key.
-        LicenceError: the licence forbids what is planned.
+        LicenceError: the licence forbids the planned publication.
     """
     from huggingface_hub import ModelCard
     from jinja2 import Environment, StrictUndefined
@@ -99,12 +99,12 @@ def render(model: Manifest, pages: Pages) -> str:
 
 
 def files(model: Manifest, pages: Pages) -> dict[str, str]:
-    """The card and the licence's files, each as they lie in the repository and beside the manifest, with their text."""
+    """The texts of the card and of the licence's files, by their names in the repository and beside the manifest."""
     return {"README.md": render(model, pages)} | licence_files.files(model)
 
 
 def committed(model: Manifest) -> dict[str, str]:
-    """The same for the manifest's own pages, by path from the project's folder; nothing before `make card` ran once."""
+    """The files for the manifest's pages, by path in the project; empty until `make card` has run once."""
     if not path_of(model.slug).with_name("README.md").is_file():
         return {}
     folder = path_of(model.slug).parent.relative_to(PROJECT)
@@ -112,7 +112,7 @@ def committed(model: Manifest) -> dict[str, str]:
 
 
 def metadata(model: Manifest) -> Any:
-    """What stands in front of the card, as huggingface_hub's ModelCardData."""
+    """The card's front matter, as huggingface_hub's ModelCardData."""
     from huggingface_hub import ModelCardData
 
     results = measured.results(model)
@@ -135,7 +135,7 @@ def metadata(model: Manifest) -> Any:
 
 
 def _relation(model: Manifest) -> dict[str, Any]:
-    """https://huggingface.co/docs/hub/model-cards#specifying-a-base-model has no word for a plain copy."""
+    """A plain copy has no relation: https://huggingface.co/docs/hub/model-cards#specifying-a-base-model"""
     return {"base_model_relation": model.base.relation} if model.base and model.base.is_changed else {}
 
 
@@ -148,7 +148,9 @@ def _gate(model: Manifest) -> dict[str, Any]:
 
 
 def _require_facts(model: Manifest) -> None:
-    missing = [f"{path_of(model.slug)}: set {key}: {what}" for key, what in _ASKED.items() if not getattr(model, key)]
+    missing = [
+        f"{path_of(model.slug)}: set {key}: {what}" for key, what in _REQUIRED.items() if not getattr(model, key)
+    ]
     if missing:
         raise ManifestError("\n".join(missing))
 
@@ -164,7 +166,7 @@ def _access(model: Manifest) -> str:
 
 
 def _details(model: Manifest) -> Sequence[tuple[str, str]]:
-    """The table at the top: what it is, in figures that the manifest has."""
+    """The table at the top of the card, from the manifest."""
     runs = [choice.described for choice in model.engines]
     context = getattr(model, "context_length", None)
     rows = [

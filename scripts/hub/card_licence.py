@@ -1,4 +1,4 @@
-"""What the card says of the licence: in plain words what a reader may do, and what must be shown."""
+"""The card's section on the licence: what a reader may do, in plain words, and what must be shown."""
 
 from collections.abc import Sequence
 
@@ -16,19 +16,19 @@ _READER: dict[Act, str] = {
 
 
 def plain_words(model: Manifest) -> str:
-    """What the licence lets a reader do, as a list, with the text's link and whose licence stands behind it."""
+    """A list of what the licence allows, with a link to its text and to the licence that it follows."""
     terms = terms_of(model.license, model.slug)
-    lines = [f"[{terms.name}]({model.license.link or terms.link}). In plain words, which are no legal advice:", ""]
+    lines = [f"[{terms.name}]({model.license.link or terms.link}). In plain words (not legal advice):", ""]
     found = {act: answers.answer(terms, act, changed=True) for act in _READER}
     lines += [f"- {_READER[act]}: {_verdict(answer)}." for act, answer in found.items()]
     base = answers.inherited(model)
     if model.base and base:
-        lines += ["", f"{_inheritance(model, base)} LICENSE and NOTICE in this repository go along with every copy."]
+        lines += ["", f"{_inheritance(model, base)} LICENSE and NOTICE in this repository must go with every copy."]
     return "\n".join(lines)
 
 
 def shown(model: Manifest) -> list[str]:
-    """Words that a licence wants to be seen, and the use policy that binds who uses the model."""
+    """Text that the licence requires to be shown, and the use policy that binds users of the model."""
     duties = {duty.kind: duty for answer in answers.check(model) for duty in answer.duties}
     lines = [duties["display"].text] if "display" in duties else []
     if "use-policy" in duties:

@@ -1,4 +1,4 @@
-"""A model card as a page to look at before it is published: one HTML file that opens offline, its charts inside."""
+"""A preview of the model card: one HTML file that opens offline and includes the charts."""
 
 import base64
 import html
@@ -22,7 +22,7 @@ thead:has(th:empty:first-child + th:empty:last-child) { display: none; }
 
 
 def page(card: str, charts: Path) -> str:
-    """The card as HTML: its metadata as labels, then its text; `charts`: the folder of the pictures that it names."""
+    """The card as HTML: its metadata as labels, then its text; `charts`: the folder of its pictures."""
     from huggingface_hub import ModelCard
     from markdown_it import MarkdownIt
 

@@ -1,4 +1,4 @@
-"""The official client of the Hub, and its refusals in words that say what to do.
+"""The official client of the Hub, and its errors with advice on what to do.
 
 https://huggingface.co/docs/huggingface_hub, https://huggingface.co/docs/hub/api
 """
@@ -13,17 +13,17 @@ from models.weights.sources.hub import known_token
 
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 ADVICE = {
-    401: f"the Hub does not know this token: hf auth login, or set HF_TOKEN anew, from {TOKEN_PAGE}",
-    403: f"this token may not do that: take one with the right to write there, from {TOKEN_PAGE}",
-    404: "the Hub has no such thing, or this token may not see it: see the name",
-    412: "somebody committed while this was sent: run it again, which says what they did",
+    401: f"the Hub does not know this token: hf auth login, or set a new HF_TOKEN, from {TOKEN_PAGE}",
+    403: f"this token may not do that: use one with the right to write there, from {TOKEN_PAGE}",
+    404: "it does not exist, or this token may not see it: check the name",
+    412: "somebody else committed at the same time: run it again to see what they did",
     413: "that is more than the Hub takes in one commit",
-    429: "the Hub was asked too often: wait a little, then run it again, which goes on",
+    429: "the Hub's rate limit was reached: wait a little, then run it again to continue",
 }
 
 
 class HubRefusal(TemplateError):
-    """The Hub refused, or could not be reached; `status`: of HTTP, None where there was no answer."""
+    """The Hub refused, or could not be reached; `status`: of HTTP, None if there was no answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -31,10 +31,10 @@ class HubRefusal(TemplateError):
 
 
 def connect() -> Any:
-    """A huggingface_hub.HfApi with the person's token; HF_ENDPOINT names another server than the Hub.
+    """A huggingface_hub.HfApi with the user's token; HF_ENDPOINT names another server than the Hub.
 
-    Other servers that speak the Hub's HTTP take large files by Git LFS, and few have its own storage Xet: they are sent
-    by LFS, unless HF_HUB_DISABLE_XET=0 says otherwise.
+    Other servers that speak the Hub's HTTP take large files by Git LFS, and few have the Hub's own storage, Xet. So
+    files are sent to them by LFS, unless HF_HUB_DISABLE_XET=0 is set.
 
     Raises:
         HubRefusal: there is no token.
@@ -43,7 +43,7 @@ def connect() -> Any:
 
     endpoint = os.environ.get("HF_ENDPOINT")
     if endpoint and "HF_HUB_DISABLE_XET" not in os.environ:
-        constants.HF_HUB_DISABLE_XET = True  # asked at each upload; the variable itself was read at the import
+        constants.HF_HUB_DISABLE_XET = True  # read at each upload; the environment variable is only read at import
     token = known_token()
     if not token:
         raise HubRefusal(f"there is no token of the Hub: hf auth login, or export HF_TOKEN=..., from {TOKEN_PAGE}")
@@ -66,11 +66,11 @@ def explained(what: str) -> Iterator[None]:
         raise _refusal(what, error) from error
     except errors.OfflineModeIsEnabled as error:
         raise HubRefusal(f"HF_HUB_OFFLINE keeps the Hub from being asked for {what}: unset it") from error
-    except RuntimeError as error:  # what the client makes of a large file's upload that failed
+    except RuntimeError as error:  # the client raises it when the upload of a large file fails
         if not isinstance(error.__cause__, (errors.HfHubHTTPError, httpx2.HTTPError)):
             raise
         raise _refusal(what, error.__cause__) from error
-    except ValueError as error:  # of a card's front matter, and of answers that are not the Hub's
+    except ValueError as error:  # wrong front matter of a card, or an answer that is not the Hub's
         raise HubRefusal(f"the Hub does not take {what}: {' '.join(str(error).split())}", 400) from error
 
 
@@ -78,8 +78,8 @@ def _refusal(what: str, error: Exception) -> HubRefusal:
     from huggingface_hub import errors
 
     if not isinstance(error, errors.HfHubHTTPError):
-        return HubRefusal(f"cannot reach the Hub for {what} ({in_words(error)}): run it again, which goes on")
+        return HubRefusal(f"cannot reach the Hub for {what} ({in_words(error)}): run it again to continue")
     status = error.response.status_code
-    said = (error.server_message or "").rstrip(".")
+    message = (error.server_message or "").rstrip(".")
     advice = ADVICE.get(status, "try again later")
-    return HubRefusal(f"the Hub answers {status} for {what}{f' ({said})' if said else ''}: {advice}", status)
+    return HubRefusal(f"the Hub answers {status} for {what}{f' ({message})' if message else ''}: {advice}", status)

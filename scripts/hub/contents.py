@@ -1,4 +1,4 @@
-"""What a model has on the Hub: weights, card, licence, evaluation, benchmarks, examples, and its Space."""
+"""The files of a model on the Hub: weights, card, licence, evaluation, benchmarks, examples, and its Space."""
 
 import hashlib
 import json
@@ -21,15 +21,15 @@ from scripts.release.release import Refused
 
 _ENDINGS = {"python": ".py", "sh": ".sh", "javascript": ".mjs"}
 _PUBLISHED = "transformers"
-"""The runtime whose files are published beside what they were made from: what most people of the Hub load."""
+"""The runtime whose files are published beside their source: most users of the Hub load these."""
 
 
 @dataclass(frozen=True)
 class Item:
     """A file of the repository.
 
-    `source`: its bytes, or the file that has them; `why`: it is there, in a few words; `locked`: the bytes that it will
-    have, where weights.lock says so.
+    `source`: its bytes, or the file that has them; `why`: it is published, in a few words; `locked`: its size in bytes
+    by weights.lock, if it is listed there.
     """
 
     path: str
@@ -44,13 +44,13 @@ class Item:
 
     @property
     def size(self) -> int | None:
-        """Bytes; None where that is not known, as the file is not made yet."""
+        """Bytes; None if the file is not made yet and its size is unknown."""
         if isinstance(self.source, bytes):
             return len(self.source)
         return self.source.stat().st_size if self.source.is_file() else self.locked
 
-    def is_as(self, remote: Any) -> bool:
-        """Whether the Hub's file `remote`, a huggingface_hub.RepoFile, has these very bytes."""
+    def matches(self, remote: Any) -> bool:
+        """Whether the Hub's file `remote`, a huggingface_hub.RepoFile, has the same bytes."""
         if not self.is_here or self.size != remote.size:
             return False
         if remote.lfs:
@@ -65,7 +65,7 @@ def access_today(model: Manifest) -> Access:
     """Who may download the weights today (UTC), as the manifest's `release` says.
 
     Raises:
-        Refused: it says nothing.
+        Refused: it has no `release`.
     """
     if not model.release:
         raise Refused(f"{manifest.path_of(model.slug)}: set release to open, gated, api-only or staged")
@@ -73,20 +73,20 @@ def access_today(model: Manifest) -> Access:
 
 
 def opens_later(model: Manifest) -> str:
-    """What a staged release opens next, in words; "" where nothing comes."""
+    """The next stage of a staged release, in words; "" if there is none."""
     today: date = datetime.now(timezone.utc).date()
     coming = [stage for stage in (model.release.stages if model.release else []) if stage.day > today]
     return f"{coming[0].opens} from {coming[0].day}" if coming else ""
 
 
 def of(model: Manifest, pages: Pages) -> list[Item]:
-    """Every file that belongs into the model's repository today, by path. `pages`: where the card links to.
+    """Every file that belongs in the model's repository today, by path. `pages`: where the card links to.
 
     Raises:
-        TemplateError: facts for the card are missing, the licence forbids what is planned, or two files have one path.
+        TemplateError: facts for the card are missing, the licence forbids the publication, or two files have one path.
     """
-    items = [*_words(model, pages), *_measured(model), *_examples(model, pages)]
-    if leave(model):
+    items = [*_texts(model, pages), *_measured(model), *_examples(model, pages)]
+    if publishes_weights(model):
         items += _weights(model)
     paths = [item.path for item in items]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
@@ -95,7 +95,7 @@ def of(model: Manifest, pages: Pages) -> list[Item]:
 
 
 def published_choice(model: Manifest) -> EngineChoice | None:
-    """The engine whose files are published beside the downloaded ones; None where the manifest has no such engine."""
+    """The engine whose files are published beside the downloaded ones; None if the manifest has no such engine."""
     return next((choice for choice in model.engines if choice.engine == _PUBLISHED), None)
 
 
@@ -104,9 +104,9 @@ def _weights(model: Manifest) -> Iterator[Item]:
     part = runtimes.part_of(model, choice) if choice else weights.SOURCE
     is_made, lock = part != weights.SOURCE, lock_of(model)
     for name, file in lock.files.items():
-        if lock.adapter and name in lock.parts[""].files:  # merged already, and in the base model's own repository
+        if lock.adapter and name in lock.parts[""].files:  # already merged; it is in the base model's repository
             continue
-        why = f"what the weights for {part} were made from" if is_made else _why(name)
+        why = f"source of the weights for {part}" if is_made else _why(name)
         yield Item(name, weights.folder(model.slug, weights.SOURCE) / name, why, file.size)
     if is_made:
         made = weights.folder(model.slug, part)
@@ -120,8 +120,8 @@ def _why(name: str) -> str:
     return "tokenizer" if "token" in name or "template" in name or "vocab" in name else "configuration"
 
 
-def leave(model: Manifest) -> bool:
-    """Whether the model has weights, and its release lets them leave today."""
+def publishes_weights(model: Manifest) -> bool:
+    """Whether the model has weights, and its release allows publishing them today."""
     return bool(model.weights.source) and access_today(model) != "api-only"
 
 
@@ -131,8 +131,8 @@ def of_space(folder: Path) -> list[Item]:
     return [Item(str(path.relative_to(folder)), path, "demo") for path in paths]
 
 
-def _words(model: Manifest, pages: Pages) -> Iterator[Item]:
-    """The card, and the texts that the licence asks for."""
+def _texts(model: Manifest, pages: Pages) -> Iterator[Item]:
+    """The card, and the texts that the licence requires."""
     for name, text in card.files(model, pages).items():
         yield Item(name, text.encode(), "card" if name == "README.md" else "licence")
 
@@ -148,10 +148,10 @@ def _measured(model: Manifest) -> Iterator[Item]:
 
 
 def _examples(model: Manifest, pages: Pages) -> Iterator[Item]:
-    """The code of the card as files, and the manifest's examples: inputs, and what must hold of the outputs."""
+    """The card's code as files, and the manifest's examples: inputs, and expectations of the outputs."""
     for block in usage.blocks(model, pages.hub, pages.replicate):
         name = re.sub(r"[^a-z0-9]+", "-", block.title.lower()).strip("-")
         yield Item(f"examples/{name}{_ENDINGS[block.language]}", f"{block.code}\n".encode(), "usage example")
     examples = [example.model_dump(exclude_defaults=True) for example in model.examples]
     text = json.dumps(examples, indent=2, ensure_ascii=False) + "\n"
-    yield Item("examples/examples.json", text.encode(), "inputs, and what holds of the outputs")
+    yield Item("examples/examples.json", text.encode(), "inputs, and expectations of the outputs")

@@ -20,7 +20,7 @@ def receipts(model: Manifest, folder: str) -> list[Receipt]:
 
 
 def evaluations(model: Manifest) -> str:
-    """The section of the card: what was measured, with its command and date, and what is quoted, with its source."""
+    """The card's section: measured results with their command and date, and quoted results with their source."""
     parts = [_measured(receipt) for receipt in receipts(model, EVALS)]
     for quote in model.evaluations:
         of = f" of {quote.of}" if quote.of else ""
@@ -57,13 +57,13 @@ def _interval(figure: dict[str, Any]) -> str:
 
 
 def pipeline_tag(model: Manifest) -> str:
-    """The Hub's name of the task (https://huggingface.co/tasks): this project's, unless the task's file has another."""
+    """The Hub's name of the task (https://huggingface.co/tasks): this project's name, or PIPELINE_TAG of its file."""
     tag: str = tasks.fact(model, "PIPELINE_TAG", model.task)
     return tag
 
 
 def results(model: Manifest) -> list[Any]:
-    """The model-index: what was measured of this model, and what is quoted of it; of other models nothing."""
+    """The model-index: measured and quoted results of this model, none of other models."""
     from huggingface_hub import EvalResult
 
     return [EvalResult(task_type=pipeline_tag(model), **fields) for fields in [*_own(model), *_quoted(model)]]
@@ -97,13 +97,13 @@ def _quoted(model: Manifest) -> Iterator[dict[str, Any]]:
 
 
 def benchmarks(model: Manifest, charts: str) -> str:
-    """The section of the card: the tables and the chart, which lies in the repository's folder `charts`."""
+    """The card's section: the tables, and the chart from the repository's folder `charts`."""
     found = receipts(model, BENCHMARKS)
     return report.markdown(found, charts, targets=[]) if found else ""
 
 
 def left_out(model: Manifest) -> list[str]:
-    """A line for each section that the card has not, as nothing was measured or quoted, and what mends that."""
+    """A line for each section that is missing because nothing was measured or quoted, with the remedy."""
     quote = f"quote results under evaluations in {path_of(model.slug)}"
     lines = []
     if not evaluations(model):
@@ -114,7 +114,7 @@ def left_out(model: Manifest) -> list[str]:
 
 
 def side_by_side(model: Manifest, other: Manifest) -> Sequence[tuple[str, str, str]]:
-    """What is known of both models: their size, each metric of the same data, and their speed on the same machine."""
+    """What is known of both models: size, metrics on the same data, and speed on the same machine."""
     rows = [("parameters", f"{model.parameters or 0:,}", f"{other.parameters or 0:,}")]
     rows = rows if model.parameters and other.parameters else []
     rows.append(("memory of a server", f"{model.hardware.memory_gb:g} GB", f"{other.hardware.memory_gb:g} GB"))
@@ -125,7 +125,7 @@ def side_by_side(model: Manifest, other: Manifest) -> Sequence[tuple[str, str, s
 
 
 def _scores(model: Manifest) -> dict[str, str]:
-    """By metric and data, which the same bytes alone make comparable."""
+    """Scores by metric and data; only the same bytes of data make them comparable."""
     return {
         f"{figure['title']}, {receipt['data']['path']} ({receipt['data']['sha256'][:8]})": (
             f"{figure['written']} ({_interval(figure)})"

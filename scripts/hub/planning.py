@@ -1,4 +1,4 @@
-"""What is to be published of a model, and where: its repository, and the Space of its demo."""
+"""What to publish of a model, and where: its repository, and the Space of its demo."""
 
 from pathlib import Path
 from typing import get_args
@@ -24,51 +24,51 @@ def repository_of(
     replicate: str = "",
     other: Other | None = None,
 ) -> Publication:
-    """What the model's repository is to be: `to`, or where the manifest says.
+    """The publication of the model's repository, in `to` or where the manifest says.
 
-    `space`, `replicate` (OWNER/NAME, or what the manifest says), `other`: what its card links to.
+    `space`, `replicate` (OWNER/NAME, by default from the manifest), `other`: linked from the card.
 
     Raises:
-        TemplateError: the manifest or the command line does not say so, or the licence forbids it.
+        TemplateError: neither the manifest nor the command line says where, or the licence forbids it.
     """
     access, release = contents.access_today(model), model.release
-    place = repository.parse(to or (release and release.hub) or "")
-    pages = Pages(place.name, replicate or (release.replicate if release else None), space or None, other)
+    repo = repository.parse(to or (release and release.hub) or "")
+    pages = Pages(repo.name, replicate or (release.replicate if release else None), space or None, other)
     gated: Gated = release.gate.approval if access == "gated" and release and release.gate else False
-    return Publication(model, place, contents.of(model, pages), gated, checked(create), onto)
+    return Publication(model, repo, contents.of(model, pages), gated, checked(create), onto)
 
 
 def space_of(model: Manifest, to: str, what: str, folder: Path, *, create: str = "", onto: str = "") -> Publication:
-    """What the Space is to be: its folder is written into `folder`. `what`: where predictions run, as for make space.
+    """The publication of the Space, whose files are written into `folder`. `what`: where predictions run (make space).
 
     Raises:
-        TemplateError: the weights cannot be had or may not leave, or what is elsewhere cannot be reached.
+        TemplateError: the weights are not available or not open, or the place that `what` names cannot be reached.
     """
-    place = repository.parse(to, "space")
+    repo = repository.parse(to, "space")
     check_demo(model, what)
     space_folder.write(model, what or "own", folder)
-    return Publication(model, place, contents.of_space(folder), create=checked(create), onto=onto)
+    return Publication(model, repo, contents.of_space(folder), create=checked(create), onto=onto)
 
 
 def check_demo(model: Manifest, what: str) -> None:
-    """Keep weights that not everybody may have out of a Space, which has them itself when the demo runs there.
+    """Keep restricted weights out of a Space. A demo that runs in the Space itself would publish them.
 
     Raises:
-        Refused: the demo would run there.
+        Refused: the weights are restricted, and the demo would run in the Space.
     """
     access = contents.access_today(model)
     if what in ("", "own") and model.weights.source and access != "open":
         raise Refused(
-            f"the weights of {model.slug} are {access} today, and its demo would have them: let it run elsewhere, "
+            f"the weights of {model.slug} are {access} today, and its demo would contain them: run it elsewhere, "
             "WHAT=deployment:OWNER/NAME (in a plan runs: ...)"
         )
 
 
 def checked(create: str) -> Create:
-    """What a new repository is to be.
+    """The visibility of a new repository.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is not one of Create.
     """
     for known in get_args(Create):
         if create == known:
@@ -77,12 +77,12 @@ def checked(create: str) -> Create:
 
 
 def ready(model: Manifest) -> None:
-    """Make the files that are published of the weights, and read every byte of them.
+    """Make the published files of the weights, and verify every byte of them.
 
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    if not contents.leave(model):
+    if not contents.publishes_weights(model):
         return
     choice = contents.published_choice(model) or runtimes.choose(model)
     ensure(model, choice)

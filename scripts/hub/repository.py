@@ -1,4 +1,4 @@
-"""A repository of the Hub as it is now, and how it differs from what is to be there."""
+"""A repository of the Hub: its current state, and how it differs from the files to publish."""
 
 import re
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ _NEW = {".gitattributes"}
 
 
 @dataclass(frozen=True)
-class Place:
-    """A repository's name, ORG/NAME, and what it is."""
+class Repo:
+    """A repository's name, ORG/NAME, and its kind."""
 
     name: str
     kind: Kind = "model"
 
     @property
     def to(self) -> str:
-        """As the ledger names it."""
+        """Its name in the ledger."""
         return f"hf.co/spaces/{self.name}" if self.kind == "space" else f"hf.co/{self.name}"
 
 
 @dataclass(frozen=True)
-class There:
-    """What a repository has: its last commit, and its files by path, each a huggingface_hub.RepoFile."""
+class Remote:
+    """A repository's state: its last commit, and its files by path, each a huggingface_hub.RepoFile."""
 
     head: Any
     files: dict[str, Any]
@@ -39,13 +39,13 @@ class There:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was put there since it was created."""
+        """Whether it is still as it was created."""
         return set(self.files) <= _NEW
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a publish sends, what is there already, and what an earlier one put there that is not wanted any more."""
+    """The files to send, those that are unchanged, and the ones to remove: published earlier and no longer wanted."""
 
     send: list[Item]
     unchanged: list[Item]
@@ -53,23 +53,23 @@ class Difference:
 
     @property
     def is_none(self) -> bool:
-        """Whether all is there as it should be."""
+        """Whether the repository is up to date."""
         return not self.send and not self.remove
 
 
-def parse(to: str, kind: Kind = "model") -> Place:
+def parse(to: str, kind: Kind = "model") -> Repo:
     """The repository that TO names.
 
     Raises:
-        UsageError: it is no ORG/NAME that the Hub takes.
+        UsageError: it is not an ORG/NAME that the Hub accepts.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", to):
         raise UsageError(f"where to? TO=ORG/NAME on the Hub, or release.hub in the manifest; not {to!r}")
-    return Place(to, kind)
+    return Repo(to, kind)
 
 
-def look(api: Any, place: Place) -> There | None:
-    """What is there now; None where there is no such repository, or none that the token may see.
+def look(api: Any, repo: Repo) -> Remote | None:
+    """The repository's current state; None if it does not exist, or the token may not see it.
 
     Raises:
         HubRefusal: the Hub refuses, or cannot be reached.
@@ -77,24 +77,24 @@ def look(api: Any, place: Place) -> There | None:
     from huggingface_hub import RepoFile
 
     try:
-        with explained(place.name):
-            info = api.repo_info(place.name, repo_type=place.kind)
-            head = api.list_repo_commits(place.name, repo_type=place.kind, revision=info.sha)[0]
-            tree = api.list_repo_tree(place.name, recursive=True, revision=info.sha, repo_type=place.kind)
+        with explained(repo.name):
+            info = api.repo_info(repo.name, repo_type=repo.kind)
+            head = api.list_repo_commits(repo.name, repo_type=repo.kind, revision=info.sha)[0]
+            tree = api.list_repo_tree(repo.name, recursive=True, revision=info.sha, repo_type=repo.kind)
             files = {item.path: item for item in tree if isinstance(item, RepoFile)}
-            return There(head, files, bool(info.private), getattr(info, "gated", None) or False)
+            return Remote(head, files, bool(info.private), getattr(info, "gated", None) or False)
     except HubRefusal as refusal:
         if refusal.status == 404:
             return None
         raise
 
 
-def difference(there: There | None, items: Sequence[Item], entries: Sequence[Entry], place: Place) -> Difference:
-    """How `items` differ from what is there. `entries`: the ledger, which knows what was published earlier."""
-    files = there.files if there else {}
-    same = {item.path for item in items if item.path in files and item.is_as(files[item.path])}
+def difference(remote: Remote | None, items: Sequence[Item], entries: Sequence[Entry], repo: Repo) -> Difference:
+    """How `items` differ from the repository. `entries`: the ledger, which has what was published earlier."""
+    files = remote.files if remote else {}
+    same = {item.path for item in items if item.path in files and item.matches(files[item.path])}
     wanted = {item.path for item in items}
-    earlier = {path for entry in _published(entries, place) for path in entry.details.get("files", [])}
+    earlier = {path for entry in _published(entries, repo) for path in entry.details.get("files", [])}
     return Difference(
         [item for item in items if item.path not in same],
         [item for item in items if item.path in same],
@@ -102,11 +102,11 @@ def difference(there: There | None, items: Sequence[Item], entries: Sequence[Ent
     )
 
 
-def is_ours(there: There, entries: Sequence[Entry], place: Place) -> bool:
-    """Whether the last commit there is one that the ledger has, or was begun by a publish that it has."""
-    published = _published(entries, place)
-    return any(entry.digest == there.head.commit_id or entry.ship in there.head.message for entry in published)
+def is_ours(remote: Remote, entries: Sequence[Entry], repo: Repo) -> bool:
+    """Whether the last commit is in the ledger, or belongs to a publication that is."""
+    published = _published(entries, repo)
+    return any(entry.digest == remote.head.commit_id or entry.release in remote.head.message for entry in published)
 
 
-def _published(entries: Sequence[Entry], place: Place) -> list[Entry]:
-    return [entry for entry in entries if (entry.step, entry.to) == (STEP, place.to)]
+def _published(entries: Sequence[Entry], repo: Repo) -> list[Entry]:
+    return [entry for entry in entries if (entry.step, entry.to) == (STEP, repo.to)]

@@ -1,4 +1,4 @@
-"""The steps of a plan, in their order: each can be done again, and the ledger says which were done."""
+"""The steps of a plan, in order. Each step can be repeated; the ledger says which were done."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from scripts.cli import repository as project
 from scripts.hub import card, client, contents, planning
 from scripts.hub.card import Pages
 from scripts.hub.publication import Publication, note
-from scripts.hub.repository import STEP, Place
+from scripts.hub.repository import STEP, Repo
 from scripts.hub.tiers import Plan, Tier
 from scripts.release import ledger
 from scripts.release.ledger import Entry
@@ -29,7 +29,7 @@ PROMOTE, PAGE = "promote", "page"
 
 @dataclass(frozen=True)
 class Step:
-    """`what`: is published, `to`: where, as the ledger names it; `name`: of the ledger's line that ends it."""
+    """`what` is published, and `to` where (its name in the ledger); `name`: of the ledger's line that ends it."""
 
     tier: Tier
     name: str
@@ -39,25 +39,30 @@ class Step:
 
     @property
     def last(self) -> Entry | None:
-        """How it last ended, as the ledger has it; None where it was never done."""
+        """How it last ended, from the ledger; None if it was never done."""
         found = [entry for entry in ledger.read(self.tier.model) if (entry.step, entry.to) == (self.name, self.to)]
         return found[-1] if found else None
 
     @property
     def is_done(self) -> bool:
-        """Whether it need not be done again: a version of Replicate that this project's files are of.
+        """Whether it need not be repeated: Replicate has a version that was made from the project's current files.
 
-        What goes to the Hub is compared with what is there instead.
+        Steps for the Hub compare files with the Hub's instead.
         """
         entry = self.last
-        return self.name == PROMOTE and entry is not None and entry.result == "ok" and project.is_as(entry.commit)
+        return (
+            self.name == PROMOTE
+            and entry is not None
+            and entry.result == "ok"
+            and project.is_unchanged_since(entry.commit)
+        )
 
 
 def of(plan: Plan) -> list[Step]:
-    """Every step. What could refuse one of them for its manifest or its licence refuses here, before any is done.
+    """Every step. Manifests and licences are checked here, before any step is done.
 
     Raises:
-        TemplateError: a model's card lacks a fact, its licence forbids the plan, or its release says something else.
+        TemplateError: a fact for a card is missing, or a licence or the manifest's `release` forbids the plan.
     """
     steps = [step for tier in plan.tiers for step in _steps(plan, tier)]
     for tier in plan.tiers:
@@ -75,9 +80,9 @@ def _steps(plan: Plan, tier: Tier) -> list[Step]:
         found.append(Step(tier, PROMOTE, "version", image, partial(_push, tier, image)))
         found.append(Step(tier, PAGE, "page", image, partial(_page, plan, tier, image)))
     if tier.hub:
-        found.append(Step(tier, STEP, "repository", Place(tier.hub).to, partial(_publish, plan, tier)))
+        found.append(Step(tier, STEP, "repository", Repo(tier.hub).to, partial(_publish, plan, tier)))
     if tier.space:
-        found.append(Step(tier, STEP, "demo", Place(tier.space, "space").to, partial(_space, tier)))
+        found.append(Step(tier, STEP, "demo", Repo(tier.space, "space").to, partial(_space, tier)))
     return found
 
 
@@ -105,16 +110,16 @@ def _space(tier: Tier) -> None:
 
 
 def _push(tier: Tier, image: str) -> None:
-    """Ship it by make push, with all its stages.
+    """Release it with make push, with all its stages.
 
     Raises:
-        Refused: a stage refused, as it said.
+        Refused: a stage refused; it has printed why.
     """
     command = [sys.executable, "-m", "scripts.push", image, "--device", tier.device, "--create", tier.create]
     environment = os.environ | {"MODEL": tier.model}
     if subprocess.run(command, env=environment, cwd=manifest.PROJECT).returncode:
         again = f"make push MODEL={tier.model} TO={image} DEVICE={tier.device}"
-        raise Refused(f"{image} was not shipped, as said above: mend it, then again make publish-all, or {again}")
+        raise Refused(f"{image} was not released, see above: fix it, then run make publish-all again, or {again}")
 
 
 def _page(plan: Plan, tier: Tier, image: str) -> None:
@@ -123,7 +128,7 @@ def _page(plan: Plan, tier: Tier, image: str) -> None:
     https://replicate.com/docs/reference/http#models.update, for which the Python client has no method.
 
     Raises:
-        Refused: Replicate does not take it.
+        Refused: Replicate refuses it.
     """
     from huggingface_hub import ModelCard
 

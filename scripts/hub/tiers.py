@@ -1,4 +1,4 @@
-"""A plan of what is published where: one model, or a free small one and a large one behind an API."""
+"""A plan of what to publish where: one model, or a free small one and a large one behind an API."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +15,14 @@ from scripts.hub.publication import Create
 
 
 class PlanError(TemplateError):
-    """A plan that cannot be meant; names file, key and remedy."""
+    """A plan is wrong; names file, key and remedy."""
 
 
 class Tier(Strict):
     """A model and where it goes.
 
-    `hub`: its repository, with the weights as its `release` says; `space`: its demo, which runs there or where `runs`
-    says (as for make space); `create`: what is made where there is none. `replicate`: OWNER/NAME, for `device`.
+    `hub`: its repository, with the weights as its `release` allows; `space`: its demo; `runs`: where the demo's
+    predictions run (as for make space); `create`: the visibility of new ones. `replicate`: OWNER/NAME, for `device`.
     """
 
     model: str
@@ -67,19 +67,19 @@ class Plan(Strict):
             if (name := getattr(tier, kind))
         ]
         if twice := sorted({name for kind, name in names if names.count((kind, name)) > 1}):
-            raise ValueError(f"{twice[0]} is there twice: give each tier its own")
+            raise ValueError(f"{twice[0]} is named twice: give each tier its own")
         return self
 
     def other(self, tier: Tier) -> Other | None:
-        """What the page of `tier` links to: the other one, if there are two."""
+        """The tier that the page of `tier` links to: the other one, if there are two."""
         return next((Other(one.manifest, one.page) for one in self.tiers if one != tier), None)
 
 
 def read(path: Path) -> Plan:
-    """The plan in a file, its models known to the catalog.
+    """The plan in a file; its models are in the catalog.
 
     Raises:
-        PlanError: it cannot be meant.
+        PlanError: it is missing or wrong.
         ManifestError: there is no such model.
     """
     if not path.is_file():

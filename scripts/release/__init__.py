@@ -1,1 +1,1 @@
-"""A release: gate, build, proof, push, promotion, and the ledger of what was done."""
+"""A release: gate, build, proof, push, promotion, and the ledger of every step."""

@@ -1,4 +1,4 @@
-"""The third stage: the image, built by cog; what is in it, layer by layer, and what grew since the last release."""
+"""The third stage: build the image with cog, and report its layers and what grew since the last release."""
 
 import hashlib
 import json
@@ -9,16 +9,16 @@ from scripts.release import image, ledger
 from scripts.release.release import Refused, Release
 from scripts.serving import docker_engine
 
-PUSH_ID = "run.cog.push_id"  # a label that is new at each cog push, and the only thing that a push adds
+PUSH_ID = "run.cog.push_id"  # a new label at each cog push, and the only thing that a push adds
 _SHOWN_LAYERS = 5
 _GROWN = 50_000  # bytes
 
 
 def build(release: Release) -> str:
-    """Build under the name that is pushed to first, so that the push finds every layer ready.
+    """Build the image under its staging name, so that the push finds every layer ready.
 
     Raises:
-        TemplateError: the weights cannot be had, or cog refused.
+        TemplateError: the weights are not available, or cog refused.
     """
     image.build(release.model, release.device, release.target.staging)
     found = adopt(release)
@@ -31,7 +31,7 @@ def build(release: Release) -> str:
 
 
 def adopt(release: Release) -> dict[str, Any]:
-    """What the engine knows of the image that is pushed to staging; the release takes its content and its contract.
+    """The attributes of the image for staging; its content and contract are stored in the release.
 
     Raises:
         TemplateError: there is no such image, or its contract is not that of predict.py.
@@ -43,10 +43,10 @@ def adopt(release: Release) -> dict[str, Any]:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """What the engine knows of an image.
+    """The attributes of an image, as `docker inspect` shows them.
 
     Raises:
-        TemplateError: there is none, or no engine.
+        TemplateError: there is no such image, or no Docker engine.
     """
     import docker
 
@@ -59,16 +59,16 @@ def inspect(name: str) -> dict[str, Any]:
 
 
 def content_of(found: dict[str, Any]) -> str:
-    """sha256 of what an image runs: its layers and its configuration, without the label that cog push adds."""
+    """The sha256 of an image's layers and configuration, without the label that cog push adds."""
     config = found["Config"]
     kept = {key: config.get(key) for key in ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts")}
     labels = {name: value for name, value in (config.get("Labels") or {}).items() if name != PUSH_ID}
-    whole = json.dumps([found["RootFS"]["Layers"], kept, labels, found["Architecture"]], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
+    content = json.dumps([found["RootFS"]["Layers"], kept, labels, found["Architecture"]], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def layer_sizes(name: str) -> list[tuple[int, str]]:
-    """Bytes of each layer that has any, and the command that made it."""
+    """The bytes of each layer that is not empty, and the command that made it."""
     with docker_engine.connected() as client:
         history = client.images.get(name).history()
     return [(layer["Size"], _short(layer["CreatedBy"]) or "the base image") for layer in history if layer["Size"]]
@@ -81,7 +81,7 @@ def _short(command: str) -> str:
 
 
 def _growth(size: int, layers: list[tuple[int, str]], before: ledger.Entry | None) -> str:
-    """How much larger the image is than the last release's, and which layers are."""
+    """How much larger the image is than that of the last release, and which layers grew."""
     if not before or "size" not in before.details:
         return ""
     old = {what: bytes_ for bytes_, what in before.details.get("layers", [])}

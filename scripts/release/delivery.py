@@ -1,4 +1,4 @@
-"""Pushing to staging with cog, and the examples of the manifest through Replicate's API on what arrived there."""
+"""Pushes to staging with cog, then runs the manifest's examples on the pushed version through Replicate's API."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,17 +23,17 @@ from scripts.serving import docker_engine
 
 Done = TypeVar("Done")
 _ATTEMPTS = 3
-_SECONDS = 900  # for one prediction, a cold start included
+_SECONDS = 900  # for one prediction, including a cold start
 
 
 def push(release: Release) -> str:
-    """Push with cog; what it pushed must run what was proven, and the registry must have what was pushed.
+    """Push with cog; check that it pushed the proven image, and that the registry has what was pushed.
 
-    cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared. What
-    is in staging since an earlier push stays there.
+    cog push builds again and adds a label of its own, so its digest is new; layers and configuration are compared. An
+    image that an earlier push brought to staging is not pushed again.
 
     Raises:
-        Refused: no proof of this image, or another image went out, or another digest arrived.
+        Refused: this image was not proven, another image was pushed, or another digest arrived.
         TemplateError: cog refused, several times.
     """
     adopt(release)
@@ -44,31 +44,32 @@ def push(release: Release) -> str:
     earlier = ledger.passed(release.entries, "push", release.target.production, content=release.content)
     if earlier and _is_there(release.target.staging, earlier.digest):
         release.digest = earlier.digest
-        return f"{release.target.staging_repository}@{release.digest} is there since {earlier.time}"
+        return f"{release.target.staging_repository}@{release.digest} has been there since {earlier.time}"
     _cog_push(release)
     pushed = inspect(release.target.staging)
     if content_of(pushed) != release.content:
         raise Refused(
-            "cog push built another image than the proven one (a base image or a package moved): nothing was promoted; "
-            f"make push TO={release.target.production} begins anew"
+            "cog push built another image than the proven one (a base image or a package changed): nothing was "
+            f"promoted; start again: make push TO={release.target.production}"
         )
     release.digest = persistently(partial(arrived, release.target.staging))
     if release.digest not in {name.rpartition("@")[2] for name in pushed["RepoDigests"]}:
         raise Refused(
-            f"{release.target.staging} holds {release.digest}, which is not what was pushed: who else pushes there?"
+            f"{release.target.staging} has {release.digest}, which is not what was pushed: does somebody else push "
+            "there?"
         )
     return f"{release.target.staging_repository}@{release.digest}"
 
 
 def _cog_push(release: Release) -> None:
     image.bake(release.model, release.model.engine_on(release.device))
-    with image.build_folder(release.model) as place:
+    with image.build_folder(release.model) as folder:
         command = ["push", release.target.staging, "-f", CONFIGS[release.device], *image.build_flags()]
-        persistently(partial(image.run_cog, *command, folder=place))
+        persistently(partial(image.run_cog, *command, folder=folder))
 
 
 def persistently(act: Callable[[], Done]) -> Done:
-    """Do it up to three times: what a registry already has is not sent again."""
+    """Call `act` up to three times; a registry does not need again what it already has."""
     return waiting.retried(
         act,
         lambda error: isinstance(error, TemplateError),
@@ -78,15 +79,15 @@ def persistently(act: Callable[[], Done]) -> Done:
 
 
 def staging(release: Release) -> str:
-    """Run every example on the version that arrived; elsewhere than on Replicate there is no API to run it by.
+    """Run every example on the pushed version. Only Replicate has an API for that.
 
     Raises:
         Refused: an example fails; the version stays in staging, and nothing was promoted.
     """
     if not release.digest:
-        release.go_on_from(_last_pushed(release))
+        release.continue_from(_last_pushed(release))
     if not release.target.is_replicate:
-        return "no API runs what is in this registry: the proof was of the same image"
+        return "this registry has no API to run the image: the proof was of the same image"
     client = replicate_api.connect()
     version = f"the version {release.digest[7:19]} of {release.target.staging_model}"
     ask(version, lambda: client.models.get(release.target.staging_model).versions.get(version_of(release.digest)))
@@ -105,7 +106,7 @@ def staging(release: Release) -> str:
 
 
 def _sizes(model: Manifest, metrics: dict[str, Any]) -> dict[str, float]:
-    """What the cost of a prediction depends on, as its task names it."""
+    """The sizes that a prediction's cost depends on, by the task's names for them."""
     named = tasks.fact(model, "SIZES", {}).items()
     return {size: float(metrics[name]) for size, name in named if metrics.get(name) is not None}
 
@@ -120,12 +121,12 @@ def _last_pushed(release: Release) -> Entry:
 
 
 def version_of(digest: str) -> str:
-    """A version's id on Replicate is its image's digest."""
+    """The version's id on Replicate, which is the image's digest without "sha256:"."""
     return digest.removeprefix("sha256:")
 
 
 def arrived(name: str) -> str:
-    """The digest that the registry holds under a name, asked of the registry itself with the engine's credentials."""
+    """The digest that the registry has for a name, read from the registry with the Docker engine's credentials."""
     import docker
 
     try:
@@ -144,7 +145,7 @@ def _is_there(name: str, digest: str) -> bool:
 
 
 class Run(NamedTuple):
-    """A prediction that went well: seconds that Replicate measured, seconds until it started, and its metrics."""
+    """A successful prediction: its seconds as measured by Replicate, seconds until it started, and its metrics."""
 
     seconds: float
     waited: float
@@ -174,13 +175,13 @@ def run_example(client: Any, example: Example, version: str = "", deployment: st
     return Run(float(metrics.get("predict_time") or 0), waited, metrics)
 
 
-def _time(told: str) -> float:
+def _time(text: str) -> float:
     """A time of Replicate's API, such as 2024-02-15T16:32:57.018467Z, in seconds."""
-    return datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def _ended(client: Any, created: Any) -> dict[str, Any]:
-    """Wait for the end of a prediction that the client created; one that takes too long is cancelled."""
+    """Wait for the end of a prediction; if it takes too long, cancel it."""
     path, what = f"/v1/predictions/{created.id}", f"the prediction {created.id}"
 
     def ended() -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The first two stages, before anything is built: is all ready, and does the new contract break anyone?"""
+"""The first two stages, before anything is built: is everything ready, and does the new contract break callers?"""
 
 import json
 import re
@@ -20,12 +20,12 @@ from scripts.replicate.client import ReplicateRefusal, ask
 
 
 def ready(release: Release, rendered: Callable[[Manifest], Mapping[str, str]]) -> str:
-    """A licence that allows it, rendered files current, nothing uncommitted, weights in place, a token, a model.
+    """Check the licence, rendered files, uncommitted changes, weights, the token, and the model on Replicate.
 
-    `rendered`: gives what the rendered files should hold, by their paths.
+    `rendered`: returns the expected content of the rendered files, by path.
 
     Raises:
-        TemplateError: the first of these that does not hold.
+        TemplateError: the first check that fails.
     """
     if release.model.license.id.strip().lower() in ("", "none", "unknown"):
         raise Refused(
@@ -38,11 +38,15 @@ def ready(release: Release, rendered: Callable[[Manifest], Mapping[str, str]]) -
         raise Refused(f"{', '.join(drifted)}: not as rendered: make render, and commit the result")
     if release.commit == "none" and not release.may_be_dirty:
         begin = "" if repository.exists() else "git init, "
-        raise Refused(f"nothing is committed: {begin}git add --all and git commit first, or ship as it is with DIRTY=1")
+        raise Refused(
+            f"nothing is committed: {begin}git add --all and git commit first, or release it anyway with DIRTY=1"
+        )
     changed = repository.changed_files()
     if changed and not release.may_be_dirty:
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
-        raise Refused(f"not committed: {shown}: commit first, or ship as it is with DIRTY=1, which the ledger records")
+        raise Refused(
+            f"not committed: {shown}: commit first, or release it anyway with DIRTY=1, which the ledger records"
+        )
     choice = release.model.engine_on(release.device)
     if release.target.is_replicate and (why := fit.refusal(release.model, choice, fit.facts_of(release.model))):
         raise Refused(why)
@@ -53,7 +57,7 @@ def ready(release: Release, rendered: Callable[[Manifest], Mapping[str, str]]) -
 
 
 def compare(release: Release) -> str:
-    """Compare the class's schema with what is live; a breaking difference needs a reason.
+    """Compare the class's schema with the live one; a breaking difference needs a reason.
 
     Raises:
         Refused: it breaks callers; lists every difference and what to do instead.
@@ -61,9 +65,9 @@ def compare(release: Release) -> str:
     new = schema.generate(schema.served_class(release.model))
     found = {where: comparison.compare(old, new) for where, old in _live_schemas(release).items()}
     silent = undescribed(new)
-    told = f"; without a description, which is what a caller reads: {', '.join(silent)}" if silent else ""
+    remark = f"; without a description, which callers read: {', '.join(silent)}" if silent else ""
     if not found:
-        return f"nothing is live at {release.target.production} yet, so nobody can break{told}"
+        return f"nothing is live at {release.target.production} yet, so no caller can break{remark}"
     release.details = {
         where: [f"{one.kind} {one.path}: {one.what}" for one in differences] for where, differences in found.items()
     }
@@ -71,8 +75,8 @@ def compare(release: Release) -> str:
     if broken and not release.breaking:
         raise Refused(report(broken[0], silent).replace("TO=...", f"TO={release.target.production}"))
     release.why = release.breaking if broken else ""
-    said = "; ".join(f"against {where}: {summary(differences)}" for where, differences in found.items())
-    return said + (f" (allowed: {release.breaking})" if broken else "") + told
+    result = "; ".join(f"against {where}: {summary(differences)}" for where, differences in found.items())
+    return result + (f" (allowed: {release.breaking})" if broken else "") + remark
 
 
 def _present(name: str) -> str:
@@ -81,7 +85,7 @@ def _present(name: str) -> str:
 
 
 def _account(release: Release) -> str:
-    """Whose token it is; makes the models that are missing, where CREATE asks for it."""
+    """The token's account, as text; creates missing models if CREATE asks for it."""
     client = replicate_api.connect()
     account = ask("your account", client.accounts.current)
     _ensure_model(client, release, release.target.name, release.create)
@@ -107,9 +111,9 @@ def _ensure_model(client: Any, release: Release, name: str, visibility: str) -> 
 
 
 def _create_model(client: Any, release: Release, name: str, visibility: str) -> None:
-    """https://replicate.com/docs/reference/http#models.create, with what the manifest says of it.
+    """Create the model with the manifest's facts: https://replicate.com/docs/reference/http#models.create
 
-    Asked again after a cut connection, Replicate answers that it is there (409).
+    A second request after a broken connection is answered with 409, because the model exists.
     """
     fields = {
         "visibility": visibility,
@@ -134,7 +138,7 @@ def _paper(citation: str | None) -> str | None:
 
 
 def _live_schemas(release: Release) -> dict[str, dict[str, Any]]:
-    """What callers rely on now, by its name; where the ledger knows of no promotion, the committed contract."""
+    """The live contracts by name; the committed contract if the ledger has no promotion."""
     live = ledger.live(release.entries, release.target.production)
     if release.target.is_replicate:
         return _live_on_replicate(release, live.digest.removeprefix("sha256:") if live else "")
@@ -148,13 +152,13 @@ def _committed_schema(path: str) -> dict[str, dict[str, Any]]:
     try:
         return {"the committed schema": json.loads(text)} if text is not None else {}
     except ValueError as error:
-        raise Refused(f"{path} is no JSON in the last commit ({error}): make render, and commit the result") from error
+        raise Refused(f"{path} is not JSON in the last commit ({error}): make render, and commit the result") from error
 
 
 def _live_on_replicate(release: Release, promoted: str) -> dict[str, dict[str, Any]]:
-    """The promoted version, which deployments run, and the newest, which callers get who name none.
+    """The promoted version, which deployments run, and the newest, which callers get if they do not name one.
 
-    They differ after a rollback, and where someone else pushes; a version that was deleted breaks nobody.
+    They differ after a rollback, or if someone else pushes. A deleted version is skipped: it has no callers.
     """
     client = replicate_api.connect()
     what = f"the model {release.target.model}"

@@ -1,4 +1,4 @@
-"""Building the container with the real cog command, with the weights that its engine loads in it."""
+"""Builds the container with the real cog command, including the weights that its engine loads."""
 
 import os
 import shutil
@@ -20,24 +20,25 @@ from scripts.serving import docker_engine
 
 
 def build(model: Manifest, device: Device, tag: str = "") -> str:
-    """Bake and build; returns the image's name.
+    """Prepare the weights and build; returns the image's name.
 
     Raises:
-        TemplateError: the weights cannot be had, cog is missing or refused, or its contract is not predict.py's.
+        TemplateError: the weights are not available, cog is missing or refused, or the image's contract is not that of
+            predict.py.
     """
     tag = tag or f"{model.slug}:{device}"
     bake(model, model.engine_on(device))
-    with build_folder(model) as place:
-        run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=place)
+    with build_folder(model) as folder:
+        run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=folder)
     with docker_engine.connected() as client:
         label.check(client.images.get(tag).attrs, schema.served_class(model))
     return tag
 
 
 def bake(model: Manifest, choice: EngineChoice) -> None:
-    """Put the files of one engine, and nothing else, into baked/: what the next `cog build` takes into the image.
+    """Put only the files of one engine into baked/, which the next `cog build` copies into the image.
 
-    They are hard links to weights/, so they take no room. A model whose container fetches its weights gets none.
+    They are hard links to weights/, so they take no space. A model whose container fetches its weights gets none.
     """
     baked = PROJECT / "baked"
     shutil.rmtree(baked, ignore_errors=True)
@@ -51,23 +52,23 @@ def bake(model: Manifest, choice: EngineChoice) -> None:
 
 
 def build_flags() -> list[str]:
-    """Weights in layers of their own; public base images, unless COG_BASE_IMAGE=true asks for Replicate's own, which
-    start faster there.
+    """Put weights in separate layers. Use public base images, unless COG_BASE_IMAGE=true asks for Replicate's own
+    ones, which start faster there.
     """
     return ["--separate-weights", f"--use-cog-base-image={os.environ.get('COG_BASE_IMAGE') or 'false'}"]
 
 
 @contextmanager
 def build_folder(model: Manifest) -> Iterator[Path]:
-    """A new folder, for one build, of what .dockerignore lets in and the requirements, which cog reads by itself.
+    """A new folder for one build: the files that .dockerignore allows, and the requirements, which cog reads itself.
 
-    `cog build --separate-weights` needs it twice. It takes every big file of the folder for weights, whatever
-    .dockerignore says, and fails on those of weights/ and .venv/. And it makes the image NAME-weights only where the
-    weights differ from what .cog/cache recorded, though that image may be gone or have another name: a new folder has
-    no record, and Docker's cache makes the image at once.
+    `cog build --separate-weights` needs it for two reasons. First, it treats every big file in the folder as weights,
+    whatever .dockerignore says, and fails on those of weights/ and .venv/. Second, it makes the image NAME-weights only
+    if the weights differ from the record in .cog/cache, although that image may be gone or have another name. A new
+    folder has no record, and Docker's cache makes the image at once.
 
-    Its configurations say which manifest and lock they were built from, as the image's name: cog keeps that in the
-    label run.cog.config, and no layer is made of it.
+    The configurations in it name the manifest and the lock of the build in the key `image`: cog keeps the key in the
+    label run.cog.config, and it adds no layer.
     """
     from docker.utils import exclude_paths
 
@@ -81,16 +82,16 @@ def build_folder(model: Manifest) -> Iterator[Path]:
                 _link(str(PROJECT / path), str(Path(name) / path))
         for config in Path(name).glob("cog*.yaml"):
             text = config.read_text(encoding="utf-8") + _digests(model)
-            config.unlink()  # a link to the project's own
+            config.unlink()  # it is a hard link to the project's file
             config.write_text(text, encoding="utf-8")
         yield Path(name)
 
 
 def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
-    """Run the real cog command in `folder`, its output on this terminal.
+    """Run the real cog command in `folder`, with its output on this terminal.
 
     Raises:
-        TemplateError: it is not installed, or it refused.
+        TemplateError: it is not installed, or it failed.
     """
     if shutil.which("cog") is None:
         raise TemplateError("the cog command is missing: https://cog.run/#install, then: make doctor")
@@ -99,7 +100,7 @@ def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
 
 
 def _digests(model: Manifest) -> str:
-    """One more line of a configuration."""
+    """The line with the digests of manifest and lock, for a configuration."""
     named = f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}"
     return (
         f"{named}/weights.lock-{described(lock.path_of(model.slug)).sha256}\n" if model.weights.source else f"{named}\n"

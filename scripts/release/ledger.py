@@ -1,6 +1,6 @@
-"""The ledger: releases/<slug>.jsonl, append-only, a line a step: what was done to which image, where, by whom, and why.
+"""The ledger, releases/<slug>.jsonl: append-only, one line for each step: what was done, to which image, by whom, why.
 
-It is committed with the project. releases/schemas/ holds the contract of each image that was built, by its sha256.
+It is committed with the project. releases/schemas/ has the contract of each image that was built, by its sha256.
 """
 
 import getpass
@@ -30,16 +30,16 @@ class LedgerError(TemplateError):
 class Entry(BaseModel):
     """A line of the ledger.
 
-    `ship`: the id of the release, the same for all steps of one command; `commit`, `dirty`: what the image was built
-    from; `content`: sha256 of what it runs, the same before and after a push; `digest`: of its manifest in the
-    registry, on Replicate the version's id; `schema_id`: a file of releases/schemas/; `where`: the model, tag or
-    deployment that the step changed; `why`: a reason that was given.
+    `release`: the id of the release, the same for all steps of one command; `commit`, `dirty`: what the image was built
+    from; `content`: sha256 of its layers and configuration, the same before and after a push; `digest`: of its manifest
+    in the registry, on Replicate the version's id; `schema_id`: a file of releases/schemas/; `where`: the model, tag or
+    deployment that the step changed; `why`: the reason that was given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     time: str
-    ship: str
+    release: str
     step: str
     result: Result
     to: str
@@ -61,10 +61,10 @@ def path_of(slug: str) -> Path:
 
 
 def read(slug: str) -> list[Entry]:
-    """Every entry, oldest first; what follows the last newline was cut short by a crash and is left out.
+    """Every entry, oldest first; text after the last newline was cut short by a crash and is ignored.
 
     Raises:
-        LedgerError: another line is not an entry; says which.
+        LedgerError: a line is not an entry; says which.
     """
     path = path_of(slug)
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
@@ -75,19 +75,21 @@ def _entry(line: bytes, where: str) -> Entry:
     try:
         return Entry.model_validate_json(line)
     except ValidationError as error:
-        raise LedgerError(f"{where} is no entry of a ledger: mend that line; git diff shows what changed it") from error
+        raise LedgerError(
+            f"{where} is not an entry of a ledger: correct the line; git diff shows what changed it"
+        ) from error
 
 
 def append(slug: str, entry: Entry) -> None:
-    """Add a line, and have it on the disk before anything else happens."""
+    """Add a line, and write it to disk before returning."""
     path = path_of(slug)
     path.parent.mkdir(exist_ok=True)
     line = entry.model_dump_json(exclude_defaults=True) + "\n"
     with open(path, "r+b" if path.exists() else "w+b") as file:
         file.seek(0)
-        whole = file.read()
-        cut = whole.rfind(b"\n") + 1
-        file.truncate(cut)  # a line that a crash cut short
+        content = file.read()
+        cut = content.rfind(b"\n") + 1
+        file.truncate(cut)  # removes a line that a crash cut short
         file.seek(cut)
         file.write(line.encode())
         file.flush()
@@ -95,7 +97,7 @@ def append(slug: str, entry: Entry) -> None:
 
 
 def keep_schema(schema: dict[str, Any]) -> str:
-    """Keep a contract; returns its id, to find it by."""
+    """Store a contract; returns its id."""
     text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
     schema_id = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = FOLDER / "schemas" / f"{schema_id}.json"
@@ -105,10 +107,10 @@ def keep_schema(schema: dict[str, Any]) -> str:
 
 
 def schema(schema_id: str) -> dict[str, Any]:
-    """A contract that was kept.
+    """A stored contract.
 
     Raises:
-        LedgerError: its file is gone.
+        LedgerError: its file is missing or malformed.
     """
     path = FOLDER / "schemas" / f"{schema_id}.json"
     try:
@@ -119,13 +121,13 @@ def schema(schema_id: str) -> dict[str, Any]:
 
 
 def live(entries: list[Entry], to: str) -> Entry | None:
-    """The promotion that is live: the last one that went well (a rollback is a promotion)."""
+    """The promotion that is live: the last successful one (a rollback is a promotion)."""
     promoted = [entry for entry in entries if (entry.step, entry.result, entry.to) == ("promote", "ok", to)]
     return promoted[-1] if promoted else None
 
 
 def passed(entries: list[Entry], step: str, to: str = "", content: str = "", digest: str = "") -> Entry | None:
-    """The last time that a step went well: for this target and this image, where they are named."""
+    """The last time that a step succeeded, for this target and image if they are given."""
     for entry in reversed(entries):
         is_it = (entry.step, entry.result) == (step, "ok") and to in ("", entry.to)
         if is_it and content in ("", entry.content) and digest in ("", entry.digest):
@@ -139,18 +141,18 @@ def now() -> str:
 
 
 def who() -> str:
-    """The person, as git knows them; else the account's name."""
+    """The person's address in git, or else the account's name."""
     if named := repository.email():
         return named
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # in a container, a user can be a number alone
+    except (KeyError, OSError):  # in a container, a user may be only a number
         return f"user {os.getuid()}"
 
 
 @contextmanager
 def alone(slug: str) -> Iterator[None]:
-    """Only one release at a time; a process that died is not in the way.
+    """Allow only one release at a time; a process that died does not block it.
 
     Raises:
         LedgerError: another release is under way; says since when and which process.
@@ -173,7 +175,7 @@ def alone(slug: str) -> Iterator[None]:
 
 
 def _noted(note: Path) -> str:
-    """The process that releases, and how long it has."""
+    """The process that is releasing, and since when."""
     try:
         process, begun = note.read_text(encoding="utf-8").split()
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Promoting a digest to production without a rebuild, to the deployments one after another, and going back.
+"""Promotes a digest to production without a rebuild, then to the deployments one after another, and goes back.
 
-Production is a name: the model on Replicate (a version there is a digest) or a tag elsewhere. The same steps promote a
+Production is a name: the model on Replicate (where a version is a digest) or a tag elsewhere. The same steps promote a
 new digest and roll back to an old one.
 """
 
@@ -19,16 +19,16 @@ from scripts.serving import docker_engine
 
 
 def promote(release: Release, why: str = "") -> str:
-    """Put the release's digest into production, then into each deployment, whose examples must hold before the next.
+    """Put the release's digest into production, then into one deployment after another, testing each with the examples.
 
     Raises:
-        Refused: it was never in staging, or a deployment failed and all of them went back.
-        Stuck: something could not go back.
+        Refused: it was never in staging, or a deployment failed and all were rolled back.
+        Stuck: something could not be rolled back.
     """
-    release.go_on_from(passed_staging(release))
+    release.continue_from(passed_staging(release))
     release.why = why
     before = ledger.live(release.entries, release.target.production)
-    persistently(partial(_pull, release, release.digest))  # where this fails, nothing has to go back
+    persistently(partial(_pull, release, release.digest))  # if this fails, nothing needs to be rolled back
     release.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
@@ -46,10 +46,10 @@ def promote(release: Release, why: str = "") -> str:
 
 
 def _newest(release: Release, live: str) -> str:
-    """What Replicate gives to callers who name no version, where that is another one than the digest that is live.
+    """A remark if callers who name no version get another version than the live digest from Replicate.
 
-    A model there has a newest version, which neither a push of an older image nor anything else changes. What is live
-    is live by now, so a Replicate that does not answer spoils nothing.
+    They get the newest version, and a push of an older image does not change which one that is. The promotion is
+    complete by now, so it does not fail if Replicate does not answer.
     """
     if not release.target.is_replicate:
         return ""
@@ -63,30 +63,31 @@ def _newest(release: Release, live: str) -> str:
     if newest is None or newest.id == version_of(live):
         return ""
     return (
-        f"; but {newest.id[:12]} stays the newest version of {release.target.model}, for callers who name no version "
-        f"nor a deployment, until a newer one is promoted: https://replicate.com/{release.target.model}/versions"
+        f"; but {newest.id[:12]} stays the newest version of {release.target.model}, for callers who name neither a "
+        f"version nor a deployment, until a newer one is promoted: https://replicate.com/{release.target.model}/versions"
     )
 
 
 def passed_staging(release: Release) -> Entry:
-    """The ledger's word that this digest passed staging; without a digest the last that did.
+    """The ledger's entry that this digest passed staging, or without a digest, the last such entry.
 
     Raises:
         Refused: there is none.
     """
     entry = ledger.passed(release.entries, "staging", release.target.production, digest=release.digest)
     if entry is None:
-        what = release.digest or "nothing"
+        what = f"{release.digest} has not" if release.digest else "nothing has"
         raise Refused(
-            f"{what} has passed staging for {release.target.production}: make push TO={release.target.production}"
+            f"{what} passed staging for {release.target.production}: make push TO={release.target.production}"
         )
     return entry
 
 
 def earlier(release: Release) -> Entry:
-    """The last promotion of the release's digest; without one, of the digest that was live before the present one came.
+    """The last promotion of the release's digest; without a digest, of the one that was live before the current one.
 
-    Going back forgets what came after. Where the last promotion was cut off, what was live before it is meant.
+    A rollback discards the promotions after its digest. If the last promotion was interrupted, the digest that was
+    live before it is returned.
 
     Raises:
         Refused: there was none.
@@ -103,36 +104,36 @@ def earlier(release: Release) -> Entry:
     for entry in reversed(promoted):
         if entry.digest == wanted:
             return entry
-    said = f"{release.digest} was never live" if release.digest else "nothing was live before the present one"
-    raise Refused(f"{said} at {to}: make releases shows what was")
+    problem = f"{release.digest} was never live" if release.digest else "nothing was live before the current one"
+    raise Refused(f"{problem} at {to}: make releases shows what was")
 
 
 def _restore(release: Release, digest: str) -> None:
-    """Give production the image of a digest again."""
+    """Put the image of a digest into production again."""
     persistently(partial(_pull, release, digest))
     _put(release, digest)
 
 
 def _put(release: Release, digest: str) -> None:
-    """Give production the very image of a digest that was pulled; the registry must then say the same digest.
+    """Push the pulled image to production; the registry must then report the same digest.
 
     Raises:
         Refused: it cannot be pushed, or arrives as another digest.
     """
     persistently(partial(_send, release))
-    there = persistently(partial(arrived, f"{release.target.production}:latest"))
-    if there != digest:
-        raise Refused(f"{release.target.production} holds {there}, not {digest}: who else pushes there?")
+    found = persistently(partial(arrived, f"{release.target.production}:latest"))
+    if found != digest:
+        raise Refused(f"{release.target.production} has {found}, not {digest}: does somebody else push there?")
 
 
 def _pull(release: Release, digest: str) -> None:
-    """Have the engine hold a digest of staging under production's name."""
+    """Pull a digest from staging, and tag it with production's name."""
     import docker
 
     try:
         with docker_engine.connected() as client:
-            held = client.images.pull(f"{release.target.staging_repository}@{digest}")
-            held.tag(release.target.production, "latest")
+            pulled = client.images.pull(f"{release.target.staging_repository}@{digest}")
+            pulled.tag(release.target.production, "latest")
     except docker.errors.APIError as error:
         raise Refused(
             f"cannot pull {release.target.staging_repository}@{digest} ({error.explanation or error}): try again"
@@ -140,7 +141,7 @@ def _pull(release: Release, digest: str) -> None:
 
 
 def _send(release: Release) -> None:
-    """Push what the engine holds under production's name."""
+    """Push the image that has production's name."""
     import docker
 
     try:
@@ -155,9 +156,9 @@ def _send(release: Release) -> None:
 
 
 def _move(release: Release, deployment: str, moved: list[tuple[str, str]], before: Entry | None) -> None:
-    """Move one deployment to the digest and run the examples through it; remembers what it ran before.
+    """Move one deployment to the digest and run the examples on it; adds the version that it ran before to `moved`.
 
-    A promotion that was cut off may have moved it already: what was live before is then what it ran.
+    An interrupted promotion may have moved it already; then it ran what was live before.
     """
     client = replicate_api.connect()
     current = ask(f"the deployment {deployment}", lambda: client.deployments.get(deployment)).current_release
@@ -179,7 +180,7 @@ def _move(release: Release, deployment: str, moved: list[tuple[str, str]], befor
 
 
 def _was_cut_off(release: Release, version: str) -> bool:
-    """Whether the promotion of a version was begun and never ended well."""
+    """Whether the promotion of a version began and never succeeded."""
     tried = [entry for entry in release.entries if entry.step == "promote" and version_of(entry.digest) == version]
     return bool(tried) and all(entry.result != "ok" for entry in tried)
 
@@ -192,28 +193,28 @@ def _set(client: Any, deployment: str, version: str) -> None:
 def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | None) -> tuple[str, bool]:
     """Undo a promotion: deployments in reverse order, then production.
 
-    What could be undone and what not, in words, and whether anything could not.
+    Returns what could and could not be undone, as text, and whether anything could not.
     """
     undone: list[str] = []
     stuck: list[str] = []
     for deployment, version in reversed(moved):
-        failed = _tried(partial(_set, replicate_api.connect(), deployment, version))
+        failed = _fails(partial(_set, replicate_api.connect(), deployment, version))
         (stuck if failed else undone).append(f"{deployment} to {version[:12]}")
         release.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
     if before and before.digest != release.digest:
-        failed = _tried(partial(_restore, release, before.digest))
+        failed = _fails(partial(_restore, release, before.digest))
         (stuck if failed else undone).append(f"{release.target.production} to {before.digest[:19]}")
     if not before:
         undone.append(f"{release.target.production} to nothing else, since nothing was live before")
-    said = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(release, before.digest) if before else ''}"
+    text = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(release, before.digest) if before else ''}"
     if not stuck:
-        return said, False
+        return text, False
     again = f"make promote TO={release.target.production} DIGEST={before.digest if before else release.digest}"
-    return f"{said}; COULD NOT go back: {', '.join(stuck)}; {again} tries again", True
+    return f"{text}; COULD NOT go back: {', '.join(stuck)}; {again} tries again", True
 
 
-def _tried(act: Callable[[], None]) -> bool:
-    """Do it; whether it failed."""
+def _fails(act: Callable[[], None]) -> bool:
+    """Call `act`; whether it failed."""
     try:
         act()
     except Exception as error:

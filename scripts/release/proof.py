@@ -1,4 +1,4 @@
-"""The fourth stage: the very image that will be pushed is run and tried, on the GPU where there is one."""
+"""The fourth stage: run and test the image that will be pushed, on the GPU if there is one."""
 
 import time
 import uuid
@@ -27,48 +27,48 @@ _ADDRESS = "http://127.0.0.1:5000"
 
 
 def prove(release: Release) -> str:
-    """Try the image: setup, examples, streaming, cancellation, full slots, and every input of the schema's fuzz.
+    """Test the image: setup, examples, streaming, cancellation, full slots, and fuzzed inputs.
 
     Raises:
-        TemplateError: setup failed, or what was wrong, each with a curl command that shows it again.
+        TemplateError: setup failed, or a test did; with a curl command to reproduce each failure.
     """
     name = release.target.staging
     document = contract_of(adopt(release))
     earlier = ledger.passed(release.entries, "proof", content=release.content)
     if earlier and (earlier.details.get("gpu") or not _has_gpu(release)):
         release.details = earlier.details
-        return f"this very image was proven at {earlier.time}"
+        return f"this image was already proven at {earlier.time}"
     gpus = "--gpus all " if _has_gpu(release) else ""
-    again = f"to see it again: docker run --rm {gpus}-p 5000:5000 {name}"
+    again = f"to reproduce it: docker run --rm {gpus}-p 5000:5000 {name}"
     problems: list[str] = []
     try:
         measured = tried(release.model, name, document, _has_gpu(release), problems)
         release.details = measured | {"problems": problems[:20]}
     except ServerError as error:
-        raise Refused(f"{name} does not start, or does not last: {error}; {again}") from error
+        raise Refused(f"{name} does not start, or ends by itself: {error}; {again}") from error
     except httpx.TransportError as error:
-        problems.append(f"then it answered no more ({error or type(error).__name__})")
+        problems.append(f"then it no longer answered ({error or type(error).__name__})")
     if problems:
         raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
     setup = release.details["setup_seconds"]
-    cases = f"{release.details['cases']} fuzzed inputs, of which the model itself refuses {release.details['refused']},"
+    cases = f"{release.details['cases']} fuzzed inputs ({release.details['refused']} refused by the model itself)"
     memory = f"; {release.details['peak_memory'] / 1e6:.0f} MB at most" if release.details["peak_memory"] else ""
-    where = "; WITHOUT a GPU, which this machine lacks" if release.device == "cuda" and not _has_gpu(release) else ""
-    return f"setup in {setup:.1f} s, {', '.join(release.details['tried'])} and {cases} as they should be{memory}{where}"
+    where = "; WITHOUT a GPU: this machine has none" if release.device == "cuda" and not _has_gpu(release) else ""
+    return f"setup in {setup:.1f} s, {', '.join(release.details['tried'])} and {cases} passed{memory}{where}"
 
 
 def _has_gpu(release: Release) -> bool:
-    """Whether a GPU image is tried as one: without a GPU here its model runs on the CPU, if at all."""
+    """Whether a GPU image is tested on a GPU; on a machine without one, its model runs on the CPU, if at all."""
     return release.device == "cuda" and runtimes.has_cuda_device()
 
 
 def tried(model: Manifest, name: str, document: Mapping[str, Any], on_gpu: bool, problems: list[str]) -> dict[str, Any]:
-    """Add to `problems` what is wrong with the image, a curl command below each; returns what was tried and measured.
+    """Test the image, and add each failure to `problems` with a curl command; returns what was tested and measured.
 
-    Cancelling and full slots need an input that takes long, which not every class has.
+    Cancellation and full slots need an input that takes long, which not every class has.
 
     Raises:
-        httpx.TransportError: the server answers no more.
+        httpx.TransportError: the server no longer answers.
     """
     begun = time.monotonic()
     options = local_container.for_fetching() if model.weights.delivery == "fetched" else {}
@@ -93,7 +93,7 @@ def tried(model: Manifest, name: str, document: Mapping[str, Any], on_gpu: bool,
 
 
 def _examples(model: Manifest, address: str, problems: list[str]) -> None:
-    """Add to `problems` what is wrong with the manifest's examples."""
+    """Add failures of the manifest's examples to `problems`."""
     for example in model.examples:
         body = {"input": example.input}
         predicting.wait_until_ready(address)
@@ -106,7 +106,7 @@ def _examples(model: Manifest, address: str, problems: list[str]) -> None:
 
 
 def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the events of a prediction, where the schema promises some: its class has @cog.streaming."""
+    """What is wrong with a prediction's events, if the schema promises any (its class has @cog.streaming)."""
     if not meaning.read(document).streams:
         return []
     body = {"input": inputs}
@@ -128,7 +128,7 @@ def streams(inputs: Mapping[str, Any], address: str, document: Mapping[str, Any]
 
 
 def _cancels(long: Mapping[str, Any], address: str) -> list[str]:
-    """Whether a long prediction ends soon after it was cancelled."""
+    """A problem if a long prediction does not end soon after it was cancelled."""
     url = f"{address}/predictions/{uuid.uuid4().hex}"
     predicting.wait_until_ready(address)
     connection.ask("PUT", url, json={"input": long}, headers={"Prefer": "respond-async"}, timeout=60)

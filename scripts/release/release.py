@@ -1,4 +1,4 @@
-"""One release of a model: what every stage knows, and how a stage is run, timed and put into the ledger."""
+"""One release of a model: the state shared by all stages, and how a stage is run, timed and noted in the ledger."""
 
 import sys
 import time
@@ -16,19 +16,19 @@ from scripts.release.target import Target
 
 
 class Refused(TemplateError):
-    """A stage that stops the release; the message says why and what to do."""
+    """A stage stops the release; the message says why and what to do."""
 
 
 class Stuck(TemplateError):
-    """A stage failed, and what it had changed could not all be changed back; the message says what, and the remedy."""
+    """A stage failed, and some of its changes could not be undone; the message says which, and the remedy."""
 
 
 @dataclass
 class Release:
-    """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be shipped.
+    """`breaking`: why a breaking contract may pass; `may_be_dirty`: whether uncommitted changes may be released.
 
-    The stages fill in the rest: `content` and `schema_id` (of the image that was built), `digest` (of what was pushed).
-    `commit` and `dirty` are the checkout's, until a stage goes on from what an earlier release built.
+    The stages fill in the rest: `content` and `schema_id` (of the built image), `digest` (of the pushed one). `commit`
+    and `dirty` are those of the checkout, until a stage continues with the image of an earlier release.
     """
 
     model: Manifest
@@ -37,7 +37,7 @@ class Release:
     breaking: str = ""
     may_be_dirty: bool = False
     create: str = ""
-    ship: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     commit: str = field(default_factory=lambda: repository.commit() or "none")
     dirty: bool = field(default_factory=lambda: bool(repository.changed_files()) or not repository.commit())
     content: str = ""
@@ -48,11 +48,11 @@ class Release:
 
     @property
     def entries(self) -> list[Entry]:
-        """The ledger as it is now."""
+        """The current ledger."""
         return ledger.read(self.model.slug)
 
-    def go_on_from(self, entry: Entry) -> None:
-        """Release the image of an earlier step: its digest, what it runs, its contract, and what it was built from."""
+    def continue_from(self, entry: Entry) -> None:
+        """Release the image of an earlier step: take over its digest, content, contract and commit."""
         self.digest, self.content, self.schema_id = entry.digest, entry.content, entry.schema_id
         self.commit, self.dirty = entry.commit, entry.dirty
 
@@ -60,7 +60,7 @@ class Release:
         """Add a line to the ledger."""
         entry = Entry(
             time=ledger.now(),
-            ship=self.ship,
+            release=self.id,
             step=step,
             result=result,
             to=self.target.production,
@@ -78,13 +78,13 @@ class Release:
         ledger.append(self.model.slug, entry)
 
     def run(self, stages: Sequence[tuple[str, Callable[["Release"], str]]]) -> None:
-        """Run stages in order and stop at the first that refuses; each returns a line that says what it found.
+        """Run stages in order and stop at the first that refuses; each returns a line with its result.
 
         Raises:
-            TemplateError: the refusal.
+            TemplateError: a stage refused.
         """
         self._note_interrupted()
-        self.note("ship", "begun", where=", ".join(name for name, _ in stages))
+        self.note("release", "begun", where=", ".join(name for name, _ in stages))
         for name, stage in stages:
             say(f"{name} ...")
             begun = time.monotonic()
@@ -94,36 +94,36 @@ class Release:
             except BaseException as error:
                 self.note(name, result_of(error), time.monotonic() - begun, why=" ".join(str(error).split())[:500])
                 self.details = {}
-                self.note("ship", result_of(error), where=name)
+                self.note("release", result_of(error), where=name)
                 say(f"{name}: {result_of(error)} after {time.monotonic() - begun:.1f} s")
                 raise
             self.note(name, "ok", time.monotonic() - begun)
             say(f"{name}: {found} ({time.monotonic() - begun:.1f} s)")
         self.details, self.why = {}, ""
-        self.note("ship", "ok")
+        self.note("release", "ok")
 
     def _note_interrupted(self) -> None:
-        """Note each earlier release that was killed: the last that the ledger has of it is that it began."""
+        """Note each earlier release that was killed: the ledger has its beginning but not its end."""
         entries = self.entries
-        ended = {entry.ship for entry in entries if entry.step == "ship" and entry.result != "begun"}
+        ended = {entry.release for entry in entries if entry.step == "release" and entry.result != "begun"}
         for entry in entries:
-            if entry.step == "ship" and entry.result == "begun" and entry.ship not in ended:
-                last = [other for other in entries if other.ship == entry.ship][-1]
-                after = last.step if last.step != "ship" else "its begin"
+            if entry.step == "release" and entry.result == "begun" and entry.release not in ended:
+                last = [other for other in entries if other.release == entry.release][-1]
+                after = last.step if last.step != "release" else "its beginning"
                 closing = entry.model_copy(
                     update={"time": ledger.now(), "result": "interrupted", "where": f"after {after}"}
                 )
                 ledger.append(self.model.slug, closing)
-                say(f"the release {entry.ship} of {entry.time} was interrupted after {after}: noted in the ledger")
+                say(f"the release {entry.release} of {entry.time} was interrupted after {after}: noted in the ledger")
 
 
 def say(line: str) -> None:
-    """A line of progress, on standard error."""
+    """Print a line of progress on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def result_of(error: BaseException) -> Result:
-    """How a step that raised `error` ended, for the ledger."""
+    """The ledger's result of a step that raised `error`."""
     if isinstance(error, TemplateError) and not isinstance(error, Stuck):
         return "refused"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

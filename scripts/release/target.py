@@ -1,4 +1,4 @@
-"""Where a model is shipped to: the name of its production image, and that of the staging one beside it."""
+"""Where a model is released: the names of its production image and its staging image."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Target:
 
     @property
     def staging(self) -> str:
-        """What is pushed to first."""
+        """The name of the staging image, which is pushed first."""
         return f"{self.production}-staging" if self.is_replicate else f"{self.production}:staging"
 
     @property
@@ -38,7 +38,7 @@ class Target:
 
     @property
     def model(self) -> str:
-        """OWNER/NAME, as Replicate's API has it."""
+        """OWNER/NAME, the model's name in Replicate's API."""
         return f"{self.owner}/{self.name}"
 
     @property
@@ -51,7 +51,7 @@ def parse(to: str) -> Target:
     """The target that TO names.
 
     Raises:
-        UsageError: it is no REGISTRY/OWNER/MODEL.
+        UsageError: it is not a REGISTRY/OWNER/MODEL.
     """
     found = _NAME.fullmatch(to)
     if not found:

@@ -1,4 +1,4 @@
-"""The official client of Replicate's API, and its refusals in words that say what to do.
+"""The official client of Replicate's API, and its errors with advice on what to do.
 
 https://replicate.com/docs/reference/http, https://github.com/replicate/replicate-python
 """
@@ -17,7 +17,7 @@ TOKEN_PAGE = "https://replicate.com/account/api-tokens"
 
 
 class ReplicateRefusal(TemplateError):
-    """Replicate's API refused, or could not be reached; `status`: of HTTP, None where there was no answer."""
+    """Replicate's API refused, or could not be reached; `status`: of HTTP, None if there was no answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -25,9 +25,9 @@ class ReplicateRefusal(TemplateError):
 
 
 def connect() -> Any:
-    """A replicate.Client with the token of the environment; REPLICATE_BASE_URL names another server than Replicate's.
+    """A replicate.Client with the token from the environment; REPLICATE_BASE_URL names another server than Replicate's.
 
-    Reads, and whatever was answered with 429, are sent again by the client itself.
+    The client itself repeats reads, and any request that was answered with 429.
 
     Raises:
         ReplicateRefusal: no token is set.
@@ -40,7 +40,7 @@ def connect() -> Any:
 
 
 def address() -> str:
-    """Where Replicate's API is."""
+    """The address of Replicate's API."""
     return os.environ.get("REPLICATE_BASE_URL") or "https://api.replicate.com"
 
 
@@ -60,21 +60,21 @@ def explained(what: str) -> Iterator[None]:
         raise ReplicateRefusal(_words(what, error.status, error.detail or error.title or ""), error.status) from error
     except httpx.HTTPError as error:
         raise ReplicateRefusal(f"cannot reach Replicate for {what} ({error or type(error).__name__})") from error
-    except (ValueError, TypeError) as error:  # the client read something else than Replicate's JSON
-        said = f"what answers for {what} is not Replicate ({in_words(error)})"
-        raise ReplicateRefusal(f"{said}: see the proxies, and REPLICATE_BASE_URL", 200) from error
+    except (ValueError, TypeError) as error:  # the client read something other than Replicate's JSON
+        problem = f"the answer for {what} is not from Replicate ({in_words(error)})"
+        raise ReplicateRefusal(f"{problem}: check proxies and REPLICATE_BASE_URL", 200) from error
 
 
 def patiently(act: Callable[[], Result]) -> Result:
-    """Do it again a few times, each time later, while Replicate does not answer, or with 429 or 5xx.
+    """Repeat `act` a few times with growing pauses, while Replicate does not answer, or answers 429 or 5xx.
 
-    For what may be done twice: a prediction more, the same change again.
+    Only for requests that may be sent twice, such as a read or the same change again.
     """
-    return waiting.retried(act, _passes, tries=6)
+    return waiting.retried(act, _is_temporary, tries=6)
 
 
 def ask(what: str, act: Callable[[], Result]) -> Result:
-    """Do what may be done twice, about `what` ("the model acme/smollm2"), patiently; the answer.
+    """The answer to a request about `what` ("the model acme/smollm2") that may be sent twice; repeats it patiently.
 
     Raises:
         ReplicateRefusal: Replicate refused, or still does not answer.
@@ -87,18 +87,18 @@ def ask(what: str, act: Callable[[], Result]) -> Result:
     return patiently(once)
 
 
-def _passes(error: BaseException) -> bool:
+def _is_temporary(error: BaseException) -> bool:
     return isinstance(error, ReplicateRefusal) and (error.status is None or error.status == 429 or error.status >= 500)
 
 
 def _words(what: str, status: int | None, detail: str) -> str:
-    said = f": {detail.rstrip('.')}" if detail else ""
+    reason = f": {detail.rstrip('.')}" if detail else ""
     advice = {
-        401: f"Replicate does not know this token; set {TOKEN} anew, from {TOKEN_PAGE}",
-        402: "Replicate wants to be paid first: https://replicate.com/account/billing",
-        403: "this token may not do that: see whose it is (https://replicate.com/account)",
-        404: f"Replicate has no such thing: {what}; see the name, and whether your token may see it",
-        422: f"Replicate does not take that for {what}{said}",
-        429: "Replicate was asked too often; wait a little, then try again",
+        401: f"Replicate does not know this token; set a new {TOKEN}, from {TOKEN_PAGE}",
+        402: "Replicate needs a payment first: https://replicate.com/account/billing",
+        403: "this token may not do that: check whose it is (https://replicate.com/account)",
+        404: f"{what} is not on Replicate, or your token may not see it: check the name",
+        422: f"Replicate does not accept this for {what}{reason}",
+        429: "Replicate's rate limit was reached; wait a little, then try again",
     }
-    return advice.get(status or 0, f"Replicate answers {status} for {what}{said}; try again later")
+    return advice.get(status or 0, f"Replicate answers {status} for {what}{reason}; try again later")

@@ -1,1 +1,1 @@
-"""Cog's server on this machine: without Docker, in a container, and the Docker engine itself."""
+"""Cog's server on this machine, without Docker or in a container, and the Docker engine."""

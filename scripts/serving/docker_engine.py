@@ -1,4 +1,4 @@
-"""The Docker engine that Docker's own commands would ask: of DOCKER_HOST or of the current context."""
+"""The Docker engine that Docker's own commands use: from DOCKER_HOST or from the current context."""
 
 import os
 import sys
@@ -13,40 +13,40 @@ _OTHER = "docker context use default"
 
 
 class NoEngine(TemplateError):
-    """The engine does not answer; `found`: what is the matter; `mend`: a command."""
+    """The engine does not answer; `found`: the problem; `remedy`: a command."""
 
-    def __init__(self, found: str, mend: str) -> None:
-        super().__init__(f"the Docker engine {found}: {mend}, then: make doctor")
-        self.found, self.mend = found, mend
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"the Docker engine {found}: {remedy}, then: make doctor")
+        self.found, self.remedy = found, remedy
 
 
 @contextmanager
 def connected(seconds: float = 60) -> Iterator[Any]:
-    """A docker.DockerClient whose requests may take so long; closed when the block ends.
+    """A docker.DockerClient whose requests may take up to `seconds`; closed when the block ends.
 
     Raises:
         NoEngine: the engine does not answer.
     """
     import docker
 
-    place, mend = _place()
+    address, remedy = _address()
     try:
         client = docker.from_env(timeout=seconds)
     except (docker.errors.DockerException, OSError, ValueError) as error:
         if "Permission denied" in str(error):
-            raise NoEngine(f"refuses this user ({place})", "sudo usermod -aG docker $USER, and log in anew") from error
-        raise NoEngine(f"does not answer ({place})", mend) from error
+            raise NoEngine(f"refuses this user ({address})", "sudo usermod -aG docker $USER, log in again") from error
+        raise NoEngine(f"does not answer ({address})", remedy) from error
     try:
         yield client
     finally:
         client.close()
 
 
-def _place() -> tuple[str, str]:
-    """The engine's address with what names it, and the command that mends it where nothing answers there.
+def _address() -> tuple[str, str]:
+    """The engine's address and where it is configured, and the remedy if nothing answers there.
 
     Raises:
-        NoEngine: a context is named that does not exist or cannot be read.
+        NoEngine: the selected context does not exist or cannot be read.
     """
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
@@ -56,7 +56,7 @@ def _place() -> tuple[str, str]:
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
     try:
         context = ContextAPI.get_context(name)
-    except Exception as error:  # that is what the library raises for a file that it cannot read
+    except Exception as error:  # the library raises it for a file that it cannot read
         raise NoEngine(f"is that of the context {name}, which cannot be read ({in_words(error)})", _OTHER) from error
     if context is None:
         raise NoEngine(f"is that of the context {name}, which does not exist", _OTHER)

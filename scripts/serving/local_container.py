@@ -23,13 +23,13 @@ _OF_DOWNLOADS = ("HF_ENDPOINT", *(f"PIP_{name}" for name in _OF_PIP))
 
 @contextmanager
 def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Any]]:
-    """The address of the image's server, once its setup is done, and the container; `options`: more of docker's for it.
+    """The address of the image's server after its setup, and the container; `options`: more of docker's.
 
-    An image that was built for a GPU has this machine's, where there is one.
+    An image built for a GPU gets this machine's GPU if there is one.
 
     Raises:
         ServerError: there is no such image, or setup failed; says why.
-        TemplateError: there is no engine.
+        TemplateError: there is no Docker engine.
     """
     import docker
 
@@ -62,7 +62,7 @@ def running(image: str, options: Mapping[str, Any] | None = None) -> Iterator[tu
 
 
 def for_fetching() -> dict[str, Any]:
-    """Options that let a container fetch what this machine can: the token, the proxies, and pip's index."""
+    """Options that let a container download like this machine: with the token, the proxies, and pip's index."""
     import docker
     from huggingface_hub import get_token
 
@@ -75,13 +75,13 @@ def for_fetching() -> dict[str, Any]:
 
 
 def memory_peak(container: Any) -> int:
-    """The peak memory of the container so far (bytes); 0 where the kernel does not report it."""
+    """The peak memory of the container so far (bytes); 0 if the kernel does not report it."""
     code, output = container.exec_run(["cat", "/sys/fs/cgroup/memory.peak"])
     return int(output) if code == 0 and output.strip().isdigit() else 0
 
 
 def gpus(client: Any, image: str) -> list[Any]:
-    """What docker is asked for, for an image that cog built with `gpu: true`, where this machine has a GPU."""
+    """Docker's device requests for an image that cog built with `gpu: true`, if this machine has a GPU."""
     import docker
 
     if not runtimes.has_cuda_device():
@@ -96,7 +96,7 @@ def gpus(client: Any, image: str) -> list[Any]:
 
 
 def _remove_abandoned(client: Any) -> None:
-    """Remove the containers that were started by processes of this machine that have ended."""
+    """Remove containers whose starting process, on this machine, has ended."""
     import docker
 
     for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
@@ -117,7 +117,7 @@ def _is_running(process: int) -> bool:
 
 
 class Alive:
-    """A container as `wait_until_ready` expects a process: whether it has ended, and its exit code."""
+    """A container with the process interface of `wait_until_ready`: whether it has ended, and its exit code."""
 
     def __init__(self, container: Any) -> None:
         self._container = container

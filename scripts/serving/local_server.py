@@ -20,15 +20,15 @@ from scripts.contract import schema
 
 HOST = "127.0.0.1"
 PREDICTIONS = Path("/tmp/coglet/predictions")
-"""Where Cog 0.22 makes a folder a prediction, whatever TMPDIR says. Source: its crates/coglet/src/service.rs"""
-_PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty: as if not set
+"""Where Cog 0.22 makes a folder for each prediction, regardless of TMPDIR. Source: its crates/coglet/src/service.rs"""
+_PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
 _STOP_SECONDS = 5
-_WORD_SECONDS = 30
+_REMINDER_SECONDS = 30
 _FINAL = ("UNHEALTHY", "DEFUNCT")
 
 
 class ServerError(TemplateError):
-    """The server could not start, or will answer no more."""
+    """The server could not start, or will not answer any more."""
 
 
 @contextmanager
@@ -37,8 +37,8 @@ def running(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The server's address and process; stopped, with its workers, when the block ends.
 
-    `port` 0 takes a free one; `log` gets what the server prints, which is thrown away by default.
-    It is still loading the model when the block begins: `wait_until_ready` waits.
+    `port`: 0 for a free one; `log` receives the server's output, which is discarded by default.
+    The server is still loading the model when the block begins; `wait_until_ready` waits for it.
     """
     port = port or free_port()
     process = start(manifest, port, log)
@@ -56,7 +56,7 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
     """
     if not _is_free(port):
         raise ServerError(
-            f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}"
+            f"port {port} is in use: stop the program that uses it, or choose another: make serve PORT={port + 1}"
         )
     schema.write_for_server(schema.served_class(manifest))
     environment = manifest.environment | {
@@ -67,25 +67,25 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
     return start_in(PROJECT, port, environment, log)
 
 
-def start_in(place: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start Cog's server in the folder `place`; `variables` name the class that it serves.
+def start_in(folder: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start Cog's server in `folder`; `variables` name the class that it serves.
 
     Raises:
-        ServerError: another user of this machine keeps Cog's folder for predictions.
+        ServerError: another user of this machine owns Cog's folder for predictions.
     """
     _share_predictions_folder()
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PORT": str(port),
         "COG_LOG_LEVEL": os.environ.get("COG_LOG_LEVEL", "warn"),
-        "TMPDIR": tempfile.gettempdir(),  # that of the environment, where it can be used
+        "TMPDIR": tempfile.gettempdir(),  # that of the environment if it is usable
         **_PYTHON,
     }
     command = [sys.executable, "-m", "cog.server.http", "--host", HOST]
     output = log or subprocess.DEVNULL
     return subprocess.Popen(
         command,
-        cwd=place,
+        cwd=folder,
         env=environment | variables,
         stdout=output,
         stderr=output,
@@ -105,36 +105,38 @@ class Process(Protocol):
 def wait_until_ready(address: str, process: Process | None = None) -> None:
     """Return once the model is loaded.
 
-    `process` is the server's, where this program started it; any other server must answer already.
+    `process`: of the server, if this program started it; any other server must already answer.
 
     Raises:
         ServerError: setup failed (says why), or the server ended or will never answer.
     """
     import httpx
 
-    word_at = time.monotonic() + _WORD_SECONDS
+    remind_at = time.monotonic() + _REMINDER_SECONDS
     with connection.client(address) as client:
         while process is None or process.poll() is None:
             try:
                 health = client.get("/health-check").json()
             except httpx.TransportError as error:
                 if process is None:
-                    raise ServerError(f"the server at {address} answers no more ({error})") from error
+                    raise ServerError(f"the server at {address} no longer answers ({error})") from error
                 health = {"status": "STARTING"}
             except ValueError:
                 health = None
             check_alive(address, health)
             if health.get("status") != "STARTING":
                 return
-            if time.monotonic() > word_at:
-                print(f"the server at {address} still loads its model: waiting for it", file=sys.stderr, flush=True)
-                word_at += _WORD_SECONDS
+            if time.monotonic() > remind_at:
+                print(
+                    f"the server at {address} is still loading its model: waiting for it", file=sys.stderr, flush=True
+                )
+                remind_at += _REMINDER_SECONDS
             time.sleep(0.02)
     raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
 
 
 def check_answers(address: str) -> dict[str, Any]:
-    """The answer of /health-check, from a server that answers predictions now or soon.
+    """The answer of /health-check, from a server that answers predictions, now or soon.
 
     Raises:
         ServerError: it does not answer, its setup failed, or its status is UNHEALTHY or DEFUNCT.
@@ -144,19 +146,19 @@ def check_answers(address: str) -> dict[str, Any]:
     try:
         health: dict[str, Any] = connection.ask("GET", f"{address}/health-check", timeout=10).json()
     except (httpx.HTTPError, ValueError) as error:
-        raise ServerError(f"the server at {address} answers no more ({error or type(error).__name__})") from error
+        raise ServerError(f"the server at {address} no longer answers ({error or type(error).__name__})") from error
     check_alive(address, health)
     return health
 
 
 def check_alive(address: str, health: Any) -> None:
-    """Return unless `health`, what /health-check answers, says that the server will never answer a prediction.
+    """Check the answer of /health-check: the server can answer predictions, now or later.
 
     Raises:
-        ServerError: with the reason.
+        ServerError: it never will; says why.
     """
     if not isinstance(health, dict) or "status" not in health:
-        raise ServerError(f"{address}/health-check answers otherwise than Cog: it is no Cog server")
+        raise ServerError(f"{address}/health-check does not answer like Cog: it is not a Cog server")
     status = health["status"]
     if status == "SETUP_FAILED":
         raise ServerError(_reason((health.get("setup") or {}).get("logs") or ""))
@@ -169,10 +171,10 @@ def check_alive(address: str, health: Any) -> None:
 
 
 def check_served(url: str) -> None:
-    """Return if a Cog server is ready at `url`.
+    """Check that a Cog server is ready at `url`.
 
     Raises:
-        ServerError: none is.
+        ServerError: there is none.
     """
     import httpx
 
@@ -197,7 +199,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -205,10 +207,10 @@ def free_port() -> int:
 
 
 def _share_predictions_folder() -> None:
-    """Let every user of this machine write there, as in /tmp. Cog makes it writable for the first user only.
+    """Let every user of this machine write to the folder, as in /tmp. Cog makes it writable for the first user only.
 
     Raises:
-        ServerError: it belongs to another user already.
+        ServerError: it already belongs to another user.
     """
     for folder in (PREDICTIONS.parent, PREDICTIONS):
         with suppress(OSError):
@@ -239,5 +241,5 @@ def _reason(logs: str) -> str:
 
 
 def without_prefix(error: str) -> str:
-    """An exception's message, without what Cog puts before it: its own words and the exception's name."""
+    """An exception's message without Cog's prefix: its own words and the exception's name."""
     return error.partition("Error: ")[2] or error

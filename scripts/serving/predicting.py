@@ -1,4 +1,4 @@
-"""Predictions of a local server whose answers are judged, one after another."""
+"""Single predictions on a local server, for commands that judge the answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ ANSWER_SECONDS = 600
 
 
 def prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The prediction at its end; where there is none, its status says what came instead."""
+    """The finished prediction; if there is none, its status says what the server answered instead."""
     try:
         answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=ANSWER_SECONDS)
     except httpx.TransportError as error:
@@ -25,11 +25,11 @@ def prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def wait_until_ready(address: str) -> None:
-    """Wait for what ran before to give its slot back, which it does a moment after its answer.
+    """Wait until the previous prediction has returned its slot, which happens shortly after its answer.
 
     Raises:
-        ServerError: the server calls itself UNHEALTHY or DEFUNCT.
-        httpx.TransportError: it answers no more.
+        ServerError: the server reports UNHEALTHY or DEFUNCT.
+        httpx.TransportError: it no longer answers.
     """
 
     def is_ready() -> bool:

@@ -18,7 +18,7 @@ from scripts.conversion import weights
 from scripts.fuzzing import cases
 from scripts.serving import local_server
 
-connection.spare_this_machine()
+connection.bypass_proxies_locally()
 MODEL = manifest.selected()
 CLASS = schema.served_class(MODEL)
 

@@ -14,7 +14,7 @@ from tests.template.server.live_server import LiveServer
 
 MODEL = "smollm2-135m-instruct"
 """What these tests try the template with."""
-connection.spare_this_machine()
+connection.bypass_proxies_locally()
 if MODEL not in manifest.slugs():
     collect_ignore_glob = ["*"]
 elif manifest.selected().slug != MODEL:

@@ -1,1 +1,1 @@
-"""The demo: one Gradio app, run here by `make demo`, and in the folder that `make space` writes for a Space."""
+"""The demo: one Gradio app, run by `make demo`, and written by `make space` into the folder of a Space."""

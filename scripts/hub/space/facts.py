@@ -22,7 +22,7 @@ def of(model: Manifest, what: str) -> Facts:
     """The facts of a model whose predictions run on `what`: see Facts.
 
     Raises:
-        TemplateError: predict.py has no class for it, or what is elsewhere cannot be reached; says why.
+        TemplateError: predict.py has no class for it, or `what` cannot be reached; says why.
     """
     if what == "own":
         return described(model, what, schema.generate(schema.served_class(model)))
@@ -49,7 +49,7 @@ def described(model: Manifest, what: str, contract: dict[str, Any]) -> Facts:
 
 
 def _elsewhere(what: str) -> tuple[str, dict[str, Any]]:
-    """What answers there, a model's latest version by its id, and its OpenAPI document."""
+    """`what` with the id of a model's latest version, and the OpenAPI document found there."""
     from scripts.calling import client, remote
     from scripts.calling.display import Display as Terminal
     from scripts.replicate.client import connect
@@ -63,7 +63,7 @@ def _elsewhere(what: str) -> tuple[str, dict[str, Any]]:
 
 
 def _links(model: Manifest, what: str) -> dict[str, str]:
-    """Model card, licence, and where the same model is called by a program."""
+    """Model card, licence, and the API of the same model."""
     links = {"Model card": model.card} if model.card else {}
     links[f"Licence: {model.license.id}"] = model.license.link
     if what.startswith("http"):
@@ -77,7 +77,7 @@ def _links(model: Manifest, what: str) -> dict[str, str]:
 
 
 def _server(model: Manifest, name: str) -> dict[str, str]:
-    """The environment of the Cog server that serves the class: on Replicate and in an image cog sets it."""
+    """The environment of the Cog server that serves the class; in an image, cog sets it."""
     return model.environment | {
         "MODEL": model.slug,
         "COG_PREDICT_TYPE_STUB": f"predict.py:{name}",
@@ -116,7 +116,7 @@ def _items(node: Node) -> Kind:
 
 
 def _display(node: Node) -> Display:
-    """How an output is shown, by its form."""
+    """How an output is shown, by its type."""
     kinds = [kind for kind in node.alternatives() if kind.type != "null"]
     if len(kinds) != 1:
         return "json"
@@ -132,7 +132,7 @@ def _display(node: Node) -> Display:
 
 
 def _is_row(node: Node) -> bool:
-    """Whether an object has simple values alone, each a cell of a table."""
+    """Whether an object has only simple values, so that it fits a row of a table."""
     return bool(node.properties) and all(
         part.type in ("string", "integer", "number", "boolean")
         for value in node.properties.values()

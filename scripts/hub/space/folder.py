@@ -1,4 +1,4 @@
-"""The folder of a Space: the app, what it needs to run the model itself or to ask for it elsewhere, and its README.
+"""The folder of a Space: the app, the files to run the model in the Space or to call it elsewhere, and the README.
 
 https://huggingface.co/docs/hub/spaces-config-reference
 """
@@ -19,8 +19,8 @@ from scripts.hub.space.demo.facts import Facts
 
 _DEMO = Path(__file__).parent / "demo"
 _PYDANTIC = "2.12.5"
-"""The newest that gradio[mcp] takes, which a Space installs."""
-_APP = '''"""The demo of {title}: demo/ has the app, demo.json what it knows of the model."""
+"""The newest version that gradio[mcp] accepts, which a Space installs."""
+_APP = '''"""The demo of {title}: demo/ has the app, demo.json the facts of the model."""
 
 from pathlib import Path
 
@@ -32,12 +32,12 @@ page.launch(facts.read(folder / "demo.json"), folder)
 
 
 def write(model: Manifest, what: str, to: Path) -> list[Path]:
-    """Write the Space into the folder `to`, in the place of what is there; the paths of its files, sorted, within it.
+    """Write the Space into the folder `to`, replacing its content; returns the sorted paths of its files within it.
 
     `what`: see Facts.
 
     Raises:
-        TemplateError: the model's weights cannot be had, or what is elsewhere cannot be reached.
+        TemplateError: the model's weights are not available, or `what` cannot be reached.
     """
     known = facts.of(model, what)
     shutil.rmtree(to, ignore_errors=True)
@@ -56,7 +56,7 @@ def write(model: Manifest, what: str, to: Path) -> list[Path]:
 
 
 def requirements(model: Manifest, what: str) -> str:
-    """The pinned packages: of the app, and where the model itself runs, of its engine and of Cog's server."""
+    """The pinned packages: of the app, and if the model runs in the Space, of its engine and of Cog's server."""
     names = pinned("space", IN_THE_IMAGE)
     names |= {name: version for name, version in pinned("scripts", IN_THE_IMAGE).items() if name.startswith("httpx")}
     if what == "own":
@@ -66,7 +66,7 @@ def requirements(model: Manifest, what: str) -> str:
 
 
 def readme(model: Manifest, known: Facts) -> str:
-    """The Space's configuration, and in a few words what it is."""
+    """The Space's configuration and a short description."""
     repository = _repository(model)
     settings = {
         "title": model.title,
@@ -99,7 +99,7 @@ def _runs(what: str) -> str:
 
 
 def _repository(model: Manifest) -> str:
-    """The model's repository on the Hub: that of its card, else what it was made from."""
+    """The model's repository on the Hub: that of its card, or else of its base model."""
     parts = urlsplit(model.card or "")
     if parts.netloc == "huggingface.co" and parts.path.count("/") == 2:
         return parts.path.strip("/")
@@ -107,7 +107,7 @@ def _repository(model: Manifest) -> str:
 
 
 def _add_model(model: Manifest, to: Path) -> None:
-    """The code of the container, and of the weights what the server cannot fetch or make by itself."""
+    """Add the code of the container, and weights that the server cannot fetch or make by itself."""
     ignored = shutil.ignore_patterns("__pycache__", "catalog")
     shutil.copytree(PROJECT / "models", to / "models", ignore=ignored)
     shutil.copytree(PROJECT / "models" / "catalog" / model.slug, to / "models" / "catalog" / model.slug)
@@ -125,7 +125,7 @@ def _add_model(model: Manifest, to: Path) -> None:
 
 
 def can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:
-    """Whether a server on another machine gets the engine's files by itself: it converts a GGUF and nothing else."""
+    """Whether a server on another machine can fetch the engine's files by itself; it can only convert a GGUF."""
     source = model.weights.source
     if not source or source.startswith("file:"):
         return not source

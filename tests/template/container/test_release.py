@@ -15,8 +15,8 @@ import pytest
 from .fork import Fork, on_replicate
 
 BREAKING = ("        top_p: ", "        top_p_share: ")
-COSMETIC = ("How varied the text is: 0 takes", "How varied the text is; 0 takes")
-STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "ship"]
+COSMETIC = ("How varied the text is; 0 takes", "How varied the text is: 0 takes")
+STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "release"]
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def test_push_proof_staging_promotion_and_rollback_work(fork: Fork) -> None:
     assert re.search(rf"ok, live\s+{first[:19]}", fork.run("releases").stdout)
     again = fork.run("rollback")
     assert again.returncode == 1
-    assert again.stderr.splitlines()[-1].startswith("nothing was live before the present one")
+    assert again.stderr.splitlines()[-1].startswith("nothing was live before the current one")
 
     assert fork.succeed() == second
     assert [fork.held(), *fork.deployed()] == [second] * 3
-    assert "this very image was proven at" in fork.output
+    assert "this image was already proven at" in fork.output
     assert fork.run("rollback").returncode == 0
     assert [fork.held(), *fork.deployed()] == [first] * 3

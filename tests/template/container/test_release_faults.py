@@ -50,7 +50,7 @@ def test_after_a_kill_at_any_stage_the_same_command_continues(fork: Fork, engine
     live, before = fork.held(), len(fork.entries())
     for line in ("ready ...", "contract ...", "image ...", "  ready after", "push ...", "staging ..."):
         fork.killed_at(line, wait=lambda line=line: time.sleep(0.5 if line == "push ..." else 0))  # type: ignore[misc]
-        assert fork.last("ship")["result"] == "begun"
+        assert fork.last("release")["result"] == "begun"
         assert [fork.held(), *fork.deployed()] == [live] * 3
         if line == "  ready after":
             assert len(containers(engine, fork)) == 1
@@ -64,13 +64,13 @@ def test_after_a_kill_at_any_stage_the_same_command_continues(fork: Fork, engine
     assert fork.succeed() == pushed
     assert [fork.held(), *fork.deployed()] == [pushed] * 3
     assert containers(engine, fork) == []
-    ended = [entry for entry in fork.entries()[before:] if entry["step"] == "ship" and entry["result"] != "begun"]
+    ended = [entry for entry in fork.entries()[before:] if entry["step"] == "release" and entry["result"] != "begun"]
     assert [entry["result"] for entry in ended] == ["interrupted"] * 8 + ["ok"]
     assert [entry["where"] for entry in ended[2:6]] == [
         f"after {step}" for step in ("contract", "image", "proof", "push")
     ]
     assert ended[7]["where"] == "after deploy"
-    assert len({entry["ship"] for entry in ended}) == 9
+    assert len({entry["release"] for entry in ended}) == 9
     proofs = [entry for entry in fork.entries()[before:] if entry["step"] in ("proof", "push")]
     assert {entry["content"] for entry in proofs} == {fork.last("promote")["content"]}
 
@@ -113,7 +113,7 @@ def test_an_outage_between_two_deployments_rolls_both_back(fork: Fork) -> None:
     said = failed.stderr.splitlines()[-1]
     assert said.startswith(f"cannot reach Replicate for the deployment {fork.deployments[1]}")
     assert f"went back: {fork.deployments[1]} to " in said
-    assert fork.last("promote")["result"] == fork.last("ship")["result"] == "refused"
+    assert fork.last("promote")["result"] == fork.last("release")["result"] == "refused"
     assert [fork.held(), *fork.deployed()] == [live] * 3
 
     digest = fork.succeed()
@@ -144,7 +144,7 @@ def test_staging_without_credit_names_the_billing_page_and_nothing_is_promoted(f
     finally:
         fork.service.is_out_of_credit = False
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1] == ("Replicate wants to be paid first: https://replicate.com/account/billing")
+    assert failed.stderr.splitlines()[-1] == ("Replicate needs a payment first: https://replicate.com/account/billing")
     assert fork.last("staging")["result"] == "refused"
     assert fork.held() == live
 

@@ -64,14 +64,14 @@ def test_inputs_that_no_cache_speeds_up_are_reused() -> None:
 
 @pytest.mark.parametrize("streams", ["", "a", "1,0", "1,-2", "1,,2"])
 def test_an_invalid_number_of_streams_is_wrong_usage(streams: str) -> None:
-    with pytest.raises(UsageError, match="is no number of streams: write --streams 1,8,16"):
+    with pytest.raises(UsageError, match="is not a number of streams: write --streams 1,8,16"):
         bench._counts(streams)
 
 
 def test_a_row_that_cannot_be_measured_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match="url cannot be measured without a server's --url"):
         bench._wanted(MODEL, True, "engine,url", "")
-    with pytest.raises(UsageError, match="container cannot be measured without the engine that images hold"):
+    with pytest.raises(UsageError, match="container cannot be measured without the engine that images contain"):
         bench._wanted(MODEL, False, "container", "")
     assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "engine", "server", "url"]
 

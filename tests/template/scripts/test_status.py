@@ -109,13 +109,13 @@ def test_a_model_without_predictions_is_shown(service: ScriptedReplicate, capsys
 def test_without_a_name_the_last_released_model_is_shown(
     service: ScriptedReplicate, releases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def ship(slug: str, time: str, to: str) -> None:
-        entry = ledger.Entry(time=time, ship="s", step="push", result="ok", to=to, commit="c")
+    def add(slug: str, time: str, to: str) -> None:
+        entry = ledger.Entry(time=time, release="s", step="push", result="ok", to=to, commit="c")
         ledger.append(slug, entry)
 
-    ship("painter", "2026-11-24T10:00:00+00:00", "r8.im/acme/painter")
-    ship("writer", "2026-11-24T11:00:00+00:00", "r8.im/acme/writer")
-    ship("writer", "2026-11-24T12:00:00+00:00", "registry.example.com/acme/elsewhere")
+    add("painter", "2026-11-24T10:00:00+00:00", "r8.im/acme/painter")
+    add("writer", "2026-11-24T11:00:00+00:00", "r8.im/acme/writer")
+    add("writer", "2026-11-24T12:00:00+00:00", "registry.example.com/acme/elsewhere")
     assert status.main([]) == 0
     assert capsys.readouterr().out.startswith("acme/writer · ")
 
@@ -129,6 +129,6 @@ def test_without_a_name_and_a_ledger_it_is_wrong_usage(
 
 def test_refusals_of_replicate_are_explained(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["acme/nothing"]) == 1
-    assert "no such thing: the model acme/nothing" in capsys.readouterr().err
+    assert "the model acme/nothing is not on Replicate" in capsys.readouterr().err
     assert status.main(["nothing"]) == 2
     assert "write OWNER/NAME" in capsys.readouterr().err

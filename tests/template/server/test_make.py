@@ -232,7 +232,7 @@ def test_serve_fails_when_its_worker_was_killed_and_call_reports_why(project: Pa
     assert call.returncode == process.returncode == 2
     assert "the prediction failed: Worker crashed" in said
     assert "the worker, which runs the model, has died" in log
-    assert "the server has ended, and its log above says why: make serve starts it again" in log
+    assert "the server has ended, see its log above: make serve starts it again" in log
     assert "Traceback" not in said + log
 
 

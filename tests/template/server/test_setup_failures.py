@@ -149,5 +149,5 @@ def test_serve_says_in_one_line_that_the_port_is_in_use(copied: Path):
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr
-        == f"port {port} is in use: stop what listens there, or choose another: make serve PORT={port + 1}\n"
+        == f"port {port} is in use: stop the program that uses it, or choose another: make serve PORT={port + 1}\n"
     )

@@ -1,1 +1,1 @@
-"""The Gradio app. It ships in the Space's folder, so it imports nothing of this project but its own files."""
+"""The Gradio app. It is copied into the Space's folder, so it imports only its own files."""

@@ -17,7 +17,7 @@ Message = dict[str, str]
 
 
 class Chat:
-    """The conversation so far and the next message. `fields`: the inputs that are sent beside `messages`."""
+    """The conversation so far and the next message. `fields`: the inputs that are sent with `messages`."""
 
     def __init__(self, title: str, service: Service, fields: list[Field]) -> None:
         self._service, self._fields = service, fields
@@ -47,22 +47,22 @@ class Chat:
         self._shown = [self._send, self._stop, self._status, self.message, self.history]
 
     def listen(self, inputs: list[Any], picked: Any, mode: Any) -> None:
-        """Answer what is sent, asked again, or was `picked` as an example for this chat; `inputs`: of `fields`."""
+        """Answer a message that is sent, retried, or `picked` as an example for the chat; `inputs`: of `fields`."""
         options = {"show_progress": "hidden", "api_visibility": "private"}
-        said = [self.message, self.history, *inputs]
+        sent = [self.message, self.history, *inputs]
         written = [self.message, self.history]
         again = self.history.retry(self._before, self.history, written, **options)
         running = [
-            gr.on([self.message.submit, self._send.click], self._answer, said, self._shown, **options),
-            again.then(self._answer, said, self._shown, **options),
-            picked.then(self._answer_picked, [mode, *said], self._shown, **options),
+            gr.on([self.message.submit, self._send.click], self._answer, sent, self._shown, **options),
+            again.then(self._answer, sent, self._shown, **options),
+            picked.then(self._answer_picked, [mode, *sent], self._shown, **options),
         ]
         self.history.undo(self._before, self.history, written, **options)
         halted = self._stop.click(None, cancels=running, queue=False, **options)
-        halted.then(self._stopped, said[:2], self._shown, queue=False, **options)
+        halted.then(self._stopped, sent[:2], self._shown, queue=False, **options)
 
     def _stopped(self, text: str, history: list[Any]) -> list[Any]:
-        """A message that has no word of an answer yet goes back to where it was typed."""
+        """Put a message without any answer yet back into the input box."""
         earlier = conversation(history)
         if earlier and earlier[-1]["role"] == "user":
             text = text or earlier.pop()["content"]
@@ -77,7 +77,7 @@ class Chat:
                 yield shown
 
     async def _answer(self, text: str, history: list[Any], *values: Any) -> AsyncGenerator[list[Any], None]:
-        """The history with the answer as it comes. What could not be answered goes back to where it was typed."""
+        """The history with the answer as it arrives. A message that fails goes back into the input box."""
         earlier = conversation(history)
         asked = [*earlier, {"role": "user", "content": text}]
         try:
@@ -94,17 +94,17 @@ class Chat:
                 if prediction.error and not answer:
                     yield [*buttons, status, text, earlier]
                 else:
-                    said = [{"role": "assistant", "content": answer}] if answer else []
-                    yield [*buttons, status, gr.skip(), [*asked, *said]]
+                    answers = [{"role": "assistant", "content": answer}] if answer else []
+                    yield [*buttons, status, gr.skip(), [*asked, *answers]]
 
     def _before(self, history: list[Any], at: gr.EventData) -> list[Any]:
-        """A message of the person's as it was typed, and the conversation before it."""
+        """A message of the user, and the conversation before it."""
         earlier = conversation(history)
         return [earlier[at.index]["content"], earlier[: at.index]]
 
 
 def conversation(history: list[Any]) -> list[Message]:
-    """The messages of the chat as the model takes them; Gradio keeps a text as a list of parts."""
+    """The messages of the chat in the model's format; Gradio keeps a text as a list of parts."""
     return [{"role": message["role"], "content": _text(message["content"])} for message in history or []]
 
 

@@ -39,7 +39,9 @@ class CogServer:
                 while not prediction.has_ended:
                     async for prediction in self._attempt(client, id, inputs):
                         yield prediction
-                    if not prediction.has_ended:  # every slot is taken: all who wait come back at different times
+                    if (
+                        not prediction.has_ended
+                    ):  # every slot is taken: wait a random time, so that not all retry at once
                         await asyncio.sleep(_PAUSE * (1 + random.random()))
             except (httpx.HTTPError, SSEError, ValueError, KeyError) as error:
                 raise Refusal(f"the connection to the model's server broke ({_words(error)})") from error
@@ -69,7 +71,7 @@ class CogServer:
         request = client.stream("PUT", f"/predictions/{id}", json={"input": inputs}, headers=headers)
         async with request as response:
             if response.status_code == 409:
-                yield Prediction(note="All places are taken: waiting for one")
+                yield Prediction(note="All slots are taken: waiting for one")
                 return
             if response.status_code != 200:
                 raise Refusal(_refusal(response.status_code, await response.aread()))
@@ -80,7 +82,7 @@ class CogServer:
                 yield prediction
 
     async def _cancel(self, client: httpx.AsyncClient, id: str) -> None:
-        """Cancel until the server knows of no such prediction: it can lose a cancel that comes while one starts."""
+        """Cancel until the server no longer knows the prediction: it can lose a cancel that arrives at its start."""
         for _ in range(_TRIES_TO_CANCEL):
             try:
                 if (await client.post(f"/predictions/{id}/cancel")).status_code != 200:
@@ -91,7 +93,7 @@ class CogServer:
 
 
 async def _followed(response: httpx.Response) -> AsyncGenerator[Prediction, None]:
-    """The prediction of an event stream: start, output, log, metric, completed."""
+    """The prediction from an event stream with the events start, output, log, metric and completed."""
     output: list[Any] = []
     yield Prediction(note="Started")
     async for event in EventSource(response).aiter_sse():
@@ -104,25 +106,26 @@ async def _followed(response: httpx.Response) -> AsyncGenerator[Prediction, None
     raise Refusal("the model's server ended the stream before the prediction was complete")
 
 
-def _ended(said: dict[str, Any]) -> Prediction:
-    if said["status"] == "canceled":
-        return Prediction(error="the prediction was cancelled", output=said.get("output"), has_ended=True)
-    error = without_prefix(said.get("error") or "it failed") if said["status"] != "succeeded" else ""
-    return Prediction(output=said.get("output"), error=error, metrics=said.get("metrics") or {}, has_ended=True)
+def _ended(prediction: dict[str, Any]) -> Prediction:
+    output, status = prediction.get("output"), prediction["status"]
+    if status == "canceled":
+        return Prediction(error="the prediction was cancelled", output=output, has_ended=True)
+    error = without_prefix(prediction.get("error") or "it failed") if status != "succeeded" else ""
+    return Prediction(output=output, error=error, metrics=prediction.get("metrics") or {}, has_ended=True)
 
 
 def without_prefix(error: str) -> str:
-    """An exception's message, without what Cog puts before it: its own words and the exception's name."""
+    """An exception's message without Cog's prefix: its own words and the exception's name."""
     return error.partition("Error: ")[2] or error
 
 
 def _refusal(status: int, body: bytes) -> str:
     """A line for each wrong input."""
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return f"the model's server answers {status}"
-    detail = said.get("detail", said.get("error", said)) if isinstance(said, dict) else said
+    detail = answer.get("detail", answer.get("error", answer)) if isinstance(answer, dict) else answer
     if isinstance(detail, list):
         return "\n".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in detail)
     return f"the model's server answers {status}: {detail}"
@@ -131,7 +134,7 @@ def _refusal(status: int, body: bytes) -> str:
 def _reason(health: dict[str, Any]) -> str:
     lines = ((health.get("setup") or {}).get("logs") or "").strip().splitlines()
     errors = [line for line in lines if "Error: " in line] or lines
-    return without_prefix(errors[-1]) if errors else health.get("user_healthcheck_error") or "its log says more"
+    return without_prefix(errors[-1]) if errors else health.get("user_healthcheck_error") or "see its log"
 
 
 def _words(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What the app knows of a model: demo.json in the Space's folder, written from the manifest and the class's schema."""
+"""The app's facts of a model: demo.json in the Space's folder, written from the manifest and the class's schema."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ Display = Literal["text", "labels", "table", "files", "json"]
 class Field(BaseModel):
     """An input of the class. `items`: the kind of a list's items; `accept`: media types of a file, like image/*.
 
-    `bounds`: the least and the greatest value, None where there is none.
+    `bounds`: the least and the greatest value, None for no bound.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Field(BaseModel):
 
     @property
     def title(self) -> str:
-        """The name in words: max_tokens is "Max tokens"."""
+        """The name in words: max_tokens becomes "Max tokens"."""
         words = self.name.replace("_", " ")
         return words[:1].upper() + words[1:]
 
@@ -43,11 +43,10 @@ class Example(BaseModel):
 class Facts(BaseModel):
     """Everything about the model that the page shows and the app needs.
 
-    `what`: what answers predictions: `own` (a Cog server that the app starts beside itself, with the variables `server`
-    in its environment), http://HOST:PORT (a Cog server), deployment:OWNER/NAME or OWNER/NAME:VERSION (on
-    Replicate).
-    `links`: address by name; `display`: how the output is shown; `streams`: whether it comes in pieces, by server-sent
-    events; `slots`: how many predictions run at once.
+    `what`: where predictions run: `own` (a Cog server that the app starts itself, with the variables `server` in its
+    environment), http://HOST:PORT (a Cog server), deployment:OWNER/NAME or OWNER/NAME:VERSION (on Replicate).
+    `links`: address by name; `display`: how the output is shown; `streams`: whether it arrives in pieces, as
+    server-sent events; `slots`: how many predictions run at once.
     """
 
     title: str
@@ -63,10 +62,10 @@ class Facts(BaseModel):
 
     @property
     def has_chat(self) -> bool:
-        """Whether the class takes a conversation, and answers with text."""
+        """Whether the class takes a conversation and returns text."""
         return self.display == "text" and any(field.name == "messages" for field in self.fields)
 
 
 def read(path: Path) -> Facts:
-    """The facts that a Space's folder holds."""
+    """The facts in a Space's folder."""
     return Facts.model_validate_json(path.read_text(encoding="utf-8"))

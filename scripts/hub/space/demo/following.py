@@ -1,4 +1,4 @@
-"""A prediction from the page's inputs to its end, with whatever goes wrong as its last word."""
+"""Follows a prediction from the page's inputs to its end; an error becomes its last state."""
 
 import asyncio
 import time
@@ -17,15 +17,15 @@ _SECONDS_BETWEEN_UPDATES, _SECONDS_WITHOUT_ONE = 0.05, 1
 FREE = [gr.update(visible=True), gr.update(visible=False)]
 BUSY = [gr.update(visible=False), gr.update(visible=True)]
 SAME = [gr.skip(), gr.skip()]
-"""The buttons to run and to stop: while nothing runs, while something does, and as they are."""
+"""Updates of the buttons Run and Stop: while nothing runs, while something runs, and no change."""
 
 
 async def follow(
     service: Service, fields: list[Field], inputs: dict[str, Any]
 ) -> AsyncGenerator[tuple[Prediction, str], None]:
-    """The prediction and a line on how it goes, some times a second; the last one has ended.
+    """The prediction and a status line, several times a second; the last one has ended.
 
-    A generator that is closed cancels the prediction.
+    Closing the generator cancels the prediction.
     """
     began, newest, has_more = time.monotonic(), Prediction(), asyncio.Event()
 
@@ -49,7 +49,7 @@ async def follow(
         await reading
     except Refusal as refusal:
         newest = Prediction(output=newest.output, error=str(refusal), has_ended=True)
-    except Exception as error:  # whatever it is, the page must say it and be ready for the next prediction
+    except Exception as error:  # the page must show any error, and be ready for the next prediction
         traceback.print_exc()
         newest = Prediction(output=newest.output, error=f"{type(error).__name__}: {error}", has_ended=True)
     finally:

@@ -1,4 +1,4 @@
-"""The form: the inputs of one prediction, and what came of it."""
+"""The form: the inputs of one prediction, and its output."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,7 +15,7 @@ from .prediction import Service
 
 
 class Form:
-    """`main`: the components that stand here, of the inputs that are shown first."""
+    """`main`: the components of the inputs that are shown first."""
 
     def __init__(self, facts: Facts, service: Service, fields: list[Field], main: list[Any]) -> None:
         self._service, self._fields = service, fields

@@ -1,4 +1,4 @@
-"""Each input of the class as a component of the page, and what is in the components as the inputs of a prediction."""
+"""Turns each input of the class into a component of the page, and the components' values into a prediction's inputs."""
 
 import json
 import math
@@ -9,9 +9,9 @@ import gradio as gr
 
 from .facts import Example, Field
 
-_LONGEST_SLIDER = 1000  # steps: a longer one cannot be set with a finger
+_LONGEST_SLIDER = 1000  # steps; one with more cannot be set with a finger
 _NOT_SET = "not set"
-_MEDIA = {  # by the schema's media types, else by a word of the input's name
+_MEDIA = {  # by the schema's media type, or else by a word in the input's name
     "image": ("image", "mask", "photo", "picture"),
     "audio": ("audio", "speech", "voice", "sound", "music"),
     "video": ("video", "movie", "clip"),
@@ -19,13 +19,13 @@ _MEDIA = {  # by the schema's media types, else by a word of the input's name
 
 
 class InputError(ValueError):
-    """An input that cannot be sent as it is; says which and why."""
+    """An input cannot be sent; says which and why."""
 
 
 def main_fields(fields: Sequence[Field], examples: Sequence[Example]) -> list[Field]:
-    """The inputs that are shown first; the others wait behind "More inputs".
+    """The inputs that are shown first; the others are behind "More inputs".
 
-    They are the first of all, what is required, and the texts, lists and files that most examples give.
+    These are the very first input, required inputs, and texts, lists and files that most examples set.
     """
 
     def is_common(field: Field) -> bool:
@@ -36,7 +36,7 @@ def main_fields(fields: Sequence[Field], examples: Sequence[Example]) -> list[Fi
 
 
 def component(field: Field, is_main: bool) -> Any:
-    """The component for an input, by its type and bounds. One that may be left out starts empty."""
+    """The component for an input, by its type and bounds. It starts empty if the input may be left out."""
     common = {"label": field.title, "elem_id": f"input-{field.name}", "min_width": 240}
     described = common | {"info": _info(field)}
     shown = to_shown(field, field.default)
@@ -55,18 +55,18 @@ def component(field: Field, is_main: bool) -> Any:
         return gr.Textbox(type="password", value=shown, **described)
     placeholder = {"object": '{"name": "value"}', "any": '"text", 1 or any JSON', "array": "[1, 2, 3]"}.get(field.kind)
     if field.kind == "array" and field.items == "string":
-        placeholder = "one a line"
+        placeholder = "one per line"
     lines = 4 if is_main else 1
     return gr.Textbox(value=shown or "", lines=lines, max_lines=12, placeholder=placeholder, **described)
 
 
 def collect(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
-    """The inputs to send for what the components hold; what is empty or as the schema's default is left out.
+    """The inputs to send for the components' values; empty values and the schema's defaults are left out.
 
-    A file is the path of what was uploaded.
+    A file is the path of the upload.
 
     Raises:
-        InputError: something is missing or is no JSON.
+        InputError: a value is missing or is not JSON.
     """
     inputs = {}
     for field, shown in zip(fields, values, strict=True):
@@ -79,7 +79,7 @@ def collect(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
 
 
 def to_shown(field: Field, value: Any) -> Any:
-    """What the component of `field` shows for `value`, an input of a prediction."""
+    """What the component of `field` shows for the input `value`."""
     if value is None or field.choices or field.kind in ("integer", "number", "boolean", "file", "secret", "string"):
         return value
     if field.items == "file":
@@ -90,7 +90,7 @@ def to_shown(field: Field, value: Any) -> Any:
 
 
 def shown_for(fields: Sequence[Field], example: Mapping[str, Any]) -> list[Any]:
-    """What all components show for an example: what it leaves out goes back to its default."""
+    """What all components show for an example; inputs that it leaves out return to their default."""
     return [to_shown(field, example.get(field.name, field.default)) for field in fields]
 
 
@@ -101,7 +101,7 @@ def media_kind(media_type: str) -> str:
 
 
 def _number(field: Field, shown: Any, described: dict[str, Any]) -> Any:
-    """A slider, a box for a number, or where it may be left out a box for text: Gradio sends an empty Number as 0."""
+    """A slider or number box; a text box if it may be left out, because Gradio sends an empty Number as 0."""
     if field.is_nullable:
         return gr.Textbox(value=shown, placeholder="default", lines=1, **described)
     least, most = field.bounds
@@ -113,7 +113,7 @@ def _number(field: Field, shown: Any, described: dict[str, Any]) -> Any:
 
 
 def _file(field: Field, common: dict[str, Any]) -> Any:
-    """Gradio's file components have no place for a description, so it is part of the label."""
+    """Gradio's file components do not show a description, so it is part of the label."""
     label = f"{field.title}: {_info(field)}" if _info(field) else field.title
     if field.kind == "array":
         return gr.File(file_count="multiple", **common | {"label": label})
@@ -145,7 +145,7 @@ def _has_lines(field: Field) -> bool:
 
 
 def _is_lines(field: Field, value: Any) -> bool:
-    """Whether a list of texts can be written one a line and be read back as it was."""
+    """Whether a list of texts can be written one per line and read back unchanged."""
     return (
         _has_lines(field)
         and bool(value)
@@ -170,14 +170,14 @@ def _value(field: Field, shown: Any) -> Any:
     except ValueError as error:
         if field.kind == "any":
             return shown
-        raise InputError(f"{field.name} is no JSON: {error}") from error
+        raise InputError(f"{field.name} is not JSON: {error}") from error
 
 
 def _as_number(field: Field, shown: Any) -> int | float:
     try:
         number = float(shown)
     except ValueError as error:
-        raise InputError(f"{field.name} is no number: {shown}") from error
+        raise InputError(f"{field.name} is not a number: {shown}") from error
     if not math.isfinite(number):
-        raise InputError(f"{field.name} is no number: {shown}")
+        raise InputError(f"{field.name} is not a number: {shown}")
     return int(number) if field.kind == "integer" and number.is_integer() else number

@@ -1,4 +1,4 @@
-"""The output of a prediction in the components that suit it: text, label scores, a table, media files, JSON."""
+"""Shows a prediction's output in suitable components: text, label scores, a table, media files, JSON."""
 
 import base64
 import mimetypes
@@ -17,19 +17,19 @@ _SCORE = "score"
 
 
 class Output:
-    """The components of one kind of output. `show(value)`: what each is updated with; None empties them."""
+    """The components of one kind of output. `show(value)`: an update for each; None empties them."""
 
     def __init__(self, display: Display) -> None:
         make, self.show = _DISPLAYS[display]
         self.components: list[Any] = make()
 
     def kept(self) -> list[Any]:
-        """What leaves the components as they are."""
+        """Updates that leave the components unchanged."""
         return [gr.skip() for _ in self.components]
 
 
 def joined(output: Any) -> str:
-    """A text, whole or in pieces, in one piece."""
+    """A text, complete or in pieces, as one string."""
     return "".join(map(str, output)) if isinstance(output, list) else str(output or "")
 
 
@@ -49,7 +49,7 @@ def _labels() -> list[Any]:
 
 
 def _show_labels(output: Any) -> list[Any]:
-    """The scores of one text; of several a table with a row for each."""
+    """The scores of one text, or a table with a row for each of several texts."""
     texts = output if isinstance(output, list) and output and isinstance(output[0], list) else [output]
     if len(texts) == 1:
         return [gr.update(value=scores(texts[0]) or None, visible=True), gr.update(visible=False)]
@@ -58,7 +58,7 @@ def _show_labels(output: Any) -> list[Any]:
 
 
 def scores(output: Any) -> dict[str, float]:
-    """Label scores: of {label: score}, or of one or several {"label": ..., "score": ...}."""
+    """Scores by label, from {label: score}, or from one or several {"label": ..., "score": ...}."""
     if isinstance(output, list):
         return {label: score for part in output for label, score in scores(part).items()}
     if isinstance(output, dict) and _SCORE in output:
@@ -75,7 +75,7 @@ def _show_table(output: Any) -> list[Any]:
 
 
 def _rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as the table takes them, with a column for each name."""
+    """Rows in the table's format, with a column for each name."""
     headers = list(dict.fromkeys(name for row in rows for name in row))
     return {"headers": headers, "data": [[row.get(name) for name in headers] for row in rows]}
 
@@ -98,7 +98,7 @@ def _files() -> list[Any]:
 
 
 def _show_files(output: Any) -> list[Any]:
-    """Images in a gallery, the first sound and the first film to play, and whatever else to download."""
+    """Images in a gallery, the first audio and the first video to play, and everything else to download."""
     uris = [uri for uri in (output if isinstance(output, list) else [output]) if isinstance(uri, str)]
     found: dict[str, list[str]] = {"image": [], "audio": [], "video": [], "file": []}
     for uri in uris:
@@ -118,7 +118,7 @@ def _media_type(uri: str) -> str:
 
 
 def _shown(uri: str) -> str:
-    """A URL as it is, and what a data: URI holds as a file."""
+    """A URL unchanged; the content of a data: URI as a file."""
     if not uri.startswith("data:"):
         return uri
     head, _, content = uri.partition(",")

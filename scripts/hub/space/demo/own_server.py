@@ -1,4 +1,4 @@
-"""The model itself: the Cog server of the Space's folder, started beside the page and used through Cog's HTTP."""
+"""Runs the model in the Space: starts the Cog server of the Space's folder, and uses it through Cog's HTTP."""
 
 import asyncio
 import atexit
@@ -21,16 +21,16 @@ _PAUSE = 0.2  # seconds
 
 
 class OwnServer(CogServer):
-    """A Cog server that loads the model in `folder`; one that has ended is started again by the next prediction.
+    """A Cog server that loads the model in `folder`. If it has ended, the next prediction starts it again.
 
-    `variables`: for its environment. `example_address`: where `cog serve` and a container have the same server.
+    `variables`: for its environment. `example_address`: where `cog serve` and a container offer the same server.
     """
 
     def __init__(self, folder: Path, variables: Mapping[str, str], streams: bool) -> None:
         super().__init__(f"http://{_HOST}:{_free_port()}", streams)
         self.example_address = "http://localhost:5000"
         self._folder, self._variables = folder, variables
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # so that what is registered at exit runs
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # so that functions registered with atexit run
         self._start()
 
     async def run(self, inputs: dict[str, Any]) -> AsyncGenerator[Prediction, None]:
@@ -39,7 +39,7 @@ class OwnServer(CogServer):
         while not await self._answers():
             if self._process.poll() is not None:
                 raise Refusal(f"the model's server ended with exit code {self._process.returncode}: its log says why")
-            yield Prediction(note="The model's server starts")
+            yield Prediction(note="The model's server is starting")
             await asyncio.sleep(_PAUSE)
         async for prediction in super().run(inputs):
             yield prediction

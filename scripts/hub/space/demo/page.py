@@ -1,4 +1,4 @@
-"""The page: a chat where the class takes one, a form of all inputs, the code for what is on the screen, examples."""
+"""The page: a chat if the class takes one, a form of all inputs, code for the current inputs, and examples."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from .own_server import OwnServer
 from .prediction import Service
 from .replicate import Replicate
 
-_WAITING_PER_SLOT = 4  # so many wait while one is served; one more is told that the queue is full
+_WAITING_PER_SLOT = 4  # requests that may wait for each slot; one more is refused because the queue is full
 _CHAT, _FORM, _CODE = "chat", "form", "code"
 
 
 def launch(facts: Facts, folder: Path, **options: Any) -> gr.Blocks:
-    """Serve the page; `folder` holds what the model itself needs, `options` are those of Blocks.launch."""
+    """Serve the page; `folder`: of the Space, with the model's files; `options`: of Blocks.launch."""
     page = Page(facts, service_of(facts, folder)).blocks
     page.queue(max_size=_WAITING_PER_SLOT * facts.slots, default_concurrency_limit=facts.slots, api_open=False)
     style = Path(__file__).parent / "style.css"
@@ -52,14 +52,14 @@ def _theme() -> gr.Theme:
 
 
 def service_of(facts: Facts, folder: Path) -> Service:
-    """What answers the predictions."""
+    """The service that runs the predictions."""
     if facts.what == "own":
         return OwnServer(folder, facts.server, facts.streams)
     return CogServer(facts.what, facts.streams) if facts.what.startswith("http") else Replicate(facts.what)
 
 
 class Page:
-    """The components and what they do. `blocks`: the page, not served yet."""
+    """The components and their events. `blocks`: the page, not served yet."""
 
     def __init__(self, facts: Facts, service: Service) -> None:
         self._facts, self._service = facts, service
@@ -121,7 +121,7 @@ class Page:
             has_settled(self._write_code, shown, self._code, **quiet)
 
     def _pick(self, index: int) -> list[Any]:
-        """An example on the screen: a conversation in the chat, anything else in the form."""
+        """Show an example: a conversation in the chat, anything else in the form."""
         example = self._facts.examples[index].input
         values = shown_for(self._fields, example)
         if not self._facts.has_chat:
@@ -132,7 +132,7 @@ class Page:
         return [gr.Tabs(selected=_CHAT), _CHAT, *values, last["content"], earlier]
 
     def _write_code(self, mode: str, *values: Any) -> list[str]:
-        """The code for what is on the screen; where that cannot be sent, why."""
+        """The code for the current inputs; if they cannot be sent, the reason."""
         shown = values[: len(self._fields)]
         try:
             inputs = collect(self._fields, shown)

@@ -1,4 +1,4 @@
-"""A prediction as the page follows it, and where it can run."""
+"""A prediction as the page follows it, and the services that can run it."""
 
 import base64
 import mimetypes
@@ -12,7 +12,7 @@ from .facts import Field
 
 @dataclass
 class Prediction:
-    """How far a prediction is. `note`: what it waits for; `error`: why it failed; `output`: what came so far."""
+    """The state of a prediction. `note`: what it waits for; `error`: why it failed; `output`: received so far."""
 
     note: str = ""
     output: Any = None
@@ -22,7 +22,7 @@ class Prediction:
 
 
 class Refusal(Exception):
-    """What cannot be answered, in words for the person at the page."""
+    """A prediction cannot be run; the message is shown on the page."""
 
 
 class Service(Protocol):
@@ -31,18 +31,18 @@ class Service(Protocol):
     example_address: str
 
     def run(self, inputs: dict[str, Any]) -> AsyncGenerator[Prediction, None]:
-        """The prediction, whenever there is more of it; a generator that is closed cancels it.
+        """The prediction's state at each change; closing the generator cancels it.
 
         Raises:
             Refusal: it cannot be run.
         """
 
     async def uri(self, path: Path) -> str:
-        """What a file input is given for a file."""
+        """The value of a file input for a file."""
 
 
 async def with_uris(inputs: Mapping[str, Any], fields: list[Field], service: Service) -> dict[str, Any]:
-    """The inputs with the content of each file in the place of its path."""
+    """The inputs with each file's path replaced by a URI."""
     sent = dict(inputs)
     for known in fields:
         if known.name not in inputs:

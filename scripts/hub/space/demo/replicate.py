@@ -1,7 +1,7 @@
-"""Predictions on Replicate, by its HTTP API: https://replicate.com/docs/reference/http
+"""Predictions on Replicate, through its HTTP API: https://replicate.com/docs/reference/http
 
-Without the package `replicate`: its client 1.0.7 refuses the documented status `aborted`, and its reader of event
-streams drops what follows a U+2028 in a text.
+The package `replicate` is not used: its client 1.0.7 refuses the documented status `aborted`, and its reader of event
+streams drops the rest of a text after a U+2028.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ _LARGEST_DATA_URI = (
 _PAUSE = 0.5  # seconds
 _ADVICE = {
     401: f"Replicate does not know the token in {TOKEN}",
-    402: "Replicate wants to be paid first",
+    402: "Replicate needs a payment first",
     404: "Replicate has no such model or deployment, or the token may not see it",
-    429: "Replicate was asked too often: try again in a minute",
+    429: "Replicate's rate limit was reached: try again in a minute",
 }
 
 
 class Replicate:
-    """What `what` names: deployment:OWNER/NAME, OWNER/NAME:VERSION, or OWNER/NAME of an official model.
+    """`what`: deployment:OWNER/NAME, OWNER/NAME:VERSION, or OWNER/NAME of an official model.
 
-    The token is in the variable REPLICATE_API_TOKEN.
+    The token comes from the variable REPLICATE_API_TOKEN.
     """
 
     def __init__(self, what: str) -> None:
@@ -74,30 +74,30 @@ class Replicate:
         path, body = route(self._what)
         return _accepted(await client.post(path, json={**body, "input": inputs}))
 
-    async def _follow(self, client: httpx.AsyncClient, said: dict[str, Any]) -> AsyncGenerator[Prediction, None]:
-        """By its event stream where it has one, and by asking for it again and again."""
+    async def _follow(self, client: httpx.AsyncClient, state: dict[str, Any]) -> AsyncGenerator[Prediction, None]:
+        """Follow its event stream if it has one, and poll it otherwise."""
         has_streamed = False
-        while said["status"] not in _ENDED:
-            if said["status"] == "processing" and "stream" in said["urls"] and not has_streamed:
+        while state["status"] not in _ENDED:
+            if state["status"] == "processing" and "stream" in state["urls"] and not has_streamed:
                 has_streamed = True
-                async for text in _pieces(said["urls"]["stream"]):
+                async for text in _pieces(state["urls"]["stream"]):
                     yield Prediction(output=text)
             else:
-                note = "Replicate starts a machine" if said["status"] == "starting" else "Running"
-                yield Prediction(note=note, output=said.get("output"))
+                note = "Replicate starts a machine" if state["status"] == "starting" else "Running"
+                yield Prediction(note=note, output=state.get("output"))
                 await asyncio.sleep(_PAUSE)
-            said = _accepted(await client.get(f"/v1/predictions/{said['id']}"))
-        error = without_prefix(said.get("error") or f"it was {said['status']}")
+            state = _accepted(await client.get(f"/v1/predictions/{state['id']}"))
+        error = without_prefix(state.get("error") or f"it was {state['status']}")
         yield Prediction(
-            output=said.get("output"),
-            error="" if said["status"] == "succeeded" else error,
-            metrics=said.get("metrics") or {},
+            output=state.get("output"),
+            error="" if state["status"] == "succeeded" else error,
+            metrics=state.get("metrics") or {},
             has_ended=True,
         )
 
 
 def route(what: str) -> tuple[str, dict[str, str]]:
-    """Where a prediction is created, and what its body says beside the input."""
+    """Where a prediction is created, and the fields of its body besides the input."""
     if what.startswith("deployment:"):
         return f"/v1/deployments/{what.partition(':')[2]}/predictions", {}
     model, _, version = what.partition(":")
@@ -105,7 +105,7 @@ def route(what: str) -> tuple[str, dict[str, str]]:
 
 
 async def _pieces(url: str) -> AsyncGenerator[str, None]:
-    """The text so far, longer each time; a stream that breaks ends early, as asking gets the rest.
+    """The text so far, longer each time. A stream that breaks ends early, because polling gets the rest.
 
     The stream is on another host and needs no token. https://replicate.com/docs/topics/predictions/streaming
     """
@@ -125,8 +125,8 @@ async def _pieces(url: str) -> AsyncGenerator[str, None]:
 
 def _accepted(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success:
-        said: dict[str, Any] = answer.json()
-        return said
+        accepted: dict[str, Any] = answer.json()
+        return accepted
     try:
         detail = str(answer.json().get("detail") or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Code for what is on the screen, in Python, JavaScript and for a shell: the same call of the same model."""
+"""Code for the current inputs in Python, JavaScript and curl: the same call of the same model."""
 
 import json
 import mimetypes
@@ -27,7 +27,7 @@ const file = (path, type) => `data:${type};base64,${readFileSync(path).toString(
 
 
 def write(facts: Facts, address: str, inputs: Mapping[str, Any]) -> list[str]:
-    """Python, JavaScript and curl that call the model with `inputs`: the Cog server or the Replicate at `address`."""
+    """Python, JavaScript and curl code that calls the model with `inputs`; `address`: of Cog or Replicate."""
     call = _Call(facts, address, inputs)
     if facts.what == "own" or facts.what.startswith("http"):
         return [call.python_for_cog(), call.javascript_for_cog(), call.curl_for_cog()]
@@ -35,7 +35,7 @@ def write(facts: Facts, address: str, inputs: Mapping[str, Any]) -> list[str]:
 
 
 class _File:
-    """A file whose content is sent: each language reads it by an expression of its own."""
+    """A file whose content is sent; each language reads it with its own expression."""
 
     def __init__(self, path: str) -> None:
         self.name = Path(path).name
@@ -59,7 +59,7 @@ class _Call:
         self._remark = _TOKEN
         if facts.what == "own":
             image = f"{facts.server.get('MODEL')}:cpu"
-            self._remark = f"the image of make image listens there: docker run --publish 5000:5000 {image}"
+            self._remark = f"first start the image of make image: docker run --publish 5000:5000 {image}"
         elif facts.what.startswith("http"):
             self._remark = ""
 
@@ -92,7 +92,7 @@ print(prediction.error or {self._python_output("prediction.output")})
 """
 
     def _python(self, package: str) -> str:
-        """What comes before the call: the package, a function that reads files where there are some, the inputs."""
+        """The code before the call: the imports, a function that reads files if there are any, the inputs."""
         remark = f"# {self._remark}\n" if self._remark else ""
         modules = "import base64\nimport mimetypes\n\n" if self._files else ""
         reader = f"\n{_PYTHON_FILE}" if self._files else ""
@@ -143,17 +143,17 @@ console.log(prediction.error ?? {self._javascript_output("prediction.output")});
         return self._curl(path, ["Authorization: Bearer $REPLICATE_API_TOKEN", "Prefer: wait"], body)
 
     def _curl(self, path: str, headers: list[str], body: Mapping[str, Any]) -> str:
-        """The inputs come from a here-document: an apostrophe needs no care there, and a file may be large."""
+        """The inputs come from a here-document: apostrophes need no escaping there, and a file may be large."""
         remark = f"# {self._remark}\n" if self._remark else ""
-        said = "".join(f'  -H "{header}" \\\n' for header in ["Content-Type: application/json", *headers])
+        options = "".join(f'  -H "{header}" \\\n' for header in ["Content-Type: application/json", *headers])
         escaped = _shell_escaped if self._files else str
         text = _json_with({**body, "input": self._inputs}, _shell_file, escaped)
         end = "JSON" if self._files else "'JSON'"
-        return f"{remark}curl -sSN {self._address}{path} \\\n{said}  -d @- <<{end}\n{text}\nJSON\n"
+        return f"{remark}curl -sSN {self._address}{path} \\\n{options}  -d @- <<{end}\n{text}\nJSON\n"
 
 
 def _json_with(given: Any, expression: Callable[[_File], str], escaped: Callable[[str], str] = str) -> str:
-    """JSON, with an expression of the language where a file is; `escaped` is what the language makes of the rest."""
+    """JSON with an expression of the language for each file; `escaped` escapes the rest for the language."""
     files: list[_File] = []
 
     def mark(value: Any) -> str:
@@ -172,5 +172,5 @@ def _shell_file(file: _File) -> str:
 
 
 def _shell_escaped(text: str) -> str:
-    """What a here-document without quotes would change, kept as it is."""
+    """Escaped so that a here-document without quotes does not change it."""
     return text.replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")

@@ -1,4 +1,4 @@
-"""What the page says in HTML: its header, and how a prediction goes."""
+"""Texts of the page as HTML: its header, and the status of a prediction."""
 
 import html
 
@@ -21,7 +21,7 @@ def header(facts: Facts) -> str:
 
 
 def status(prediction: Prediction, seconds: float) -> str:
-    """One line: why it failed, what it waits for, or how long it took and what the model measured."""
+    """One line: why it failed, what it waits for, or how long it took, with the model's metrics."""
     if prediction.error:
         return error(prediction.error)
     if not prediction.has_ended:
@@ -35,18 +35,18 @@ def status(prediction: Prediction, seconds: float) -> str:
 
 
 def error(message: str) -> str:
-    """What went wrong; a screen reader says it at once."""
+    """The error; a screen reader reads it out at once."""
     lines = "<br>".join(html.escape(line) for line in message.splitlines())
     return f'<div class="status error" role="alert">{lines}</div>'
 
 
 def starting() -> str:
-    """After Run was pressed."""
+    """The status after Run was pressed."""
     return _line("running", "Starting")
 
 
 def stopped() -> str:
-    """After Stop was pressed."""
+    """The status after Stop was pressed."""
     return _line("done", "Stopped")
 
 

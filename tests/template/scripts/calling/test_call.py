@@ -161,16 +161,16 @@ def test_inputs_can_be_a_file_and_a_text_from_standard_input(painter: str, tmp_p
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        (["prompt=a", "style=phot"], "style=phot: is none of the choices (did you mean photo?)"),
-        (["prompt=a", "style=oil"], "style=oil: is none of the choices (known: photo, anime)"),
-        (["prompt=a", "num_outputs=3"], "num_outputs=3: is none of the choices (known: 1, 2)"),
+        (["prompt=a", "style=phot"], "style=phot: is not one of the choices (did you mean photo?)"),
+        (["prompt=a", "style=oil"], "style=oil: is not one of the choices (known: photo, anime)"),
+        (["prompt=a", "num_outputs=3"], "num_outputs=3: is not one of the choices (known: 1, 2)"),
         (["prompt=a", "promt=b"], "there is no input 'promt' (did you mean prompt?)"),
         (["width=9"], "prompt is missing: write prompt=..."),
         (["prompt=a", "width=wide"], "width=wide: must be an integer"),
         (["prompt=a", "image=cat.png"], "image=cat.png: must be a file, as image=@PATH, or a URL"),
         (["prompt=a", "image=@/nowhere.png"], "image=@/nowhere.png: cannot read the file"),
         (["prompt=a", "--webhook-events", "end"], "--webhook-events end: there are start, output, logs, completed"),
-        (["prompt=a", "--no-wait"], "--no-wait: a Cog server keeps no predictions: give a --webhook"),
+        (["prompt=a", "--no-wait"], "--no-wait: a Cog server does not keep predictions: add a --webhook"),
         (["prompt=a", "--no-wait", "--webhook", "http://127.0.0.1:9", "--timeout", "5"], "--timeout: a Cog server has"),
         (["prompt=a", "--wait", "61"], "Invalid value for '--wait'"),
     ],
@@ -205,7 +205,7 @@ def test_a_server_that_ends_with_the_call_cannot_be_called_without_waiting(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call.main([what, "--no-wait"]) == 2
-    assert "it must wait" in capsys.readouterr().err
+    assert "the call must wait" in capsys.readouterr().err
 
 
 def test_the_error_for_a_value_out_of_bounds_names_the_input(painter: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,12 +104,12 @@ def test_standard_input_is_a_text_or_a_file() -> None:
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ("size=1024", "size=1024: is none of the choices (known: 512, 768)"),
+        ("size=1024", "size=1024: is not one of the choices (known: 512, 768)"),
         ("size=large", "size=large: must be an integer"),
-        ("scheduler=K_EULR", "scheduler=K_EULR: is none of the choices (did you mean K_EULER?)"),
+        ("scheduler=K_EULR", "scheduler=K_EULR: is not one of the choices (did you mean K_EULER?)"),
         ("negativ_prompt=x", "there is no input 'negativ_prompt' (did you mean negative_prompt?)"),
         ("strength=high", "strength=high: must be a number"),
-        ("mode=fast", "mode=fast: is none of the choices (known: DDIM, K_EULER)"),
+        ("mode=fast", "mode=fast: is not one of the choices (known: DDIM, K_EULER)"),
         ("points=[[1, true]]", "points=[[1, true]]: must be a list of arrays"),
         ("messages=hello", "messages=hello: must be a list of objects"),
         ('images=["a.png"]', "images=a.png: must be a file, as images=@PATH, or a URL"),

@@ -50,7 +50,7 @@ def said(act: Callable[[], Any], address: str) -> str:
 )
 def test_a_malformed_prediction_is_reported(body: bytes, why: str) -> None:
     found = answer_to_a_prediction(body, "application/json", streams=False)
-    assert found == f"HERE answers a prediction otherwise than Cog ({why}): see what serves there"
+    assert found == f"HERE does not answer like Cog ({why}): check which server runs there"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_malformed_prediction_is_reported(body: bytes, why: str) -> None:
 )
 def test_a_malformed_stream_is_reported(body: bytes, why: str) -> None:
     found = answer_to_a_prediction(body, "text/event-stream", streams=True)
-    assert found.startswith(f"HERE answers a prediction otherwise than Cog ({why}")
+    assert found.startswith(f"HERE does not answer like Cog ({why}")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"ok", b"null", b"{}"])
@@ -86,7 +86,7 @@ def test_a_server_other_than_replicate_is_reported(body: bytes, monkeypatch: pyt
         monkeypatch.setenv("REPLICATE_BASE_URL", address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")
         found = said(lambda: remote.model("acme/x"), address)
-        assert found.startswith("what answers for the model acme/x is not Replicate (")
-        assert found.endswith("): see the proxies, and REPLICATE_BASE_URL")
+        assert found.startswith("the answer for the model acme/x is not from Replicate (")
+        assert found.endswith("): check proxies and REPLICATE_BASE_URL")
         found = said(lambda: ask("your account", connect().accounts.current), address)
-        assert found.startswith("what answers for your account is not Replicate (")
+        assert found.startswith("the answer for your account is not from Replicate (")

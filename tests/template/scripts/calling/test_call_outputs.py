@@ -51,10 +51,10 @@ def test_the_schema_decides_which_output_is_one_text(schema: dict[str, Any], is_
 def test_files_are_saved_with_the_suffix_of_their_type_and_never_overwrite_another(tmp_path: Path) -> None:
     node = Node.model_validate({"type": "array", "items": URI})
     sent = [uri(png(3, 2), "image/png"), uri(b"RIFF", "audio/wav"), uri(b"?", "application/x-unknown")]
-    first = Saver(tmp_path / "new", "p1").in_place(sent, node)
+    first = Saver(tmp_path / "new", "p1").with_paths(sent, node)
     assert [Path(path).name for path in first] == ["p1-0.png", "p1-1.wav", "p1-2.bin"]
     second = Saver(tmp_path / "new", "p1")
-    assert [Path(path).name for path in second.in_place(sent[:1], node)] == ["p1-0-2.png"]
+    assert [Path(path).name for path in second.with_paths(sent[:1], node)] == ["p1-0-2.png"]
     assert Path(first[0]).read_bytes() == Path(second.saved[0].path).read_bytes() == png(3, 2)
     assert second.saved[0].preview().endswith(f"p1-0-2.png · {len(png(3, 2))} bytes · image/png · 3 x 2")
 
@@ -65,8 +65,8 @@ def test_only_outputs_that_the_schema_declares_as_files_are_files(tmp_path: Path
     )
     said = {"image": uri(b"x", "image/jpeg"), "link": "https://example.com/", "score": 0.5}
     saver = Saver(tmp_path, "../../p")
-    assert saver.in_place(said, node) == said | {"image": str(tmp_path / "______p-0.jpg")}
-    assert Saver(tmp_path, "any").in_place([uri(b"x", "text/plain"), 3, None], Node()) == [
+    assert saver.with_paths(said, node) == said | {"image": str(tmp_path / "______p-0.jpg")}
+    assert Saver(tmp_path, "any").with_paths([uri(b"x", "text/plain"), 3, None], Node()) == [
         str(tmp_path / "any-0.txt"),
         3,
         None,
@@ -160,23 +160,23 @@ def test_urls_are_downloaded_and_named_by_their_type_or_path(host: str, tmp_path
     node = Node.model_validate({"type": "array", "items": URI})
     saver = Saver(tmp_path, "p", lambda url: {"Authorization": "Bearer t"} if "/typed" in url else {})
     urls = [f"{host}/typed/a", f"{host}/other/b.webp?x=1", f"{host}/other/c"]
-    assert [Path(path).name for path in saver.in_place(urls, node)] == ["p-0.png", "p-1.webp", "p-2.bin"]
+    assert [Path(path).name for path in saver.with_paths(urls, node)] == ["p-0.png", "p-1.webp", "p-2.bin"]
     assert saver.saved[0].preview().endswith("image/png · 7 x 5")
     assert _Files.tokens == ["Bearer t", None, None]
     with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/none: its host answers 404$"):
-        saver.in_place([f"{host}/none?signature=s3cret"], node)
+        saver.with_paths([f"{host}/none?signature=s3cret"], node)
     with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/cut: peer closed connection"):
-        saver.in_place([f"{host}/cut"], node)
+        saver.with_paths([f"{host}/cut"], node)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_failed_downloads_and_writes_are_reported(tmp_path: Path) -> None:
     node = Node.model_validate(URI)
     with pytest.raises(OutputError, match=r"cannot fetch the output http://127.0.0.1:1/a: "):
-        Saver(tmp_path, "p").in_place("http://127.0.0.1:1/a?signature=s3cret", node)
+        Saver(tmp_path, "p").with_paths("http://127.0.0.1:1/a?signature=s3cret", node)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"cannot save an output in .*file"):
-        Saver(tmp_path / "file", "p").in_place(uri(b"x", "text/plain"), node)
+        Saver(tmp_path / "file", "p").with_paths(uri(b"x", "text/plain"), node)
 
 
 def test_the_dimensions_of_images_are_read() -> None:

@@ -190,9 +190,9 @@ def test_refusals_say_what_to_do(
         "temperature: 9 is greater than the maximum of 5",
         "top_p: 0 is less than the minimum of 0.01",
     ]
-    assert "no such thing: the model acme/nothing" in error("acme/nothing", "prompt=a")
-    assert "no such thing: the version abc" in error("acme/writer:abcdef", "prompt=a")
-    assert "no such thing: the deployment acme/none" in error("deployment:acme/none", "prompt=a")
+    assert "the model acme/nothing is not on Replicate" in error("acme/nothing", "prompt=a")
+    assert "the version abc" in error("acme/writer:abcdef", "prompt=a")
+    assert "the deployment acme/none is not on Replicate" in error("deployment:acme/none", "prompt=a")
     service.add_model("acme/empty")
     assert "has no version yet: make push TO=r8.im/acme/empty" in error("acme/empty", "prompt=a")
     service.is_out_of_credit = True
@@ -227,7 +227,7 @@ def test_requests_refused_with_429_are_repeated_after_the_time_that_replicate_gi
     assert capsys.readouterr().err.count("trying again in 1 s") == 2
     service.faults.append(Fault("POST", "/v1/predictions", 9, 429))
     assert call.main(["acme/writer", "prompt=a"]) == 1
-    assert "asked too often" in capsys.readouterr().err
+    assert "rate limit was reached" in capsys.readouterr().err
     assert service.faults[-1].times == 4
 
 

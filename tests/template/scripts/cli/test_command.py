@@ -175,10 +175,13 @@ UNEXPECTED = [
     ),
     (
         raising(OSError(errno.ENOSPC, "No space left on device", "/weights/x")),
-        "/weights/x: no space left on device: free some room there, or choose another place (TMPDIR for what is "
-        "temporary)",
+        "/weights/x: no space left on device: free some space there, or choose another folder (TMPDIR for temporary "
+        "files)",
     ),
-    (raising(PermissionError(errno.EACCES, "Permission denied", "/x")), "/x: permission denied: see whose it is"),
+    (
+        raising(PermissionError(errno.EACCES, "Permission denied", "/x")),
+        "/x: permission denied: check its owner and permissions",
+    ),
     (raising(RuntimeError()), f"RuntimeError ({HERE}:"),
     (raising(ValueError("two\nlines " + "x" * 1000)), "ValueError: two lines xxxx"),
 ]

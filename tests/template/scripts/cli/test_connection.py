@@ -65,13 +65,13 @@ def test_other_libraries_skip_the_proxy_for_this_machine_and_keep_earlier_except
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("no_proxy", os.environ.get("no_proxy", ""))
     monkeypatch.setenv("NO_PROXY", os.environ.get("NO_PROXY", ""))
-    connection.spare_this_machine()
+    connection.bypass_proxies_locally()
     assert requests.get(server, timeout=5).status_code == 200
     assert proxies.get("NO_PROXY", "") in os.environ["NO_PROXY"] == os.environ["no_proxy"]
 
 
 def test_without_a_proxy_in_the_environment_no_exception_is_set() -> None:
-    connection.spare_this_machine()
+    connection.bypass_proxies_locally()
     assert "NO_PROXY" not in os.environ
 
 

@@ -93,14 +93,14 @@ def test_an_earlier_commit_matches_the_folder_until_something_other_than_the_led
     (folder / "releases" / "ledger.jsonl").write_text("{}\n")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "ledger")
-    assert repository.is_as(first)
-    assert not repository.is_as("0" * 40)
+    assert repository.is_unchanged_since(first)
+    assert not repository.is_unchanged_since("0" * 40)
     (folder / "new").write_text("new")
-    assert not repository.is_as(first)
+    assert not repository.is_unchanged_since(first)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "new")
-    assert not repository.is_as(first)
-    assert repository.is_as(repository.commit())
+    assert not repository.is_unchanged_since(first)
+    assert repository.is_unchanged_since(repository.commit())
 
 
 def test_changes_outside_the_projects_folder_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,23 +153,23 @@ def another_owner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def without_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("PATH", str(folder))
-    return "is in a repository, and git cannot be run .*: install it"
+    return "is in a repository, but git cannot be run .*: install it"
 
 
 def lost_worktree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / ".git").rename(folder / ".git-gone")
     (folder / ".git").write_text("gitdir: /nowhere/.git/worktrees/x\n")
-    return "git refuses in .*: not a git repository: /nowhere/"
+    return "git fails in .*: not a git repository: /nowhere/"
 
 
 def lost_object(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / ".git" / "objects").rename(folder / ".git" / "gone")
-    return "git refuses in .*"
+    return "git fails in .*"
 
 
 def wrong_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / ".git" / "config").write_text("[core\n")
-    return "git refuses in .*: bad config line 1 in file"
+    return "git fails in .*: bad config line 1 in file"
 
 
 @pytest.mark.parametrize("damage", [another_owner, without_git, lost_worktree, lost_object, wrong_configuration])

@@ -299,7 +299,7 @@ def test_staging_runs_are_measurements_on_replicates_own_hardware(folder: Path) 
     }
     entry = ledger.Entry(
         time="2026-11-02T10:00:00+00:00",
-        ship="a",
+        release="a",
         step="staging",
         result="ok",
         to="r8.im/a/b",

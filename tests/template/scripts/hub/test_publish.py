@@ -75,7 +75,7 @@ def test_unchanged_files_are_not_uploaded_again(published: Published, capsys: py
     head = published.api.model_info("acme/tiny").sha
     assert published.publish() == 0
     assert published.api.model_info("acme/tiny").sha == head
-    assert "are there already" in capsys.readouterr().err
+    assert "are already there" in capsys.readouterr().err
     published.says(summary="It says more.")
     assert published.publish() == 0
     sent = [request for request in published.hub.requests if request.path.endswith("/commit/main")][-1]
@@ -133,7 +133,7 @@ def test_a_commit_by_others_during_the_publish_is_noticed_and_refused(
     [
         ("", "acme/tiny", "there is no token of the Hub: hf auth login, or export HF_TOKEN=..."),
         ("hf_wrong", "acme/tiny", "the Hub does not know this token"),
-        ("hf_writer", "others/tiny", "take one with the right to write there"),
+        ("hf_writer", "others/tiny", "use one with the right to write there"),
         ("hf_writer", "tiny", "TO=ORG/NAME on the Hub"),
         ("hf_writer", "acme/a--b", "Cannot have -- or .. in repo_id"),
     ],
@@ -198,7 +198,7 @@ def test_a_repository_with_wrong_content_after_the_publish_is_noticed(
 
     monkeypatch.setattr(HfApi, "create_commit", damaged)
     assert published.publish() == 1
-    assert "has not what was sent: config.json" in said(capsys)
+    assert "does not have what was sent: config.json" in said(capsys)
     assert entries()[-1] == ["publish", "failed"]
 
 
@@ -263,7 +263,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(
     assert published.publish("--dry-run") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if "README.md" in line] == ["send"]
-    assert [line for line in lines if line.lstrip().startswith("as it is there") and "model.safetensors" in line]
+    assert [line for line in lines if line.lstrip().startswith("unchanged") and "model.safetensors" in line]
     monkeypatch.setenv("HF_TOKEN", "")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(published.folder / "none"))
     assert published.publish("--dry-run") == 0

@@ -84,9 +84,9 @@ def test_a_demo_does_not_contain_weights_that_are_not_public(
     published.says(release=release)
     plan = written(published, [{"model": SLUG, "hub": "acme/tiny", "space": "acme/demo"}])
     assert publish_all.main([str(plan)]) == 1
-    assert "its demo would have them: let it run elsewhere" in capsys.readouterr().err
+    assert "its demo would contain them: run it elsewhere" in capsys.readouterr().err
     assert published.publish("--space", "acme/demo") == 1
-    assert "its demo would have them: let it run elsewhere" in capsys.readouterr().err
+    assert "its demo would contain them: run it elsewhere" in capsys.readouterr().err
     assert published.hub.repos == {}
 
 
@@ -96,7 +96,7 @@ def test_a_demo_does_not_contain_weights_that_are_not_public(
         ([], "tiers: List should have at least 1 item"),
         ([{"model": SLUG}], "tiny goes nowhere: set hub, space or replicate"),
         ([{"model": SLUG, "hubb": "acme/tiny"}], "unknown key tiers.0.hubb (did you mean hub?)"),
-        ([TIERS[0], {"model": LARGE, "hub": "acme/tiny"}], "acme/tiny is there twice: give each tier its own"),
+        ([TIERS[0], {"model": LARGE, "hub": "acme/tiny"}], "acme/tiny is named twice: give each tier its own"),
         ([{"model": "larg", "hub": "acme/tiny"}], "there is no model 'larg'"),
         ([{"model": SLUG, "hub": "tiny"}], "tiers.0.hub: String should match pattern"),
     ],

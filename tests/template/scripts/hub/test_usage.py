@@ -146,6 +146,6 @@ def test_text_with_any_characters_arrives_unchanged(tmp_path: Path) -> None:
     assert json.loads(runs("sh", "-c", f"printf %s {body}", folder=tmp_path)) == {
         "input": {"prompt": text, "raw": True}
     }
-    line = next(line for line in code("Python, on", model).splitlines() if line.startswith("said"))
-    assert eval(line.removeprefix("said = ")) == {"prompt": text, "raw": True}
+    line = next(line for line in code("Python, on", model).splitlines() if line.startswith("inputs"))
+    assert eval(line.removeprefix("inputs = ")) == {"prompt": text, "raw": True}
     compile(code("Python, with transformers", model), "card", "exec")

@@ -25,7 +25,7 @@ def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Relea
     """To Docker Hub, whose images the engine lists by a short name; its image is proven, and cog push works."""
     release = Release(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
     monkeypatch.setattr(ledger, "FOLDER", folder)
-    entry = Entry(time=ledger.now(), ship="s", step="proof", result="ok", to="", commit="c", content="proven")
+    entry = Entry(time=ledger.now(), release="s", step="proof", result="ok", to="", commit="c", content="proven")
     ledger.append(MODEL.slug, entry)
     monkeypatch.setattr(delivery, "adopt", lambda release: None)
     monkeypatch.setattr(delivery, "_cog_push", lambda release: None)
@@ -42,7 +42,7 @@ def test_an_image_on_docker_hub_is_identified_by_its_digest(monkeypatch: pytest.
 
 
 def test_an_image_other_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"holds .*, which is not what was pushed: who else pushes there"):
+    with pytest.raises(Refused, match=r"has .*, which is not what was pushed: does somebody else push there"):
         delivery.push(a_ship(monkeypatch, tmp_path, OTHER))
 
 

@@ -57,7 +57,7 @@ def test_uncommitted_changes_are_named_and_dirty_allows_and_records_them(fork: F
     assert refused.returncode == 1
     assert "not committed: note-0.txt, note-1.txt" in refused.stderr.splitlines()[-1]
     assert refused.stderr.splitlines()[-1].endswith(
-        "note-4.txt, ...: commit first, or ship as it is with DIRTY=1, which the ledger records"
+        "note-4.txt, ...: commit first, or release it anyway with DIRTY=1, which the ledger records"
     )
     assert gate(fork, "--dirty").returncode == 0
     assert fork.last("contract")["dirty"] is True
@@ -108,7 +108,7 @@ def test_a_committed_schema_that_is_not_json_is_refused(fork: Fork) -> None:
     assert fork.run("render").returncode == 0
     refused = gate(fork, "--dirty")
     assert refused.returncode == 1
-    assert "schemas/TextGeneration.json is no JSON in the last commit" in refused.stderr.splitlines()[-1]
+    assert "schemas/TextGeneration.json is not JSON in the last commit" in refused.stderr.splitlines()[-1]
 
 
 def test_a_rendered_file_that_is_not_current_is_refused(fork: Fork) -> None:

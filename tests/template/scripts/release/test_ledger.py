@@ -26,9 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "releases"
 
 
-def note(step: str, digest: str = "", result: Result = "ok", to: str = TO, ship: str = "s", **more: str) -> Entry:
+def note(step: str, digest: str = "", result: Result = "ok", to: str = TO, id: str = "s", **more: str) -> Entry:
     """Add a line."""
-    entry = Entry(time=ledger.now(), ship=ship, step=step, result=result, to=to, commit="c", digest=digest, **more)
+    entry = Entry(time=ledger.now(), release=id, step=step, result=result, to=to, commit="c", digest=digest, **more)
     ledger.append(SLUG, entry)
     return entry
 
@@ -49,7 +49,7 @@ def test_lines_are_only_added_and_never_changed() -> None:
 def test_an_incomplete_last_line_after_a_crash_is_ignored_and_then_replaced() -> None:
     first = note("push", "sha256:1")
     with open(ledger.path_of(SLUG), "ab") as file:
-        file.write(b'{"time":"2026-11-24T10:41:26+00:00","ship":"c41fa43cd59e","why":"\xc3')
+        file.write(b'{"time":"2026-11-24T10:41:26+00:00","release":"c41fa43cd59e","why":"\xc3')
     assert ledger.read(SLUG) == [first]
     second = note("promote", "sha256:1")
     assert ledger.read(SLUG) == [first, second]
@@ -62,7 +62,7 @@ def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) ->
     with open(ledger.path_of(SLUG), "ab") as file:
         file.write(damage + b"\n")
     note("promote")
-    with pytest.raises(LedgerError, match=rf"{SLUG}.jsonl:2 is no entry of a ledger: mend that line; git diff"):
+    with pytest.raises(LedgerError, match=rf"{SLUG}.jsonl:2 is not an entry of a ledger: correct the line; git diff"):
         ledger.read(SLUG)
 
 
@@ -91,7 +91,7 @@ def test_each_rollback_returns_to_the_version_before_and_forgets_later_ones() ->
     def earlier() -> str:
         return promotion.earlier(a_ship()).digest
 
-    with pytest.raises(Refused, match=r"nothing was live before the present one at registry\.example/acme/x"):
+    with pytest.raises(Refused, match=r"nothing was live before the current one at registry\.example/acme/x"):
         earlier()
     note("promote", "v1")
     with pytest.raises(Refused, match="nothing was live before"):
@@ -128,19 +128,19 @@ def test_only_a_version_that_passed_staging_there_is_promoted() -> None:
         promotion.passed_staging(a_ship())
     note("staging", "v1")
     assert promotion.passed_staging(a_ship()).digest == "v1"
-    with pytest.raises(Refused, match="v2 has passed staging"):
+    with pytest.raises(Refused, match="v2 has not passed staging"):
         promotion.passed_staging(a_ship("v2"))
 
 
 def test_a_release_that_never_ended_is_recorded_as_interrupted_by_the_next() -> None:
-    note("ship", result="begun", ship="killed")
-    note("image", ship="killed")
-    note("ship", result="begun", ship="refused")
-    note("ship", result="refused", ship="refused")
+    note("release", result="begun", id="killed")
+    note("image", id="killed")
+    note("release", result="begun", id="refused")
+    note("release", result="refused", id="refused")
     for _ in range(2):
         a_ship().run([])
     noted = [entry for entry in ledger.read(SLUG) if entry.result == "interrupted"]
-    assert [(entry.ship, entry.step, entry.where) for entry in noted] == [("killed", "ship", "after image")]
+    assert [(entry.release, entry.step, entry.where) for entry in noted] == [("killed", "release", "after image")]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_the_result_of_a_stage_is_recorded(error: BaseException, result: str) ->
     with pytest.raises(type(error)):
         a_ship().run([("image", stage)])
     begun, image, release = ledger.read(SLUG)
-    assert (begun.step, begun.result) == ("ship", "begun")
+    assert (begun.step, begun.result) == ("release", "begun")
     assert (image.step, image.result, image.details) == ("image", result, {"size": 1})
     assert image.why == " ".join(str(error).split())
-    assert (release.step, release.result, release.where) == ("ship", result, "image")
+    assert (release.step, release.result, release.where) == ("release", result, "image")
 
 
 def test_a_contract_is_stored_once_and_a_missing_one_is_named(folder: Path) -> None:

@@ -63,10 +63,10 @@ def test_a_server_that_crashes_is_refused_with_the_command_that_crashed_it(given
         proof.prove(release)
     begins, example, curl, *_, last = str(refused.value).splitlines()
     name = "registry.example/acme/x:staging"
-    assert begins == f"{name} fails; to see it again: docker run --rm -p 5000:5000 {name}, then"
+    assert begins == f"{name} fails; to reproduce it: docker run --rm -p 5000:5000 {name}, then"
     assert example.startswith(f"  example {MODEL.examples[0].name!r} no answer: ")
     assert curl.startswith("    curl -sS http://127.0.0.1:5000/predictions ")
-    assert last.startswith("  then it answered no more")
+    assert last.startswith("  then it no longer answered")
     assert given == [{}]
 
 

@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def note(step: str, digest: str = "", result: Result = "ok", dirty: bool = False, why: str = "") -> None:
     entry = Entry(
         time="2026-11-24T10:41:26+00:00",
-        ship="s",
+        release="s",
         step=step,
         result=result,
         to=TO,
@@ -47,13 +47,13 @@ def test_an_empty_ledger_says_how_to_make_a_release(capsys: pytest.CaptureFixtur
 
 def test_pushes_promotions_and_what_went_wrong_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-    note("ship", result="begun")
+    note("release", result="begun")
     note("ready")
     note("push", first)
     note("promote", first, "begun")
     note("promote", first)
     note("proof", result="refused", why="it fails")
-    note("ship", result="refused")
+    note("release", result="refused")
     note("push", second, dirty=True)
     note("promote", second, why="faster")
     header, *listed = rows(capsys)

@@ -40,8 +40,8 @@ def test_the_current_context_is_followed_and_named(configuration: Path) -> None:
     use(configuration, "far")
     refused = refusal()
     assert refused.found == "does not answer (unix:///nowhere/far.sock, from the context far)"
-    assert refused.mend == f"start it, or: {OTHER}"
-    assert str(refused) == f"the Docker engine {refused.found}: {refused.mend}, then: make doctor"
+    assert refused.remedy == f"start it, or: {OTHER}"
+    assert str(refused) == f"the Docker engine {refused.found}: {refused.remedy}, then: make doctor"
 
 
 def test_docker_context_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,4 +70,4 @@ def test_a_missing_or_damaged_context_is_an_error_and_not_replaced_by_another_en
         meta.write_text("{")
     refused = refusal()
     assert refused.found.startswith(f"is that of the context {name}, which ")
-    assert refused.mend == OTHER
+    assert refused.remedy == OTHER

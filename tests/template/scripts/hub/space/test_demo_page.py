@@ -105,7 +105,7 @@ def test_invalid_input_is_refused_on_the_page(visit: Visit, demo: str):
     _set(page, "temperature", "")
     _set(page, "template_variables", "{nonsense")
     message.press("Enter")
-    expect(alert).to_contain_text("template_variables is no JSON")
+    expect(alert).to_contain_text("template_variables is not JSON")
     _set(page, "template_variables", "")
     page.get_by_role("tab", name="Single prediction").click()
     page.get_by_role("button", name="Run").click()

@@ -52,9 +52,9 @@ SENT: list[tuple[str, Any, Any]] = [
 REFUSED = [
     ("x: str", "", "x is missing"),
     ("x: Path", None, "x is missing"),
-    ("x: int | None = None", "many", "x is no number: many"),
-    ("x: float | None = None", "nan", "x is no number: nan"),
-    ("x: dict | None = None", "{a", "x is no JSON"),
+    ("x: int | None = None", "many", "x is not a number: many"),
+    ("x: float | None = None", "nan", "x is not a number: nan"),
+    ("x: dict | None = None", "{a", "x is not JSON"),
 ]
 DISPLAYS = {
     "str": "text",

@@ -62,7 +62,7 @@ def test_a_person_can_chat_on_the_page(visit: Visit, show: Callable[..., str], s
     expect(page.get_by_role("alert")).to_have_text("out of memory")
     service.faults.append(Fault("POST", ".*/predictions", 1, 402))
     run.click()
-    expect(page.get_by_role("alert")).to_have_text("Replicate wants to be paid first")
+    expect(page.get_by_role("alert")).to_have_text("Replicate needs a payment first")
     page.locator("#input-prompt textarea").fill("")
     page.get_by_role("tab", name="Code").click()
     expect(page.locator("#code-python")).to_contain_text("replicate")
