@@ -10,7 +10,7 @@ import pytest
 from models.weights import PROJECT
 
 
-def lacks(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:
+def skip_or_fail(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:
     """Skip the test for want of `what`; with CONTAINER_TESTS=required fail it."""
     reason = f"this machine lacks {what}; {remedy}"
     if os.environ.get("CONTAINER_TESTS") == "required":

@@ -67,8 +67,8 @@ def sentence_transformer(folder: Path, pooling: str, *others: str) -> None:
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "1_Pooling").mkdir()
-    said = {"word_embedding_dimension": _SIZES["hidden_size"], f"pooling_mode_{pooling}": True}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+    settings = {"word_embedding_dimension": _SIZES["hidden_size"], f"pooling_mode_{pooling}": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings))
 
 
 def _save(folder: Path, kind: Any, config: Any, tokenizer: Tokenizer) -> Path:

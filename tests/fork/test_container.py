@@ -18,13 +18,13 @@ def needs_docker() -> None:
     """Skips without a Docker engine or cog; with CONTAINER_TESTS=required it fails."""
     try:
         docker_engine.connected().__enter__().close()
-        lack = "" if shutil.which("cog") else "the cog command"
+        missing = "" if shutil.which("cog") else "the cog command"
     except docker_engine.NoEngine as error:
-        lack = str(error)
-    if lack and os.environ.get("CONTAINER_TESTS") == "required":
-        pytest.fail(f"CONTAINER_TESTS=required, but this machine lacks {lack}", pytrace=False)
-    if lack:
-        pytest.skip(f"this machine lacks {lack}: make doctor")
+        missing = str(error)
+    if missing and os.environ.get("CONTAINER_TESTS") == "required":
+        pytest.fail(f"CONTAINER_TESTS=required, but this machine lacks {missing}", pytrace=False)
+    if missing:
+        pytest.skip(f"this machine lacks {missing}: make doctor")
 
 
 def test_the_image_does_what_its_schema_and_the_manifest_say(needs_docker: None, model: Manifest) -> None:

@@ -183,7 +183,7 @@ class Hub(Service):
         commit = commit_of(found, revision)
         blobs = query_of(request).get("blobs") == "true"
         siblings = [sibling(path, blob, blobs) for path, blob in found.commits[commit].items()]
-        told = {
+        fields = {
             "modelId": repo,
             "author": repo.partition("/")[0],
             "sha": commit,
@@ -198,11 +198,11 @@ class Hub(Service):
             "tags": [],
             "siblings": siblings,
         }
-        wanted = parse_qs(urlsplit(request.path).query).get("expand", list(told))
-        if unknown := [name for name in wanted if name not in told]:
+        wanted = parse_qs(urlsplit(request.path).query).get("expand", list(fields))
+        if unknown := [name for name in wanted if name not in fields]:
             raise Refused(400, None, f'"expand" must not hold {", ".join(unknown)}')
         identity = {"_id": hashlib.sha1(repo.encode()).hexdigest()[:24], "id": repo.removeprefix("spaces/")}
-        return as_json(identity | {name: told[name] for name in wanted})
+        return as_json(identity | {name: fields[name] for name in wanted})
 
     def _tree(self, request: Request, repo: str, revision: str, folder: str = "") -> Response:
         """GET /api/models/{repo}/tree/{revision}[/{folder}][?recursive=true]: `HfApi.list_repo_tree`.

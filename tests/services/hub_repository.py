@@ -26,7 +26,7 @@ class Blob:
 
 
 @dataclass
-class Told:
+class CommitInfo:
     """What a commit says of itself."""
 
     parent: str | None
@@ -48,7 +48,7 @@ class Repo:
     private: bool = False
     readers: set[str] = field(default_factory=set)
     commits: dict[str, dict[str, Blob]] = field(default_factory=dict)
-    told: dict[str, Told] = field(default_factory=dict)
+    commit_info: dict[str, CommitInfo] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Repo:
         described = json.dumps([self.name, len(self.commits), {path: blob.oid for path, blob in tree.items()}])
         commit = hashlib.sha1(described.encode()).hexdigest()
         self.commits[commit] = tree
-        self.told[commit] = Told(self.refs.get(branch), title, message, author)
+        self.commit_info[commit] = CommitInfo(self.refs.get(branch), title, message, author)
         self.refs[branch] = commit
         return commit
 
@@ -124,12 +124,18 @@ def history(repo: Repo, commit: str) -> list[dict[str, Any]]:
     found = []
     following: str | None = commit
     while following:
-        told = repo.told[following]
-        authors = [{"user": told.author}]
+        commit_info = repo.commit_info[following]
+        authors = [{"user": commit_info.author}]
         found.append(
-            {"id": following, "title": told.title, "message": told.message, "authors": authors, "date": CREATED}
+            {
+                "id": following,
+                "title": commit_info.title,
+                "message": commit_info.message,
+                "authors": authors,
+                "date": CREATED,
+            }
         )
-        following = told.parent
+        following = commit_info.parent
     return found
 
 

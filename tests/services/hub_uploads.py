@@ -195,8 +195,8 @@ def _small_file(repo: Repo, path: str, value: dict[str, Any]) -> Blob:
 def commits(hub: Hub, request: Request, repo: str, revision: str) -> Response:
     """GET /api/models/{repo}/commits/{revision}: `HfApi.list_repo_commits`, `listCommits`, the newest first."""
     found = hub.readable(request, repo, content=False)
-    told = history(found, commit_of(found, revision))
-    return hub.page(request, told, int(query_of(request).get("limit", hub.page_size)))
+    commits = history(found, commit_of(found, revision))
+    return hub.page(request, commits, int(query_of(request).get("limit", hub.page_size)))
 
 
 def validate_yaml(hub: Hub, request: Request) -> Response:

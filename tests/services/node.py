@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.commands import lacks, run
+from tests.commands import run, skip_or_fail
 
 _SCRIPTS = Path(__file__).parent / "javascript"
 
@@ -11,10 +11,10 @@ _SCRIPTS = Path(__file__).parent / "javascript"
 def clients_in(folder: Path) -> Path:
     """The scripts of javascript/ in `folder`, with the clients that they import; without node, the test is skipped."""
     if not (shutil.which("node") and shutil.which("npm")):
-        lacks("the commands node and npm", "https://nodejs.org has them")
+        skip_or_fail("the commands node and npm", "https://nodejs.org has them")
     shutil.copytree(_SCRIPTS, folder, dirs_exist_ok=True)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     installed = run("npm", "install", *options, cwd=folder)
     if installed.returncode:
-        lacks("what npm installs", installed.stderr.strip()[-300:])
+        skip_or_fail("what npm installs", installed.stderr.strip()[-300:])
     return folder

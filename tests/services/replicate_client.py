@@ -53,8 +53,8 @@ def http_of(service: Replicate) -> httpx.Client:
 def push(engine: docker.DockerClient, image: str, name: str) -> None:
     """Push an image as r8.im/`name`, which the caller knows to be this machine."""
     engine.images.get(image).tag(f"r8.im/{name}", "latest")
-    for said in engine.images.push(f"r8.im/{name}", "latest", stream=True, decode=True):
-        assert "error" not in said, said
+    for event in engine.images.push(f"r8.im/{name}", "latest", stream=True, decode=True):
+        assert "error" not in event, event
 
 
 def push_variant(engine: docker.DockerClient, image: str, name: str, instruction: str) -> None:

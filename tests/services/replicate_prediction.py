@@ -96,9 +96,9 @@ class Prediction:
                 self._events.append(("error", json.dumps({"detail": error})))
             reasons = {"succeeded": {}, "failed": {"reason": "error"}}
             metrics = metrics | {"total_time": round(time.monotonic() - self._created, 6)}
-            told = json.dumps(reasons.get(status, {"reason": "canceled"}))
+            data = json.dumps(reasons.get(status, {"reason": "canceled"}))
             ended = {"status": status, "error": error, "metrics": metrics, "completed_at": now()}
-            self._change("done", told, **more | ended)
+            self._change("done", data, **more | ended)
 
     def cancel(self) -> None:
         """End it: at once where it has not begun, else when whoever runs it has seen `canceling` and stopped."""

@@ -43,8 +43,8 @@ def create_prediction(replicate: "Replicate", call: Call) -> Answer:
             for version in visible_versions(replicate, call, model.full_name):
                 if version.id == id:
                     return run(replicate, call, body, version, f"models/{model.full_name}")
-    told = "The specified version does not exist (or perhaps you don't have permission to use it?)"
-    raise Problem(422, "Invalid version or not permitted", told)
+    detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
+    raise Problem(422, "Invalid version or not permitted", detail)
 
 
 def visible_versions(replicate: "Replicate", call: Call, full_name: str) -> list[Version]:
@@ -78,8 +78,8 @@ def run(replicate: "Replicate", call: Call, body: NewPrediction, version: Versio
         raise invalid([("webhook", "Does not match format 'uri'")])
     check_input(version, body.input)
     if replicate.is_out_of_credit:
-        told = "You have insufficient credit to run this model. Go to https://replicate.com/account/billing"
-        raise Problem(402, "Insufficient credit", told)
+        detail = "You have insufficient credit to run this model. Go to https://replicate.com/account/billing"
+        raise Problem(402, "Insufficient credit", detail)
     prediction = Prediction(call.account, version, place, body.input, replicate.address)
     if place.startswith("deployments/"):
         prediction.describe(deployment=place.removeprefix("deployments/"))

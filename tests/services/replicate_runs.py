@@ -218,11 +218,11 @@ def _accepted_soon(prediction: Prediction) -> Iterator[None]:
 
 def _follow(response: httpx.Response, prediction: Prediction) -> None:
     if not prediction.version.streams:
-        said = json.loads(response.read())
+        body = json.loads(response.read())
         prediction.start()
-        for chunk in said.get("output") or [] if "stream" in prediction.as_json()["urls"] else []:
+        for chunk in body.get("output") or [] if "stream" in prediction.as_json()["urls"] else []:
             prediction.add_output(chunk)
-        return _complete(said, prediction)
+        return _complete(body, prediction)
     for event in EventSource(response).iter_sse():
         data = json.loads(event.data)
         if event.event == "start":
@@ -236,10 +236,10 @@ def _follow(response: httpx.Response, prediction: Prediction) -> None:
     prediction.end("failed", "The model's server ended the stream before the prediction was complete")
 
 
-def _complete(said: dict[str, Any], prediction: Prediction) -> None:
+def _complete(body: dict[str, Any], prediction: Prediction) -> None:
     """Cog's own last word: its status, output, logs, error and metrics."""
-    more = {name: said[name] for name in ("output", "logs") if name in said}
-    prediction.end(said["status"], said.get("error"), said.get("metrics", {}), **more)
+    more = {name: body[name] for name in ("output", "logs") if name in body}
+    prediction.end(body["status"], body.get("error"), body.get("metrics", {}), **more)
 
 
 def _pass_cancel_on(url: str, prediction: Prediction, is_over: threading.Event) -> None:

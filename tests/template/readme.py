@@ -60,10 +60,10 @@ class Newcomer:
             start_new_session=True,
         )
         assert process.stderr is not None
-        said = next((line for line in process.stderr if ready in line), "")
-        assert said
+        line = next((line for line in process.stderr if ready in line), "")
+        assert line
         try:
-            yield said
+            yield line
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=30)

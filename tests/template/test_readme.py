@@ -45,8 +45,8 @@ def test_every_command_block_works(newcomer: Newcomer) -> None:
     assert done.returncode == 0, done.stderr
     assert "Paris" in done.stdout
 
-    with newcomer.keeps_running(demo, "stop it") as said:
-        page = httpx.get(re.findall(r"http://[\d.:]+", said)[0])
+    with newcomer.keeps_running(demo, "stop it") as line:
+        page = httpx.get(re.findall(r"http://[\d.:]+", line)[0])
     assert "SmolLM2 135M Instruct" in page.text
 
     done = newcomer.types(space)

@@ -96,8 +96,8 @@ def test_a_target_folder_in_pips_configuration_is_named(with_venv: Path, setting
     (tmp_path / "pip.conf").write_text(f"[install]\n{setting} = /nowhere\n")
     done = make(with_venv, "setup", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
     name = f"install.{setting}"
-    said = f"pip's configuration keeps packages out of .venv ({name}='/nowhere'): pip config unset {name}"
-    assert (done.returncode, done.stderr.splitlines()[-2], installed(with_venv)) == (2, said, [])
+    message = f"pip's configuration keeps packages out of .venv ({name}='/nowhere'): pip config unset {name}"
+    assert (done.returncode, done.stderr.splitlines()[-2], installed(with_venv)) == (2, message, [])
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from scripts.dependencies.pins import pinned
-from tests.commands import lacks
+from tests.commands import skip_or_fail
 
 PROJECT = Path(__file__).parents[2]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").iterdir())
@@ -65,14 +65,14 @@ def make_commands() -> list[tuple[str, list[str]]]:
 def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, built from its Go module."""
     if shutil.which("go") is None:
-        lacks("the go command, which builds actionlint (https://go.dev/doc/install)")
+        skip_or_fail("the go command, which builds actionlint (https://go.dev/doc/install)")
     folder = tmp_path_factory.mktemp("actionlint")
     environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"}
     built = subprocess.run(
         ["go", "install", ACTIONLINT], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
     if built.returncode:
-        lacks(f"actionlint, which go install {ACTIONLINT} cannot build: {built.stderr.strip()[-500:]}")
+        skip_or_fail(f"actionlint, which go install {ACTIONLINT} cannot build: {built.stderr.strip()[-500:]}")
     return folder / "actionlint"
 
 

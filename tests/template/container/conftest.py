@@ -31,12 +31,12 @@ def engine() -> Iterator[docker.DockerClient]:
     In the end it has no image that it did not have before: each run leaves gigabytes otherwise.
     """
     if shutil.which("cog") is None:
-        commands.lacks("the cog command (https://cog.run/#install)")
+        commands.skip_or_fail("the cog command (https://cog.run/#install)")
     try:
         client = docker.from_env(timeout=120)
         client.ping()
     except docker.errors.DockerException as error:
-        commands.lacks(f"a running Docker engine ({error})")
+        commands.skip_or_fail(f"a running Docker engine ({error})")
     images = host.images_of_tests(client)
     yield client
     host.forget(client, host.images_of_tests(client) - images)

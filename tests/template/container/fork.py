@@ -115,12 +115,12 @@ class Fork:
         with self.pushing() as process:
             assert process.stderr is not None
             seen: list[str] = []
-            for said in process.stderr:
-                seen.append(said)
-                if said.startswith(line):
+            for read in process.stderr:
+                seen.append(read)
+                if read.startswith(line):
                     wait()
                     return
-        raise AssertionError(f"it never said {line!r}: {''.join(seen)}")
+        raise AssertionError(f"it never printed {line!r}: {''.join(seen)}")
 
     def write(self, path: str, text: str) -> None:
         """Write a file, render what follows from it, and commit."""

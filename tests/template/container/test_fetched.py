@@ -87,7 +87,7 @@ class Container:
     def call(self, path: str, body: Any = None) -> Any:
         arguments = [str(self.port), path, *([] if body is None else [json.dumps(body)])]
         code, output = self.container.exec_run(["python", "-c", ASK, *arguments])
-        return json.loads(output) if code == 0 else {"status": "UNREACHABLE", "said": output.decode()}
+        return json.loads(output) if code == 0 else {"status": "UNREACHABLE", "output": output.decode()}
 
     def health_once(self, wanted: str) -> dict[str, Any]:
         deadline = time.monotonic() + 120

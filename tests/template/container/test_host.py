@@ -7,7 +7,7 @@ import pytest
 
 from tests import commands
 
-LACKS = {
+MISSING = {
     "a running Docker engine": {"DOCKER_HOST": "unix:///nowhere.sock"},
     "the cog command": {"PATH": "/nowhere"},
 }
@@ -18,16 +18,16 @@ def pytest_run(**variables: str) -> subprocess.CompletedProcess[str]:
     return commands.run(*command, **variables)
 
 
-@pytest.mark.parametrize("lack", LACKS)
-def test_a_missing_tool_skips_with_a_reason(lack: str) -> None:
-    result = pytest_run(CONTAINER_TESTS="", **LACKS[lack])
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_missing_tool_skips_with_a_reason(missing: str) -> None:
+    result = pytest_run(CONTAINER_TESTS="", **MISSING[missing])
     assert result.returncode == 0, result.stdout
-    assert f"this machine lacks {lack}" in result.stdout
+    assert f"this machine lacks {missing}" in result.stdout
     assert " passed" not in result.stdout
 
 
-@pytest.mark.parametrize("lack", LACKS)
-def test_a_missing_tool_fails_if_containers_are_required(lack: str) -> None:
-    result = pytest_run(CONTAINER_TESTS="required", **LACKS[lack])
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_missing_tool_fails_if_containers_are_required(missing: str) -> None:
+    result = pytest_run(CONTAINER_TESTS="required", **MISSING[missing])
     assert result.returncode == 1, result.stdout
-    assert f"CONTAINER_TESTS=required, but this machine lacks {lack}" in result.stdout
+    assert f"CONTAINER_TESTS=required, but this machine lacks {missing}" in result.stdout

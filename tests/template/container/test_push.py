@@ -29,7 +29,7 @@ def registry() -> str:
     try:
         httpx.get(f"http://{REGISTRY}/v2/").raise_for_status()
     except httpx.HTTPError as error:
-        commands.lacks(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
+        commands.skip_or_fail(f"a registry at {REGISTRY} (docker run -d -p {REGISTRY}:5000 registry:2): {error}")
     return REGISTRY
 
 

@@ -110,9 +110,9 @@ def test_an_outage_between_two_deployments_rolls_both_back(fork: Fork) -> None:
     fork.service.faults.append(Fault("PATCH", f"/v1/deployments/{fork.deployments[1]}", 6, "cut"))
     failed = fork.push()
     assert failed.returncode == 1
-    said = failed.stderr.splitlines()[-1]
-    assert said.startswith(f"cannot reach Replicate for the deployment {fork.deployments[1]}")
-    assert f"went back: {fork.deployments[1]} to " in said
+    message = failed.stderr.splitlines()[-1]
+    assert message.startswith(f"cannot reach Replicate for the deployment {fork.deployments[1]}")
+    assert f"went back: {fork.deployments[1]} to " in message
     assert fork.last("promote")["result"] == fork.last("release")["result"] == "refused"
     assert [fork.held(), *fork.deployed()] == [live] * 3
 

@@ -31,17 +31,19 @@ def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
 
 
 @pytest.mark.parametrize(
-    ("bug", "said"),
+    ("bug", "messages"),
     [
         ("a bound", ["ZeroDivisionError", "\n    curl -sS http://127.0.0.1:5000/predictions", '"count": 3']),
         ("setup", ["does not start, or ends by itself: no words.txt here; to reproduce it: docker run"]),
     ],
 )
-def test_an_image_with_a_bug_is_not_pushed_and_a_command_shows_the_bug(bug: str, said: list[str], plain: Fork) -> None:
+def test_an_image_with_a_bug_is_not_pushed_and_a_command_shows_the_bug(
+    bug: str, messages: list[str], plain: Fork
+) -> None:
     plain.change("predict.py", *BUGS[bug])
     refused = plain.push()
     assert refused.returncode == 1
-    for words in [*said, f"docker run --rm -p 5000:5000 {plain.to}:staging"]:
+    for words in [*messages, f"docker run --rm -p 5000:5000 {plain.to}:staging"]:
         assert words in refused.stderr
     assert plain.last("proof")["result"] == plain.last("release")["result"] == "refused"
     assert plain.held(tag="staging") == plain.held() == ""
@@ -77,12 +79,12 @@ def test_a_missing_model_is_created_from_the_manifest_if_requested(fork: Fork) -
     fork.service.faults += [Fault("POST", "/v1/models", 1, "after"), Fault("POST", "/v1/models", 1, 500)]
     fork.succeed("--until", "contract", "--create", "public")
     assert "no caller can break" in fork.output
-    said = manifest.load(fork.slug)
+    model = manifest.load(fork.slug)
     models = client_of(fork.service).models
     made, staging = models.get(fork.model), models.get(f"{fork.model}-staging")
     assert (made.visibility, staging.visibility) == ("public", "private")
-    assert made.description == staging.description == said.summary
-    assert made.license_url == said.license.link
+    assert made.description == staging.description == model.summary
+    assert made.license_url == model.license.link
     fork.succeed("--until", "ready")
 
 

@@ -209,8 +209,8 @@ def test_a_conversion_that_fails_half_way_leaves_nothing(model: Manifest, source
         (folder / "half.bin").write_bytes(b"half")
         raise KeyError("the converter\n broke")
 
-    said = rf"^{re.escape(str(source))} cannot be made into openvino's files \(KeyError: 'the converter.* broke'\):"
-    with pytest.raises(WeightsError, match=said):
+    message = rf"^{re.escape(str(source))} cannot be made into openvino's files \(KeyError: 'the converter.* broke'\):"
+    with pytest.raises(WeightsError, match=message):
         weights.derive(model, CHOICE, CONVERTER, fail)
     assert leftovers() == ["source"]
 

@@ -38,14 +38,14 @@ def test_another_model_is_served_after_use(
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "answer"),
+    ("arguments", "code", "answer"),
     [
         ([], 2, "say which model: make use MODEL=SLUG, one of all-minilm-l6-v2"),
         (["smollm2-135m"], 1, "there is no model 'smollm2-135m' (did you mean smollm2-135m-instruct?)"),
     ],
 )
 def test_a_missing_model_is_refused(
-    said: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert use.main(said) == code
+    assert use.main(arguments) == code
     assert capsys.readouterr().err.startswith(answer)

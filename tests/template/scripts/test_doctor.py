@@ -83,8 +83,8 @@ def test_missing_docker_cog_and_gpu_are_no_problem_and_it_says_how_to_get_them(t
     table = rows(ran)
     assert ran.returncode == 0
     assert table["Docker client"] == "optional: missing\nhttps://docs.docker.com/engine/install/"
-    said = "optional: does not answer (unix:///nowhere/no.sock, from DOCKER_HOST)\nstart it, or unset DOCKER_HOST"
-    assert table["Docker engine"] == said
+    message = "optional: does not answer (unix:///nowhere/no.sock, from DOCKER_HOST)\nstart it, or unset DOCKER_HOST"
+    assert table["Docker engine"] == message
     assert table["cog command"] == "optional: missing\nhttps://cog.run/#install, release v0.22.0"
     assert table["GPU and CUDA"].startswith("optional: nvidia-smi lists none, so the CPU serves\n")
 

@@ -19,8 +19,13 @@ from tests.template import toy
 
 
 def repository(**changes: Any) -> Repository:
-    said = {"source": "hf://acme/one@main", "title": "one", "names": ["model.safetensors", "config.json"], "config": {}}
-    return Repository(**{**said, **changes})  # type: ignore[arg-type]
+    fields = {
+        "source": "hf://acme/one@main",
+        "title": "one",
+        "names": ["model.safetensors", "config.json"],
+        "config": {},
+    }
+    return Repository(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def of_class(name: str, *names: str, **changes: Any) -> Repository:
@@ -66,8 +71,8 @@ def test_with_several_ggufs_one_must_be_named() -> None:
 
 def test_the_licence_is_taken_from_the_card_or_must_be_given() -> None:
     llama = {"license": "other", "license_name": "Acme Research 1.0", "license_link": "https://acme.example/terms"}
-    said = draft.licence_of(repository(card=llama), "")
-    assert said == {"id": "other", "name": "acme-research-1.0", "link": "https://acme.example/terms"}
+    licence = draft.licence_of(repository(card=llama), "")
+    assert licence == {"id": "other", "name": "acme-research-1.0", "link": "https://acme.example/terms"}
     assert draft.licence_of(repository(), "mit")["id"] == "mit"
     with pytest.raises(TemplateError, match="one names no licence, and without one nobody may use it"):
         draft.licence_of(repository(), "")
@@ -76,16 +81,16 @@ def test_the_licence_is_taken_from_the_card_or_must_be_given() -> None:
 def test_hardware_and_engines_are_large_enough_for_the_model() -> None:
     facts = Facts(parameters=8_000_000_000, layers=32, kv_heads=8, head_dim=128, context_length=131072)
     licence = {"id": "mit", "link": "https://mit"}
-    said = draft.manifest_of("text-generation", repository(), licence, [], facts, 16 * 10**9)
-    assert [engine["device"] for engine in said["engines"]] == ["cuda"]
-    assert said["engines"][0]["cache_gb"] == pytest.approx(8.8)
-    assert said["hardware"]["replicate"] not in ("cpu", "gpu-t4")
+    drafted = draft.manifest_of("text-generation", repository(), licence, [], facts, 16 * 10**9)
+    assert [engine["device"] for engine in drafted["engines"]] == ["cuda"]
+    assert drafted["engines"][0]["cache_gb"] == pytest.approx(8.8)
+    assert drafted["hardware"]["replicate"] not in ("cpu", "gpu-t4")
     with pytest.raises(TemplateError, match="900 GB of weights fit no single GPU"):
         draft.manifest_of("text-generation", repository(), licence, [], facts, 900 * 10**9)
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "answer"),
+    ("arguments", "code", "answer"),
     [
         ([], 2, "say the model's name and source"),
         (["My Model", "hf://a/b"], 2, "'My Model' is no name"),
@@ -95,9 +100,9 @@ def test_hardware_and_engines_are_large_enough_for_the_model() -> None:
     ],
 )
 def test_contradictory_options_are_refused(
-    said: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert new.main(said) == code
+    assert new.main(arguments) == code
     assert capsys.readouterr().err.startswith(answer)
 
 
@@ -110,9 +115,9 @@ def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path)
     command = [sys.executable, "-m", "scripts.new", "tiny", f"file:{file}", "--license", "mit"]
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    said = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
-    assert all(example["expect"]["max_output_tokens"] for example in said["examples"])
-    assert "million" in said["summary"] or "thousand" in said["summary"]
+    drafted = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
+    assert all(example["expect"]["max_output_tokens"] for example in drafted["examples"])
+    assert "million" in drafted["summary"] or "thousand" in drafted["summary"]
     assert "MODEL=tiny" in (project / "cog.yaml").read_text(encoding="utf-8")
     assert (project / "models/catalog/tiny/weights.lock").is_file()
     again = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=60)

@@ -99,11 +99,11 @@ def test_make_shows_at_most_16_verbs_and_every_verb_and_command_says_what_it_doe
 def test_a_description_that_cog_garbles_is_a_warning_and_no_failure(copy: Path) -> None:
     path = copy / "predict.py"
     path.write_text(path.read_text().replace('description="', 'description="A" "', 1))
-    told = r"predict\.py, line \d+: the description of \w+: Cog does not join adjacent strings: write one\n"
-    assert re.search(told, run(copy).stderr)
+    warning = r"predict\.py, line \d+: the description of \w+: Cog does not join adjacent strings: write one\n"
+    assert re.search(warning, run(copy).stderr)
     ran = run(copy, "--check")
     assert ran.returncode == 0
-    assert re.fullmatch(told, ran.stderr)
+    assert re.fullmatch(warning, ran.stderr)
 
 
 def test_rendering_writes_only_files_that_differ_or_are_missing(copy: Path) -> None:
@@ -163,5 +163,5 @@ def test_safetensors_that_a_container_would_have_to_convert_are_refused_with_the
     for names, refused in ((["config.json", "model.safetensors"], True), (list(openvino_format.FILES), False)):
         files = {name: {"sha256": "0" * 64, "size": 1} for name in names}
         (folder / "weights.lock").write_text(json.dumps({**lock, "files": files}))
-        said = run(copy).stderr
-        assert ("a container cannot make openvino's files of safetensors: set delivery: baked" in said) == refused
+        errors = run(copy).stderr
+        assert ("a container cannot make openvino's files of safetensors: set delivery: baked" in errors) == refused

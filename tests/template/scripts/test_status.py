@@ -59,15 +59,15 @@ def test_json_has_every_field(service: ScriptedReplicate, capsys: pytest.Capture
     predict(service, "acme/painter", "failed")
 
     assert status.main(["acme/writer", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["model"]["visibility"], said["model"]["run_count"]) == ("private", 0)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["model"]["visibility"], shown["model"]["run_count"]) == ("private", 0)
     versions = service.models["acme/writer"].repository.refresh()
-    assert [one["id"] for one in said["versions"]] == [one.id for one in reversed(versions)]
-    assert said["versions"][0]["cog_version"] == "0.22.0"
-    (live,) = said["deployments"]
+    assert [one["id"] for one in shown["versions"]] == [one.id for one in reversed(versions)]
+    assert shown["versions"][0]["cog_version"] == "0.22.0"
+    (live,) = shown["deployments"]
     assert (live["name"], live["version"], live["release"]) == ("acme/live", version, 2)
     assert (live["hardware"], live["min_instances"], live["max_instances"]) == ("gpu-t4", 1, 5)
-    assert said["predictions"] == {
+    assert shown["predictions"] == {
         "count": 23,
         "failed": 1,
         "error_rate": 1 / 21,
@@ -81,9 +81,9 @@ def test_every_page_of_a_list_is_read(service: ScriptedReplicate, capsys: pytest
     deploy(service, "second", "acme/painter")
     service.page_size = 1
     assert status.main(["acme/writer", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert len(said["versions"]) == 12
-    assert [one["name"] for one in said["deployments"]] == ["acme/first"]
+    shown = json.loads(capsys.readouterr().out)
+    assert len(shown["versions"]) == 12
+    assert [one["name"] for one in shown["deployments"]] == ["acme/first"]
 
 
 def test_a_terminal_shows_tables(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ OUTPUT = b"event: output\ndata: word\n\n"
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "promised", "said"),
+    ("status", "body", "promised", "message"),
     [
         (422, b"no such input", 0, "the server answered 422: no such input"),
         (200, OUTPUT + FAILED, 0, "a prediction ended as failed: out of memory"),
@@ -22,8 +22,8 @@ OUTPUT = b"event: output\ndata: word\n\n"
         (200, OUTPUT, 99, "the server ended a stream before its prediction was complete"),
     ],
 )
-def test_a_stream_that_ends_with_an_error_fails_the_run(status: int, body: bytes, promised: int, said: str) -> None:
-    with answering(status, body, promised=promised) as address, pytest.raises(TemplateError, match=re.escape(said)):
+def test_a_stream_that_ends_with_an_error_fails_the_run(status: int, body: bytes, promised: int, message: str) -> None:
+    with answering(status, body, promised=promised) as address, pytest.raises(TemplateError, match=re.escape(message)):
         load.run(address, [{"text": "The sea"}, {"text": "The sky"}], LOAD)
 
 

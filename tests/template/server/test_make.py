@@ -227,13 +227,13 @@ def test_serve_fails_when_its_worker_was_killed_and_call_reports_why(project: Pa
     family = psutil.Process(process.pid).children(recursive=True)
     (worker,) = (member for member in family if "_run_worker" in " ".join(member.cmdline()))
     worker.kill()
-    _, said = call.communicate(timeout=20)
+    _, errors = call.communicate(timeout=20)
     _, log = process.communicate(timeout=5)
     assert call.returncode == process.returncode == 2
-    assert "the prediction failed: Worker crashed" in said
+    assert "the prediction failed: Worker crashed" in errors
     assert "the worker, which runs the model, has died" in log
     assert "the server has ended, see its log above: make serve starts it again" in log
-    assert "Traceback" not in said + log
+    assert "Traceback" not in errors + log
 
 
 def test_setup_reports_a_missing_python_in_one_line(tmp_path: Path):

@@ -102,6 +102,6 @@ def test_a_client_is_refused_with_one_sentence(
     user = threading.Thread(target=use, daemon=True)
     user.start()
     user.join(SECONDS)
-    (said,) = refusals
-    assert "UNHEALTHY" in said
-    assert "\n" not in said
+    (message,) = refusals
+    assert "UNHEALTHY" in message
+    assert "\n" not in message

@@ -85,6 +85,6 @@ def test_a_value_too_large_for_float16_is_named(source: Path, tmp_path: Path) ->
 
 
 def test_a_file_without_begin_and_end_tokens_still_has_a_first_token(source: Path, tmp_path: Path) -> None:
-    lacks: dict[str, Value | None] = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
-    decoder = Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=lacks)))
+    missing: dict[str, Value | None] = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
+    decoder = Decoder(gguf_format.read(variant(source, tmp_path / "model.gguf", values=missing)))
     assert decoder.first_token == 0

@@ -26,7 +26,7 @@ def test_a_complete_model_is_loaded(tmp_path: Path, architecture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "lacks", "says"),
+    ("architecture", "missing", "says"),
     [
         (
             "qwen3",
@@ -36,9 +36,9 @@ def test_a_complete_model_is_loaded(tmp_path: Path, architecture: str) -> None:
         ("qwen3_moe", EXPERT, r"does not fit its config\.json, as reported above"),
     ],
 )
-def test_a_missing_tensor_is_named(tmp_path: Path, architecture: str, lacks: str, says: str) -> None:
+def test_a_missing_tensor_is_named(tmp_path: Path, architecture: str, missing: str, says: str) -> None:
     file = tiny_models.safetensors(tmp_path, architecture) / "model.safetensors"
-    save_file({name: tensor for name, tensor in load_file(file).items() if name != lacks}, file, {"format": "pt"})
+    save_file({name: tensor for name, tensor in load_file(file).items() if name != missing}, file, {"format": "pt"})
     with pytest.raises(EngineError, match=says):
         load(tmp_path, dtype=torch.float32)
 

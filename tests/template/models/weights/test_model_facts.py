@@ -91,7 +91,7 @@ def test_a_manifest_that_contradicts_the_weights_is_refused_with_both_numbers() 
     assert isinstance(read, Manifest)
     assert (read.parameters, read.longest_context(), read.cache_bytes_per_token(2)) == (100, 1024, 2 * 12 * 12 * 64 * 2)
     assert read.with_facts(facts.model_copy(update={"parameters": 108})).parameters == 108
-    for key, value, said in (
+    for key, value, message in (
         ("context_length", 8192, r"context_length: 8192 here, and 1024 in the files of the weights: remove the key"),
         ("parameters", 200, "parameters: 200 here, and 100"),
         (
@@ -100,7 +100,7 @@ def test_a_manifest_that_contradicts_the_weights_is_refused_with_both_numbers() 
             "layers=30 .* here, and layers=12 kv_heads=12",
         ),
     ):
-        with pytest.raises(ManifestError, match=said):
+        with pytest.raises(ManifestError, match=message):
             bare.model_copy(update={key: value}).with_facts(facts)
 
 

@@ -69,8 +69,8 @@ def test_too_many_requests_are_waited_for(hub: Hub, project: Project) -> None:
 
 def test_a_retry_after_of_an_hour_ends_the_download(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=429, headers={"Retry-After": "3600"}, times=9))
-    said = project.refuses("weights")
-    assert "(it answers 429, and asks to wait 3600 s); what has come is kept: make weights goes on" in said
+    message = project.refuses("weights")
+    assert "(it answers 429, and asks to wait 3600 s); what has come is kept: make weights goes on" in message
 
 
 def test_requests_to_an_unreliable_server_are_repeated(hub: Hub, project: Project) -> None:
@@ -82,8 +82,8 @@ def test_requests_to_an_unreliable_server_are_repeated(hub: Hub, project: Projec
 
 def test_a_server_that_always_fails_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=503, times=999))
-    said = project.refuses("weights")
-    assert "failed to send model.safetensors (it answers 503); what has come is kept: make weights goes on" in said
+    message = project.refuses("weights")
+    assert "failed to send model.safetensors (it answers 503); what has come is kept: make weights goes on" in message
     assert project.files == {}
 
 
@@ -112,9 +112,9 @@ def test_a_download_continues_where_a_body_was_cut(hub: Hub, project: Project) -
 
 def test_wrong_bytes_of_the_right_length_are_never_kept(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("corrupt"))
-    said = project.refuses("weights")
-    assert f"expected {hashlib.sha256(WEIGHTS).hexdigest()}: make weights tries again" in said
-    assert "model.safetensors came with sha256 " in said
+    message = project.refuses("weights")
+    assert f"expected {hashlib.sha256(WEIGHTS).hexdigest()}: make weights tries again" in message
+    assert "model.safetensors came with sha256 " in message
     assert project.files == {}
     assert list((project.weights / PARTS).iterdir()) == []
     project.does("weights")
@@ -128,10 +128,10 @@ def test_a_server_that_stops_midway_loses_no_received_bytes(hub: Hub, project: P
         time.sleep(0.02)
     hub.stop()
     begun = time.monotonic()
-    _, said = running.communicate(timeout=60)
+    _, message = running.communicate(timeout=60)
     assert time.monotonic() - begun < 30
     assert running.returncode == 1
-    assert "what has come is kept: make weights goes on" in said.splitlines()[-1]
+    assert "what has come is kept: make weights goes on" in message.splitlines()[-1]
     assert project.files == {}
     with Hub() as again:
         again.add(NAME, FILES)
@@ -184,8 +184,8 @@ def small_disk(hub: Hub, tmp_path: Path) -> Iterator[Project]:
 
 def test_a_disk_that_is_too_small_is_refused_at_the_start(hub: Hub, small_disk: Project) -> None:
     (Path(small_disk.environment["WEIGHTS_ROOT"]) / "other").write_bytes(bytes(5_000_000))
-    said = small_disk.refuses("weights")
-    assert "MB free, and 5 MB are to come: free some disk, then: make weights" in said
+    message = small_disk.refuses("weights")
+    assert "MB free, and 5 MB are to come: free some disk, then: make weights" in message
     assert sent(hub) == 0
 
 
@@ -196,9 +196,9 @@ def test_a_disk_that_becomes_full_keeps_the_received_bytes(hub: Hub, small_disk:
     while sent(hub) < 1_000_000:
         time.sleep(0.02)
     (disk / "other").write_bytes(bytes(5_000_000))
-    _, said = running.communicate(timeout=60)
+    _, message = running.communicate(timeout=60)
     assert running.returncode == 1
-    assert "No space left on device; free some disk, then: make weights" in said.splitlines()[-1]
+    assert "No space left on device; free some disk, then: make weights" in message.splitlines()[-1]
     final = disk / "tiny" / "source"
     assert not final.exists()
 

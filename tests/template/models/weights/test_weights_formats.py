@@ -26,9 +26,9 @@ def project(hub: Hub, tmp_path: Path) -> Project:
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
 def test_a_repository_of_pickles_is_refused_with_the_remedy(hub: Hub, project: Project, name: str) -> None:
     hub.add(NAME, {"config.json": b"{}", name: b"pickle"})
-    said = project.refuses("weights_lock")
-    assert said.startswith(f"{name} is a pickle, which runs code when it is loaded: ")
-    assert f"python -m scripts.to_safetensors {name} makes a {name.partition('.')[0]}.safetensors" in said
+    message = project.refuses("weights_lock")
+    assert message.startswith(f"{name} is a pickle, which runs code when it is loaded: ")
+    assert f"python -m scripts.to_safetensors {name} makes a {name.partition('.')[0]}.safetensors" in message
     assert not project.lock.exists()
 
 
@@ -44,8 +44,8 @@ def test_a_file_that_can_run_code_is_refused_by_name(hub: Hub, project: Project,
 
 def test_patterns_that_match_no_weights_are_refused_with_the_available_files(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", "name.Q4_K_M.gguf": gguf(8), "name.Q8_0.gguf": gguf(8)})
-    said = project.refuses("weights_lock")
-    assert "there is name.Q4_K_M.gguf, name.Q8_0.gguf: correct weights.files" in said
+    message = project.refuses("weights_lock")
+    assert "there is name.Q4_K_M.gguf, name.Q8_0.gguf: correct weights.files" in message
     project.model(f"hf://{NAME}@main", "*.Q8_0.gguf")
     project.does("weights_lock")
     assert list(project.locked()["files"]) == ["name.Q8_0.gguf"]
@@ -158,9 +158,9 @@ def test_a_pickle_with_code_is_not_executed(project: Project, tmp_path: Path, sa
         torch.save({"weight": torch.zeros(2), "more": Malicious(target)}, evil)
     else:
         evil.write_bytes(pickle.dumps(Malicious(target)))
-    said = project.refuses("to_safetensors", str(evil))
-    assert said.startswith(f"{evil} was not converted: ")
-    assert "it holds more than tensors, which would run code; ask its makers for safetensors" in said
+    message = project.refuses("to_safetensors", str(evil))
+    assert message.startswith(f"{evil} was not converted: ")
+    assert "it holds more than tensors, which would run code; ask its makers for safetensors" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.bin", "project"]
 
 

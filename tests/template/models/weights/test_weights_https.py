@@ -84,9 +84,9 @@ def test_a_lock_that_disagrees_with_its_tar_is_refused(
     lock = project.locked()
     lock["files"]["config.json"][key] = 3 if key == "size" else "0" * 64
     project.lock.write_text(json.dumps(lock))
-    said = project.refuses("weights")
-    assert "config.json" in said
-    assert said.endswith("make weights-lock")
+    message = project.refuses("weights")
+    assert "config.json" in message
+    assert message.endswith("make weights-lock")
     assert project.files == {}
     project.does("weights_lock")
     project.does("weights")
@@ -116,8 +116,8 @@ def test_without_ranges_the_whole_file_is_downloaded_again(server: FileServer, p
 def test_a_server_that_does_not_send_the_length_is_refused(server: FileServer, project: Project) -> None:
     server.ranges = server.length = False
     url = f"{server.url}/model.safetensors"
-    said = project.refuses("weights_lock")
-    assert said == f"{url} does not say how large it is: put the file where a server says so (Content-Length)"
+    message = project.refuses("weights_lock")
+    assert message == f"{url} does not say how large it is: put the file where a server says so (Content-Length)"
 
 
 def test_a_redirect_to_another_host_is_followed(server: FileServer, project: Project, tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_a_size_that_differs_from_the_lock_is_refused_before_any_byte(server: Fi
     empty_handed(project)
     (server.folder / "model.safetensors").write_bytes(WEIGHTS + b"more")
     before = len(downloads(server))
-    said = project.refuses("weights")
+    message = project.refuses("weights")
     size = len(WEIGHTS)
-    assert f"model.safetensors has {size + 4} bytes, locked were {size}: make weights-lock" in said
+    assert f"model.safetensors has {size + 4} bytes, locked were {size}: make weights-lock" in message
     assert len(downloads(server)) == before
 
 
@@ -148,9 +148,9 @@ def test_other_bytes_of_the_same_size_are_refused(server: FileServer, project: P
     project.does("weights_lock")
     empty_handed(project)
     (server.folder / "model.safetensors").write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
-    said = project.refuses("weights")
-    assert "model.safetensors came with sha256 " in said
-    assert "if the source has changed: make weights-lock" in said
+    message = project.refuses("weights")
+    assert "model.safetensors came with sha256 " in message
+    assert "if the source has changed: make weights-lock" in message
     assert project.files == {}
 
 
@@ -165,16 +165,16 @@ def test_a_file_that_changes_while_it_is_locked_is_not_mixed(
         time.sleep(0.01)
     (tmp_path / "newer").write_bytes(WEIGHTS[::-1])
     (tmp_path / "newer").replace(server.folder / "model.safetensors")
-    _, said = running.communicate(timeout=60)
+    _, message = running.communicate(timeout=60)
     assert running.returncode == 1
-    assert "model.safetensors changed while it was downloaded" in said.splitlines()[-1]
+    assert "model.safetensors changed while it was downloaded" in message.splitlines()[-1]
     assert not project.lock.exists()
 
 
 def test_an_untrusted_certificate_is_reported_in_one_line(server: FileServer, project: Project) -> None:
     host = server.url.removeprefix("https://")
-    said = project.refuses("weights_lock", SSL_CERT_FILE="")
-    assert said == (
+    message = project.refuses("weights_lock", SSL_CERT_FILE="")
+    assert message == (
         f"{host} shows a certificate that this machine does not trust: "
         "name the file of your authority's certificate in SSL_CERT_FILE"
     )
@@ -228,8 +228,8 @@ def empty_handed(project: Project) -> None:
 
 def test_a_server_that_compresses_weights_is_refused_by_name(server: FileServer, project: Project) -> None:
     server.faults.append(Fault("model.safetensors", "gzip", times=100))
-    said = project.refuses("weights_lock")
-    assert said.endswith("comes compressed (gzip), though asked for as it is: take it from another server")
+    message = project.refuses("weights_lock")
+    assert message.endswith("comes compressed (gzip), though asked for as it is: take it from another server")
 
 
 def test_a_tar_gz_sent_with_the_encoding_gzip_is_not_decompressed_twice(

@@ -168,8 +168,8 @@ def test_a_missing_repository_or_file_is_named_before_any_byte_is_downloaded(hub
     commit = hub.add(NAME, FILES)
     project.model(f"hf://{NAME}@v9")
     page = f"https://huggingface.co/{NAME}"
-    said = project.refuses("weights_lock")
-    assert said == f"{NAME} has no revision v9: see {page}/commits, correct weights.source"
+    message = project.refuses("weights_lock")
+    assert message == f"{NAME} has no revision v9: see {page}/commits, correct weights.source"
     project.model(f"hf://{NAME}@main")
     project.does("weights_lock")
     before = len(bodies(hub))
@@ -194,9 +194,9 @@ def test_a_request_to_a_busy_hub_is_repeated(hub: Hub, project: Project) -> None
 def test_an_unreachable_hub_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     project.does("weights_lock")
-    said = project.refuses("weights_lock", HF_ENDPOINT="http://127.0.0.1:9")
-    assert said.startswith(f"cannot reach the Hub for {NAME} (")
-    assert "make weights tries again" in said
+    message = project.refuses("weights_lock", HF_ENDPOINT="http://127.0.0.1:9")
+    assert message.startswith(f"cannot reach the Hub for {NAME} (")
+    assert "make weights tries again" in message
 
 
 def test_names_outside_the_folder_are_refused(hub: Hub, project: Project) -> None:
@@ -212,9 +212,9 @@ def test_a_lock_with_a_name_outside_the_folder_is_refused(hub: Hub, project: Pro
     lock = project.locked()
     lock["files"][name] = lock["files"]["config.json"]
     project.lock.write_text(json.dumps(lock))
-    said = project.refuses("weights")
-    assert "weights.lock is malformed: files: " in said
-    assert said.endswith(f"mend it: make weights-lock MODEL={SLUG}")
+    message = project.refuses("weights")
+    assert "weights.lock is malformed: files: " in message
+    assert message.endswith(f"mend it: make weights-lock MODEL={SLUG}")
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,9 @@ def test_a_lock_that_pins_nothing_is_refused(hub: Hub, project: Project, key: st
     hub.add(NAME, FILES)
     project.does("weights_lock")
     project.lock.write_text(json.dumps(project.locked() | {key: value}))
-    said = project.refuses("weights")
-    assert "weights.lock is malformed: " in said
-    assert said.endswith(f"make weights-lock MODEL={SLUG}")
+    message = project.refuses("weights")
+    assert "weights.lock is malformed: " in message
+    assert message.endswith(f"make weights-lock MODEL={SLUG}")
 
 
 def test_a_lock_of_another_source_or_other_patterns_names_the_command(hub: Hub, project: Project) -> None:
@@ -244,16 +244,16 @@ def test_files_that_macos_leaves_in_a_repository_are_not_weights(hub: Hub, proje
     assert list(project.locked()["files"]) == sorted(WANTED)
 
 
-@pytest.mark.parametrize("lacks", ["size", "size and lfs", "size in lfs"])
+@pytest.mark.parametrize("missing", ["size", "size and lfs", "size in lfs"])
 def test_sizes_that_a_mirror_does_not_list_are_read_from_each_file_s_headers(
-    hub: Hub, project: Project, monkeypatch: pytest.MonkeyPatch, lacks: str
+    hub: Hub, project: Project, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     def partly(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
         listed = sibling(path, blob, blobs)
         listed.pop("size", None)
-        if lacks == "size and lfs":
+        if missing == "size and lfs":
             listed.pop("lfs", None)
-        elif lacks == "size in lfs" and "lfs" in listed:
+        elif missing == "size in lfs" and "lfs" in listed:
             del listed["lfs"]["size"]
         return listed
 
@@ -278,11 +278,11 @@ def test_a_token_that_is_not_ascii_is_not_sent_and_a_warning_is_printed(
 ) -> None:
     hub.add(NAME, FILES, private=private)
     ran = project.run("weights_lock", HF_TOKEN="hf_réader")
-    said = ran.stderr.splitlines()
-    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from " in said[1]
+    message = ran.stderr.splitlines()
+    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from " in message[1]
     assert ran.returncode == private
     if private:
-        assert said[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")
+        assert message[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")
 
 
 def test_a_binary_token_file_is_reported_in_one_line(hub: Hub, project: Project, tmp_path: Path) -> None:
@@ -302,8 +302,8 @@ def test_a_small_file_that_arrives_compressed_is_decompressed(hub: Hub, project:
 
 def test_the_offline_error_names_the_variable(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
-    said = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
-    assert said == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"
+    message = project.refuses("weights_lock", HF_HUB_OFFLINE="1")
+    assert message == f"HF_HUB_OFFLINE keeps the Hub from being asked for {NAME}: unset it"
 
 
 def test_a_model_that_no_engine_can_run_is_refused_before_the_download(hub: Hub, project: Project) -> None:

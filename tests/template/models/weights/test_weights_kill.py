@@ -101,20 +101,20 @@ def test_ctrl_c_stops_a_download_at_once_and_keeps_the_received_bytes(
         time.sleep(0.01)
     begun = time.monotonic()
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=20)
     assert time.monotonic() - begun < 3
-    assert (running.returncode, said.splitlines()[-1]) == (130, "cancelled")
+    assert (running.returncode, errors.splitlines()[-1]) == (130, "cancelled")
     assert sum(noted(project, -(-weights.stat().st_size // CHUNK))) > 2_000_000
 
 
 def test_two_processes_download_only_once(hub: Hub, project: Project, weights: Path) -> None:
     hub.faults[0].rate = 10_000_000
     both = [project.start("weights"), project.start("weights")]
-    said = [running.communicate(timeout=100)[1] for running in both]
+    outputs = [running.communicate(timeout=100)[1] for running in both]
     assert [running.returncode for running in both] == [0, 0]
     assert sent(hub) == weights.stat().st_size
-    assert sum("another process works on" in one for one in said) == 1
-    assert sum("downloading hf://" in one for one in said) == 1
+    assert sum("another process works on" in one for one in outputs) == 1
+    assert sum("downloading hf://" in one for one in outputs) == 1
 
 
 def test_when_the_downloading_process_is_killed_the_waiting_one_continues(
@@ -128,7 +128,7 @@ def test_when_the_downloading_process_is_killed_the_waiting_one_continues(
     assert "another process works on" in str(second.stderr and second.stderr.readline())
     kill_after(hub, first, 4_000_000)
     hub.faults.clear()
-    _, said = second.communicate(timeout=100)
-    assert second.returncode == 0, said
+    _, errors = second.communicate(timeout=100)
+    assert second.returncode == 0, errors
     assert project.files["model.safetensors"] == weights.read_bytes()
     assert sent(hub) <= weights.stat().st_size + CHUNK

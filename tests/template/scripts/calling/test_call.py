@@ -95,8 +95,8 @@ def start() -> Iterator[Start]:
 def wait_for(process: subprocess.Popen[str], line: str) -> None:
     """Read standard error up to a line."""
     assert process.stderr
-    while (said := process.stderr.readline()) != f"{line}\n":
-        assert said, f"it ended without {line!r}"
+    while (seen := process.stderr.readline()) != f"{line}\n":
+        assert seen, f"it ended without {line!r}"
 
 
 def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,12 +140,12 @@ def test_json_is_one_object_with_the_paths_and_quiet_says_nothing(
 ) -> None:
     assert call.main([painter, "prompt=a", "--out", str(tmp_path), "--json", "--quiet"]) == 0
     output, errors = capsys.readouterr()
-    said = json.loads(output)
-    assert said["output"] == [str(path) for path in tmp_path.iterdir()]
-    assert (said["status"], said["error"], errors) == ("succeeded", None, "")
-    assert said["id"] in said["output"][0]
-    assert said["metrics"]["predict_time"] >= 0
-    assert "painting" in said["logs"]
+    result = json.loads(output)
+    assert result["output"] == [str(path) for path in tmp_path.iterdir()]
+    assert (result["status"], result["error"], errors) == ("succeeded", None, "")
+    assert result["id"] in result["output"][0]
+    assert result["metrics"]["predict_time"] >= 0
+    assert "painting" in result["logs"]
 
 
 def test_inputs_can_be_a_file_and_a_text_from_standard_input(painter: str, tmp_path: Path, start: Start) -> None:
@@ -190,8 +190,8 @@ def test_a_server_other_than_cogs_is_reported_in_one_line(
 ) -> None:
     with answering(200, body, kind) as address:
         assert call.main([address, "prompt=a"]) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert "Cog" in said
+    (message,) = capsys.readouterr().err.splitlines()
+    assert "Cog" in message
 
 
 @pytest.mark.parametrize("what", ["", "what", "deployment:x", "acme/x:y/z", "image"])
@@ -219,8 +219,8 @@ def test_a_failed_prediction_exits_with_1_and_its_reason(painter: str, capsys: p
     assert output == ""
     assert errors == "the prediction failed: out of paint\n"
     assert call.main([painter, "prompt=a", "fail=true", "--quiet", "--json"]) == 1
-    said = json.loads(capsys.readouterr().out)
-    assert (said["status"], said["output"]) == ("failed", None)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["status"], result["output"]) == ("failed", None)
 
 
 def test_a_missing_server_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,7 +236,7 @@ def test_a_webhook_reports_the_result(painter: str, capsys: pytest.CaptureFixtur
         assert call.main([painter, "prompt=a", *options]) == 0
         assert receiver.is_over.wait(30)
     id = capsys.readouterr().out.strip()
-    assert [(said["id"], said["status"]) for _, body in receiver.received if (said := json.loads(body))] == [
+    assert [(event["id"], event["status"]) for _, body in receiver.received if (event := json.loads(body))] == [
         (id, "succeeded"),
         (id, "succeeded"),
     ]

@@ -28,10 +28,10 @@ def answer_to_a_prediction(body: bytes, kind: str, streams: bool) -> str:
     paths = {"/health-check": b'{"status": "READY"}', "/openapi.json": json.dumps(document).encode()}
     with answering(200, body, kind, paths=paths) as address:
         server = CogServer(address)
-        return said(lambda: server.run(PredictionRequest({"prompt": "Hi"}), Display(is_quiet=True)), address)
+        return message_of(lambda: server.run(PredictionRequest({"prompt": "Hi"}), Display(is_quiet=True)), address)
 
 
-def said(act: Callable[[], Any], address: str) -> str:
+def message_of(act: Callable[[], Any], address: str) -> str:
     with pytest.raises(TemplateError) as refused:
         act()
     assert "\n" not in str(refused.value)
@@ -71,12 +71,12 @@ def test_a_malformed_stream_is_reported(body: bytes, why: str) -> None:
 def test_a_malformed_health_check_is_reported(body: bytes) -> None:
     with answering(200, body, "application/json") as address:
         for ask in (local_server.wait_until_ready, local_server.check_served, CogServer):
-            assert "HERE" in said(lambda ask=ask: ask(address), address)
+            assert "HERE" in message_of(lambda ask=ask: ask(address), address)
 
 
 def test_a_failed_setup_without_a_log_is_reported() -> None:
     with answering(200, json.dumps({"status": "SETUP_FAILED"}).encode(), "application/json") as address:
-        assert said(lambda: CogServer(address), address) == "setup failed without a message"
+        assert message_of(lambda: CogServer(address), address) == "setup failed without a message"
 
 
 @pytest.mark.parametrize("body", [b"<html>sign in first</html>", b"[]"])
@@ -85,8 +85,8 @@ def test_a_server_other_than_replicate_is_reported(body: bytes, monkeypatch: pyt
     with answering(200, body, "text/html") as address:
         monkeypatch.setenv("REPLICATE_BASE_URL", address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")
-        found = said(lambda: remote.model("acme/x"), address)
+        found = message_of(lambda: remote.model("acme/x"), address)
         assert found.startswith("the answer for the model acme/x is not from Replicate (")
         assert found.endswith("): check proxies and REPLICATE_BASE_URL")
-        found = said(lambda: ask("your account", connect().accounts.current), address)
+        found = message_of(lambda: ask("your account", connect().accounts.current), address)
         assert found.startswith("the answer for your account is not from Replicate (")

@@ -63,9 +63,9 @@ def test_only_outputs_that_the_schema_declares_as_files_are_files(tmp_path: Path
     node = Node.model_validate(
         {"type": "object", "properties": {"image": URI, "link": {"type": "string"}, "score": {"type": "number"}}}
     )
-    said = {"image": uri(b"x", "image/jpeg"), "link": "https://example.com/", "score": 0.5}
+    values = {"image": uri(b"x", "image/jpeg"), "link": "https://example.com/", "score": 0.5}
     saver = Saver(tmp_path, "../../p")
-    assert saver.with_paths(said, node) == said | {"image": str(tmp_path / "______p-0.jpg")}
+    assert saver.with_paths(values, node) == values | {"image": str(tmp_path / "______p-0.jpg")}
     assert Saver(tmp_path, "any").with_paths([uri(b"x", "text/plain"), 3, None], Node()) == [
         str(tmp_path / "any-0.txt"),
         3,
@@ -84,7 +84,7 @@ MIXED = {"type": "object", "properties": {"image": URI, "score": {"type": "numbe
 
 
 @pytest.mark.parametrize(
-    ("schema", "output", "printed", "said"),
+    ("schema", "output", "printed", "errors"),
     [
         ({"type": "string"}, "two\nlines", "two\nlines\n", ""),
         (PIECES, ["two", "\nlines\n"], "two\nlines\n", ""),
@@ -114,7 +114,7 @@ def test_every_form_of_output_is_shown(
     schema: dict[str, Any],
     output: Any,
     printed: str,
-    said: str,
+    errors: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -122,7 +122,7 @@ def test_every_form_of_output_is_shown(
     node = Node.model_validate(schema)
     monkeypatch.chdir(tmp_path)
     outputs.show({"output": output}, node, Saver(Path(), "p"), Display(shows_text=outputs.is_text(node)))
-    assert capsys.readouterr() == (printed, said)
+    assert capsys.readouterr() == (printed, errors)
 
 
 class _Files(BaseHTTPRequestHandler):

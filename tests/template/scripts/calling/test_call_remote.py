@@ -101,10 +101,10 @@ def test_json_output_has_the_joined_text(service: ScriptedReplicate, capsys: pyt
     service.script = writes("a", "b", output_token_count=2)
     assert call.main(["acme/writer", "prompt=Why?", "--json", "--quiet"]) == 0
     output, errors = capsys.readouterr()
-    said = json.loads(output)
-    assert (said["output"], said["status"], errors) == ("ab", "succeeded", "")
-    assert said["metrics"]["output_token_count"] == 2
-    assert said["id"] in service.predictions
+    result = json.loads(output)
+    assert (result["output"], result["status"], errors) == ("ab", "succeeded", "")
+    assert result["metrics"]["output_token_count"] == 2
+    assert result["id"] in service.predictions
 
 
 def test_a_target_is_the_latest_version_one_version_or_the_digest_that_push_prints(service: ScriptedReplicate) -> None:
@@ -301,8 +301,8 @@ def test_ctrl_c_during_the_start_cancels(service: ScriptedReplicate) -> None:
     command = [sys.executable, "-m", "scripts.call", "acme/writer", "prompt=a"]
     process = subprocess.Popen(command, cwd=PROJECT, text=True, stderr=subprocess.PIPE)
     assert process.stderr
-    while (said := process.stderr.readline()) != "starting\n":
-        assert said
+    while (seen := process.stderr.readline()) != "starting\n":
+        assert seen
     process.send_signal(signal.SIGINT)
     assert process.wait(15) == 130
     assert [prediction.status for prediction in service.predictions.values()] == ["canceled"]

@@ -26,8 +26,8 @@ def test_a_webhook_is_checked(
     body, headers = tmp_path / "body", tmp_path / "headers"
     signed = signature(service.webhook_secret, "msg_1", '{"id": "p1"}\r\n')
     body.write_bytes(b'{"id": "p1"}\r\n')
-    for said in (json.dumps(signed), "".join(f"{name.title()}: {value}\r\n" for name, value in signed.items())):
-        headers.write_text(said)
+    for text in (json.dumps(signed), "".join(f"{name.title()}: {value}\r\n" for name, value in signed.items())):
+        headers.write_text(text)
         assert call.main(["--verify-webhook", str(body), str(headers)]) == 0
         assert capsys.readouterr().out.startswith("from Replicate, signed ")
     monkeypatch.setattr(time, "time", lambda at=time.time() + 400: at)

@@ -187,11 +187,11 @@ UNEXPECTED = [
 ]
 
 
-@pytest.mark.parametrize(("act", "said"), UNEXPECTED)
+@pytest.mark.parametrize(("act", "message"), UNEXPECTED)
 def test_an_unexpected_error_is_one_line_and_debug_shows_the_traceback(
-    act: Callable[[], None], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    act: Callable[[], None], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = said.format(line=act.__code__.co_firstlineno + 1)
+    line = message.format(line=act.__code__.co_firstlineno + 1)
     monkeypatch.delenv("DEBUG", raising=False)
     assert command.run(act, [], "scripts.broken") == 1
     output, errors = capsys.readouterr()
@@ -208,8 +208,8 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_the_traceback(
 def test_missing_packages_are_reported_in_one_line() -> None:
     code = "import sys; sys.modules['typer'] = None; import runpy; runpy.run_module('scripts.doctor')"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
-    said = f"the package typer is not installed for {sys.executable}: make setup, then .venv/bin/python -m ...\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    message = f"the package typer is not installed for {sys.executable}: make setup, then .venv/bin/python -m ...\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
 
 
 def test_debug_shows_what_caused_a_refusal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,9 +177,9 @@ def test_an_error_of_git_is_reported_with_its_message(
     damage: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(damage)
-    said = damage(in_use(own(tmp_path), monkeypatch), monkeypatch)
+    message = damage(in_use(own(tmp_path), monkeypatch), monkeypatch)
     for ask in (repository.commit, repository.changed_files, lambda: repository.committed("schemas/A.json")):
-        with pytest.raises(GitRefused, match=said) as refused:
+        with pytest.raises(GitRefused, match=message) as refused:
             ask()
         assert "\n" not in str(refused.value)
     repository.email()

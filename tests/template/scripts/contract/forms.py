@@ -231,10 +231,10 @@ def ask_cog(folder: Path, name: str) -> dict[str, Any] | None:
     schema = folder / ".cog" / "openapi_schema.json"
     schema.unlink(missing_ok=True)
     command = ["cog", "build", "--dockerfile", "missing", "-t", "asked"]
-    said = subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
+    errors = subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
     if schema.is_file():
         return said_of(json.loads(schema.read_bytes()))
-    assert "image build failed: image build failed" in said or "predict" in said, said
+    assert "image build failed: image build failed" in errors or "predict" in errors, errors
     return None
 
 

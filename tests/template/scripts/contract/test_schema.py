@@ -52,10 +52,10 @@ def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 def read(stubs: Path, form: str) -> dict[str, Any] | None:
     """What the reader makes of a form; None where it refuses it."""
     try:
-        said = forms.said_of(schema.generate(forms.CLASS_OF[form], stubs / "predict.py"))
+        found = forms.said_of(schema.generate(forms.CLASS_OF[form], stubs / "predict.py"))
     except SchemaError:
         return None
-    return json.loads(json.dumps(said))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("form", [form for form in forms.CLASS_OF if form not in forms.REFUSED])

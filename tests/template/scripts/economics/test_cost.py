@@ -51,8 +51,8 @@ def constant(value: float) -> Range:
     return Range(low=value, likely=value, high=value)
 
 
-def cents(told: Choice, runs: float) -> str:
-    found = cost.monthly(told, runs, LIST.conventions)
+def cents(choice: Choice, runs: float) -> str:
+    found = cost.monthly(choice, runs, LIST.conventions)
     assert found is not None
     return str(rounded(found.middle))
 
@@ -62,7 +62,7 @@ def idle(seconds: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("told", "runs", "dollars"),
+    ("choice", "runs", "dollars"),
     [
         # 100,000 predictions of 1.5 s at $0.000225 a second: 100,000 * 1.5 * 0.000225 = 33.75.
         (choice("public", 0.000225, 1.5), 100_000, "33.75"),
@@ -85,8 +85,8 @@ def idle(seconds: float) -> dict[str, Any]:
         (choice("scale-to-zero", 0.0001, 1.0, 1.0, 16, start=5, **idle(3600)), 1_000_000, "262.80"),
     ],
 )
-def test_a_month_matches_a_calculation_by_hand(told: Choice, runs: float, dollars: str) -> None:
-    assert cents(told, runs) == dollars
+def test_a_month_matches_a_calculation_by_hand(choice: Choice, runs: float, dollars: str) -> None:
+    assert cents(choice, runs) == dollars
 
 
 def test_units_match_a_calculation_by_hand() -> None:
@@ -109,7 +109,7 @@ def test_the_cheapest_hardware_changes_at_the_calculated_load() -> None:
     alone = choice("public", 0.0001, 1.5)
     rented = choice("always-on", 60 / MONTH, 2.0, 20.0, 16)
     found = cost.flips([alone, rented], LIST.conventions)
-    assert [(runs, told.billing) for runs, told in found] == [(10, "public"), (400_001, "always-on")]
+    assert [(runs, choice.billing) for runs, choice in found] == [(10, "public"), (400_001, "always-on")]
     free = choice("always-on", 0.0, 2.0, 20.0, 16, max_instances=1)
     found = cost.flips([free, rented], LIST.conventions)
     assert [runs for runs, _ in found] == [10, 1_681_921]
@@ -255,11 +255,11 @@ def written(folder: Path, content: Mapping[str, object], kind: str = receipts.LE
 def test_measured_hardware_is_not_an_estimate(folder: Path) -> None:
     # 0.7 s for 10 tokens and 2.5 s for 100: 0.02 s a token and 0.5 s; 50 tokens take 1.5 s, at $0.0001 $0.00015.
     written(folder, receipt())
-    told = cost_report.costs(MODEL, LIST, 1000, {"output_tokens": 50}, only=["replicate"])
-    public = next(one for one in told.possible if one.name == "replicate/cpu, public")
+    costs = cost_report.costs(MODEL, LIST, 1000, {"output_tokens": 50}, only=["replicate"])
+    public = next(one for one in costs.possible if one.name == "replicate/cpu, public")
     assert not public.speed.is_estimate
     assert cents(public, 1000) == "0.15"
-    assert any("scale-to-zero" in name for name in told.excluded)  # nobody measured its cold start
+    assert any("scale-to-zero" in name for name in costs.excluded)  # nobody measured its cold start
 
 
 @pytest.mark.parametrize(
@@ -316,9 +316,9 @@ def test_staging_runs_are_measurements_on_replicates_own_hardware(folder: Path) 
 def test_without_measurements_only_tokens_are_estimated(folder: Path) -> None:
     with pytest.raises(CostError, match=r"nothing was measured of smollm2-135m-instruct: make bench.*--input-tokens"):
         cost_report.costs(MODEL, LIST, 1000, {})
-    told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
-    assert {one.speed.is_estimate for one in told.possible} == {True}
-    assert {one.billing for one in told.possible} == {"public", "always-on"}  # nobody measured a cold start
+    costs = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
+    assert {one.speed.is_estimate for one in costs.possible} == {True}
+    assert {one.billing for one in costs.possible} == {"public", "always-on"}  # nobody measured a cold start
     with pytest.raises(
         CostError, match=r"no hardware can run this \(.*only tokens can be estimated.* more\): allow more"
     ):
@@ -339,8 +339,8 @@ def test_a_running_server_is_measured_by_input_and_output_length(
     assert [one["streams"] for one in points] == [1, 1, 1, 1, 2, 2, 2, 2]
     assert {one["output_tokens"] for one in points} == {2, 12}
     assert len({one["input_tokens"] for one in points}) >= 2
-    told = [one for one in json.loads(output) if one["row"] == "replicate/cpu" and one["column"] == "public"]
-    assert [one["estimate"] for one in told] == [False]
+    costs = [one for one in json.loads(output) if one["row"] == "replicate/cpu" and one["column"] == "public"]
+    assert [one["estimate"] for one in costs] == [False]
 
 
 def test_costs_can_be_computed_from_this_project_s_benchmarks() -> None:
@@ -350,5 +350,5 @@ def test_costs_can_be_computed_from_this_project_s_benchmarks() -> None:
         for streams, of_streams in fit.by_streams(one.points).items():
             lengths = {"input_tokens": 32.0, "output_tokens": 128.0}
             assert 0 < of_streams.seconds(lengths).middle < math.inf, (one.machine, streams)
-    told = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 32, "output_tokens": 128})
-    assert told.best().speed.source
+    costs = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 32, "output_tokens": 128})
+    assert costs.best().speed.source

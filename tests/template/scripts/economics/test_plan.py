@@ -26,23 +26,23 @@ def planned(*channels: dict[str, Any], **more: Any) -> Plan:
     return Plan.model_validate({"title": "A plan", "date": "2026-11-01", "channels": list(channels), **more})
 
 
-def months(told: Plan, values: simulation.Values | None = None) -> list[str]:
+def months(a_plan: Plan, values: simulation.Values | None = None) -> list[str]:
     """What is left of each month, to the cent."""
-    profit = simulation.of_plan(told, values or simulation.fixed(told)).profit
+    profit = simulation.of_plan(a_plan, values or simulation.fixed(a_plan)).profit
     return [str(rounded(float(one))) for one in profit[:, 0]]
 
 
-def year(told: Plan) -> str:
-    return str(rounded(float(simulation.of_plan(told, simulation.fixed(told)).profit.sum())))
+def year(a_plan: Plan) -> str:
+    return str(rounded(float(simulation.of_plan(a_plan, simulation.fixed(a_plan)).profit.sum())))
 
 
 def test_the_figures_of_the_sketch_are_reproduced() -> None:
     # 100,000 * 0.005 + 500,000 * 0.001 + (200 to 1,000) + 2 * 2,000 = 500 + 500 + 200 to 1,000 + 4,000.
-    told = plan.read(PLANS / "sketch.yaml")
-    assert months(told, simulation.at_ends(told, best=False))[0] == "5200.00"
-    assert months(told)[0] == "5600.00"
-    assert months(told, simulation.at_ends(told, best=True))[0] == "6000.00"
-    profit = simulation.of_plan(told, simulation.drawn(told, 20_000, seed=1)).profit[0]
+    a_plan = plan.read(PLANS / "sketch.yaml")
+    assert months(a_plan, simulation.at_ends(a_plan, best=False))[0] == "5200.00"
+    assert months(a_plan)[0] == "5600.00"
+    assert months(a_plan, simulation.at_ends(a_plan, best=True))[0] == "6000.00"
+    profit = simulation.of_plan(a_plan, simulation.drawn(a_plan, 20_000, seed=1)).profit[0]
     # 600 in the middle and symmetric; the 10th percentile of the triangle lies at 200 + 800 * sqrt(0.1 / 2) = 378.89.
     assert numpy.percentile(profit, [10, 50, 90]) == pytest.approx([5378.89, 5600, 5821.11], abs=6)
     assert profit.min() >= 5200
@@ -89,9 +89,9 @@ def test_a_year_of_two_channels_and_monthly_costs_matches_a_calculation_by_hand(
 def test_the_funnel_matches_a_calculation_by_hand() -> None:
     # 1,000 come, 20 % try: 200, 3 % of them pay: 6; free are 200 - 6 = 194 at $0.05: 9.70. 6 * 9 = 54: 44.30 are left.
     steps = [{"name": "try", "share": 0.2}, {"name": "pay", "share": 0.03}]
-    told = planned(channel(kind="subscriptions", price=9, conversion=steps, free_cost=0.05, churn=0.5))
-    assert months(told)[0] == "44.30"
-    found = simulation.funnel(told.channels[0], simulation.fixed(told))
+    a_plan = planned(channel(kind="subscriptions", price=9, conversion=steps, free_cost=0.05, churn=0.5))
+    assert months(a_plan)[0] == "44.30"
+    found = simulation.funnel(a_plan.channels[0], simulation.fixed(a_plan))
     # Half leave each month: 6 / 2^12 = 0.00146 are left of them after a year.
     assert [(name, round(count, 5)) for name, count in found] == [
         ("come", 1000),
@@ -102,9 +102,9 @@ def test_the_funnel_matches_a_calculation_by_hand() -> None:
 
 
 def test_without_ranges_the_monte_carlo_result_is_the_plain_sum() -> None:
-    told = plan.read(PLANS / "with-costs.yaml")
-    told = measured_costs.resolved(told, PLANS, price_list.shipped())
-    ends = simulation.fixed(told)
+    a_plan = plan.read(PLANS / "with-costs.yaml")
+    a_plan = measured_costs.resolved(a_plan, PLANS, price_list.shipped())
+    ends = simulation.fixed(a_plan)
 
     def collapsed(quantity: Quantity, where: str) -> Quantity:
         value = float(ends[where][0])
@@ -112,7 +112,7 @@ def test_without_ranges_the_monte_carlo_result_is_the_plain_sum() -> None:
         return Quantity(**form)
 
     channels = []
-    for one in told.channels:
+    for one in a_plan.channels:
         changed: dict[str, Any] = {
             key: collapsed(quantity, f"{one.name}: {key}")
             for key, quantity in one.quantities()
@@ -123,20 +123,20 @@ def test_without_ranges_the_monte_carlo_result_is_the_plain_sum() -> None:
             for step in one.conversion
         ]
         channels.append(one.model_copy(update=changed))
-    costs = [one.model_copy(update={"amount": collapsed(one.amount, one.name)}) for one in told.costs]
-    narrow = told.model_copy(update={"channels": channels, "costs": costs})
+    costs = [one.model_copy(update={"amount": collapsed(one.amount, one.name)}) for one in a_plan.costs]
+    narrow = a_plan.model_copy(update={"channels": channels, "costs": costs})
     drawn = simulation.of_plan(narrow, simulation.drawn(narrow, 1000, seed=7)).profit
-    assert (drawn == simulation.of_plan(told, ends).profit).all()
+    assert (drawn == simulation.of_plan(a_plan, ends).profit).all()
 
 
 def test_100_000_draws_are_fast_and_repeat_with_their_seed() -> None:
-    told = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), PLANS, price_list.shipped())
+    a_plan = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), PLANS, price_list.shipped())
     begun = time.process_time()
-    first = simulation.of_plan(told, simulation.drawn(told, 100_000, seed=3)).profit
+    first = simulation.of_plan(a_plan, simulation.drawn(a_plan, 100_000, seed=3)).profit
     assert time.process_time() - begun < 2  # of the processor, so that a busy machine changes nothing
     assert first.shape == (12, 100_000)
-    values = simulation.drawn(told, 1000, seed=3)
-    again, other = simulation.drawn(told, 1000, seed=3), simulation.drawn(told, 1000, seed=4)
+    values = simulation.drawn(a_plan, 1000, seed=3)
+    again, other = simulation.drawn(a_plan, 1000, seed=3), simulation.drawn(a_plan, 1000, seed=4)
     assert all((values[name] == again[name]).all() for name in values)
     assert any((values[name] != other[name]).any() for name in values)
 
@@ -144,8 +144,8 @@ def test_100_000_draws_are_fast_and_repeat_with_their_seed() -> None:
 def test_draws_from_a_range_have_its_percentiles() -> None:
     triangle = Quantity.model_validate({"low": 10, "likely": 20, "high": 50})
     factors = Quantity.model_validate({"p10": 100, "p90": 10_000})
-    told = planned(channel(volume=factors.model_dump(), price=triangle.model_dump()))
-    values = simulation.drawn(told, 100_000, seed=1)
+    a_plan = planned(channel(volume=factors.model_dump(), price=triangle.model_dump()))
+    values = simulation.drawn(a_plan, 100_000, seed=1)
     for key, quantity in (("volume", factors), ("price", triangle)):
         expected = [quantity.percentile(share) for share in (0.1, 0.5, 0.9)]
         assert numpy.percentile(values[f"It: {key}"], [10, 50, 90]) == pytest.approx(expected, rel=0.05)
@@ -157,8 +157,8 @@ def test_draws_from_a_range_have_its_percentiles() -> None:
 def test_the_tornado_matches_a_calculation_by_hand() -> None:
     # Volume 500 to 1,500 likely 1,000: its percentiles lie 1,000 * sqrt(0.05) = 223.61 from an end, at 723.61 and
     # 1,276.39. A year of $0.01 each: 86.83 and 153.17. The cost of 0.001 to 0.002: at 0.001224 and 0.001776.
-    told = planned(channel(volume={"low": 500, "high": 1500}, cost={"low": 0.001, "high": 0.002}))
-    first, second = simulation.tornado(told)
+    a_plan = planned(channel(volume={"low": 500, "high": 1500}, cost={"low": 0.001, "high": 0.002}))
+    first, second = simulation.tornado(a_plan)
     assert (first.name, second.name) == ("It: volume", "It: cost")
     # With the cost at its median, 0.0015: 723.61 * 12 * 0.0085 = 73.81, and 1,276.39 * 12 * 0.0085 = 130.19.
     assert (str(rounded(first.at_low)), str(rounded(first.at_high))) == ("73.81", "130.19")
@@ -168,16 +168,16 @@ def test_the_tornado_matches_a_calculation_by_hand() -> None:
 
 def test_each_single_channel_matches_a_calculation_by_hand() -> None:
     # 50 subscribers at $9 cost 50 * 1 + 100 = 150: for half of it 150 / 50 / 0.5 = 6. 100 / (9 - 1) = 12.5 cover it.
-    told = planned(channel(kind="subscriptions", volume=1000, conversion=0.05, price=9, cost=1, fixed=100))
-    (table,) = price_report.of_channels(told, 0.5).tables
+    a_plan = planned(channel(kind="subscriptions", volume=1000, conversion=0.05, price=9, cost=1, fixed=100))
+    (table,) = price_report.of_channels(a_plan, 0.5).tables
     ((_, cells),) = table.rows
     assert [str(rounded(cell.value)) for cell in cells if not isinstance(cell, str)] == ["6.00", "12.50", "300.00"]
 
 
 def test_a_cost_follows_from_the_measurements_and_is_marked_if_it_is_an_estimate() -> None:
     wanted = {"hardware": "replicate/cpu", "billing": "always-on", "input_tokens": 32, "output_tokens": 128}
-    told = planned(channel(measured_cost=wanted), model="smollm2-135m-instruct")
-    (found,) = measured_costs.resolved(told, PLANS, price_list.shipped()).channels
+    a_plan = planned(channel(measured_cost=wanted), model="smollm2-135m-instruct")
+    (found,) = measured_costs.resolved(a_plan, PLANS, price_list.shipped()).channels
     assert rounded(found.fixed.ends()[0]) == rounded(262.80)  # 0.0001 * 2,628,000 s
     assert found.fixed.estimate
     assert "https://replicate.com/pricing" in found.fixed.source
@@ -269,16 +269,16 @@ def test_prices_without_a_date_and_two_channels_with_one_name_are_refused(tmp_pa
 def test_hardware_that_a_plan_cannot_have_is_named_with_file_key_and_remedy(
     wanted: dict[str, Any], model: str, message: str
 ) -> None:
-    told = planned(channel(volume=10**10, measured_cost=wanted), model=model)
+    a_plan = planned(channel(volume=10**10, measured_cost=wanted), model=model)
     path = Path("plan.yaml")
     with pytest.raises(TemplateError, match=f"^plan.yaml: channels.0.measured_cost.hardware: .*{message}"):
-        measured_costs.resolved(told, path, price_list.shipped())
+        measured_costs.resolved(a_plan, path, price_list.shipped())
 
 
 def test_an_unknown_model_in_a_plan_is_named_with_the_file() -> None:
-    told = planned(channel(), model="smollm2")
+    a_plan = planned(channel(), model="smollm2")
     with pytest.raises(PlanError, match=r"^plan.yaml: model: there is no model 'smollm2' .*smollm2-135m-instruct"):
-        measured_costs.resolved(told, Path("plan.yaml"), price_list.shipped())
+        measured_costs.resolved(a_plan, Path("plan.yaml"), price_list.shipped())
 
 
 def test_every_kind_of_channel_has_a_unit() -> None:

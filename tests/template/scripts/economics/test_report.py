@@ -75,12 +75,12 @@ def test_every_figure_of_the_page_has_a_source_in_its_list(walk: Walk) -> None:
 
 
 def test_every_row_of_the_csv_and_json_has_a_source(folder: Path) -> None:
-    told = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     with open(folder / "figures.csv", newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    assert len(told) == len(lines) > 100
-    assert all(one["source"] for one in [*told, *lines])
-    assert [one["value"] for one in told] == [float(one["value"]) for one in lines]
+    assert len(figures) == len(lines) > 100
+    assert all(one["source"] for one in [*figures, *lines])
+    assert [one["value"] for one in figures] == [float(one["value"]) for one in lines]
 
 
 def test_a_figure_without_a_source_cannot_be_made() -> None:
@@ -89,8 +89,8 @@ def test_a_figure_without_a_source_cannot_be_made() -> None:
 
 
 def test_money_is_in_the_requested_currency_and_locale(folder: Path, walk: Walk) -> None:
-    told = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    numbers = [one for one in told if one["table"] == "Every number of the plan"]
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    numbers = [one for one in figures if one["table"] == "Every number of the plan"]
     store = next(one for one in numbers if one["row"] == "Share of a store: price")
     assert (store["unit"], store["low"], store["value"], store["high"]) == ("EUR", 180, 540, 900)  # 0.9 of US$
     shown = [words.replace("\xa0", " ") for words, _ in walk.figures]
@@ -100,8 +100,8 @@ def test_money_is_in_the_requested_currency_and_locale(folder: Path, walk: Walk)
 
 
 def test_every_table_marks_estimates(folder: Path, walk: Walk) -> None:
-    told = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    costs = [one for one in told if one["table"].startswith("What 1,000 predictions cost")]
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    costs = [one for one in figures if one["table"].startswith("What 1,000 predictions cost")]
     costs = [one for one in costs if one["column"] not in ("at once", "idle")]
     assert costs
     assert all(one["estimate"] == ("seconds: estimate" in one["source"]) for one in costs)
@@ -141,8 +141,8 @@ def test_the_report_of_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_
         "channels:\n- {name: Jobs, kind: consulting, volume: 2, price: 2000, source: me}\n"
     )
     assert revenue.main([str(plan), "--out", str(tmp_path / "out"), "--draws", "100"]) == 0
-    told = json.loads((tmp_path / "out" / "figures.json").read_text())
-    first = {one["column"]: one["value"] for one in told if one["row"] == "the first month"}
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    first = {one["column"]: one["value"] for one in figures if one["row"] == "the first month"}
     assert first["least"] == first["median"] == first["90th percentile"] == 4000
     assert first["chance of a loss"] == 0
     assert "Nothing: no number of the plan has a range." in (tmp_path / "out" / "report.html").read_text()
@@ -151,8 +151,8 @@ def test_the_report_of_a_plan_without_ranges_says_that_nothing_is_uncertain(tmp_
 def test_names_with_special_characters_are_shown_as_text(tmp_path: Path) -> None:
     plan, name = tmp_path / "plan.yaml", "Pro $9 to $19 <script>&"
     numbers = "volume: {low: 1, high: 2}, price: 9, conversion: 0.5, source: me}"
-    told = [f"- {{name: '{name}{more}', kind: subscriptions, {numbers}\n" for more in ("", " 2")]
-    plan.write_text(f"title: Signs\ndate: 2026-11-01\nchannels:\n{''.join(told)}")
+    channels = [f"- {{name: '{name}{more}', kind: subscriptions, {numbers}\n" for more in ("", " 2")]
+    plan.write_text(f"title: Signs\ndate: 2026-11-01\nchannels:\n{''.join(channels)}")
     assert revenue.main([str(plan), "--out", str(tmp_path / "out"), "--draws", "100"]) == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page

@@ -132,8 +132,8 @@ def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     while process.poll() is None and (not answers.exists() or answers.read_text().count("\n") < 4):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
     done = answers.read_text().count("\n") - 1
     assert 3 <= done < 32
     ended = subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True)
@@ -242,9 +242,10 @@ def test_a_classifier_is_judged_by_its_first_label(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2-zero-shot")
-    said = {"Fry the onions in butter.": "cooking", "The bank raised its rates.": "sports"}  # the second is wrong
+    labels_of = {"Fry the onions in butter.": "cooking", "The bank raised its rates.": "sports"}  # the second is wrong
     lines = [
-        {"input": {"text": text, "labels": ["cooking", "finance", "sports"]}, "expected": said[text]} for text in said
+        {"input": {"text": text, "labels": ["cooking", "finance", "sports"]}, "expected": labels_of[text]}
+        for text in labels_of
     ]
     assert command.main(["--data", str(written(tmp_path / "labels.jsonl", lines))]) == 0
     receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2-zero-shot" / "labels.json").read_text())

@@ -188,9 +188,9 @@ def test_the_command_writes_the_card_the_licence_files_and_a_page(
     model(evaluations=[])
     assert card.committed(manifest.load("tiny")) == {}
     assert command.main([]) == 0
-    said = capsys.readouterr().err
-    assert "the card has no evaluation: make eval measures it, or quote results under evaluations in" in said
-    assert "the card has no section on speed: make bench measures it" in said
+    errors = capsys.readouterr().err
+    assert "the card has no evaluation: make eval measures it, or quote results under evaluations in" in errors
+    assert "the card has no section on speed: make bench measures it" in errors
     folder = manifest.path_of("tiny").parent
     assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "NOTICE", "README.md", "model.yaml"]
     assert "<h1>SmolLM2 135M Instruct</h1>" in (tmp_path / "reports" / "tiny" / "card.html").read_text()

@@ -17,7 +17,7 @@ LATER = {"tier": "staged", "stages": [{"day": "2999-01-01", "opens": "open"}]}
 Entries = Callable[[], list[list[str]]]
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     """The last line of standard error."""
     return capsys.readouterr().err.splitlines()[-1]
 
@@ -101,7 +101,7 @@ def test_somebody_elses_commit_is_not_overwritten(published: Published, capsys: 
     theirs = bob.create_commit("acme/tiny", [CommitOperationAdd("README.md", b"# Bob's")], commit_message="Mine")
     published.says(summary="It says more.")
     assert published.publish() == 1
-    line = said(capsys)
+    line = error_line(capsys)
     assert theirs.oid[:9] in line
     assert 'by bob, "Mine"' in line
     assert f"ONTO={theirs.oid}" in line
@@ -123,7 +123,7 @@ def test_a_commit_by_others_during_the_publish_is_noticed_and_refused(
 
     monkeypatch.setattr(HfApi, "create_commit", somebody_was_faster)
     assert published.publish() == 1
-    assert "answers 412" in said(capsys)
+    assert "answers 412" in error_line(capsys)
     assert "theirs.txt" in published.files()
     assert b"It says more." not in published.files()["README.md"]
 
@@ -149,27 +149,27 @@ def test_a_publish_without_permission_says_why(
     monkeypatch.setenv("HF_TOKEN", token)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(published.folder / "none"))
     assert published.publish(to=to) == (2 if to == "tiny" else 1)
-    assert words in said(capsys)
+    assert words in error_line(capsys)
     assert published.hub.repos == {}
 
 
 def test_a_card_that_the_hub_refuses(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.says(languages=["English"])
     assert published.publish() == 1
-    assert "the Hub does not take acme/tiny: Invalid metadata in README.md" in said(capsys)
+    assert "the Hub does not take acme/tiny: Invalid metadata in README.md" in error_line(capsys)
     assert published.sent == []
 
 
 def test_a_commit_that_is_too_large_is_reported(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.hub.commit_limit = 1000
     assert published.publish() == 1
-    assert "more than the Hub takes in one commit" in said(capsys)
+    assert "more than the Hub takes in one commit" in error_line(capsys)
 
 
 def test_a_fact_missing_from_the_card_is_named(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
     published.says(citation=None)
     assert published.publish() == 1
-    assert "model.yaml: set citation: how to cite it" in said(capsys)
+    assert "model.yaml: set citation: how to cite it" in error_line(capsys)
     assert published.hub.repos == {}
 
 
@@ -181,7 +181,7 @@ def test_damaged_weights_are_not_published(published: Published, capsys: pytest.
     content[-1] ^= 1
     file.write_bytes(content)
     assert published.publish(to="acme/second") == 1
-    assert "has sha256" in said(capsys)
+    assert "has sha256" in error_line(capsys)
     assert "acme/second" not in published.hub.repos
 
 
@@ -198,7 +198,7 @@ def test_a_repository_with_wrong_content_after_the_publish_is_noticed(
 
     monkeypatch.setattr(HfApi, "create_commit", damaged)
     assert published.publish() == 1
-    assert "does not have what was sent: config.json" in said(capsys)
+    assert "does not have what was sent: config.json" in error_line(capsys)
     assert entries()[-1] == ["publish", "failed"]
 
 
@@ -243,7 +243,7 @@ def test_a_licence_that_forbids_it_is_named_by_its_clause(
     base = {"model": "somebody/model", "relation": "finetune", "changes": "trained more", "license": license}
     published.says(base=base, license=license)
     assert published.publish() == 1
-    assert "section 2(a)(1)(B)" in said(capsys)
+    assert "section 2(a)(1)(B)" in error_line(capsys)
     assert published.publish("--dry-run") == 1
     assert published.hub.repos == {}
 
@@ -275,5 +275,5 @@ def test_the_visibility_of_an_existing_repository_is_not_changed(
 ) -> None:
     published.publish()
     assert published.publish("--create", "public") == 1
-    assert "is private, and CREATE=public is for a new one" in said(capsys)
+    assert "is private, and CREATE=public is for a new one" in error_line(capsys)
     assert published.publish("--create", "secret") == 2

@@ -58,7 +58,7 @@ def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: 
 
 
 @pytest.mark.parametrize(
-    ("id2label", "said", "first"),
+    ("id2label", "results", "first"),
     [
         ({0: "dull", 1: "bright"}, {"text": "A sunny day."}, "[[{'label': "),
         (
@@ -69,12 +69,14 @@ def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: 
     ],
 )
 def test_a_classifier_of_either_kind_runs_with_transformers(
-    id2label: dict[int, str], said: dict[str, Any], first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    id2label: dict[int, str], results: dict[str, Any], first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = bert(tmp_path, id2label=id2label, label2id={label: number for number, label in id2label.items()})
     model = manifest.load("all-minilm-l6-v2-zero-shot")
     fields = {name: getattr(model, name) for name in model.model_fields_set - {"similarity"}}
-    library, block = tasks.fact(model, "python_example", None)(type(model).model_construct(**fields), str(folder), said)
+    library, block = tasks.fact(model, "python_example", None)(
+        type(model).model_construct(**fields), str(folder), results
+    )
     exec(block, {})
     assert library == "transformers"
     assert capsys.readouterr().out.startswith(first)

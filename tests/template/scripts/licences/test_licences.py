@@ -251,20 +251,20 @@ def test_the_command_says_what_is_allowed_and_writes_the_files(
 ) -> None:
     model()
     assert licence.main([]) == 0
-    said = capsys.readouterr()
-    assert "a public copy of the weights  allowed with" in said.out
-    assert "This is no legal advice; the text decides: https://www.apache.org/licenses/LICENSE-2.0" in said.out
+    printed = capsys.readouterr()
+    assert "a public copy of the weights  allowed with" in printed.out
+    assert "This is no legal advice; the text decides: https://www.apache.org/licenses/LICENSE-2.0" in printed.out
     assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["LICENSE", "NOTICE", "model.yaml"]
     model(license=under("cc-by-nc-4.0"), base=made_from("cc-by-nc-4.0"), release=PAID)
     assert licence.main([]) == 1
-    said = capsys.readouterr()
-    assert "refused" in said.out
-    assert "forbids a paid API: refused (section 2(a)(1))" in said.err
+    printed = capsys.readouterr()
+    assert "refused" in printed.out
+    assert "forbids a paid API: refused (section 2(a)(1))" in printed.err
 
 
 def test_the_command_works_for_a_licence_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert licence.main(["--of", "llama3.1"]) == 0
-    said = capsys.readouterr().out
-    assert 'begin the name of the model with "Llama" (section 1.b.i)' in said
+    printed = capsys.readouterr().out
+    assert 'begin the name of the model with "Llama" (section 1.b.i)' in printed
     assert licence.main(["--of", "openrail"]) == 1
     assert "did you mean openrail++?" in capsys.readouterr().err

@@ -21,7 +21,7 @@ MODEL = manifest.selected()
 PUSHED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
-def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Release:
+def a_release(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Release:
     """To Docker Hub, whose images the engine lists by a short name; its image is proven, and cog push works."""
     release = Release(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
     monkeypatch.setattr(ledger, "FOLDER", folder)
@@ -36,14 +36,14 @@ def a_ship(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Relea
 
 
 def test_an_image_on_docker_hub_is_identified_by_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    release = a_ship(monkeypatch, tmp_path, PUSHED)
+    release = a_release(monkeypatch, tmp_path, PUSHED)
     assert delivery.push(release) == f"docker.io/acme/x@{PUSHED}"
     assert release.digest == PUSHED
 
 
 def test_an_image_other_than_the_pushed_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"has .*, which is not what was pushed: does somebody else push there"):
-        delivery.push(a_ship(monkeypatch, tmp_path, OTHER))
+        delivery.push(a_release(monkeypatch, tmp_path, OTHER))
 
 
 @pytest.mark.parametrize("status", ["aborted", "canceled", "failed"])

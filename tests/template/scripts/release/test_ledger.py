@@ -33,7 +33,7 @@ def note(step: str, digest: str = "", result: Result = "ok", to: str = TO, id: s
     return entry
 
 
-def a_ship(digest: str = "") -> Release:
+def a_release(digest: str = "") -> Release:
     return Release(manifest.load(SLUG), "cpu", parse(TO), digest=digest)
 
 
@@ -56,8 +56,7 @@ def test_an_incomplete_last_line_after_a_crash_is_ignored_and_then_replaced() ->
     assert all(json.loads(line) for line in ledger.path_of(SLUG).read_text().splitlines())
 
 
-@pytest.mark.parametrize("damage", [b"<<<<<<< HEAD", b"", b"\xff", b'{"time": "now"}', b'{"surprise": 1}'])
-def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) -> None:
+@pytest.mark.parametrize("damage", [b"def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) -> None:
     note("push")
     with open(ledger.path_of(SLUG), "ab") as file:
         file.write(damage + b"\n")
@@ -89,7 +88,7 @@ def test_passed_is_the_last_success_of_the_given_stage() -> None:
 
 def test_each_rollback_returns_to_the_version_before_and_forgets_later_ones() -> None:
     def earlier() -> str:
-        return promotion.earlier(a_ship()).digest
+        return promotion.earlier(a_release()).digest
 
     with pytest.raises(Refused, match=r"nothing was live before the current one at registry\.example/acme/x"):
         earlier()
@@ -107,9 +106,9 @@ def test_each_rollback_returns_to_the_version_before_and_forgets_later_ones() ->
     assert earlier() == "v3"
     note("promote", "v5", "refused")
     assert earlier() == "v3"
-    assert promotion.earlier(a_ship("v2")).digest == "v2"
+    assert promotion.earlier(a_release("v2")).digest == "v2"
     with pytest.raises(Refused, match="v5 was never live"):
-        promotion.earlier(a_ship("v5"))
+        promotion.earlier(a_release("v5"))
 
 
 @pytest.mark.parametrize("result", ["begun", "interrupted", "failed"])
@@ -117,7 +116,7 @@ def test_a_rollback_after_an_interrupted_promotion_returns_to_the_live_version(r
     note("promote", "v1")
     note("promote", "v2")
     note("promote", "v3", result)
-    assert promotion.earlier(a_ship()).digest == "v2"
+    assert promotion.earlier(a_release()).digest == "v2"
 
 
 def test_only_a_version_that_passed_staging_there_is_promoted() -> None:
@@ -125,11 +124,12 @@ def test_only_a_version_that_passed_staging_there_is_promoted() -> None:
     note("staging", "v1", "refused")
     note("staging", "v1", to="registry.example/acme/y")
     with pytest.raises(Refused, match=f"nothing has passed staging for {TO}: make push TO={TO}"):
-        promotion.passed_staging(a_ship())
+        promotion.passed_staging(a_release())
     note("staging", "v1")
-    assert promotion.passed_staging(a_ship()).digest == "v1"
+<<<<<<< HEAD
+    assert promotion.passed_staging(a_release()).digest == "v1"
     with pytest.raises(Refused, match="v2 has not passed staging"):
-        promotion.passed_staging(a_ship("v2"))
+        promotion.passed_staging(a_release("v2"))
 
 
 def test_a_release_that_never_ended_is_recorded_as_interrupted_by_the_next() -> None:
@@ -138,7 +138,7 @@ def test_a_release_that_never_ended_is_recorded_as_interrupted_by_the_next() -> 
     note("release", result="begun", id="refused")
     note("release", result="refused", id="refused")
     for _ in range(2):
-        a_ship().run([])
+        a_release().run([])
     noted = [entry for entry in ledger.read(SLUG) if entry.result == "interrupted"]
     assert [(entry.release, entry.step, entry.where) for entry in noted] == [("killed", "release", "after image")]
 
@@ -158,7 +158,7 @@ def test_the_result_of_a_stage_is_recorded(error: BaseException, result: str) ->
         raise error
 
     with pytest.raises(type(error)):
-        a_ship().run([("image", stage)])
+        a_release().run([("image", stage)])
     begun, image, release = ledger.read(SLUG)
     assert (begun.step, begun.result) == ("release", "begun")
     assert (image.step, image.result, image.details) == ("image", result, {"size": 1})

@@ -29,8 +29,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def adapter(folder: Path, **said: Any) -> TextClassification:
-    model = manifest.load("all-minilm-l6-v2-zero-shot").model_copy(update=said)
+def adapter(folder: Path, **changes: Any) -> TextClassification:
+    model = manifest.load("all-minilm-l6-v2-zero-shot").model_copy(update=changes)
     assert isinstance(model, Manifest)
     return TextClassification(TransformersEncoder(CHOICE, folder), model)
 
@@ -55,11 +55,11 @@ def pipeline(task: str, folder: Path) -> Any:
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_own_labels_score_as_in_transformers(multi_label: bool, tmp_path: Path) -> None:
     tiny_encoders.xlm_roberta(tmp_path, id2label=OWN)
-    said = pipeline("text-classification", tmp_path)(
+    reference = pipeline("text-classification", tmp_path)(
         TEXTS, top_k=None, function_to_apply="sigmoid" if multi_label else "softmax"
     )
     found = classify(adapter(tmp_path), texts=TEXTS, multi_label=multi_label)
-    for scores, expected in zip(found, said, strict=True):
+    for scores, expected in zip(found, reference, strict=True):
         assert list(scores) == [one["label"] for one in expected]
         assert scores == pytest.approx({one["label"]: one["score"] for one in expected}, abs=1e-5)
 
@@ -71,13 +71,13 @@ def test_an_inference_model_scores_labels_like_transformers_zero_shot_pipeline(
     numbers = {label: number for number, label in INFERENCE.items()}
     tiny_encoders.xlm_roberta(tmp_path, id2label=INFERENCE, label2id=numbers)
     labels, template = ["sea", "cat", "川"], "it is {}"
-    said = pipeline("zero-shot-classification", tmp_path)(
+    reference = pipeline("zero-shot-classification", tmp_path)(
         TEXTS, labels, hypothesis_template=template, multi_label=multi_label
     )
     found = classify(
         adapter(tmp_path), texts=TEXTS, labels=labels, hypothesis_template=template, multi_label=multi_label
     )
-    for scores, expected in zip(found, said, strict=True):
+    for scores, expected in zip(found, reference, strict=True):
         assert scores == pytest.approx(dict(zip(expected["labels"], expected["scores"], strict=True)), abs=1e-5)
 
 

@@ -28,8 +28,8 @@ DEFAULTS: dict[str, Any] = {
 CHOICE = EngineChoice(engine="transformers", device="cpu", dtype="float32")
 
 
-def adapter(folder: Path, **said: Any) -> TextEmbedding:
-    model = manifest.load("all-minilm-l6-v2").model_copy(update=said)
+def adapter(folder: Path, **changes: Any) -> TextEmbedding:
+    model = manifest.load("all-minilm-l6-v2").model_copy(update=changes)
     assert isinstance(model, Manifest)
     return TextEmbedding(SentenceEncoder(TransformersEncoder(CHOICE, folder), None), model)
 
@@ -44,9 +44,9 @@ def test_a_query_and_a_passage_get_their_prefixes(tmp_path: Path) -> None:
     tiny_encoders.xlm_roberta(tmp_path)
     (tmp_path / "config_sentence_transformers.json").write_text('{"prompts": {"query": "sea ", "document": "cat "}}')
     plain, files = adapter(tmp_path, query_prefix="", passage_prefix=""), adapter(tmp_path)
-    said = adapter(tmp_path, query_prefix="川 ")
-    assert said.prefixes == {"query": "川 ", "passage": "cat "}
-    for model, kind, text in ((files, "query", "sea a"), (files, "passage", "cat a"), (said, "query", "川 a")):
+    changed = adapter(tmp_path, query_prefix="川 ")
+    assert changed.prefixes == {"query": "川 ", "passage": "cat "}
+    for model, kind, text in ((files, "query", "sea a"), (files, "passage", "cat a"), (changed, "query", "川 a")):
         numpy.testing.assert_allclose(embed(model, "a", input_type=kind), embed(plain, text), atol=1e-6)
 
 

@@ -21,7 +21,7 @@ PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
 @pytest.mark.parametrize(
-    ("said", "ends"),
+    ("contents", "ends"),
     [
         ({}, {END}),
         ({"generation_config": {"eos_token_id": 7}}, {7, END}),
@@ -32,8 +32,10 @@ PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
         ({"tokenizer_config": {"eos_token": None}}, set()),
     ],
 )
-def test_an_answer_ends_at_every_token_that_a_file_names(tmp_path: Path, said: dict[str, Any], ends: set[int]) -> None:
-    assert byte_text(tmp_path, PLAIN, **said).end_ids == ends
+def test_an_answer_ends_at_every_token_that_a_file_names(
+    tmp_path: Path, contents: dict[str, Any], ends: set[int]
+) -> None:
+    assert byte_text(tmp_path, PLAIN, **contents).end_ids == ends
 
 
 def test_the_special_token_that_the_template_writes_after_an_answer_ends_it(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_sampling_defaults_come_from_the_manifest_then_the_model_then_this_templ
 
 
 def test_the_log_names_settings_that_are_not_honoured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = {
+    config = {
         "min_p": 0.05,
         "num_beams": 4,
         "typical_p": 1.0,
@@ -115,7 +117,7 @@ def test_the_log_names_settings_that_are_not_honoured(tmp_path: Path, capsys: py
         "temperature": 0.6,
         "use_cache": True,
     }
-    byte_text(tmp_path, generation_config=said).describe()
+    byte_text(tmp_path, generation_config=config).describe()
     log = capsys.readouterr().out
     assert "generation_config.json also has max_new_tokens, min_p, num_beams, which is not honoured" in log
     assert "an answer ends at </s>" in log

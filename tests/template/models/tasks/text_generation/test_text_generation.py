@@ -137,10 +137,10 @@ def test_a_given_seed_is_used_and_reported(seed: int, text: ModelText) -> None:
 
 def test_without_a_seed_each_prediction_has_its_own_random_one(text: ModelText) -> None:
     engine = ScriptedEngine("stop")
-    told = [generate(engine, text, request(prompt="Hi"))[1]["seed"] for _ in range(8)]
-    assert [generation.sampling.seed for generation in engine.submitted] == told
-    assert len(set(told)) > 1
-    assert all(0 <= seed < 2**32 for seed in told)
+    seeds = [generate(engine, text, request(prompt="Hi"))[1]["seed"] for _ in range(8)]
+    assert [generation.sampling.seed for generation in engine.submitted] == seeds
+    assert len(set(seeds)) > 1
+    assert all(0 <= seed < 2**32 for seed in seeds)
 
 
 def test_the_other_sampling_inputs_reach_the_engine_unchanged(text: ModelText) -> None:

@@ -13,7 +13,7 @@ from models.weights import PROJECT
 from scripts.hub.space import facts
 from scripts.hub.space.demo import page as app
 from scripts.hub.space.demo.facts import Facts
-from tests.commands import lacks
+from tests.commands import skip_or_fail
 from tests.template.server.live_server import LiveServer
 
 expect.set_options(timeout=30_000)
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        lacks("Chromium", "Debian: apt install chromium")
+        skip_or_fail("Chromium", "Debian: apt install chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
@@ -48,7 +48,10 @@ def visit(browser: Browser) -> Iterator[Visit]:
     def open_page(address: str, size: dict[str, int] = DESKTOP) -> Page:
         page = browser.new_page(viewport=size)  # type: ignore[arg-type]
         page.set_default_timeout(20_000)
-        page.on("console", lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location}"))
+        page.on(
+            "console",
+            lambda message: message.type == "error" and complaints.append(f"{message.text} {message.location}"),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("response", lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"))
         page.on("request", lambda asked: not _is_local(asked.url, address) and complaints.append(asked.url))

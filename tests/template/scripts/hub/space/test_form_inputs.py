@@ -92,9 +92,9 @@ def test_the_values_shown_in_the_form_are_sent(tmp_path: Path, parameter: str, s
         assert collect(fields, shown_for(fields, {"x": sent})) == {"x": sent}
 
 
-@pytest.mark.parametrize(("parameter", "shown", "told"), REFUSED, ids=str)
-def test_an_input_that_cannot_be_sent_is_refused_by_name(tmp_path: Path, parameter: str, shown: Any, told: str):
-    with pytest.raises(InputError, match=told):
+@pytest.mark.parametrize(("parameter", "shown", "message"), REFUSED, ids=str)
+def test_an_input_that_cannot_be_sent_is_refused_by_name(tmp_path: Path, parameter: str, shown: Any, message: str):
+    with pytest.raises(InputError, match=message):
         collect(_facts(tmp_path, parameter).fields, [shown])
 
 

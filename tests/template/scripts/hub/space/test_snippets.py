@@ -42,11 +42,11 @@ def test_it_calls_the_cog_server(openvino_server: LiveServer, tmp_path: Path, la
     known = facts.of(manifest.selected(), openvino_server.address)
     asked = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8, "stop": [AWKWARD], "raw": False}
     code = dict(zip(LANGUAGES, snippets.write(known, openvino_server.address, asked), strict=True))[language]
-    said = _run(language, code, tmp_path)
+    output = _run(language, code, tmp_path)
     if language == "curl":
-        lines = [json.loads(line[6:]) for line in said.splitlines() if line.startswith("data: ")]
-        said = "".join(line["chunk"] for line in lines if "chunk" in line)
-    assert "Paris" in said
+        lines = [json.loads(line[6:]) for line in output.splitlines() if line.startswith("data: ")]
+        output = "".join(line["chunk"] for line in lines if "chunk" in line)
+    assert "Paris" in output
 
 
 PAINTER = cog(
@@ -90,5 +90,5 @@ def test_it_calls_replicate_with_a_file(service: ScriptedReplicate, clients: Pat
     wanted = {"prompt": AWKWARD, "image": data_uri(clients / "it's.png")}
     for language, code in zip(LANGUAGES, snippets.write(known, service.address, asked), strict=True):
         code = code.replace("new Replicate()", f"new Replicate({{ baseUrl: {json.dumps(service.base_url)} }})")
-        said = _run(language, code, clients)
-        assert (json.loads(json.loads(said)["output"]) if language == "curl" else json.loads(said)) == wanted
+        output = _run(language, code, clients)
+        assert (json.loads(json.loads(output)["output"]) if language == "curl" else json.loads(output)) == wanted

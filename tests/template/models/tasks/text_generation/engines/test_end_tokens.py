@@ -27,8 +27,8 @@ def answer() -> list[int]:
     text = f"<s>user: {PROMPT}<|end|>\nassistant: "
     prompt = torch.tensor([tiny_tokenizers.build(KIND).encode(text).ids])
     model = tiny_models.model("llama", KIND)
-    said = model.generate(prompt, max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=0)
-    token_ids: list[int] = said[0, prompt.shape[1] :].tolist()
+    generated = model.generate(prompt, max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=0)
+    token_ids: list[int] = generated[0, prompt.shape[1] :].tolist()
     assert len(set(token_ids[:4])) == 4
     return token_ids
 
@@ -58,8 +58,8 @@ def test_the_models_second_end_token_ends_a_turn(
     metrics: dict[str, Any] = {}
     model = TextGeneration(started, ModelText(folder, TINY), 512)
     inputs = request(prompt=PROMPT, temperature=0, max_tokens=8)
-    said = "".join(model.generate(inputs, Cancellation(), metrics.__setitem__))
+    text = "".join(model.generate(inputs, Cancellation(), metrics.__setitem__))
     if engine == "transformers":
         started.stop()
-    assert said == tiny_tokenizers.build(KIND).decode(answer[:3])
+    assert text == tiny_tokenizers.build(KIND).decode(answer[:3])
     assert (metrics["finish_reason"], metrics["output_token_count"]) == ("stop", 3)

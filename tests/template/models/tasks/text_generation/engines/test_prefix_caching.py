@@ -22,7 +22,7 @@ def right(engine: Engine, request: pytest.FixtureRequest) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(request.getfixturevalue("tiny")[2], dtype=torch.float32)
 
 
-def lack(right: PreTrainedModel, generation: Generation) -> float:
+def deficit(right: PreTrainedModel, generation: Generation) -> float:
     """How far the logits of the generated tokens lie below the largest ones, at most."""
     chosen = tokens(generation)
     with torch.inference_mode():
@@ -34,17 +34,17 @@ def test_concurrent_branches_of_one_conversation_get_their_own_tokens(engine: En
     token_ids = encoded(engine, TEXT)
     for end in (76, 301):  # the last block of 32 is partly filled
         begun = token_ids[:end]
-        said = tokens(started(engine, begun, max_tokens=3))
-        branches = [begun + said + token_ids[100 * number :][: 5 + number] for number in range(12)]
+        answer = tokens(started(engine, begun, max_tokens=3))
+        branches = [begun + answer + token_ids[100 * number :][: 5 + number] for number in range(12)]
         running = [started(engine, branch, max_tokens=2) for branch in branches]
-        assert max(lack(right, generation) for generation in running) < SURELY_WRONG
+        assert max(deficit(right, generation) for generation in running) < SURELY_WRONG
 
 
 def test_many_concurrent_equal_prompts_get_the_same_tokens(engine: Engine, right: PreTrainedModel) -> None:
     prompt = encoded(engine, TEXT)[200:275]
     for _ in range(2):
         running = [started(engine, prompt, max_tokens=8) for _ in range(8)]
-        assert max(lack(right, generation) for generation in running) < SURELY_WRONG
+        assert max(deficit(right, generation) for generation in running) < SURELY_WRONG
 
 
 def test_a_prompt_cancelled_in_its_prefill_leaves_no_half_computed_block(
@@ -63,7 +63,7 @@ def test_a_prompt_cancelled_in_its_prefill_leaves_no_half_computed_block(
             generation.cancel()
         time.sleep(0.1)
         cut = [started(engine, prompt[:end], max_tokens=2) for end in (258, 514, 770)]
-        assert max(lack(right, generation) for generation in cut) < SURELY_WRONG
+        assert max(deficit(right, generation) for generation in cut) < SURELY_WRONG
 
 
 def test_a_shared_system_prompt_is_computed_once(openvino: OpenVino) -> None:
