@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class AdapterFacts(BaseModel):
-    """What adapter_config.json says, as peft names it; `base`: the model that it was trained on."""
+    """Facts from adapter_config.json, with peft's names; `base`: the model that the adapter was trained on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

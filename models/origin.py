@@ -1,4 +1,4 @@
-"""Where weights come from: the section `weights` of a manifest."""
+"""The section `weights` of a manifest: the source of the weights, and their adapter."""
 
 import re
 from typing import Literal
@@ -47,8 +47,8 @@ class Adapter(Origin):
 class Weights(Origin):
     """The weights of a model, and how they get into the container. Only the engine plain runs without weights.
 
-    `adapter`: what `make weights` merges into them; `delivery`: `baked` into the image, or `fetched` by setup into a
-    folder that can be a mounted volume.
+    `adapter`: a LoRA adapter that `make weights` merges into them; `delivery`: `baked` into the image, or `fetched` by
+    setup into a folder that can be a mounted volume.
     """
 
     adapter: Adapter | None = None

@@ -1,4 +1,4 @@
-"""Weights in 8 or 4 bits on transformers: bitsandbytes rounds them while they are loaded.
+"""Weights in 8 or 4 bits with transformers: bitsandbytes quantises them while they are loaded.
 
 https://huggingface.co/docs/transformers/quantization/bitsandbytes
 """
@@ -14,14 +14,14 @@ _MOST_ABOVE = 1.25
 def options(quantisation: Literal["int8", "int4"] | None, dtype: Any) -> dict[str, Any]:
     """The options of from_pretrained; `dtype`: the number format of the computation.
 
-    int4 is NF4 with a scale for every 64 values (https://arxiv.org/abs/2305.14314). int8 does not separate outliers,
-    because which ones there are depends on the values, and a CUDA graph cannot depend on values.
+    int4 is NF4 with a scale for every 64 values (https://arxiv.org/abs/2305.14314). int8 does not separate outliers:
+    their number depends on the values, and a CUDA graph cannot depend on values.
     """
     if quantisation is None:
         return {"dtype": dtype}
     import transformers
 
-    # It warns at every matrix multiplication that it computes in float16.
+    # bitsandbytes warns at every matrix multiplication that it computes in float16.
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     if quantisation == "int8":
         config = transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)
@@ -33,9 +33,9 @@ def options(quantisation: Literal["int8", "int4"] | None, dtype: Any) -> dict[st
 
 
 def check(model: Any, expected_bytes: float) -> None:
-    """Refuse a quantised model that is much larger than `expected_bytes`: its matrices were left as they are.
+    """Refuse a quantised model that is much larger than `expected_bytes`, as most of its weights were not quantised.
 
-    bitsandbytes rounds linear layers alone; the experts of a mixture are none.
+    bitsandbytes quantises only linear layers; the experts of a mixture are not such layers.
 
     Raises:
         EngineError: gives both sizes and the edit.
@@ -43,5 +43,5 @@ def check(model: Any, expected_bytes: float) -> None:
     if (size := model.get_memory_footprint()) > _MOST_ABOVE * expected_bytes:
         raise EngineError(
             f"quantisation makes the weights of the architecture {model.config.model_type} {size / 1e9:.2f} GB, not "
-            f"{expected_bytes / 1e9:.2f} GB, as it rounds linear layers alone: leave out quantisation"
+            f"{expected_bytes / 1e9:.2f} GB, as it rounds only linear layers: leave out quantisation"
         )

@@ -1,7 +1,7 @@
-"""Where a model's weights are, whether they are what they should be, and how they come there.
+"""Fetches, converts and verifies the weights of a model.
 
-    weights/<slug>/source/      what was downloaded, pinned by models/catalog/<slug>/weights.lock
-    weights/<slug>/<engine>/    what was made from it, once, in the engine's own format; derived.json says from what
+    weights/<slug>/source/      the downloaded files, pinned by models/catalog/<slug>/weights.lock
+    weights/<slug>/<engine>/    files made from them once, in the engine's own format; derived.json says from which
 
 The variable WEIGHTS_ROOT names another folder than weights/, or several (models/weights/places.py).
 """
@@ -28,7 +28,7 @@ RECORD = "derived.json"
 
 
 class Derived(BaseModel):
-    """weights/<slug>/<engine>/derived.json: the made files, what they were made from, and by which versions."""
+    """weights/<slug>/<engine>/derived.json: the converted files, the source files, and the converter's versions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,12 +39,12 @@ class Derived(BaseModel):
 
 
 def folder(slug: str, part: str) -> Path:
-    """The folder of `part`: "source" or an engine's name."""
+    """The folder of `part`, which is "source" or the name of an engine."""
     return places.roots()[0] / slug / part
 
 
 def gguf_file(manifest: Manifest) -> Path:
-    """The downloaded GGUF, which an engine makes its files from; the first part of a split one.
+    """The downloaded GGUF that an engine's files are made from; if it is split, its first part.
 
     Raises:
         WeightsError: there is none, or there are several.
@@ -57,12 +57,12 @@ def gguf_file(manifest: Manifest) -> Path:
 
 
 def are_gguf(manifest: Manifest) -> bool:
-    """Whether the locked files are a GGUF, rather than safetensors."""
+    """Whether the locked files are a GGUF, not safetensors."""
     return bool(whole.ggufs(lock_of(manifest).files))
 
 
 def verify(manifest: Manifest, part: str, full: bool) -> None:
-    """Check names, sizes and headers of "source" or of an engine's files; with `full` every byte.
+    """Check names, sizes and headers of the files of `part`; with `full` also every byte.
 
     Raises:
         WeightsError: names the file, what was expected and found, and the remedy.
@@ -83,18 +83,18 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
 
 
 def is_fetched(manifest: Manifest) -> bool:
-    """Whether the downloaded files are there, each with its right size."""
+    """Whether the downloaded files are present, each with the right size."""
     return files.sizes_match(folder(manifest.slug, SOURCE), lock_of(manifest).files)
 
 
 def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, str]) -> bool:
-    """Whether the engine's files are there, made from the locked source by these versions of `converter`."""
+    """Whether the engine's files are present, made from the locked source by these versions of the converter."""
     record = _record(folder(manifest.slug, choice.engine))
     return record is not None and record.converter == converter and is_made(manifest, choice)
 
 
 def is_made(manifest: Manifest, choice: EngineChoice) -> bool:
-    """Whether the engine's files are there with their right sizes, made from the locked source by any converter."""
+    """Whether the engine's files are present with the right sizes, made from the locked source by any converter."""
     place = folder(manifest.slug, choice.engine)
     record = _record(place)
     return (
@@ -106,7 +106,7 @@ def is_made(manifest: Manifest, choice: EngineChoice) -> bool:
 
 
 def fetch(manifest: Manifest, progress: Progress) -> None:
-    """Bring the locked files, and only when all are right give the folder its name; goes on where it was broken off.
+    """Download the locked files. The folder gets its name when all files are right; an interrupted download continues.
 
     Raises:
         WeightsError: the source refuses, the disk is full, or the bytes are not the locked ones.
@@ -123,10 +123,10 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
 
 
 def make_lock(manifest: Manifest, progress: Progress) -> Lock:
-    """What the manifest's source is now, for weights.lock; what had to be downloaded for it is kept for `fetch`.
+    """The lock of the manifest's source as it is now. Files that had to be downloaded for it are kept for `fetch`.
 
     Raises:
-        WeightsError: the source refuses, or offers what must not be loaded.
+        WeightsError: the source refuses, or has files that must not be loaded.
     """
     place = _on_the_way(folder(manifest.slug, SOURCE))
     try:
@@ -143,9 +143,9 @@ def make_lock(manifest: Manifest, progress: Progress) -> Lock:
 def derive(
     manifest: Manifest, choice: EngineChoice, converter: dict[str, str], convert: Callable[[Path, Path, str], None]
 ) -> None:
-    """Make an engine's files and record what they are.
+    """Make an engine's files, and record their hashes and what made them.
 
-    `convert(source, new_folder, dtype)` makes them; `source`: the GGUF, or the folder of the safetensors.
+    `convert(source, new_folder, dtype)` makes them; `source` is the GGUF, or the folder of the safetensors.
 
     Raises:
         WeightsError: the source is not the locked one, or the disk is full.
@@ -163,10 +163,10 @@ def derive(
 
 
 def _converted(source: Path, convert: Callable[[Path, Path, str], None], place: Path, choice: EngineChoice) -> None:
-    """Convert, with whatever the libraries say of a file that they cannot read in one line.
+    """Convert the source, and turn any error of the libraries into one line.
 
     Raises:
-        WeightsError: they cannot; names the file.
+        WeightsError: the source cannot be converted; names it.
         OSError: `place` cannot be written.
     """
     try:
@@ -182,7 +182,7 @@ def _converted(source: Path, convert: Callable[[Path, Path, str], None], place: 
 
 @contextmanager
 def one_at_a_time(manifest: Manifest) -> Iterator[None]:
-    """Other processes that want to work on this model's weights wait here; one that dies lets them in."""
+    """Hold a lock, so that only one process works on this model's weights. It is released if the process dies."""
     from filelock import FileLock, Timeout
 
     place = folder(manifest.slug, SOURCE).parent
@@ -207,7 +207,7 @@ def _on_the_way(final: Path) -> Path:
 
 
 def _leave_only(place: Path, names: set[str]) -> None:
-    """Remove what an earlier try of another lock left."""
+    """Remove files that an earlier attempt with another lock left behind."""
     for path in sorted(place.rglob("*"), reverse=True):
         if path.is_file() and str(path.relative_to(place)) not in names:
             path.unlink()

@@ -1,4 +1,4 @@
-"""The adapter of a model: pinned beside it, and refused where it cannot be merged into it.
+"""The adapter of a model: pins it in the model's lock, and refuses one that cannot be merged into the model.
 
 https://huggingface.co/docs/peft/developer_guides/checkpoint
 """
@@ -18,10 +18,10 @@ _REMEDY = "name another under weights.adapter"
 
 
 def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> Lock:
-    """The lock of a model with the adapter that its manifest names, if any; what had to be downloaded is in `place`.
+    """The lock of a model with the adapter that its manifest names, if any. Files that were downloaded are in `place`.
 
     Raises:
-        WeightsError: the source refuses, or the adapter is none that can be merged into the model.
+        WeightsError: the source refuses, or the adapter cannot be merged into the model.
     """
     named = manifest.weights.adapter
     if model.facts.adapter:
@@ -39,14 +39,14 @@ def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> L
     if not any(place.iterdir()):
         place.rmdir()
     if lock.facts.adapter is None or len(lock.files) != len(named.files):
-        raise WeightsError(f"{lock.resolved} is no adapter: it has not {' and '.join(named.files)}; {_REMEDY}")
+        raise WeightsError(f"{lock.resolved} is no adapter: it does not have {' and '.join(named.files)}; {_REMEDY}")
     if lock.facts.adapter.peft_type != _KIND:
         raise WeightsError(
             f"{lock.resolved} is an adapter of the kind {lock.facts.adapter.peft_type}, not {_KIND}: {_REMEDY}"
         )
     if model_facts.CONFIG not in model.files or not any(name.endswith(".safetensors") for name in model.files):
         raise WeightsError(
-            f"an adapter is merged into safetensors with a config.json, which {model.resolved} has not: set "
+            f"an adapter is merged into safetensors with a config.json, which {model.resolved} does not have: set "
             "weights.source to the base model's repository"
         )
     _warn_of_another_base(lock.facts.adapter, manifest)
@@ -54,19 +54,19 @@ def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> L
 
 
 def described(lock: Lock) -> str:
-    """What is merged into the model, and of what rank it is; empty where nothing is."""
+    """The adapter that is merged into the model, and its rank; empty if there is none."""
     if not lock.adapter or not lock.facts.adapter:
         return ""
     return f"{lock.adapter.resolved} (LoRA of rank {lock.facts.adapter.rank})"
 
 
-def _warn_of_another_base(said: AdapterFacts, manifest: Manifest) -> None:
+def _warn_of_another_base(facts: AdapterFacts, manifest: Manifest) -> None:
     source = manifest.weights.source
     bases = {source.removeprefix("hf://").rpartition("@")[0], source.removeprefix("file:")}
     bases |= {manifest.base.model} if manifest.base else set()
-    if said.base and said.base not in bases:
+    if facts.base and facts.base not in bases:
         print(
-            f"the adapter says that it was trained on {said.base}, and weights.source is {source}: see that these are "
-            "the same weights",
+            f"the adapter says that it was trained on {facts.base}, and weights.source is {source}: check that these "
+            "are the same weights",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Unpacking a tar of weights: regular files alone, inside the folder, no larger than they may be."""
+"""Unpacks a tar of weights safely: only regular files, only inside the folder, and with limits on size and number."""
 
 import bz2
 import gzip
@@ -25,13 +25,13 @@ _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipF
 
 
 def unpack(packed: Path, place: Path, patterns: Collection[str], locked: Mapping[str, File] | None = None) -> list[str]:
-    """Unpack the files that a pattern matches; returns their names, without a top folder that all members share.
+    """Unpack the files that match a pattern; returns their names. A top folder that all members share is left out.
 
-    With `locked`, exactly these files, none of another size.
+    With `locked`, unpack exactly these files with these sizes.
 
     Raises:
-        WeightsError: a member would leave the folder, is a link or a device, can run code, or the whole is larger than
-            it may be; nothing was unpacked then.
+        WeightsError: a member would leave the folder, is a link or a device, or can run code, or the tar unpacks to
+            too much. Nothing is unpacked then.
     """
     with _opened(packed) as tar:
         members = _members(tar, packed)
@@ -57,11 +57,11 @@ def _opened(packed: Path) -> Iterator[tarfile.TarFile]:
     except OSError as error:
         if error.errno is not None:
             raise
-        raise WeightsError(_damaged(packed, error)) from error  # bz2 says so in this way
+        raise WeightsError(_damaged(packed, error)) from error  # an OSError without errno is bz2's error for damage
 
 
 class _Careful(io.RawIOBase):
-    """The bytes of a tar, which tarfile reads: a header that wants a great piece at once would fill the memory."""
+    """The bytes of a tar for tarfile. Refuses very large reads, with which a malicious header could fill the memory."""
 
     def __init__(self, file: BinaryIO, packed: Path) -> None:
         self._file, self._packed = file, packed
@@ -73,16 +73,16 @@ class _Careful(io.RawIOBase):
         return self._file.read(count)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to another place."""
+        """Move to another position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The present place."""
+        """The current position."""
         return self._file.tell()
 
 
 def _members(tar: tarfile.TarFile, packed: Path) -> dict[str, tarfile.TarInfo]:
-    """The regular files by their path below the shared top folder, if there is one; none that macOS left."""
+    """The regular files by their path below the shared top folder, if there is one; without files that macOS adds."""
     files: dict[str, tarfile.TarInfo] = {}
     size, most = 0, packed.stat().st_size * _MOST_GROWTH
     for count, member in enumerate(tar, 1):

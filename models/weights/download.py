@@ -1,4 +1,4 @@
-"""Downloading: several files and several ranges of each at once, hashed on the way, resumed where it broke off."""
+"""Downloads several files, and several ranges of each, at once; hashes them meanwhile, and resumes interrupted ones."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ _HASHED_AT_ONCE = 4 << 20
 
 
 class Progress(Protocol):
-    """Told of a download's `total` bytes and how many are `done` already, then of all that come."""
+    """Shows a download: gets its `total` bytes and how many are `done` already, then the count of each new block."""
 
     def start(self, total: int, done: int) -> None: ...
 
@@ -32,9 +32,9 @@ class Progress(Protocol):
 class Remote:
     """A file to download.
 
-    `size`: bytes; `sha256`: None when it is not known yet; `locate`: its URL and the headers to send there, asked again
-    when the server refuses them (such addresses expire); `ranges`: whether the server can begin in the middle;
-    `version`: what tells one content of an unknown sha256 from the next; `etag`: what each answer must say, if set.
+    `size`: bytes; `sha256`: None if not known yet; `locate`: returns its URL and the headers to send there, and is
+    called again when the server refuses them, as such URLs expire; `ranges`: whether the server supports ranges;
+    `version`: identifies the content if the sha256 is not known; `etag`: what each response must have, if set.
     """
 
     name: str
@@ -46,20 +46,20 @@ class Remote:
     etag: str = ""
 
     def part(self, place: Path) -> Part:
-        """What `place` holds of it."""
+        """The part of it that is in `place` already."""
         content = self.sha256 or f"{self.size} {self.version} {self.etag}"
         key = hashlib.sha256(f"{self.name} {content}".encode()).hexdigest()
         return Part(place, self.name, self.size, self.sha256, key, self.ranges, self.etag)
 
 
 def fetch(remotes: Sequence[Remote], place: Path, progress: Progress, then: int = 0) -> dict[str, File]:
-    """Download into `place` what it does not hold yet, and return what each file is; `then` more bytes must have room.
+    """Download the files that are missing in `place`, and return all hashes; needs room for `then` more bytes.
 
-    Every file is located before the first is downloaded: who may not have them all gets none.
+    All files are located before the first is downloaded, so that missing access to one is found before any download.
 
     Raises:
         WeightsError: the disk is too small, a server refuses, or the bytes are not the right ones; says what to do.
-            What has come is kept for the next try, except wrong bytes.
+            The received bytes are kept for the next try, except wrong ones.
     """
     files = {remote.name: file for remote in remotes if (file := _there(place, remote))}
     wanted = [remote for remote in remotes if remote.name not in files]
@@ -82,7 +82,7 @@ def fetch(remotes: Sequence[Remote], place: Path, progress: Progress, then: int 
 
 
 class _Download:
-    """Workers that take chunk after chunk, each on its own connection, and one thread that hashes behind them."""
+    """Workers that download one chunk after another, each on its own connection, and one thread that hashes."""
 
     def __init__(self, parts: Sequence[Part], addresses: Sequence[Address], progress: Progress) -> None:
         self._parts, self._progress = parts, progress
@@ -90,7 +90,7 @@ class _Download:
         self._stopped, self._came = threading.Event(), threading.Condition()
 
     def run(self) -> dict[str, File]:
-        """All files, each under its name; the first error stops every thread."""
+        """Download all files and give each its name; the first error stops every thread."""
         with ThreadPoolExecutor(CONNECTIONS + 1, thread_name_prefix="download") as pool:
             hashed = pool.submit(self._hash)
             jobs: list[Future[Any]] = [hashed, *(pool.submit(self._work) for _ in range(CONNECTIONS))]
@@ -118,14 +118,14 @@ class _Download:
                 connection.bring(*task)
 
     def _tell(self, count: int) -> None:
-        """`count` bytes more are there."""
+        """Report `count` more bytes."""
         if count:
             self._progress.advance(count)
         with self._came:
             self._came.notify_all()
 
     def _hash(self) -> dict[str, File]:
-        """Hash each file as far as it has come, from the pages just written, and give it its name at its end."""
+        """Hash each file while it arrives, from the pages just written, and give it its name when it is complete."""
         files = {}
         for part in self._parts:
             digest, at = hashlib.sha256(), 0
@@ -139,14 +139,14 @@ class _Download:
         return files
 
     def _wait_for(self, part: Part, at: int) -> int:
-        """How far the file is there, once that is further than `at` or the download has stopped."""
+        """Wait until the file is complete beyond `at`, or the download has stopped; returns the offset reached."""
         with self._came:
             self._came.wait_for(lambda: self._stopped.is_set() or part.whole_up_to(at) > at)
             return part.whole_up_to(at)
 
 
 def _there(place: Path, remote: Remote) -> File | None:
-    """The file of an earlier try, when its bytes are the right ones."""
+    """The file of an earlier try, if its bytes are the right ones."""
     path = place / remote.name
     if remote.sha256 is None or not path.is_file() or path.stat().st_size != remote.size:
         return None

@@ -1,4 +1,4 @@
-"""Files and folders of weights: what a file must be, whether it is, and folders that are made whole or not at all."""
+"""Files and folders of weights: their hashes and sizes, how they are verified, and folders that are made atomically."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 
 
 class File(BaseModel):
-    """What a file must be. `size`: bytes."""
+    """The expected content of a file; `size` in bytes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,7 +27,7 @@ class File(BaseModel):
 
 
 def described(path: Path) -> File:
-    """What a file is."""
+    """The hash and size of a file."""
     return File(sha256=sha256(path), size=path.stat().st_size)
 
 
@@ -41,15 +41,15 @@ def sha256(path: Path) -> str:
 
 
 def sizes_match(place: Path, files: Mapping[str, File]) -> bool:
-    """Whether every file is in `place` with its right size."""
+    """Whether every file is in `place` with the right size."""
     return all((place / name).is_file() and (place / name).stat().st_size == file.size for name, file in files.items())
 
 
 def verify(place: Path, files: Mapping[str, File], remedy: str, full: bool) -> None:
-    """Check names, sizes and headers; with `full` every byte.
+    """Check names, sizes and headers; with `full` also every byte.
 
     Raises:
-        WeightsError: names the file, what was expected and found, and `remedy`, the command that mends it.
+        WeightsError: names the file, what was expected and found, and `remedy`, the command that fixes it.
     """
     for name, file in sorted(files.items(), key=lambda entry: entry[1].size):
         path = place / name
@@ -65,10 +65,10 @@ def verify(place: Path, files: Mapping[str, File], remedy: str, full: bool) -> N
 
 @contextmanager
 def new_folder(final: Path, place: Path | None = None) -> Iterator[Path]:
-    """A folder beside `final` that takes its name when the block ends well.
+    """A folder beside `final` that is renamed to `final` when the block succeeds.
 
-    When it does not, a folder of its own making goes; a given `place` stays, for the next try to go on from.
-    What a killed process made goes before the work: no other may be at it for the same `final`.
+    If the block fails, a temporary folder is removed, but a given `place` is kept for the next try. Folders of killed
+    processes are removed first, so no other process may work on the same `final`.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     for left in final.parent.glob(f".{final.name}-*"):
@@ -90,10 +90,10 @@ def new_folder(final: Path, place: Path | None = None) -> Iterator[Path]:
 
 
 def check_room(place: Path, needed: int) -> None:
-    """Refuse before the work when `needed` bytes have no room.
+    """Check that there is room for `needed` bytes, before the work begins.
 
     Raises:
-        WeightsError: says how much is missing.
+        WeightsError: there is not; gives both sizes.
     """
     free = shutil.disk_usage(place).free
     if free < needed:
@@ -104,13 +104,13 @@ def check_room(place: Path, needed: int) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> WeightsError:
-    """What to say when the disk refuses."""
+    """The error for a failed write."""
     advice = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to it"
     return WeightsError(f"cannot write {path}: {error.strerror or error}; {advice}, then: make weights")
 
 
 def write_all(descriptor: int, block: bytes, at: int) -> None:
-    """Write a whole block at a place of a file (os.pwrite may write less)."""
+    """Write a complete block at an offset of a file (os.pwrite may write less)."""
     view = memoryview(block)
     while view:
         count = os.pwrite(descriptor, view, at)

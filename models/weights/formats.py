@@ -1,6 +1,6 @@
-"""What files of weights may be: safetensors, GGUF and OpenVINO's own, with configuration and tokenizers beside them.
+"""The accepted files: weights as safetensors, GGUF or OpenVINO's own format, with configuration and tokenizers.
 
-None of them runs code.
+None of them can run code.
 
 https://huggingface.co/docs/safetensors/index#format, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -23,7 +23,7 @@ _BESIDE_PATTERNS = (*(f"*{suffix}" for suffix in BESIDE), *_DEEPER)
 DEFAULT_PATTERNS = ("*.safetensors", *_BESIDE_PATTERNS)
 _OPENVINO_PATTERNS = (*openvino_format.FILES, *_BESIDE_PATTERNS)
 ADAPTER, ADAPTER_CONFIG = "adapter", "adapter_config.json"
-"""The folder beside a model's files that has what is merged into it, and the file in it that says what that is."""
+"""The folder beside a model's files with the adapter to merge into it, and the adapter's configuration file."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 CODE = (".py", ".so", ".dll", ".dylib", ".sh", ".h5", ".keras", ".npy", ".npz", ".joblib")
 TO_SAFETENSORS = "python -m scripts.to_safetensors"
@@ -35,7 +35,7 @@ _BITS |= {"F6_E2M3": 6, "F6_E3M2": 6}
 
 
 class Tensor(NamedTuple):
-    """A tensor of a file; `dtype` as the format names it, `shape` in elements."""
+    """A tensor of a file; `dtype` with the format's own name, `shape` in elements."""
 
     name: str
     dtype: str
@@ -47,12 +47,12 @@ class Tensor(NamedTuple):
 
 
 def selected(names: Iterable[str], patterns: Collection[str]) -> list[str]:
-    """The names that a pattern matches; one without a slash matches only in the top folder. What macOS left is none.
+    """The names that match a pattern; a pattern without a slash matches only in the top folder.
 
-    Where the default patterns find no safetensors, OpenVINO's own format is taken if it is there.
+    Files that macOS adds are ignored. If the default patterns find no safetensors, OpenVINO's own format is taken.
 
     Raises:
-        WeightsError: one of them can run code or is of no known kind, or there are no weights among them.
+        WeightsError: a file can run code or is of no known kind, or there are no weights among the files.
     """
     names = [name for name in names if not is_litter(name)]
     taken = _matching(names, patterns)
@@ -72,25 +72,25 @@ def selected(names: Iterable[str], patterns: Collection[str]) -> list[str]:
 
 
 def is_litter(name: str) -> bool:
-    """Whether macOS left the file beside others: `._NAME` (AppleDouble), `.DS_Store`, and all in `__MACOSX`."""
+    """Whether macOS added the file: `._NAME` (AppleDouble), `.DS_Store`, or anything in `__MACOSX`."""
     path = PurePosixPath(name)
     return path.name.startswith("._") or path.name == ".DS_Store" or "__MACOSX" in path.parts
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file holds weights, by its name."""
+    """Whether a file has weights, by its name."""
     return name.endswith(WEIGHTS) or PurePosixPath(name).name == openvino_format.VALUES
 
 
 def has_adapter(names: Collection[str]) -> bool:
-    """Whether an adapter is to be merged into the model whose files these are."""
+    """Whether these files of a model include an adapter that is merged into it."""
     return f"{ADAPTER}/{ADAPTER_CONFIG}" in names
 
 
 def check_name(name: str, names: Collection[str]) -> None:
     """Refuse a file that could leave its folder, can run code when loaded, or is of no known kind.
 
-    `names`: of all files; a .bin is a pickle unless it belongs to a graph of OpenVINO among them.
+    `names`: of all files. A .bin counts as a pickle unless its OpenVINO graph is among them.
 
     Raises:
         WeightsError: names the file and what to do instead.
@@ -117,7 +117,7 @@ def check_name(name: str, names: Collection[str]) -> None:
 
 
 def check_header(path: Path) -> None:
-    """Check that a file of weights is what its name says.
+    """Check that a file of weights has the format that its name says.
 
     Raises:
         WeightsError: its header is malformed, or its tensors do not fill the file.
@@ -133,7 +133,7 @@ def check_header(path: Path) -> None:
 
 
 def tensors(path: Path) -> list[Tensor]:
-    """The tensors of a file of weights, from its header alone."""
+    """The tensors of a file of weights, read from its header only."""
     if path.suffix == ".safetensors":
         return safetensors(path)
     if path.name == openvino_format.VALUES:

@@ -1,6 +1,6 @@
-"""GGUF files as they are: metadata and tensors, with what the package gguf's reader refuses or is slow at.
+"""Reads the metadata and tensors of GGUF files, including files that the package gguf's reader cannot read.
 
-That reader fails on text that is not UTF-8, makes a numpy array of every token, and knows no split files.
+That reader fails on text that is not UTF-8, is slow (it makes a numpy array for every token), and knows no split files.
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -23,9 +23,9 @@ _PART = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<endin
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the metadata. `kind`: GGUF's number of its type; `items`: that of an array's items.
+    """A value of the metadata. `kind`: GGUF's number of its type; `items`: the type of an array's items.
 
-    Text that is not UTF-8 has escapes, as Python writes bytes, in the place of its wrong ones.
+    In text that is not UTF-8, wrong bytes are replaced by escapes, as Python writes them.
     """
 
     kind: int
@@ -35,7 +35,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Tensor:
-    """`kind`: a gguf.GGMLQuantizationType; `shape`: rows first, as numpy has it; `begin`, `size`: bytes in `path`."""
+    """`kind`: a gguf.GGMLQuantizationType; `shape`: rows first, as in numpy; `begin`, `size`: bytes in `path`."""
 
     name: str
     path: Path
@@ -49,7 +49,7 @@ class Tensor:
         return prod(self.shape)
 
     def blocks(self) -> Any:
-        """The bytes as the file has them: uint8[..., bytes a row]."""
+        """The bytes as they are in the file: uint8[..., bytes per row]."""
         import numpy
 
         width = self.size // prod(self.shape[:-1])
@@ -57,10 +57,10 @@ class Tensor:
         return numpy.memmap(self.path, numpy.uint8, "r", self.begin, shape) if self.size else numpy.zeros(shape, "u1")
 
     def values(self, rows: list[int] | None = None) -> Any:
-        """The dequantised values, of some `rows` or of all: float32[shape].
+        """The dequantised values of all rows or of `rows`: float32[shape].
 
         Raises:
-            WeightsError: the package gguf cannot dequantise this type, or a value is no number.
+            WeightsError: the package gguf cannot dequantise this type, or a value is not a number.
         """
         import numpy
         from gguf.quants import dequantize
@@ -83,7 +83,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Gguf:
-    """A model's GGUF, the parts of a split one joined. `path`: its file, or its first part."""
+    """A model's GGUF; the parts of a split one are joined. `path`: its file, or its first part."""
 
     path: Path
     values: Mapping[str, Value]
@@ -91,7 +91,7 @@ class Gguf:
 
     @property
     def architecture(self) -> str:
-        """As llama.cpp names it: llama, qwen2, gemma3."""
+        """The architecture with llama.cpp's name: llama, qwen2, gemma3."""
         return str(self.get("general.architecture", ""))
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -104,7 +104,7 @@ class Gguf:
 
 
 def parts(path: Path) -> list[Path]:
-    """The files of a model in several of which `path` is one by its name, in their order; else itself."""
+    """All files of the split model that `path` belongs to by its name, in order; for any other file, only `path`."""
     found = _PART.fullmatch(path.name)
     if not found:
         return [path]
@@ -126,7 +126,7 @@ def read(path: Path) -> Gguf:
         if not part.is_file():
             raise WeightsError(f"{part} is missing, and without it {path.name} is no model: correct weights.files")
         described, held = read_part(part)
-        values = values or described  # the first part's are the model's
+        values = values or described  # the metadata of the first part is the model's
         if twice := tensors.keys() & held.keys():
             raise WeightsError(f"{part} is damaged (a second {min(twice)}): take the weights from another source")
         tensors |= held
@@ -163,7 +163,7 @@ def read_part(path: Path) -> tuple[dict[str, Value], dict[str, Tensor]]:
 
 
 class _Header:
-    """Reads from the beginning of a file on."""
+    """Reads a file's header from its beginning."""
 
     def __init__(self, path: Path, content: mmap.mmap, size: int) -> None:
         self._path, self._content, self._size, self._at = path, content, size, 4

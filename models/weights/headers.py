@@ -1,6 +1,6 @@
-"""The headers of files of weights that are not here: each in a file of the full size, whose rest is a hole.
+"""Downloads only the headers of weight files. Each is stored in a sparse file of the full size.
 
-So what they hold is known before a model of many gigabytes is downloaded.
+So the content of a model of many gigabytes is known before it is downloaded.
 """
 
 import struct
@@ -31,7 +31,7 @@ def fetch(remotes: Sequence[Remote], place: Path) -> None:
 def _fetch(remote: Remote, place: Path) -> None:
     path = place / remote.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    has_header = path.name != openvino_format.VALUES  # which the .xml beside it describes
+    has_header = path.name != openvino_format.VALUES  # the .xml beside it describes its content
     wanted, there = min(FIRST, remote.size) if has_header else 0, b""
     while True:
         there = _begin(remote, wanted) if wanted else there
@@ -44,7 +44,7 @@ def _fetch(remote: Remote, place: Path) -> None:
 
 
 def _begin(remote: Remote, count: int) -> bytes:
-    """The first `count` bytes of a file, in one range or as the beginning of it all."""
+    """The first `count` bytes of a file, from a range or from the beginning of the complete file."""
     import requests
     import urllib3
 
@@ -72,7 +72,7 @@ def _begin(remote: Remote, count: int) -> bytes:
 
 
 def _header_size(path: Path, there: int) -> int:
-    """The bytes of the header of a file, of which so many are `there`; 0 where it has none, which is told elsewhere."""
+    """The size of a file's header in bytes; 0 if it has none, which is reported elsewhere. `there`: bytes so far."""
     if path.suffix == ".safetensors":
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
@@ -82,6 +82,6 @@ def _header_size(path: Path, there: int) -> int:
     try:
         _, tensors = gguf_format.read_part(path)
         size = min((tensor.begin for tensor in tensors.values()), default=0)
-    except WeightsError:  # it has no end yet, or is damaged
+    except WeightsError:  # it is incomplete, or damaged
         size = there * _GROWTH
     return size if size < _MOST else 0

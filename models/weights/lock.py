@@ -1,4 +1,4 @@
-"""weights.lock: what the weights of a model are, to the byte. A build, a setup and a push use only what it says."""
+"""weights.lock pins every byte of a model's weights. A build, a setup and a push use only the files in it."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ class Pinned(BaseModel):
     """A source, pinned.
 
     `source` and `patterns`: as the manifest has them; `resolved`: the source with a commit in place of a moving name;
-    `archive`: the tar that holds the files, where one does.
+    `archive`: the tar that has the files, if there is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,8 +40,8 @@ class Pinned(BaseModel):
 class Lock(Pinned):
     """models/catalog/<slug>/weights.lock.
 
-    `adapter`: what is merged into the model; `facts`: what the files say of it; `files`: by path below the folder of
-    the weights, those of the adapter in a folder of their own (formats.ADAPTER).
+    `adapter`: the adapter that is merged into the model; `facts`: facts of the model, read from its files; `files`: by
+    path below the folder of the weights; those of the adapter are in a subfolder (formats.ADAPTER).
     """
 
     adapter: Pinned | None = None
@@ -60,7 +60,7 @@ class Lock(Pinned):
 
     @property
     def parts(self) -> "dict[str, Lock]":
-        """The locks of the sources that the files come from, by the folder that each fills: "" and formats.ADAPTER."""
+        """One lock for each source of the files, by the subfolder that it fills: "" and formats.ADAPTER."""
         if not self.adapter:
             return {"": self}
         below = f"{formats.ADAPTER}/"
@@ -90,10 +90,10 @@ def path_of(slug: str) -> Path:
 
 
 def lock_of(manifest: Manifest) -> Lock:
-    """The model's weights.lock; one without files where the model has no weights.
+    """The model's weights.lock; a lock without files if the model has no weights.
 
     Raises:
-        WeightsError: it is missing, malformed, or locks something else than the manifest names.
+        WeightsError: it is missing, malformed, or locks other files than the manifest names.
     """
     if not manifest.weights.source:
         return Lock.model_construct(source="", resolved="no weights", files={})
@@ -131,7 +131,7 @@ def _explained(problem: Any) -> str:
 
 
 def write(manifest: Manifest, lock: Lock) -> Path:
-    """Write the model's weights.lock, whole or not at all."""
+    """Write the model's weights.lock atomically."""
     path = path_of(manifest.slug)
     new = path.with_name(".weights.lock")
     new.write_text(lock.model_dump_json(indent=2, exclude_defaults=True) + "\n", encoding="utf-8")

@@ -17,14 +17,14 @@ from models.weights.gguf_format import Gguf
 
 CONFIG = "config.json"
 _NO_PARAMETERS = re.compile(r"\.attn\.(masked_)?bias$|inv_freq$|rope_(freqs|factors)")
-"""Tensors that nothing was learned in: GPT-2's causal masks, and the frequencies of rotary positions."""
+"""Tensors without learned values: GPT-2's causal masks, and the frequencies of rotary positions."""
 _TABLES = ("token_embd.weight", "output.weight")
 _LEFT_OUT = {"gemma3_text": {"max_position_embeddings": 131_072}}
-"""What the config.json of a multimodal checkpoint leaves out, as its class has it by default, by model_type."""
+"""By model_type: defaults of the class for keys that the config.json of a multimodal checkpoint leaves out."""
 
 
 def read(names: Collection[str], folder: Path) -> Facts:
-    """The facts of the model whose files are in `folder`; of its weights the headers are enough.
+    """The facts of the model whose files are in `folder`. The headers of its weights are enough.
 
     Raises:
         WeightsError: a header is malformed.
@@ -59,8 +59,8 @@ def _of_tokens(shapes: Mapping[str, tuple[int, ...]], vocabulary: Any) -> int | 
 def _of_adapter(path: Path) -> AdapterFacts:
     keys = {"peft_type": "peft_type", "task_type": "task_type", "rank": "r", "base": "base_model_name_or_path"}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return AdapterFacts(**{ours: said.get(theirs) for ours, theirs in keys.items()})
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return AdapterFacts(**{ours: config.get(theirs) for ours, theirs in keys.items()})
     except (AttributeError, ValueError) as error:
         raise WeightsError(f"{path.name} is no configuration of peft: take the adapter from another source") from error
 
@@ -83,34 +83,41 @@ def _of_gguf(gguf: Gguf) -> Facts:
     )
 
 
-def _of_config(said: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Facts:
-    said = {**_LEFT_OUT.get(str(said.get("model_type")), {}), **said}
-    heads = _first(said, "num_attention_heads", "n_head", "num_heads")
-    width = _first(said, "hidden_size", "n_embd", "d_model", "dim")
-    head_dim = _first(said, "head_dim") or _width_of(shapes, "k_norm.weight") or _share(width, heads)
-    kv_heads = 1 if said.get("multi_query") else _first(said, "num_key_value_heads", "num_kv_heads")
+def _of_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Facts:
+    config = {**_LEFT_OUT.get(str(config.get("model_type")), {}), **config}
+    heads = _first(config, "num_attention_heads", "n_head", "num_heads")
+    width = _first(config, "hidden_size", "n_embd", "d_model", "dim")
+    head_dim = _first(config, "head_dim") or _width_of(shapes, "k_norm.weight") or _share(width, heads)
+    kv_heads = 1 if config.get("multi_query") else _first(config, "num_key_value_heads", "num_kv_heads")
     kv_heads = kv_heads or heads or _share(_width_of(shapes, "k_proj.weight"), head_dim)
-    if latent := _first(said, "qk_nope_head_dim"):  # the cache holds what is made of the latent values
-        kv_heads, head_dim = heads, max(latent + (_first(said, "qk_rope_head_dim") or 0), said.get("v_head_dim") or 0)
-    is_windowed = said.get("use_sliding_window") is not False
+    if latent := _first(config, "qk_nope_head_dim"):  # the cache has the keys and values made from the latent ones
+        kv_heads = heads
+        head_dim = max(latent + (_first(config, "qk_rope_head_dim") or 0), config.get("v_head_dim") or 0)
+    is_windowed = config.get("use_sliding_window") is not False
     return Facts(
-        architecture=said.get("model_type"),
-        layers=_first(said, "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
+        architecture=config.get("model_type"),
+        layers=_first(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         kv_heads=kv_heads,
         head_dim=head_dim,
         context_length=_first(
-            said, "max_position_embeddings", "n_positions", "seq_length", "n_ctx", "max_seq_len", "max_sequence_length"
+            config,
+            "max_position_embeddings",
+            "n_positions",
+            "seq_length",
+            "n_ctx",
+            "max_seq_len",
+            "max_sequence_length",
         ),
-        sliding_window=_first(said, "sliding_window") if is_windowed else None,
+        sliding_window=_first(config, "sliding_window") if is_windowed else None,
     )
 
 
-def _first(said: Mapping[str, Any], *keys: str) -> int | None:
-    return next((said[key] for key in keys if isinstance(said.get(key), int) and said[key] > 0), None)
+def _first(config: Mapping[str, Any], *keys: str) -> int | None:
+    return next((config[key] for key in keys if isinstance(config.get(key), int) and config[key] > 0), None)
 
 
 def _one(count: Any) -> int | None:
-    """A count for all layers; of those that differ by layer the largest."""
+    """A count for all layers; the largest if it differs by layer."""
     return max(count, default=None) if isinstance(count, list) else count
 
 

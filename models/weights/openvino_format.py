@@ -1,4 +1,4 @@
-"""OpenVINO's own format: an .xml that describes the graph, with the values of its constants in a .bin of the same name.
+"""OpenVINO's own format: an .xml with the graph, and a .bin of the same name with the values of its constants.
 
 https://docs.openvino.ai/2026/documentation/openvino-ir-format.html
 """
@@ -13,13 +13,13 @@ _REMEDY = "take the weights from another source"
 
 
 def is_pair(name: str, names: object) -> bool:
-    """Whether a file is one of the two, the other being among `names` (a collection of paths)."""
+    """Whether a file is one of the two, and the other is among `names` (a collection of paths)."""
     path = PurePosixPath(name)
     return path.name in FILES and all(str(path.with_name(file)) in names for file in FILES)  # type: ignore[operator]
 
 
 def check(path: Path) -> None:
-    """Check that the constants of an .xml fill the .bin beside it: a pickle or another model's file they would not.
+    """Check that the constants of an .xml fill the .bin beside it, so that it is no pickle and no other model's file.
 
     Raises:
         WeightsError: they do not, or the .xml is malformed.
@@ -36,7 +36,7 @@ def check(path: Path) -> None:
 
 
 def constants(path: Path) -> list[tuple[str, tuple[int, ...], int, int]]:
-    """The number format, shape, first byte and bytes of each constant of an .xml.
+    """The number format, shape, offset and size in bytes of each constant of an .xml.
 
     Raises:
         WeightsError: it is malformed.

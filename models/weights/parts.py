@@ -1,8 +1,9 @@
-"""A file on its way: its bytes so far, and a journal of how many bytes of each chunk are there.
+"""A partly downloaded file: its bytes so far, and a journal with the number of received bytes of each chunk.
 
-The journal has 8 bytes a chunk (little-endian), written after the bytes that they count: whoever is killed loses only
-what was not written yet, at most a block (1 MiB) a connection. A file leaves under its final name once its sha256 is
-right. Files are open only while they come or are hashed: a repository may have more of them than a process may open.
+The journal has 8 bytes per chunk (little-endian), written after the bytes that they count. So a killed process loses
+only bytes that were not written yet, at most one block (1 MiB) per connection. A file gets its final name once its
+sha256 is right. Files are open only while they are written or hashed, as a repository may have more files than a
+process may open.
 """
 
 import os
@@ -19,10 +20,10 @@ _COUNT = struct.Struct("<Q")
 
 
 class Part:
-    """`name`: its path below `place`; `size`: bytes; `sha256`: None when unknown; `key`: the same for the same file.
+    """`name`: its path below `place`; `size`: bytes; `sha256`: None if unknown; `key`: identifies the file's content.
 
-    `ranges`: whether the server can begin in the middle; without it the file is one chunk. `etag`: what tells this
-    content of an unknown sha256 from another; empty when nothing does.
+    `ranges`: whether the server supports ranges; without them the file is one chunk. `etag`: what each response must
+    have, if set.
     """
 
     def __init__(
@@ -39,31 +40,31 @@ class Part:
 
     @property
     def there(self) -> int:
-        """Bytes that have come."""
+        """The number of received bytes."""
         return sum(self.done)
 
     def begin(self, chunk: int) -> int:
-        """Where in the file a chunk begins."""
+        """The offset in the file at which a chunk begins."""
         return chunk * self._chunk
 
     def end(self, chunk: int) -> int:
-        """Where in the file a chunk ends; the last one may be shorter."""
+        """The offset in the file at which a chunk ends; the last chunk may be shorter."""
         return min(self.begin(chunk) + self._chunk, self.size)
 
     def next(self, chunk: int) -> int:
-        """Where in the file the first byte of a chunk is that has not come; its end when all have."""
+        """The offset in the file of the first missing byte of a chunk; the chunk's end if none is missing."""
         return self.begin(chunk) + self.done[chunk]
 
     def write(self, chunk: int, block: bytes) -> None:
-        """Add to a chunk what comes next in it.
+        """Append a block to a chunk.
 
         Raises:
-            WeightsError: it is more than the chunk holds, or the disk refuses.
+            WeightsError: the chunk would become too large, or the write failed.
         """
         if self.next(chunk) + len(block) > self.end(chunk):
             raise WeightsError(f"the server sends more of {self.name} than its size says: make weights-lock")
         try:
-            with self._writing:  # the kernel lets one thread write to a file; without this the others spin meanwhile
+            with self._writing:  # the kernel lets only one thread write to a file; without this lock the others spin
                 self._open()
                 write_all(self._data, block, self.next(chunk))
                 self._note(chunk, self.done[chunk] + len(block))
@@ -73,7 +74,7 @@ class Part:
             raise cannot_write(self._final, error) from error
 
     def restart(self, chunk: int) -> int:
-        """Forget a chunk, where a server cannot go on in the middle; returns how many bytes that were."""
+        """Drop the bytes of a chunk, if a server cannot continue in the middle; returns how many they were."""
         forgotten = self.done[chunk]
         if forgotten:
             with self._writing:
@@ -82,13 +83,13 @@ class Part:
         return forgotten
 
     def read(self, at: int, end: int) -> bytes:
-        """Bytes that have come."""
+        """Received bytes, from offset `at` to `end`."""
         if self._read < 0:
             self._read = os.open(self._bytes, os.O_RDONLY)
         return os.pread(self._read, end - at, at)
 
     def whole_up_to(self, at: int) -> int:
-        """How far the file is there from its beginning, which it is known to be up to `at`."""
+        """The offset up to which the file is complete; it is known to be complete up to `at`."""
         for chunk in range(at // self._chunk, len(self.done)):
             if self.next(chunk) < self.end(chunk):
                 return self.next(chunk)
@@ -98,7 +99,7 @@ class Part:
         """Give the file its name; `found` is the sha256 of its bytes.
 
         Raises:
-            WeightsError: it is not the right one; the bytes are thrown away.
+            WeightsError: it is not the right one; the bytes are deleted.
         """
         self.close()
         self._bytes.touch()
@@ -114,8 +115,8 @@ class Part:
         return File(sha256=found, size=self.size)
 
     def close(self) -> None:
-        """What has come stays for the next try."""
-        with self._writing:  # whoever has just written the last block may be about to close
+        """Close the files; the received bytes stay for the next try."""
+        with self._writing:  # a thread that has just written the last block may also be about to close
             self._close_written()
         if self._read >= 0:
             os.close(self._read)

@@ -1,4 +1,4 @@
-"""A download's progress in plain lines, for logs: setup in a container, and commands without a terminal."""
+"""Shows a download's progress as plain lines, for logs: setup in a container, and commands without a terminal."""
 
 import sys
 import threading
@@ -10,38 +10,38 @@ _WORTH_A_LINE = 1_000_000
 
 
 class PlainLines:
-    """Prints a line every few seconds: how much, how fast, how long still; of less than a megabyte nothing."""
+    """Prints a line every few seconds with amount, speed and remaining time; nothing for less than a megabyte."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._lock = threading.Lock()
         self._total = self._done = self._begun_with = 0
-        self._begun = self._said = time.monotonic()
+        self._begun = self._printed = time.monotonic()
 
     def start(self, total: int, done: int) -> None:
-        """Begin a download of `total` bytes, `done` of which are there."""
+        """Begin a download of `total` bytes, `done` of which are present already."""
         self._total, self._done, self._begun_with = total, done, done
-        self._begun = self._said = time.monotonic()
+        self._begun = self._printed = time.monotonic()
         if total - done >= _WORTH_A_LINE:
             there = f", {done / 1e6:.0f} MB of it here already" if done else ""
             print(f"downloading {total / 1e6:.0f} MB{there}", file=self._out, flush=True)
 
     def advance(self, count: int) -> None:
-        """`count` bytes more have come."""
+        """Add `count` received bytes."""
         with self._lock:
             self._done += count
-            if time.monotonic() - self._said >= _SECONDS:
-                self._say()
+            if time.monotonic() - self._printed >= _SECONDS:
+                self._print()
 
     def stop(self) -> None:
-        """End, with a last line if anything came."""
+        """End, with a last line if anything was downloaded."""
         with self._lock:
             if self._done - self._begun_with >= _WORTH_A_LINE:
-                self._say()
+                self._print()
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
-        speed = (self._done - self._begun_with) / max(self._said - self._begun, 1e-9)
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        speed = (self._done - self._begun_with) / max(self._printed - self._begun, 1e-9)
         left = f", {(self._total - self._done) / speed:.0f} s left" if 0 < self._done < self._total and speed else ""
         share = 100 * self._done / max(self._total, 1)
         print(

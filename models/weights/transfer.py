@@ -1,4 +1,4 @@
-"""One connection of a download: it brings chunks, waits for a busy server, and goes on where one broke off."""
+"""One connection of a download: it downloads chunks, waits for a busy server, and resumes interrupted chunks."""
 
 import os
 import threading
@@ -11,8 +11,8 @@ from models.errors import WeightsError
 from models.weights.parts import Part
 
 BUSY = (408, 429, 500, 502, 503, 504)
-TIMEOUTS = (10, 30)  # seconds to connect, and between two pieces of an answer
-TRIES = 6  # in a row that bring nothing
+TIMEOUTS = (10, 30)  # seconds to connect, and between two pieces of a response
+TRIES = 6  # in a row without a new byte
 MOST_WAIT = 120  # seconds that a server may ask to wait
 _BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 16
 _REFUSED = (401, 403)
@@ -21,13 +21,13 @@ Located = tuple[str, dict[str, str]]
 
 
 def ask(http: Any, url: str, headers: dict[str, str]) -> Any:
-    """The answer to a GET, its body still to come; `http`: a requests.Session, whose proxies are requests' own.
+    """The response to a GET, with its body not read yet; `http`: a requests.Session, which finds the proxies itself.
 
-    The certificates are those of the variable SSL_CERT_FILE, which huggingface_hub knows too; else requests' own.
+    The certificates are those of the variable SSL_CERT_FILE, which huggingface_hub also uses; otherwise requests' own.
 
     Raises:
-        WeightsError: there is no such file.
-        requests.RequestException: there was no answer.
+        WeightsError: SSL_CERT_FILE names no file.
+        requests.RequestException: there was no response.
     """
     certificates = os.environ.get("SSL_CERT_FILE") or True
     if certificates is not True and not os.path.isfile(certificates):
@@ -44,14 +44,14 @@ def ask(http: Any, url: str, headers: dict[str, str]) -> Any:
 
 
 def _as_it_is(request: Any) -> Any:
-    """In place of requests' own way, which would put a login from ~/.netrc over the token."""
+    """Replaces requests' default, which would overwrite the token with a login from ~/.netrc."""
     return request
 
 
 def compression(name: str, headers: Mapping[str, str]) -> str:
-    """How an answer's body is compressed, though `ask` asks for the file as it is; empty when it is not.
+    """How a response's body is compressed although `ask` requests it uncompressed; empty if it is not.
 
-    Some servers say gzip of every file whose name says so too: its bytes are the file's own.
+    Some servers send the encoding gzip with every file named .gz, whose bytes are then the file's own.
     """
     named = headers.get("Content-Encoding", "").strip().lower()
     is_own = named in ("gzip", "x-gzip") and name.endswith((".gz", ".tgz"))
@@ -59,30 +59,30 @@ def compression(name: str, headers: Mapping[str, str]) -> str:
 
 
 def seconds_to_wait(failures: int, asked: str | None) -> float:
-    """How long to wait after so many failures in a row; `asked`: the answer's Retry-After, if it has one."""
+    """How long to wait after so many failures in a row; `asked`: the response's Retry-After, if it has one."""
     patient = 0.1 * 2.0**failures
     return max(patient, float(asked)) if asked and asked.isdigit() else patient
 
 
 class Address:
-    """Where a file is and the headers to send there: asked once, and again when the server refuses that (403)."""
+    """The URL of a file and the headers to send there; requested once, and again when the server refuses them (403)."""
 
     def __init__(self, locate: Callable[[], Located]) -> None:
         self._locate, self._located, self._lock = locate, locate(), threading.Lock()
 
     def get(self) -> Located:
-        """What was said last."""
+        """The latest URL and headers."""
         return self._located
 
     def renew(self, refused: Located) -> None:
-        """Ask again, unless another connection has done so since."""
+        """Request them again, unless another connection has done so meanwhile."""
         with self._lock:
             if self._located is refused:
                 self._located = self._locate()
 
 
 class Connection:
-    """Brings chunk after chunk until `stopped`; `came(count)` is told of the bytes (fewer than 0: thrown away)."""
+    """Downloads one chunk after another until `stopped`; `came(count)` gets the bytes (negative: dropped ones)."""
 
     def __init__(self, stopped: threading.Event, came: Callable[[int], None]) -> None:
         import requests
@@ -90,11 +90,11 @@ class Connection:
         self._stopped, self._came, self._http = stopped, came, requests.Session()
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._http.close()
 
     def bring(self, part: Part, chunk: int, address: Address) -> None:
-        """Bring what is missing of a chunk, more patiently each time that nothing came.
+        """Download the missing bytes of a chunk, with a longer wait after each failure.
 
         Raises:
             WeightsError: the server refuses, has another file, or fails `TRIES` times in a row.
@@ -117,7 +117,7 @@ class Connection:
                 self._stopped.wait(wait)
 
     def _try(self, part: Part, chunk: int, located: Located) -> tuple[int, str | None, str]:
-        """Ask once: the answer's status (0: none, or one that broke off), its Retry-After, and what was wrong."""
+        """Try once; returns the status (0: no complete response), its Retry-After, and a description of the problem."""
         import requests
         import urllib3
 
@@ -129,7 +129,7 @@ class Connection:
         return status, asked, f"it answers {status}"
 
     def _request(self, part: Part, chunk: int, url: str, headers: dict[str, str]) -> tuple[int, str | None]:
-        """Ask for the rest of a chunk and write its bytes as they come; the answer's status and Retry-After."""
+        """Request the rest of a chunk and write its bytes while they arrive; returns the status and Retry-After."""
         begin, end = part.next(chunk), part.end(chunk)
         if part.ranges:
             headers = {**headers, "Range": f"bytes={begin}-{end - 1}"}
@@ -142,13 +142,13 @@ class Connection:
             return response.status_code, response.headers.get("Retry-After")
 
     def _restart(self, part: Part, chunk: int, response: Any) -> None:
-        """The server sends the whole file, from its beginning."""
+        """Start the chunk again, as the server sends the complete file from its beginning."""
         if part.end(chunk) - part.begin(chunk) < part.size:
             raise WeightsError(f"{_host(response.url)} no longer sends {part.name} in ranges: make weights-lock")
         self._came(-part.restart(chunk))
 
     def _receive(self, response: Any, part: Part, chunk: int) -> None:
-        """Write what comes, in blocks of some 20 ms: whoever is killed loses the unfinished one."""
+        """Write the body in blocks of about 20 ms; a killed process loses only the unfinished block."""
         size, begun, is_packed = _SMALL_BLOCK, time.monotonic(), bool(compression(part.name, response.headers))
         while (block := response.raw.read(size, decode_content=is_packed)) and not self._stopped.is_set():
             part.write(chunk, block)
@@ -159,10 +159,10 @@ class Connection:
 
 
 def refuse_certificate(url: str, error: Exception) -> None:
-    """Trying again mends no certificate.
+    """Do not retry after a certificate error.
 
     Raises:
-        WeightsError: that is what the error says.
+        WeightsError: the error is about a certificate.
     """
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         raise WeightsError(
@@ -172,7 +172,7 @@ def refuse_certificate(url: str, error: Exception) -> None:
 
 
 def _check_answer(response: Any, part: Part, begin: int) -> None:
-    """Refuse another part of the file than was asked for, a compressed part, or a file of another size or ETag."""
+    """Refuse a range that was not requested, a compressed range, or a file with another size or ETag."""
     packed = compression(part.name, response.headers)
     if packed and response.status_code == 206:
         raise WeightsError(

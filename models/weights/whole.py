@@ -1,4 +1,4 @@
-"""A whole model or none: every shard that an index names, every part of a split file, every layer, and each only once.
+"""Checks that a model is complete: every shard of an index, every part of a split file and every layer, each only once.
 
 https://huggingface.co/docs/safetensors/metadata_parsing, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -21,13 +21,13 @@ _SHOWN = 5
 
 
 def only_once(names: Collection[str], folder: Path) -> list[str]:
-    """The names without second copies of the weights. `folder` has those of them that are JSON.
+    """The names without second copies of the weights. `folder` has the JSON files among them.
 
-    Repositories have the same weights under `consolidated*.safetensors`, or in one file beside shards: those that
-    an index names are taken, else those of the name that transformers loads.
+    A repository may have the same weights also as `consolidated*.safetensors`, or in one file beside shards. Then the
+    files that an index names are taken, otherwise the files that transformers loads.
 
     Raises:
-        WeightsError: a part is missing (of a split file, or a shard that an index names), or there are several GGUFs.
+        WeightsError: a part of a split file or a shard of an index is missing, or there are several GGUFs.
     """
     _check_parts(names)
     if len(found := ggufs(names)) > 1:
@@ -47,10 +47,10 @@ def only_once(names: Collection[str], folder: Path) -> list[str]:
 
 
 def check(names: Collection[str], folder: Path) -> None:
-    """Check the headers of the files of weights in `folder`: they hold what their index and configuration say.
+    """Check that the weight files in `folder` have what their index and configuration say, by their headers.
 
     Raises:
-        WeightsError: a part, a tensor or a layer is missing, or a tensor is there twice; names it.
+        WeightsError: a part, a tensor or a layer is missing, or a tensor is in two files; names it.
     """
     _check_parts(names)
     for name in ggufs(names):
@@ -67,7 +67,7 @@ def check(names: Collection[str], folder: Path) -> None:
 
 
 def check_layers(tensors: Iterable[str], where: str, layers: int) -> None:
-    """Check that tensors named `...layers.N...` or `blk.N...` have every N, up to at least `layers` of them.
+    """Check that tensors named `...layers.N...` or `blk.N...` have every N, and at least `layers` of them.
 
     Raises:
         WeightsError: names the layers that are missing.
@@ -86,12 +86,12 @@ def check_layers(tensors: Iterable[str], where: str, layers: int) -> None:
 
 
 def ggufs(names: Iterable[str]) -> list[str]:
-    """The GGUFs, a split one by its first part."""
+    """The GGUFs; a split one is given by its first part."""
     return sorted({str(gguf_format.parts(Path(name))[0]) for name in names if name.endswith(".gguf")})
 
 
 def _is_copy(name: str) -> bool:
-    """Whether a file of safetensors that no index names holds a model's weights again, and no adapter, by its name."""
+    """Whether a safetensors file outside an index is a copy of the model's weights, and no adapter, by its name."""
     return re.match(r"(model|consolidated|pytorch_model)\b", PurePosixPath(name).name) is not None
 
 
@@ -114,7 +114,7 @@ def _indexed(names: Collection[str], place: PurePosixPath, folder: Path) -> dict
         if not isinstance(shards, Mapping) or not all(isinstance(shard, str) for shard in shards.values()):
             raise WeightsError(f"{index} is malformed, as it has no weight_map: {_REMEDY}")
         wanted = {str(place / shard) for shard in shards.values()}
-        if wanted.isdisjoint(names):  # an index that was left beside a model in one file, or beside a GGUF
+        if wanted.isdisjoint(names):  # a leftover index beside a model in one file, or beside a GGUF
             continue
         for tensor, shard in shards.items():
             found[str(place / shard)].add(tensor)
@@ -139,7 +139,7 @@ def _check_layers(tensors: set[str], files: list[str], layers: int) -> None:
 
 
 def _layers(config: Mapping[str, Any]) -> int:
-    """How many layers a configuration names, whichever of their spellings it has; 0 where it has none."""
+    """The number of layers in a configuration, in any spelling of the key; 0 if it has none."""
     described = config.get("text_config") if isinstance(config.get("text_config"), Mapping) else config
     found = [described.get(key) for key in ("num_hidden_layers", "n_layer", "num_layers")]  # type: ignore[union-attr]
     return next((count for count in found if isinstance(count, int)), 0)

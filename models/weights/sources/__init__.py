@@ -1,8 +1,8 @@
-"""Where weights come from: one module a scheme of `weights.source`.
+"""The sources of weights: one module for each scheme of `weights.source`.
 
-Each has `lock(weights, place, progress) -> Lock`, which resolves a moving name and says what each file is, and
-`fetch(lock, place, progress)`, which brings into `place` every file of a lock, checked. What `lock` had to download is
-left in `place`, where `fetch` finds it.
+Each has `lock(weights, place, progress) -> Lock`, which resolves a branch or tag and returns the hash of each file, and
+`fetch(lock, place, progress)`, which downloads and verifies every file of a lock. Files that `lock` had to download
+stay in `place`, where `fetch` finds them.
 """
 
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""https://...: one file of weights, or a tar of them (plain, gz, bz2 or xz), whose shared top folder is left out."""
+"""https://...: a file of weights, or a tar (plain, gz, bz2 or xz). A top folder that all members share is left out."""
 
 import time
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from models.weights.sources import present
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
-    """Download the file, or the tar and its files, to learn what they are.
+    """Download the file or the tar, and lock it.
 
     Raises:
-        WeightsError: no answer, a file that can run code, or a tar that is not safe to unpack.
+        WeightsError: there is no response, a file can run code, or a tar is not safe to unpack.
     """
     name = _name(weights.source)
     is_tar = name.endswith(archive.ENDINGS)
@@ -39,7 +39,7 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     """Download the locked file, or the locked tar and unpack it.
 
     Raises:
-        WeightsError: the transfer failed, or the server has something else than was locked.
+        WeightsError: the download failed, or the server has another file than the locked one.
     """
     name = _name(lock.resolved)
     file = lock.archive or lock.files[name]
@@ -55,7 +55,7 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
 
 
 class _Answer(NamedTuple):
-    """What a server says of a file: bytes, whether it can begin in the middle, and its ETag if that is strong."""
+    """What a server says about a file: its size in bytes, whether ranges work, and its ETag if that is strong."""
 
     size: int
     ranges: bool
@@ -63,7 +63,7 @@ class _Answer(NamedTuple):
 
 
 def _ask(url: str) -> _Answer:
-    """Ask for one byte: that shows whether ranges work, and the size, where a HEAD may show neither.
+    """Request one byte. The response shows the size and whether ranges work; a HEAD may show neither.
 
     Raises:
         WeightsError: the server refuses, cannot be reached, or does not say how large the file is.
@@ -88,7 +88,7 @@ def _ask(url: str) -> _Answer:
 
 
 def _head(url: str) -> tuple[int, Mapping[str, str]]:
-    """The status and headers of an answer that has the first byte, or begins with it."""
+    """The status and headers of the response to a request for the first byte."""
     import requests
 
     try:

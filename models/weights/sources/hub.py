@@ -1,6 +1,6 @@
 """hf://ORG/NAME@REVISION: a repository of the Hugging Face Hub.
 
-huggingface_hub speaks to the Hub and finds the token (HF_TOKEN, or `hf auth login`); the bytes come from where it says.
+huggingface_hub talks to the Hub and finds the token (HF_TOKEN, or `hf auth login`); it also gives the URLs of files.
 https://huggingface.co/docs/huggingface_hub
 """
 
@@ -30,7 +30,7 @@ _SOURCE = re.compile(r"hf://(?P<repository>[^@]+)@(?P<revision>.+)")
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
-    """Resolve the revision to a commit; the Hub knows the sha256 of large files, small ones are downloaded for theirs.
+    """Resolve the revision to a commit. The Hub gives the sha256 of large files; small ones are downloaded and hashed.
 
     Raises:
         WeightsError: the repository, the revision or the access to it is missing; says where to get it.
@@ -43,11 +43,11 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     names = formats.selected(siblings, weights.files or formats.DEFAULT_PATTERNS)
     listed = {name: _listed(siblings[name]) or _asked(repository, commit, name) for name in names}
     files = {name: File(sha256=sha256, size=size) for name, (sha256, size) in listed.items() if sha256}
-    locate(next(iter(files), names[0]))()  # whoever may not download hears so before anything is
+    locate(next(iter(files), names[0]))()  # fail before downloading anything if access is missing
     small = [
         Remote(name, size, sha256 or None, locate(name), version=str(siblings[name].blob_id))
         for name, (sha256, size) in listed.items()
-        if not sha256 or name.endswith(_READ)  # which say what the model is, and may be large themselves
+        if not sha256 or name.endswith(_READ)  # files that describe the model, which may be large themselves
     ]
     files |= download.fetch(small, place, progress)
     names = whole.only_once(names, place)
@@ -65,7 +65,7 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
 
 
 def _facts(large: Sequence[Remote], names: Sequence[str], small: Path) -> Facts:
-    """What the files say of the model, which must be whole; of the large ones only the headers are downloaded."""
+    """The facts of the model, which must be complete. Only the headers of large files are downloaded."""
     with TemporaryDirectory(dir=small, prefix=".headers-") as name:
         place = Path(name)
         headers.fetch(large, place)
@@ -79,10 +79,10 @@ def _facts(large: Sequence[Remote], names: Sequence[str], small: Path) -> Facts:
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:
-    """Download the files of the locked commit; access is asked for before anything is.
+    """Download the files of the locked commit. Access to all of them is checked before the first download.
 
     Raises:
-        WeightsError: no access, no such file any more, or the transfer failed.
+        WeightsError: there is no access, a file no longer exists, or the download failed.
     """
     locate = _locator(*_parts(lock.resolved))
     remotes = [Remote(name, file.size, file.sha256, locate(name)) for name, file in lock.files.items()]
@@ -90,10 +90,10 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
 
 
 def info(weights: Weights) -> Any:
-    """huggingface_hub's ModelInfo of the repository: its files, and what its card says.
+    """huggingface_hub's ModelInfo of the repository: its files, and the data of its card.
 
     Raises:
-        WeightsError: it is missing, or the Hub cannot be asked.
+        WeightsError: it is missing, or the Hub cannot be reached.
     """
     repository, revision = _parts(weights.source)
     with _explained(repository, revision):
@@ -104,7 +104,7 @@ def small_file(weights: Weights, commit: str, name: str, place: Path) -> Path:
     """One small file of a commit, downloaded into a folder.
 
     Raises:
-        WeightsError: no access to it, or the transfer failed.
+        WeightsError: there is no access to it, or the download failed.
     """
     from huggingface_hub import hf_hub_download
 
@@ -120,7 +120,7 @@ def _parts(source: str) -> tuple[str, str]:
 
 
 def _listed(sibling: Any) -> tuple[str, int] | None:
-    """The sha256 (empty: not said) and size of a file as a repository's listing has them; None where it has no size."""
+    """The sha256 (empty if not given) and size of a file in a repository's listing; None if the listing has no size."""
     large = sibling.lfs
     if large and large.sha256 and large.size is not None:
         return large.sha256, large.size
@@ -128,7 +128,7 @@ def _listed(sibling: Any) -> tuple[str, int] | None:
 
 
 def _asked(repository: str, commit: str, name: str) -> tuple[str, int]:
-    """The same of one file, from its own headers: some mirrors of the Hub list no sizes.
+    """The same for one file, from its own headers, as some mirrors of the Hub list no sizes.
 
     Raises:
         WeightsError: they have no size either.
@@ -140,7 +140,7 @@ def _asked(repository: str, commit: str, name: str) -> tuple[str, int]:
 
 
 def _metadata(repository: str, commit: str, name: str) -> Any:
-    """huggingface_hub's HfFileMetadata: where a file is now, its size, and its ETag (of a large file: its sha256)."""
+    """huggingface_hub's HfFileMetadata: the file's current URL, its size, and its ETag (the sha256 of a large file)."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with _explained(repository, commit, name):
@@ -150,9 +150,9 @@ def _metadata(repository: str, commit: str, name: str) -> Any:
 
 
 def known_token() -> str | bool:
-    """The person's token, without the quotes that some files of variables leave around it; False where there is none.
+    """The user's token, without the quotes that some files of variables leave around it; False if there is none.
 
-    Tokens of the Hub are ASCII: another text is not sent (no header could hold it), and this is said.
+    Tokens of the Hub are ASCII. Any other text is not sent, as no header can have it, and a warning is printed.
 
     Raises:
         WeightsError: the token's file cannot be read.
@@ -173,7 +173,7 @@ def known_token() -> str | bool:
 
 @cache
 def _say_no_ascii() -> None:
-    """Once a process, however often the token is asked for."""
+    """Print the warning once per process."""
     page = "https://huggingface.co/settings/tokens"
     print(
         f"the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from {page}",
@@ -182,12 +182,12 @@ def _say_no_ascii() -> None:
 
 
 def _info(repository: str, revision: str, failures: int = 0, sizes: bool = True) -> Any:
-    """HfApi.model_info, asked again as long as the Hub is busy (the client does that for files alone)."""
+    """HfApi.model_info, repeated while the Hub is busy (the client itself repeats only requests for files)."""
     from huggingface_hub import HfApi, errors
 
     try:
         return HfApi(token=known_token()).model_info(repository, revision=revision, files_metadata=sizes, timeout=30)
-    except KeyError:  # half of what the client expects of a large file; each file's own headers are asked for then
+    except KeyError:  # the listing lacks something that the client expects: ask for each file's own headers instead
         return _info(repository, revision, failures, sizes=False)
     except errors.HfHubHTTPError as error:
         failures += 1
@@ -199,7 +199,7 @@ def _info(repository: str, revision: str, failures: int = 0, sizes: bool = True)
 
 
 def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], Located]]:
-    """Gives for a file's name the function that asks the Hub where it is now; the token goes to the Hub alone."""
+    """Makes, for a file's name, the function that asks the Hub for its current URL. Only the Hub gets the token."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
@@ -213,10 +213,10 @@ def _locator(repository: str, commit: str) -> Callable[[str], Callable[[], Locat
 
 @contextmanager
 def _explained(repository: str, revision: str, name: str = "") -> Iterator[None]:
-    """The Hub's refusals in words that say what to do.
+    """Turn the Hub's refusals into errors that say what to do.
 
     Raises:
-        WeightsError: for each of them.
+        WeightsError: the Hub refuses, or cannot be reached.
     """
     import httpx2
     from huggingface_hub import errors

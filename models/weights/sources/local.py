@@ -1,4 +1,4 @@
-"""file:PATH: a file or a folder of this machine; `~` is the home, and another relative path begins at the project."""
+"""file:PATH: a file or a folder on this machine. `~` is the home folder; other relative paths begin at the project."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from models.weights.sources import present
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
-    """Say what the files are.
+    """Lock the files.
 
     Raises:
         WeightsError: there are none, or one of them can run code.
@@ -41,10 +41,10 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
 
 
 def _path(source: str) -> Path:
-    """Where the source is.
+    """The path of the source.
 
     Raises:
-        WeightsError: it begins with the home of a user that there is not.
+        WeightsError: it begins with the home folder of an unknown user.
     """
     try:
         return PROJECT / Path(source.removeprefix("file:")).expanduser()
@@ -53,7 +53,7 @@ def _path(source: str) -> Path:
 
 
 def _found(source: str) -> tuple[Path, list[str]]:
-    """The folder, and the files in it by their path from there; of a file its own folder and its other parts."""
+    """The folder and the paths of the files in it; for a file, its folder, its name and its other parts."""
     path = _path(source)
     if path.is_file():
         return path.parent, [part.name for part in gguf_format.parts(path) if part.is_file()]

