@@ -51,16 +51,16 @@ MERGE_ALL = """
 import json, sys
 from pathlib import Path
 from scripts.conversion import merging
-said = {}
+errors = {}
 for source in map(Path, sys.argv[1:]):
     folder = source.with_name(source.name + "-merged")
     folder.mkdir()
     try:
         merging.merge("decoder", source, folder, "float32")
-        said[source.name] = ""
+        errors[source.name] = ""
     except Exception as error:
-        said[source.name] = str(error)
-print(json.dumps(said))
+        errors[source.name] = str(error)
+print(json.dumps(errors))
 """
 
 
@@ -86,15 +86,15 @@ def in_environment(code: str, *arguments: Any) -> Any:
 
 def described(place: Path) -> dict[str, Any]:
     """The manifest of the model with its adapter."""
-    said = yaml.safe_load(manifest.path_of("smollm2-135m-instruct").read_text(encoding="utf-8"))
+    manifest_keys = yaml.safe_load(manifest.path_of("smollm2-135m-instruct").read_text(encoding="utf-8"))
     unsaid = ("system_prompt", "evaluations", "card", "parameters")
     engines = [
         {"engine": "openvino", "device": "cpu", "dtype": "float16", "cache_gb": 0.1},
         {"engine": "transformers", "device": "cpu", "dtype": "float32", "cache_gb": 0.1},
     ]
-    return {key: value for key, value in said.items() if key not in unsaid} | {
+    return {key: value for key, value in manifest_keys.items() if key not in unsaid} | {
         "title": "Adapted",
-        "base": said["base"] | {"relation": "adapter"},
+        "base": manifest_keys["base"] | {"relation": "adapter"},
         "weights": {"source": f"file:{place / 'base'}", "adapter": {"source": f"file:{place / 'lora'}"}},
         "engines": engines,
     }
@@ -147,10 +147,10 @@ def test_both_sources_are_pinned_and_verified(project: Path) -> None:
     }
     run(project, "weights")
     assert "every byte right" in run(project, "weights_verify").stdout
-    told = json.loads(run(project, "weights_info", "--json").stdout)
-    assert told["adapter"].endswith("lora (LoRA of rank 4)")
+    shown = json.loads(run(project, "weights_info", "--json").stdout)
+    assert shown["adapter"].endswith("lora (LoRA of rank 4)")
     base = project / "weights" / SLUG / "source" / "model.safetensors"
-    assert told["parameters"] == model_facts.read([base.name], base.parent).parameters
+    assert shown["parameters"] == model_facts.read([base.name], base.parent).parameters
 
 
 @pytest.mark.parametrize("fault", ["names", "rank", "task", "newer"])
@@ -167,19 +167,19 @@ def test_what_does_not_fit_is_refused_by_name(refusals: dict[str, str], fault: s
 @pytest.fixture(scope="module")
 def refusals(place: Path) -> dict[str, str]:
     """What merging says of adapters with a fault each."""
-    said = {
+    faults = {
         "names": {"target_modules": ["k_proj"]},
         "rank": {"rank_pattern": {"v_proj": 2}},
         "task": {"task_type": "SEQ_CLS"},
         "newer": {"use_newer": True},
     }
-    for fault, keys in said.items():
+    for fault, keys in faults.items():
         source = place / fault
         shutil.copytree(place / "base", source)
         shutil.copytree(place / "lora", source / "adapter")
         change(source / "adapter", **keys)
-    told: dict[str, str] = in_environment(MERGE_ALL, *(place / fault for fault in said))
-    return told
+    errors: dict[str, str] = in_environment(MERGE_ALL, *(place / fault for fault in faults))
+    return errors
 
 
 def change(folder: Path, **keys: Any) -> None:

@@ -62,9 +62,9 @@ def test_weights_info_prints_and_then_refuses(
 ) -> None:
     monkeypatch.setattr(manifest, "selected", lambda: on("gpu-t4-2x"))
     assert weights_info.main([]) == 1
-    said = capsys.readouterr()
-    assert "transformers on cuda in bfloat16: 0.27 GB of weights, 4.29 GB beside them" in said.out
-    assert re.search(r"gpu-t4-2x has 2 GPUs, and the engine uses one: set it to gpu-t4", said.err)
+    printed = capsys.readouterr()
+    assert "transformers on cuda in bfloat16: 0.27 GB of weights, 4.29 GB beside them" in printed.out
+    assert re.search(r"gpu-t4-2x has 2 GPUs, and the engine uses one: set it to gpu-t4", printed.err)
 
 
 def test_the_gate_of_a_push_to_replicate_refuses_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
         ("plain.in", "pydantic\n", "pydantic>99\n", r"plain.txt has pydantic==\S+, where \S+ needs pydantic>99"),
         ("openvino.in", "gguf\n", "gguf\nmore\n", "openvino.txt lacks more, which requirements/openvino.in needs"),
@@ -49,14 +49,14 @@ def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("plain.txt", "# What", "# This", "plain.txt: its first lines are not those of a compiled file"),
     ],
 )  # fmt: skip
-def test_what_does_not_follow_is_said(project: Path, file: str, old: str, new: str, said: str) -> None:
+def test_what_does_not_follow_is_said(project: Path, file: str, old: str, new: str, message: str) -> None:
     path = project / "requirements" / file
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     checked = run(project, "--check")
     assert checked.returncode == 1
-    assert re.search(f"requirements/{said}", checked.stderr), checked.stderr
+    assert re.search(f"requirements/{message}", checked.stderr), checked.stderr
     assert "python -m scripts.requirements" in checked.stderr or "no option" in checked.stderr
 
 

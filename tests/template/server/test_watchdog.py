@@ -30,7 +30,7 @@ class TextGeneration(BasePredictor):
         yield "first"
         time.sleep(60)
 """
-SAID = "the worker, which runs the model, has died"
+MESSAGE = "the worker, which runs the model, has died"
 Running = Callable[..., AbstractContextManager[tuple[LiveServer, "subprocess.Popen[bytes]"]]]
 
 
@@ -89,7 +89,7 @@ def test_the_server_ends_when_its_worker_has_died_and_callers_get_an_error(runni
             kill_worker(process.pid)
             assert stream.until("completed")["status"] == "failed"
         assert process.wait(SECONDS) != 0
-    assert SAID in text_of(log)
+    assert MESSAGE in text_of(log)
 
 
 def test_the_server_ends_even_if_a_child_of_the_worker_survives(running: Running):
@@ -104,4 +104,4 @@ def test_a_normal_shutdown_is_not_treated_as_a_crash(running: Running, log: IO[b
         process.terminate()
         assert process.wait(SECONDS) == 0
         assert psutil.wait_procs(family, timeout=SECONDS)[1] == []
-    assert SAID not in text_of(log)
+    assert MESSAGE not in text_of(log)

@@ -17,14 +17,14 @@ from scripts.hub import card, contents
 from tests.services.hub import Hub
 from tests.template.models.weights.project import Project, safetensors
 
-SAID = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "base_model_name_or_path": "org/base"}
+CONFIG = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "base_model_name_or_path": "org/base"}
 MODEL = {"config.json": b'{"model_type": "llama"}', "model.safetensors": safetensors(1000)}
 Make = Callable[..., Manifest]
 
 
-def lora(**said: Any) -> dict[str, bytes]:
+def lora(**changes: Any) -> dict[str, bytes]:
     return {
-        "adapter_config.json": json.dumps(SAID | said).encode(),
+        "adapter_config.json": json.dumps(CONFIG | changes).encode(),
         "adapter_model.safetensors": safetensors(100),
         "README.md": b"# LoRA",
         "tokenizer.json": b"{}",
@@ -35,7 +35,7 @@ def lora(**said: Any) -> dict[str, bytes]:
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes the manifest of a model with the base in base/ and the adapter in lora/."""
-    said = yaml.safe_load(manifest.path_of("smollm2-135m-instruct").read_text(encoding="utf-8"))
+    default = yaml.safe_load(manifest.path_of("smollm2-135m-instruct").read_text(encoding="utf-8"))
     monkeypatch.setattr(manifest, "CATALOG", tmp_path / "catalog")
     monkeypatch.setattr(lock, "CATALOG", tmp_path / "catalog")
     monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path / "weights"))
@@ -50,8 +50,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
                 (tmp_path / name / file).write_bytes(content)
         section = {"source": f"file:{tmp_path / 'base'}", "adapter": {"source": f"file:{tmp_path / 'lora'}"}}
         choices = [{"engine": "transformers", "device": "cpu", "cache_gb": 1}]
-        keys = {"weights": section | more, "base": said["base"] | {"relation": relation}, "engines": choices}
-        manifest.path_of("adapted").write_text(yaml.safe_dump(said | keys))
+        keys = {"weights": section | more, "base": default["base"] | {"relation": relation}, "engines": choices}
+        manifest.path_of("adapted").write_text(yaml.safe_dump(default | keys))
         return manifest.load("adapted")
 
     return made
@@ -120,7 +120,7 @@ def test_what_is_no_adapter_is_refused(make: Make, adapter: dict[str, bytes], me
 
 
 def test_the_base_s_own_files_are_asked_for(make: Make) -> None:
-    with pytest.raises(WeightsError, match=r"merged into safetensors with a config\.json, which .* has not"):
+    with pytest.raises(WeightsError, match=r"merged into safetensors with a config\.json, which .* does not have"):
         weights.make_lock(make(lora(), base={"model.safetensors": safetensors(9)}), PlainLines())
     with pytest.raises(WeightsError, match=r"is an adapter of org/base: set weights\.source to its base model"):
         weights.make_lock(make(lora(), base=lora()), PlainLines())

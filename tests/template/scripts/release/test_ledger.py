@@ -56,7 +56,8 @@ def test_an_incomplete_last_line_after_a_crash_is_ignored_and_then_replaced() ->
     assert all(json.loads(line) for line in ledger.path_of(SLUG).read_text().splitlines())
 
 
-@pytest.mark.parametrize("damage", [b"def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) -> None:
+@pytest.mark.parametrize("damage", [b"<<<<<<< HEAD", b"", b"\xff", b'{"time": "now"}', b'{"surprise": 1}'])
+def test_a_damaged_line_is_refused_by_its_number_with_a_remedy(damage: bytes) -> None:
     note("push")
     with open(ledger.path_of(SLUG), "ab") as file:
         file.write(damage + b"\n")
@@ -126,7 +127,6 @@ def test_only_a_version_that_passed_staging_there_is_promoted() -> None:
     with pytest.raises(Refused, match=f"nothing has passed staging for {TO}: make push TO={TO}"):
         promotion.passed_staging(a_release())
     note("staging", "v1")
-<<<<<<< HEAD
     assert promotion.passed_staging(a_release()).digest == "v1"
     with pytest.raises(Refused, match="v2 has not passed staging"):
         promotion.passed_staging(a_release("v2"))
