@@ -1,8 +1,8 @@
 """python -m scripts.cost [--load 100000] [--latency 5] [--input-tokens 200] [--url http://127.0.0.1:5001] [--json]
 
-What a prediction of the selected model costs, by hardware and billing, from what was measured: the receipts in
+Shows what a prediction of the selected model costs, by hardware and billing, from measurements: the receipts in
 benchmarks/, the staging runs in releases/, and with --url a measurement of a running Cog server by input and output
-length, which becomes a receipt. Hardware that was not measured is estimated, and called an estimate.
+length, which becomes a receipt. Hardware that was not measured is estimated, and marked as an estimate.
 """
 
 import sys
@@ -20,14 +20,16 @@ from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:
-    """Say what it costs; 0 done, 1 refused, 2 wrong usage."""
+    """Show the costs; 0 done, 1 refused, 2 wrong usage."""
     return command.run(cost, argv, "scripts.cost")
 
 
 def cost(
     load: Load = 100_000,
     latency: Latency = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="predictions at once; as in predict.py")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="predictions at once; by default as in predict.py")
+    ] = None,
     input_tokens: Size = None,
     output_tokens: Size = None,
     images: Size = None,
@@ -41,7 +43,7 @@ def cost(
     locale: Locale = "en_US",
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """Say what a prediction costs."""
+    """Show what a prediction costs."""
     model, prices = manifest.selected(), price_list.shipped()
     money = money_in(currency, rate, rate_source, locale)
     where = price_list.find(prices, hardware) if hardware else None

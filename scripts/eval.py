@@ -1,7 +1,7 @@
 """python -m scripts.eval [--data FILE.jsonl] [--metrics exact_match,f1] [--against MODEL, MODEL@ENGINE or FILE.jsonl]
 
-Has the selected model answer a file of inputs through the adapter that serves it, judges the answers by the task's
-metrics with their intervals of confidence, and writes evals/<model>/. A run that was broken off goes on.
+Lets the selected model answer a file of inputs through the adapter that serves it, scores the answers with the task's
+metrics and confidence intervals, and writes evals/<model>/. An interrupted run continues.
 """
 
 import json
@@ -35,16 +35,16 @@ EXAMPLES = PROJECT / "examples" / "evaluation"
 
 
 def main(argv: list[str]) -> int:
-    """Evaluate; 0 when it was done, whatever the figures."""
+    """Evaluate; 0 if it was done, regardless of the figures."""
     return command.run(evaluate, argv, "scripts.eval")
 
 
 def evaluate(
     path: Annotated[str, typer.Option("--data", help="JSONL; by default the task's own, in examples/evaluation")] = "",
-    metrics: Annotated[str, typer.Option(help="only these, by commas; by default those of each line")] = "",
+    metrics: Annotated[str, typer.Option(help="only these, separated by commas; by default those of each line")] = "",
     against: Annotated[str, typer.Option(help="a model, MODEL@ENGINE, or the answers of an earlier version")] = "",
-    dataset: Annotated[str, typer.Option(help="what the data is on the Hub: ORG/NAME or ORG/NAME@REVISION")] = "",
-    task_id: Annotated[str, typer.Option(help="its task there, as in the dataset's eval.yaml")] = "",
+    dataset: Annotated[str, typer.Option(help="the data's dataset on the Hub: ORG/NAME or ORG/NAME@REVISION")] = "",
+    task_id: Annotated[str, typer.Option(help="the task in the dataset's eval.yaml")] = "",
 ) -> None:
     """Evaluate the selected model and write the receipt."""
     model = manifest.selected()
@@ -69,7 +69,7 @@ def _evaluation(model: Manifest) -> Evaluation:
     """How the model's task is evaluated.
 
     Raises:
-        TemplateError: its file in scripts/tasks does not say.
+        TemplateError: its file in scripts/tasks has no EVALUATION.
     """
     evaluation: Evaluation | None = tasks.fact(model, "EVALUATION", None)
     if evaluation is None:
@@ -78,19 +78,19 @@ def _evaluation(model: Manifest) -> Evaluation:
 
 
 def _benchmark(dataset: str, task_id: str) -> receipt.Benchmark | None:
-    """What the data is on the Hub; None where it is not there.
+    """The data's dataset on the Hub; None if it is not on the Hub.
 
     Raises:
-        UsageError: only half of it is said.
+        UsageError: only one of the two is given.
     """
     if bool(dataset) != bool(task_id):
-        raise command.UsageError("DATASET=ORG/NAME and TASK_ID=... (as in its eval.yaml) are given together, or not")
+        raise command.UsageError("DATASET=ORG/NAME needs TASK_ID=... (as in its eval.yaml), and the other way round")
     name, _, revision = dataset.partition("@")
     return receipt.Benchmark(name, task_id, revision) if dataset else None
 
 
 def _metrics(evaluation: Evaluation, named: str) -> list[str]:
-    """The metrics that the command line names.
+    """The metrics on the command line.
 
     Raises:
         UsageError: the task has no such metric.
@@ -112,17 +112,17 @@ def _inputs(model: Manifest) -> dict[str, Any]:
 
 
 def _answers(model: Manifest, choice: EngineChoice, evaluation: Evaluation, asked: Data) -> Answers:
-    """The model's answers, all of them new unless an earlier run was broken off."""
+    """The model's answers; those of an earlier run are reused."""
     weights.ensure(model, choice)
     streams = schema.max_concurrency(schema.served_class(model))
     made_by = answers.maker(model, choice, asked)
     path = receipt.path_of(model, choice, asked.path).with_suffix(".jsonl")
-    with redirect_stdout(sys.stderr):  # what the model's setup says
+    with redirect_stdout(sys.stderr):  # output of the model's setup
         return answers.collect(path, model, made_by, asked, evaluation, streams)
 
 
 def _theirs(asked: Data, metrics: str, against: str) -> Answers:
-    """The answers to compare with: a file's, or another model's, which is asked what it was not asked before.
+    """The answers to compare with, from a file or from another model, which answers the lines that it has not yet.
 
     Raises:
         TemplateError: there is no such file or model, or it cannot be evaluated.
@@ -136,7 +136,7 @@ def _theirs(asked: Data, metrics: str, against: str) -> Answers:
         environment = os.environ | {"MODEL": slug, "ENGINE": choice.engine}
         asking = [sys.executable, "-m", "scripts.eval", *options]
         if subprocess.run(asking, env=environment, stdout=subprocess.DEVNULL).returncode:
-            raise TemplateError(f"{against} was not evaluated, as said above")
+            raise TemplateError(f"{against} was not evaluated: see above")
         path = receipt.path_of(model, choice, asked.path).with_suffix(".jsonl")
     found = answers.read(path)
     if found is None:
@@ -151,7 +151,7 @@ def _command(model: Manifest, asked: Data, metrics: str) -> str:
 
 
 def _write_for_hub(result: receipt.Receipt, target: Path) -> None:
-    """The file of .eval_results, where the data is a dataset of the Hub: the Hub takes no others."""
+    """Write the file in .eval_results if the data is a dataset on the Hub; the Hub accepts no other data."""
     folder = target.parent / receipt.HUB_FOLDER
     path = folder / f"{target.stem}.yaml"
     if result["data"]["benchmark"]:
@@ -163,7 +163,7 @@ def _write_for_hub(result: receipt.Receipt, target: Path) -> None:
 
 
 def _print(result: receipt.Receipt) -> None:
-    """The figures, by group; and both models side by side."""
+    """Print the figures by group, and both models side by side."""
     console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table(result["title"], "metric", "", f"{result['confidence']:.0%} interval", "lines")
     for group, figures in [*result["groups"].items(), ("all", result["metrics"])]:
@@ -176,7 +176,7 @@ def _print(result: receipt.Receipt) -> None:
 
 
 def _interval(figure: dict[str, Any]) -> str:
-    """The bounds as the figure itself is written; where every line scores the same, nothing is known of them."""
+    """The bounds in the figure's format; "" if they are unknown, because every line has the same score."""
     metric = METRICS[figure["name"]]
     return "" if figure["low"] is None else f"{metric.written(figure['low'])} to {metric.written(figure['high'])}"
 

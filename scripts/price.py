@@ -1,7 +1,7 @@
 """python -m scripts.price [--margin 0.5] [--price 0.005] [--load 100000] [--hardware replicate/cpu] [--plan PLAN]
 
-What to charge for a prediction of the selected model: the price for a margin, the load from which a price covers its
-costs, and what it earns. With --plan the same of each channel of a plan by itself.
+Shows what to charge for a prediction of the selected model: the price for a margin, the load from which a price covers
+its costs, and what it earns. With --plan, the same for each channel of a plan by itself.
 """
 
 import sys
@@ -19,7 +19,7 @@ from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:
-    """Say what to charge; 0 done, 1 refused, 2 wrong usage."""
+    """Show what to charge; 0 done, 1 refused, 2 wrong usage."""
     return command.run(price, argv, "scripts.price")
 
 
@@ -28,24 +28,24 @@ def price(
     asked: Annotated[float | None, typer.Option("--price", min=0, help="US$ a prediction: what does it earn?")] = None,
     share: Annotated[float, typer.Option(help="the share of the price that is yours")] = 1.0,
     load: Load = 100_000,
-    hardware: Annotated[str, typer.Option(help="PROVIDER/HARDWARE; the cheapest where it is left out")] = "",
+    hardware: Annotated[str, typer.Option(help="PROVIDER/HARDWARE; by default the cheapest")] = "",
     billing: Annotated[str, typer.Option(help=", ".join(price_list.BILLINGS))] = "",
     latency: Latency = None,
     input_tokens: Size = None,
     output_tokens: Size = None,
     images: Size = None,
     audio_seconds: Size = None,
-    plan_path: Annotated[str, typer.Option("--plan", help="a plan: ask of each of its channels")] = "",
+    plan_path: Annotated[str, typer.Option("--plan", help="a plan: show each of its channels")] = "",
     currency: Currency = "USD",
     rate: Rate = None,
     rate_source: RateSource = "",
     locale: Locale = "en_US",
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """Say what to charge."""
+    """Show what to charge."""
     prices, money = price_list.shipped(), money_in(currency, rate, rate_source, locale)
     if billing and billing not in price_list.BILLINGS:
-        raise command.UsageError(f"--billing: {billing!r} is none of {', '.join(price_list.BILLINGS)}")
+        raise command.UsageError(f"--billing: {billing!r} is not one of {', '.join(price_list.BILLINGS)}")
     if hardware:
         price_list.find(prices, hardware)
     if plan_path:
@@ -53,9 +53,9 @@ def price(
         section = price_report.of_channels(measured_costs.resolved(plan.read(path), path, prices), margin)
     else:
         sizes = sizes_of(input_tokens, output_tokens, images, audio_seconds)
-        told = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
-        choice, spent = price_report.chosen(told, hardware, billing)
-        section = price_report.of_predictions(told, choice, spent, margin, share, asked)
+        costs = cost_report.costs(manifest.selected(), prices, load, sizes, latency)
+        choice, spent = price_report.chosen(costs, hardware, billing)
+        section = price_report.of_predictions(costs, choice, spent, margin, share, asked)
     figures.print_section(section, money, as_json)
 
 

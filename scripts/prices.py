@@ -1,7 +1,7 @@
 """python -m scripts.prices [--json]
 
-The prices and limits of hardware, from scripts/hardware/prices.yaml, with their age, source and confidence. Warns of
-those that are over 90 days old.
+Shows the prices and limits of hardware, from scripts/hardware/prices.yaml, with their age, source and confidence. Warns
+of prices that are over 90 days old.
 """
 
 import datetime
@@ -17,7 +17,7 @@ from scripts.hardware.price_list import STALE_DAYS, Hardware
 
 
 def main(argv: list[str]) -> int:
-    """Show the prices; 0 also where some are old."""
+    """Show the prices; 0 even if some are old."""
     return command.run(prices, argv, "scripts.prices")
 
 

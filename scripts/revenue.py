@@ -1,7 +1,8 @@
 """python -m scripts.revenue PLAN [--out FOLDER] [--seed 1] [--currency EUR --rate 0.9 --rate-source "..."]
 
-What a plan earns in a month and in twelve, with how much certainty, what matters most, and what to charge: one HTML
-page that opens offline, its figures as CSV and JSON, its pictures as SVG. examples/plans/ has plans to begin with.
+Computes what a plan earns in a month and in a year, how certain that is, what matters most, and what to charge. Writes
+one HTML page that opens offline, its figures as CSV and JSON, its pictures as SVG. examples/plans/ has plans to start
+from.
 """
 
 import sys
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
 
 def revenue(
     plan_path: Annotated[str, typer.Argument(metavar="PLAN", help="a YAML file, as in examples/plans/")],
-    out: Annotated[str, typer.Option(help="the folder of the report; reports/PLAN where it is left out")] = "",
+    out: Annotated[str, typer.Option(help="the folder of the report; by default reports/PLAN")] = "",
     seed: Annotated[int, typer.Option(min=0)] = 1,
     draws: Annotated[int, typer.Option(min=100)] = simulation.DRAWS,
     margin: Annotated[float, typer.Option(help="the share of the income that is to remain, 0 to 0.99")] = 0.5,
@@ -34,7 +35,7 @@ def revenue(
     rate_source: RateSource = "",
     locale: Locale = "en_US",
 ) -> None:
-    """Say what a plan earns, and write its report."""
+    """Show what a plan earns, and write its report."""
     money, prices = money_in(currency, rate, rate_source, locale), price_list.shipped()
     if not plan_path:
         raise command.UsageError("which plan? make revenue PLAN=examples/plans/sketch.yaml")

@@ -1,1 +1,1 @@
-"""Safetensors into OpenVINO's format, with optimum-intel in an environment of its own."""
+"""Converts safetensors to OpenVINO's format, with optimum-intel in a separate environment."""

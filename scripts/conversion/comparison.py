@@ -1,6 +1,6 @@
-"""Whether OpenVINO GenAI computes what a converted model's source does: refused before its files get their name.
+"""Checks that OpenVINO GenAI computes the same as a converted model's source, before the files get their final name.
 
-The pipeline that serves is run, with its paged attention and sliding windows, in float32 as far as the weights allow.
+It runs the pipeline that serves, with its paged attention and sliding windows, in float32 as far as the weights allow.
 """
 
 import json
@@ -10,15 +10,16 @@ from typing import Any
 from models.errors import EngineError
 
 REFERENCE = "reference.json"
-"""What the converter leaves beside the model: `token_ids` of a text, and the `log_probabilities` that the source gives
-all of them but the first, each after those before it, computed in float32."""
+"""The converter writes it beside the model: `token_ids` of a text, and the source's `log_probabilities` of each token
+but the first, given those before it, computed in float32."""
 BOUNDS = {"float16": 0.02, "int8": 0.2, "int4": 1.0}
-"""The most that log-probabilities (natural) may differ, the mean of their sizes, by the weights' number format.
+"""The largest allowed mean absolute difference of (natural) log-probabilities, by the weights' number format.
 
-SmolLM2 135M, so small that rounding shows, has 0.0001, 0.07 and 0.63; another model's files differ by some units.
+SmolLM2 135M, a small model that suffers from rounding, has 0.0001, 0.07 and 0.63; files of another model differ by
+several units.
 """
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
-"""Properties of a pipeline that rounds nothing but the weights."""
+"""Properties of a pipeline that rounds only the weights."""
 
 _PAGE_TOKENS = 32
 
@@ -27,7 +28,7 @@ def check(folder: Path, dtype: str) -> float:
     """Compare, remove the reference, and return the mean difference of the log-probabilities.
 
     Raises:
-        EngineError: it is larger than the format's bound; says both.
+        EngineError: the difference exceeds the format's bound; names both.
     """
     import numpy
 
@@ -35,16 +36,17 @@ def check(folder: Path, dtype: str) -> float:
     (folder / REFERENCE).unlink()
     computed = _log_probabilities(folder, reference["token_ids"])
     difference = float(numpy.abs(computed - numpy.array(reference["log_probabilities"])).mean())
-    if not difference <= BOUNDS[dtype]:  # not a number either
+    if not difference <= BOUNDS[dtype]:  # also refuses NaN
         raise EngineError(
-            f"openvino computes another model in {dtype}: log-probabilities differ by {difference:.3f} on average, "
-            f"and {BOUNDS[dtype]} may be: set another dtype, or transformers, under `engines` in the manifest"
+            f"openvino does not compute this model correctly in {dtype}: log-probabilities differ by {difference:.3f} "
+            f"on average, over the limit of {BOUNDS[dtype]}: set another dtype, or transformers, under `engines` in "
+            "the manifest"
         )
     return difference
 
 
 def _log_probabilities(folder: Path, token_ids: list[int]) -> Any:
-    """Of each token but the first, after those before it: float32[tokens - 1]."""
+    """The log-probability of each token but the first, given those before it: float32[tokens - 1]."""
     import numpy
     import openvino
     import openvino_genai

@@ -1,4 +1,4 @@
-"""An encoder of text for OpenVINO: exported in the converter's environment, then compared with its source in ours.
+"""Text encoders for OpenVINO: exported in the converter's environment, then compared with their source in ours.
 
 https://huggingface.co/docs/optimum-intel/openvino/export
 """
@@ -16,9 +16,9 @@ from models.manifest import EngineChoice
 from scripts.conversion.comparison import REFERENCE
 
 BOUNDS = {"float16": 0.005, "int8": 0.1, "int4": 0.5}
-"""The most that the output may differ: the length of the difference by that of the output, by the weights' format.
+"""The largest allowed relative difference: the norm of the difference over that of the output, by number format.
 
-all-MiniLM-L6-v2 has 0.0006, 0.02 and 0.2; another model's files differ by some units.
+all-MiniLM-L6-v2 has 0.0006, 0.02 and 0.2; files of another model differ by several units.
 """
 _TEXTS = (
     "The sea is salty because rivers carry dissolved minerals from the land into it, and have done so for ages.",
@@ -28,12 +28,12 @@ _TEXTS = (
 
 
 def export(source: Path, folder: Path) -> None:
-    """Make OpenVINO's model of the safetensors in `source`, in float32, and leave the reference beside it.
+    """Convert the safetensors in `source` to OpenVINO's model in float32, and write the reference beside it.
 
-    `folder` has the tokenizer already.
+    `folder` must already have the tokenizer.
 
     Raises:
-        EngineError, WeightsError: the source is no whole model, or has no tokenizer.
+        EngineError, WeightsError: the source is not a complete model, or has no tokenizer.
     """
     import torch
     from optimum.exporters.openvino.convert import export_from_model
@@ -53,16 +53,17 @@ def check(folder: Path, dtype: str) -> float:
     """Compare, remove the reference, and return the largest difference of a text.
 
     Raises:
-        EngineError: the output differs by more than the format's bound; says both.
+        EngineError: the difference exceeds the format's bound; names both.
     """
     reference = read_json(folder / REFERENCE)
     (folder / REFERENCE).unlink()
     encoder = OpenVinoEncoder(EngineChoice(engine="openvino", device="cpu"), folder, exactly=True)
     difference = max(map(lambda ids, output: _difference(encoder, ids, output), *reference.values()))
-    if not difference <= BOUNDS[dtype]:  # not a number either
+    if not difference <= BOUNDS[dtype]:  # also refuses NaN
         raise EngineError(
-            f"openvino computes another model in {dtype}: its output differs by {difference:.3f} of its length, "
-            f"and {BOUNDS[dtype]} may be: set another dtype, or transformers, under `engines` in the manifest"
+            f"openvino does not compute this model correctly in {dtype}: its output differs by {difference:.3f} of its "
+            f"norm, over the limit of {BOUNDS[dtype]}: set another dtype, or transformers, under `engines` in the "
+            "manifest"
         )
     return difference
 

@@ -1,4 +1,4 @@
-"""The converter's own environment, .venv-optimum: made when it is first needed; `make clean` removes it."""
+"""The converter's separate environment, .venv-optimum, created on first use; `make clean` removes it."""
 
 import os
 import shutil
@@ -18,10 +18,10 @@ _STAMP = FOLDER / ".installed"
 
 
 def run(command: str, *arguments: str) -> None:
-    """Run a module of scripts/conversion there.
+    """Run a module of scripts/conversion in it.
 
     Raises:
-        EngineError: the environment cannot be made, or the module refuses.
+        EngineError: the environment cannot be made, or the module fails.
     """
     make_environment()
     variables = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(PROJECT)}
@@ -36,15 +36,15 @@ def run(command: str, *arguments: str) -> None:
     )
     if ran.returncode != 0:
         lines = ran.stdout.strip().splitlines() or [f"the converter ended with exit code {ran.returncode}"]
-        killed = " (killed: it needs four bytes of memory a parameter, and more)" if ran.returncode == -9 else ""
+        killed = " (killed: it needs over four bytes of memory for each parameter)" if ran.returncode == -9 else ""
         raise EngineError(f"{lines[-1]}{killed}")
 
 
 def make_environment() -> None:
-    """Install what REQUIREMENTS pins, unless that is done; says so, as it takes minutes the first time.
+    """Install the packages of REQUIREMENTS unless they are installed; prints a line, because it takes minutes.
 
     Raises:
-        EngineError: pip cannot.
+        EngineError: pip failed.
     """
     (PROJECT / ".cog").mkdir(exist_ok=True)
     with FileLock(PROJECT / ".cog" / "optimum.lock"):

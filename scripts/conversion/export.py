@@ -1,9 +1,9 @@
 """.venv-optimum/bin/python -m scripts.conversion.export KIND SOURCE FOLDER FORMAT
 
-Runs in the converter's own environment: makes OpenVINO's model of a folder of safetensors (an adapter in it is merged
-into them first), or of a GGUF, with its weights in FORMAT (int8, int4 or float16), the tokenizer and configuration
-beside it, and what transformers computes in float32 of some text, which the converted model is compared with. KIND:
-decoder (a language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/export
+Runs in the converter's own environment: converts a folder of safetensors (merging an adapter in it first), or a GGUF,
+to OpenVINO's model with weights in FORMAT (int8, int4 or float16), copies the tokenizer and configuration, and writes a
+reference to compare the converted model with: what transformers computes for a text in float32. KIND: decoder (a
+language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/export
 """
 
 import json
@@ -20,7 +20,7 @@ from scripts.conversion import encoder, merging
 from scripts.conversion.comparison import REFERENCE
 
 _TOKENS = 200
-_ROUNDED = "_compressed"  # how saving ends the names of constants that it rounds
+_ROUNDED = "_compressed"  # the suffix that saving gives to the names of rounded constants
 _TEXT = (
     "The sea is salty because rivers carry dissolved minerals from the land into it, and have done so for millions of "
     "years. When water evaporates, it leaves the salt behind; rain falls on the hills, and the rivers bring more. "
@@ -31,7 +31,7 @@ _TEXT = (
 
 
 def main(argv: list[str]) -> int:
-    """Convert; 0 when `FOLDER` has all files, 1 with a reason on standard error."""
+    """Convert; 0 if `FOLDER` has all files, 1 with a reason on standard error."""
     kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
     try:
         convert(kind, source, folder, weight_format)
@@ -48,17 +48,17 @@ def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
     """Make the files.
 
     Raises:
-        TemplateError: the source is no whole model.
+        TemplateError: the source is not a complete model.
     """
     if source.suffix == ".gguf" or (source / formats.ADAPTER).is_dir():
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
             if source.suffix == ".gguf":
-                _read_gguf(source, Path(place))
+                _read_gguf(source, Path(name))
             else:
-                merging.merge(kind, source, Path(place), "float32")
-            convert(kind, Path(place), folder, weight_format)
+                merging.merge(kind, source, Path(name), "float32")
+            convert(kind, Path(name), folder, weight_format)
         return
-    for path in source.rglob("*"):  # first: what export writes of the same names has been through its own reading
+    for path in source.rglob("*"):  # before export, which rewrites files of these names
         if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
             (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path.relative_to(source))
@@ -74,7 +74,7 @@ def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
 
 
 def _export(source: Path, folder: Path, tokenizer: Any) -> None:
-    """Make OpenVINO's model of a language model, in float32, and leave the reference beside it."""
+    """Convert a language model to OpenVINO's model in float32, and write the reference beside it."""
     import torch
     from optimum.exporters.openvino.convert import export_from_model
     from optimum.intel import OVConfig
@@ -85,7 +85,7 @@ def _export(source: Path, folder: Path, tokenizer: Any) -> None:
 
 
 def _read_gguf(source: Path, folder: Path) -> None:
-    """Make a folder of safetensors in float32 of a GGUF, which is compared with it."""
+    """Convert a GGUF to a folder of safetensors in float32, with which the result is compared."""
     from models.runtimes.gguf import text, to_safetensors
     from models.weights import gguf_format
 
@@ -95,7 +95,7 @@ def _read_gguf(source: Path, folder: Path) -> None:
 
 
 def _tokenizer(source: Path, folder: Path) -> Any:
-    """The model's tokenizer; where its folder has only sentencepiece's, tokenizer.json is made of that."""
+    """The model's tokenizer; if its folder has only that of sentencepiece, tokenizer.json is made from it."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -105,7 +105,7 @@ def _tokenizer(source: Path, folder: Path) -> Any:
 
 
 def _write_reference(model: Any, tokenizer: Any, path: Path) -> None:
-    """Write `token_ids` of the text and the `log_probabilities` of all but the first, each after those before it."""
+    """Write `token_ids` of the text, and `log_probabilities` of each token but the first, given those before it."""
     import torch
 
     token_ids = tokenizer.encode(_TEXT, add_special_tokens=True)
@@ -118,7 +118,7 @@ def _write_reference(model: Any, tokenizer: Any, path: Path) -> None:
 
 
 def _round(path: Path, weight_format: str) -> None:
-    """Round the weights of the model at `path`: int8 a row; int4 in groups of 64, the first and last matrix in int8.
+    """Round the weights of the model at `path`: int8 by row; int4 in groups of 64, the first and last matrix in int8.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
     """
@@ -137,17 +137,17 @@ def _round(path: Path, weight_format: str) -> None:
         )
     rounded = path.with_stem("rounded")
     openvino.save_model(model, rounded, compress_to_fp16=False)
-    del model  # it reads the files that go
+    del model  # it still reads the files that are replaced below
     for suffix in (".xml", ".bin"):
         rounded.with_suffix(suffix).replace(path.with_suffix(suffix))
         path.with_stem("halved").with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _in_float16(model: Any, halved: Path) -> Any:
-    """The model with its matrices in float16; written to `halved`, as saving is what rounds them.
+    """The model with its matrices in float16; written to `halved`, because only saving rounds them.
 
-    Saving rounds the frequencies of rotary embeddings too, with which far positions go astray: what is no matrix is put
-    back as it was.
+    Saving also rounds the frequencies of rotary embeddings, which makes distant positions wrong. So constants that are
+    not matrices are restored.
     """
     import openvino
     from openvino import opset13 as operations

@@ -1,4 +1,4 @@
-"""Weights made ready for an engine, with a progress bar."""
+"""Prepares weights for an engine, with a progress bar."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from scripts.conversion import merging, to_openvino
 
 
 def ensure(model: Manifest, choice: EngineChoice) -> None:
-    """Do what is not done yet; in place already, it only looks at names and sizes.
+    """Fetch and convert weights as needed; if they are in place, only names and sizes are checked.
 
     Raises:
         TemplateError: what failed, and the remedy.

@@ -1,1 +1,1 @@
-"""How good a model is: its answers to a file of inputs, judged by metrics with their intervals of confidence."""
+"""Evaluates a model: its answers to a file of inputs, scored by metrics with confidence intervals."""

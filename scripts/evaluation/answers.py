@@ -1,6 +1,6 @@
-"""What a model gave for each line of the data: evals/<model>/<name>.jsonl, behind a line that says what made it.
+"""A model's answers to the lines of the data: evals/<model>/<name>.jsonl, whose first line says what made them.
 
-Each answer is kept as it comes, so that a run which was broken off goes on, and a repeated one asks nothing twice.
+Each answer is written as it arrives, so an interrupted run continues, and a repeated run reuses all answers.
 """
 
 import hashlib
@@ -26,25 +26,25 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 
 PACKAGES = ("openvino", "openvino-genai", "torch", "transformers", "tokenizers")
 Given = dict[Kind, Any]
-"""What the model gave for a line, by kind."""
+"""The model's answers to a line, by kind."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers by the numbers of their lines, and what made them: the model's version and the data's sha256."""
+    """The answers by line number, and what made them: the model's version and the data's sha256."""
 
     made_by: dict[str, Any]
     given: dict[int, Given]
 
     def covers(self, data: Data) -> bool:
-        """Whether every line has all that its metrics need."""
+        """Whether every line has the answers that its metrics need."""
         return all(_needs(line) <= self.given.get(line.number, {}).keys() for line in data.lines)
 
 
 def maker(model: Manifest, choice: EngineChoice, data: Data) -> dict[str, Any]:
-    """What answers depend on: only those that the very same made are used again.
+    """What answers depend on: answers are reused only if all of it is the same.
 
-    `version` is a hash of the model's manifest and lock, of the code that runs it, and of the packages.
+    `version` is a hash of the model's manifest and lock, the code that runs it, and the packages.
     """
     code = PROJECT / "scripts" / "tasks" / f"{model.task.replace('-', '_')}.py"
     version = hashlib.sha256()
@@ -67,7 +67,7 @@ def maker(model: Manifest, choice: EngineChoice, data: Data) -> dict[str, Any]:
 
 
 def read(path: Path) -> Answers | None:
-    """The answers in a file; None where there is none. A last line that was cut off does not count.
+    """The answers in a file; None if there is no file. An incomplete last line is ignored.
 
     Raises:
         DataError: it is another kind of file.
@@ -79,14 +79,14 @@ def read(path: Path) -> Answers | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} holds no answers of an evaluation: remove it, or name another") from error
+        raise DataError(f"{path} is not a file of answers: remove it, or name another") from error
     return Answers(made_by, answers)
 
 
 def collect(
     path: Path, model: Manifest, made_by: dict[str, Any], data: Data, evaluation: Evaluation, streams: int
 ) -> Answers:
-    """The answers to all lines: those that the same model gave before, and the others by asking it.
+    """The answers to all lines: earlier ones of the same model, and new ones for the other lines.
 
     Raises:
         TemplateError: the model cannot be loaded or does not answer; names the line.
@@ -101,7 +101,7 @@ def collect(
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, known)
         with path.open("a", encoding="utf-8") as file:
-            _ask(model, evaluation, missing, streams, lambda line, given: _keep(file, known, line, given))
+            _ask(model, evaluation, missing, streams, lambda line, given: _add(file, known, line, given))
         _write(path, known)
     return known
 
@@ -114,7 +114,7 @@ def _write(path: Path, answers: Answers) -> None:
     new.replace(path)
 
 
-def _keep(file: Any, known: Answers, line: Line, given: Given) -> None:
+def _add(file: Any, known: Answers, line: Line, given: Given) -> None:
     given = known.given.get(line.number, {}) | given
     known.given[line.number] = given
     file.write(_json({"line": line.number, "given": given}))
@@ -130,9 +130,9 @@ def _needs(line: Line) -> set[Kind]:
 
 
 def _ask(
-    model: Manifest, evaluation: Evaluation, lines: list[Line], streams: int, keep: Callable[[Line, Given], None]
+    model: Manifest, evaluation: Evaluation, lines: list[Line], streams: int, add: Callable[[Line, Given], None]
 ) -> None:
-    """Load the model, and have it answer `streams` lines at once."""
+    """Load the model, and let it answer `streams` lines at once."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -149,11 +149,11 @@ def _ask(
         try:
             for line in lines:
                 pool.submit(_answer, measures, line, answered)
-            for _ in lines:  # Ctrl-C can come at any moment: SimpleQueue has no lock that it could leave taken
+            for _ in lines:  # SimpleQueue has no lock that Ctrl-C could leave taken
                 line, given = answered.get()
                 if isinstance(given, BaseException):
                     raise given
-                keep(line, given)
+                add(line, given)
                 shown.advance(task)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

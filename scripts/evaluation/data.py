@@ -1,8 +1,8 @@
-"""The data of an evaluation: a JSONL file, each line an input of predict() and what is expected of its output.
+"""The data of an evaluation: a JSONL file; each line has inputs of predict() and the expected output.
 
     {"input": {"prompt": "..."}, "expected": "...", "group": "capitals", "metrics": ["exact_match"]}
 
-`group` and `metrics` may be left out: the line then belongs to no group and is judged by the task's usual metrics.
+`group` and `metrics` are optional: without them, the line is in no group and is scored by the task's usual metrics.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ REQUIRED = object()
 
 
 class DataError(TemplateError):
-    """A file of data that cannot be evaluated; names the line."""
+    """A data file cannot be evaluated; names the line."""
 
 
 class _Written(Strict):
@@ -42,22 +42,21 @@ class Data:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics of all lines, in the order in which they first come."""
+        """The metrics of all lines, in the order of their first use."""
         return list(dict.fromkeys(name for line in self.lines for name in line.metrics))
 
     def with_metric(self, name: str) -> list[Line]:
-        """The lines that are judged by the metric."""
+        """The lines that the metric scores."""
         return [line for line in self.lines if name in line.metrics]
 
 
 def read(path: Path, inputs: Mapping[str, Any], evaluation: Evaluation, wanted: Sequence[str]) -> Data:
-    """The lines of the file that some metric judges.
+    """The lines of the file that have a metric.
 
-    `inputs`: those of predict() with their defaults, REQUIRED where there is none; `wanted`: only these metrics, where
-    it is not empty.
+    `inputs`: of predict(), with their defaults, or REQUIRED; `wanted`: use only these metrics, unless it is empty.
 
     Raises:
-        DataError: there is no such file, or a line is wrong; says which, why, and what it may be.
+        DataError: there is no such file, or a line is wrong; says which, why, and what is allowed.
     """
     try:
         content = path.read_bytes()
@@ -65,7 +64,7 @@ def read(path: Path, inputs: Mapping[str, Any], evaluation: Evaluation, wanted: 
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}: DATA=FILE.jsonl names the data") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: write it as JSON, one object a line") from error
+        raise DataError(f"{path} is not UTF-8: write it as JSON, one object per line") from error
     numbered = [(number, text) for number, text in enumerate(texts, start=1) if text.strip()]
     lines = [_line(f"{path}, line {number}", number, text, inputs, evaluation) for number, text in numbered]
     kept = [line for line in (_judged_by(line, evaluation.usual, wanted) for line in lines) if line.metrics]

@@ -1,4 +1,4 @@
-"""Intervals of confidence by the bootstrap: how much a figure would vary with other lines of the same kind.
+"""Confidence intervals by the bootstrap: how much a figure would vary with other lines of the same kind.
 
 https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.bootstrap.html
 """
@@ -16,12 +16,12 @@ CONFIDENCE = 0.95
 _RESAMPLES = 2000
 _SEED = 0  # the same figures give the same interval
 Parts = Sequence[tuple[Any, ...]]
-"""What `Metric.parts` gives, a line each."""
+"""The results of `Metric.parts`, one for each line."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the bounds between which it lies with `CONFIDENCE`."""
+    """A figure, and the bounds of its interval with `CONFIDENCE`."""
 
     value: float
     low: float
@@ -30,19 +30,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """The second model's figure less the first's."""
+    """The second model's figure minus the first's."""
 
     @property
     def is_real(self) -> bool:
-        """Whether no difference is outside the bounds: chance in the choice of lines does not explain it."""
+        """Whether zero is outside the interval, so that chance in the choice of lines does not explain it."""
         return self.low > 0 or self.high < 0
 
 
 def estimate(metric: Metric, parts: Parts) -> Estimate:
-    """The metric of all lines, with its interval: by the bootstrap (percentiles).
+    """The metric over all lines, with its interval from the bootstrap (percentiles).
 
-    Where every line scores the same, each sample does too, and the bootstrap says nothing. Of lines that are right or
-    wrong it is then the exact binomial interval (Clopper-Pearson); of others there are no bounds.
+    If every line has the same score, so has every sample, and the bootstrap gives no interval. For lines that are right
+    or wrong, the exact binomial interval (Clopper-Pearson) is used then; for others there are no bounds.
     """
     columns = _columns(parts)
     value = metric.total(*columns)
@@ -56,9 +56,9 @@ def estimate(metric: Metric, parts: Parts) -> Estimate:
 
 
 def difference(metric: Metric, first: Parts, second: Parts) -> Difference:
-    """How much the second model's figure is above the first's on the same lines: the paired bootstrap.
+    """The second model's figure minus the first's on the same lines, with the paired bootstrap.
 
-    Each sample takes both models' parts of the same lines, so that what makes a line easy or hard cancels out.
+    Each sample uses the same lines for both models, so that the difficulty of lines cancels out.
     """
     ours, theirs = _columns(first), _columns(second)
 
@@ -73,7 +73,7 @@ def _columns(parts: Parts) -> list[Array]:
 
 
 def _bounds(lines: int, figure: Callable[[Array], float]) -> tuple[float, float]:
-    """The interval of a figure that is computed from chosen lines, given by their positions; of one line unbounded."""
+    """The interval of `figure`, which is computed from the positions of chosen lines; unbounded for a single line."""
     from scipy.stats import bootstrap
 
     if lines < 2:

@@ -1,7 +1,7 @@
-"""The metrics: what each line adds, and how the lines' parts become one figure.
+"""The metrics: the parts of each line, and how the parts of all lines become one figure.
 
-A metric's `parts` are one line's (a score, or a numerator and a denominator, or two labels); its `total` takes arrays
-of them, one value a line, so that any sample of the lines can be totalled: scripts/evaluation/intervals.py draws them.
+A metric's `parts` come from one line (a score, a numerator and a denominator, or two labels). Its `total` takes arrays
+of them, one value for each line, so that it can be computed for any sample of lines (scripts/evaluation/intervals.py).
 Scores come from scikit-learn, SciPy, rouge-score and jiwer.
 """
 
@@ -22,9 +22,9 @@ Array = numpy.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Metric:
-    """`parts(found, expected)`: of one line; `found` is what the model gave, as the task's file in scripts/tasks says.
+    """`parts(found, expected)`: of one line; `found`: the model's answer, as the file in scripts/tasks defines it.
 
-    `form`: how a figure is written: a share of one in percent, or a plain number. `is_yes_or_no`: a line scores 0 or 1.
+    `form`: whether a figure is written in percent or as a plain number. `is_yes_or_no`: a line scores 0 or 1.
     `hub`: the metric's name on the Hub (https://huggingface.co/metrics).
     """
 
@@ -51,14 +51,14 @@ def _ratio(numerators: Array, denominators: Array) -> float:
 
 
 def _texts(expected: str | list[str]) -> list[str]:
-    """The answers of which any is right."""
+    """The accepted answers."""
     return [expected] if isinstance(expected, str) else expected
 
 
 def normalised(text: str) -> str:
-    """A text for comparing answers: in Unicode's NFKC, without case, and without white space or punctuation around it.
+    """A text for comparing answers: in NFKC, without case, and without surrounding white space and punctuation.
 
-    A text of nothing but punctuation keeps it.
+    A text that is only punctuation keeps it.
     """
     folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return folded.strip(string.punctuation + string.whitespace + "。、「」") or folded
@@ -69,14 +69,14 @@ def _exact_match(found: str, expected: str | list[str]) -> tuple[float]:
 
 
 def _includes(found: str, expected: str | list[str]) -> tuple[float]:
-    """Whether an expected answer stands in the output, as whole words: 12 is not in 123."""
+    """Whether the output contains an expected answer as whole words: 123 does not contain 12."""
     text = normalised(found)
     wanted = (re.escape(normalised(one)) for one in _texts(expected))
     return (float(any(re.search(rf"(?<![^\W_]){one}(?![^\W_])", text) or _is_unspaced(one, text) for one in wanted)),)
 
 
 def _is_unspaced(one: str, text: str) -> bool:
-    """Whether it stands in a text whose language writes no spaces, where a word's ends cannot be told."""
+    """Whether it occurs in a text of a language without spaces, where the ends of words are unknown."""
     return bool(_UNSPACED.search(one)) and re.search(one, text) is not None
 
 
@@ -84,7 +84,7 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
 
 
 class _Words:
-    """rouge-score's own tokenizer drops every letter but a to z. Where no spaces are written, each character counts."""
+    """Replaces rouge-score's tokenizer, which keeps only a to z. In text without spaces, each character is a word."""
 
     def tokenize(self, text: str) -> list[str]:
         return re.findall(rf"{_UNSPACED.pattern}|[^\W{_UNSPACED.pattern[1:-1]}]+", normalised(text))
@@ -98,7 +98,7 @@ def _scorer(kind: str) -> Any:
 
 
 def _rouge(kind: str) -> Callable[[str, str | list[str]], tuple[float]]:
-    """The F measure, the best of the expected answers."""
+    """The F-measure against the best of the expected answers."""
 
     def parts(found: str, expected: str | list[str]) -> tuple[float]:
         return (max(float(_scorer(kind).score(text, found)[kind].fmeasure) for text in _texts(expected)),)
@@ -110,13 +110,13 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def _f1(found: str, expected: str | list[str]) -> tuple[float]:
-    """The overlap of words, articles left out, as SQuAD has it (https://arxiv.org/abs/1606.05250)."""
+    """The overlap of words without articles, as in SQuAD (https://arxiv.org/abs/1606.05250)."""
     without = [_ARTICLES.sub(" ", text.casefold()) for text in _texts(expected)]
     return _rouge("rouge1")(_ARTICLES.sub(" ", found.casefold()), without)
 
 
 def _errors(unit: Literal["words", "characters"]) -> Callable[[str, str | list[str]], tuple[float, float]]:
-    """Edits, and the length of the expected text; of several that which the output is nearest to."""
+    """Edits, and the length of the expected text; of several texts, the one nearest to the output."""
 
     def parts(found: str, expected: str | list[str]) -> tuple[float, float]:
         import jiwer
@@ -147,12 +147,12 @@ def _macro_f1(found: Array, expected: Array) -> float:
 
 
 def _first(found: list[float], expected: float) -> tuple[float, float]:
-    """Of scores the only one."""
+    """The only score in a list."""
     return found[0], float(expected)
 
 
 def _spearman(found: Array, expected: Array) -> float:
-    """0 where either does not vary, which SciPy leaves undefined."""
+    """0 if either does not vary; SciPy leaves that undefined."""
     from scipy.stats import spearmanr
 
     if len(set(found.tolist())) < 2 or len(set(expected.tolist())) < 2:
@@ -161,7 +161,7 @@ def _spearman(found: Array, expected: Array) -> float:
 
 
 def _ndcg(found: list[float], expected: int | list[int]) -> tuple[float]:
-    """`found`: a score a candidate; `expected`: the position (from 0) of those that are right."""
+    """`found`: a score for each candidate; `expected`: the positions (from 0) of the right ones."""
     from sklearn.metrics import ndcg_score
 
     right = {expected} if isinstance(expected, int) else set(expected)

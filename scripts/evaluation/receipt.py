@@ -1,4 +1,4 @@
-"""The receipt of an evaluation: what was measured, of what, with which command; and the Hub's own file of results."""
+"""The receipt of an evaluation: the figures, the model and data, and the command; and the Hub's file of results."""
 
 import datetime
 import math
@@ -23,7 +23,7 @@ Receipt = dict[str, Any]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the data is on the Hub: a dataset with an eval.yaml, and the task in it."""
+    """The data on the Hub: a dataset with an eval.yaml, and the task in it."""
 
     id: str
     task_id: str
@@ -31,7 +31,7 @@ class Benchmark:
 
 
 def path_of(model: Manifest, choice: EngineChoice, data: Path) -> Path:
-    """evals/<model>/<data's name>.json, with the engine's name behind it where that is not the usual one."""
+    """evals/<model>/<data's name>.json, with the engine's name appended if it is not the usual one."""
     engine = "" if choice == model.engine_on(choice.device) else f"-{choice.engine}"
     return FOLDER / model.slug / f"{data.stem}{engine}.json"
 
@@ -66,10 +66,10 @@ def of(
 
 
 def parts(name: str, lines: Sequence[Line], answers: Answers) -> intervals.Parts:
-    """What each line adds to a metric.
+    """The metric's parts of each line.
 
     Raises:
-        DataError: what a line expects is nothing that the metric can judge; names the line.
+        DataError: the metric cannot use what a line expects; names the line.
     """
     return [_parts(name, line, answers.given[line.number]) for line in lines]
 
@@ -85,7 +85,7 @@ def _parts(name: str, line: Line, given: Given) -> tuple[Any, ...]:
 
 
 def hub_entries(receipt: Receipt) -> list[dict[str, Any]]:
-    """What goes to .eval_results/*.yaml of a model's repository on the Hub: the first metric, of a dataset of the Hub.
+    """The content of .eval_results/*.yaml in a model's repository on the Hub: the first metric, on a Hub dataset.
 
     https://huggingface.co/docs/hub/eval-results
     """
@@ -126,10 +126,10 @@ def _figure(name: str, lines: Sequence[Line], answers: Answers) -> dict[str, Any
 
 
 def finite(bound: float) -> float | None:
-    """A bound for JSON, which knows no infinity: of one line there is none."""
+    """A bound for JSON, which has no infinity; None for an infinite one."""
     return bound if math.isfinite(bound) else None
 
 
 def from_here(path: Path) -> str:
-    """A path as it is typed in this project's folder."""
+    """A path relative to this project's folder if it is in it."""
     return str(path.resolve().relative_to(PROJECT)) if path.resolve().is_relative_to(PROJECT) else str(path)

@@ -11,13 +11,13 @@ from scripts.evaluation.metrics import METRICS
 
 
 def compared(data: Data, ours: Answers, theirs: Answers) -> dict[str, Any]:
-    """What goes into the receipt under `against`: what made the others' answers, and each metric of both.
+    """The receipt's section `against`: what made the other answers, and each metric of both.
 
     Raises:
-        DataError: the others' answers are to other data, or not to all of it.
+        DataError: the other answers belong to other data, or do not cover it.
     """
     if theirs.made_by["data"] != data.sha256 or not theirs.covers(data):
-        raise DataError(f"the other answers are not to {data.path} as it is now: make eval for both, then compare")
+        raise DataError(f"the other answers do not match the current {data.path}: make eval for both, then compare")
     return {"made_by": theirs.made_by, "metrics": [_row(name, data, ours, theirs) for name in data.metrics]}
 
 
@@ -38,7 +38,7 @@ def _row(name: str, data: Data, ours: Answers, theirs: Answers) -> dict[str, Any
 
 
 def table(names: tuple[str, str], comparison: dict[str, Any]) -> Table:
-    """Metric by metric: the other model, this one, the difference with its interval, and what it means."""
+    """For each metric: the other model, this one, the difference with its interval, and the conclusion."""
     theirs, ours = names
     shown = Table("", theirs, ours, "difference", f"{intervals.CONFIDENCE:.0%} interval", "")
     for row in comparison["metrics"]:

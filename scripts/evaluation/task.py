@@ -1,4 +1,4 @@
-"""What the evaluation must know of a task; each file in scripts/tasks has it as EVALUATION."""
+"""What the evaluation needs from a task: EVALUATION in each file of scripts/tasks."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -8,12 +8,12 @@ from typing import Any, Literal
 from models.cancellation import Cancellation
 
 Kind = Literal["output", "likelihood"]
-"""What of a model a metric needs: what it answers, or how likely the expected answer is to it."""
+"""What a metric needs from a model: its output, or the likelihood that it gives to the expected answer."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its number in the file (from 1), what stands there, and the inputs that predict() has by default."""
+    """One line: its number in the file (from 1), its content, and the default inputs of predict()."""
 
     number: int
     input: dict[str, Any]
@@ -24,18 +24,18 @@ class Line:
 
 
 Measure = Callable[[Line], Any]
-"""What the model gives for a line, as a JSON value: its output as metrics read it, or how likely the answer is."""
+"""The model's answer to a line, as a JSON value: its output in the metrics' form, or the answer's likelihood."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What can judge a task, and how its models are asked.
+    """The metrics of a task, and how its models are run.
 
-    `metrics`: those that can judge it; `usual`: those of a line that names none; `expected` and `expected_is`: the type
-    of what a line expects, and the same in words.
+    `metrics`: all that can score it; `usual`: those of a line that names none; `expected`, `expected_is`: the type of
+    what a line expects, and the same in words.
 
-    `measures(model, kinds, stop)` loads what the kinds need of a model of the task until its block ends, and gives a
-    function for each kind, which several threads call at once; when `stop` is requested, they end early.
+    `measures(model, kinds, stop)` is a context manager. It loads what the kinds need from a model, and yields a
+    function for each kind. Several threads call them at once; they end early when `stop` is requested.
     """
 
     metrics: tuple[str, ...]

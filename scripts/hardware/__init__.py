@@ -1,1 +1,1 @@
-"""Hardware that can be rented: prices and limits, with their source and age."""
+"""Rentable hardware: prices and limits, with their source and age."""

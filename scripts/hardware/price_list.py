@@ -16,25 +16,25 @@ from models.strict import Strict
 PATH = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 90
 SHARE_FOR_WEIGHTS = 0.9
-"""Of a GPU's memory for weights and cache: the rest is CUDA's own and what a step computes."""
+"""The share of a GPU's memory for weights and cache; the rest is for CUDA itself and the activations of a step."""
 Billing = Literal["public", "scale-to-zero", "always-on"]
 BILLINGS: tuple[Billing, ...] = ("public", "scale-to-zero", "always-on")
 Confidence = Literal["high", "medium", "low"]
 
 
 class PriceError(TemplateError):
-    """A price list that says something it should not, or a hardware that it does not have."""
+    """The price list is wrong, or does not have the hardware."""
 
 
 class Sourced(Strict):
-    """What says where it was read, and when it stood there."""
+    """A fact with its source, and the date when it was read there."""
 
     source: str = Field(min_length=1)
     date: datetime.date
 
 
 class Range(Strict):
-    """From `low` to `high`; where `likely` is left out, it is their geometric mean, or the middle from 0 on."""
+    """From `low` to `high`. Without `likely`, the middle is their geometric mean, or half of `high` if `low` is 0."""
 
     low: float = Field(ge=0)
     high: float = Field(ge=0)
@@ -49,7 +49,7 @@ class Range(Strict):
 
 
 class Sold(Strict):
-    """A hardware of a provider. `dollars`: for a second or an hour, as its provider says; memory in GB."""
+    """Hardware of a provider. `dollars`: a second or an hour, as in the provider's `per`; memory in GB."""
 
     dollars: float = Field(ge=0)
     cores: int = Field(default=0, ge=0)
@@ -62,7 +62,7 @@ class Sold(Strict):
 
 
 class Provider(Sourced):
-    """Who sells hardware, and how it is billed. `idle_seconds`: how long an instance waits before it is stopped."""
+    """A provider of hardware, and how it bills. `idle_seconds`: how long an idle instance runs before it is stopped."""
 
     title: str
     confidence: Confidence
@@ -75,7 +75,7 @@ class Provider(Sourced):
 
 
 class Gpu(Sourced):
-    """A GPU as its data sheet describes it."""
+    """A GPU, from its data sheet."""
 
     memory_gb: float = Field(gt=0)
     bandwidth_gb_s: float = Field(gt=0)
@@ -83,7 +83,7 @@ class Gpu(Sourced):
 
 
 class Estimates(Sourced):
-    """How much of a data sheet a real engine reaches, and what a step costs beside it (ms)."""
+    """The share of the data sheet's figures that a real engine reaches, and the overhead of a step (ms)."""
 
     share_of_bandwidth: Range
     share_of_tflops: Range
@@ -91,13 +91,13 @@ class Estimates(Sourced):
 
 
 class Convention(Sourced):
-    """A number that the providers' own pages reckon with."""
+    """A number that the providers' own pages calculate with."""
 
     value: float = Field(gt=0)
 
 
 class Conventions(Strict):
-    """`utilisation`: of an instance, from which another one is started."""
+    """`utilisation`: of an instance, above which another one is started."""
 
     hours_a_month: Convention
     utilisation: Convention
@@ -114,9 +114,9 @@ class PriceList(Strict):
 
 @dataclass(frozen=True)
 class Hardware:
-    """A hardware that can be rented. `name`: PROVIDER/HARDWARE; `memory_gb`: where the model must fit.
+    """Rentable hardware. `name`: PROVIDER/HARDWARE; `memory_gb`: of the memory in which the model must fit.
 
-    `gpu_name`: as in the price list, "" where there is none.
+    `gpu_name`: its name in the price list, "" if there is no GPU.
     """
 
     name: str
@@ -131,13 +131,13 @@ class Hardware:
     confidence: Confidence
 
     def is_in(self, machine: str) -> bool:
-        """Whether a machine has this GPU, whole, by the name that its driver tells: NVIDIA A100-SXM4-80GB."""
+        """Whether a machine has this GPU (not a part of it), by its driver's name for it: NVIDIA A100-SXM4-80GB."""
         words = set(re.split(r"[^A-Za-z0-9]+", machine))
         return self.gpu is not None and words.issuperset(self.gpu_name.split("-")) and "MIG" not in words
 
     @property
     def idle_seconds(self) -> float:
-        """How long an instance likely waits for another prediction before it is stopped."""
+        """How long an idle instance likely runs before it is stopped."""
         return self.provider.idle_seconds.middle
 
     def age(self, today: datetime.date) -> int:
@@ -171,7 +171,7 @@ def shipped() -> PriceList:
 
 
 def hardware_of(prices: PriceList) -> list[Hardware]:
-    """Everything that can be rented, as the list orders it."""
+    """All rentable hardware, in the list's order."""
     found = []
     for provider, offer in prices.providers.items():
         for name, sold in offer.hardware.items():
@@ -194,7 +194,7 @@ def hardware_of(prices: PriceList) -> list[Hardware]:
 
 
 def providers(prices: PriceList, named: str) -> list[str]:
-    """The providers in a list by commas.
+    """The providers in a comma-separated list.
 
     Raises:
         PriceError: one is not in the price list.
@@ -208,7 +208,7 @@ def providers(prices: PriceList, named: str) -> list[str]:
 
 
 def find(prices: PriceList, name: str, where: str = "--hardware") -> Hardware:
-    """The hardware `name`; `where` says who named it.
+    """The hardware `name`; `where`: the option or key that names it, for errors.
 
     Raises:
         PriceError: there is none; names the nearest.

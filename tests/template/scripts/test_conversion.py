@@ -178,7 +178,7 @@ def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, t
     (tmp_path / "other" / comparison.REFERENCE).write_text(
         json.dumps({"ids": [[2, 9, 3]], "outputs": [numpy.ones((3, 32)).tolist()]})
     )
-    with pytest.raises(EngineError, match=r"another model in float16: its output differs by \d\.\d+ of its length"):
+    with pytest.raises(EngineError, match=r"in float16: its output differs by \d\.\d+ of its norm"):
         encoder.check(tmp_path / "other", "float16")
 
 

@@ -72,7 +72,7 @@ def test_the_command_prices_a_hardware_at_a_load(
             1,
             "own/t3.large, public: it is not billed like this: name another",
         ),
-        (["--billing", "monthly"], 2, "--billing: 'monthly' is none of public, scale-to-zero, always-on"),
+        (["--billing", "monthly"], 2, "--billing: 'monthly' is not one of public, scale-to-zero, always-on"),
         (["--margin", "1"], 1, "a margin of 1 has no price"),
         (["--load", "0"], 2, "--load"),
         (["--load", "nan"], 2, "--load"),

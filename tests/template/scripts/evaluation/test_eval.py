@@ -180,14 +180,14 @@ def test_answers_to_other_data_are_not_compared(
     second = written(tmp_path / "second.jsonl", [capital("France", "Paris")])
     assert command.main(["--data", str(first)]) == 0
     assert command.main(["--data", str(second), "--against", str(evals / "first.jsonl")]) == 1
-    assert "the other answers are not to" in capsys.readouterr().err
+    assert "the other answers do not match" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--metrics", "exact_match,rouge"], "there is no metric rouge (did you mean rouge"),
-        (["--dataset", "acme/mine"], "DATASET=ORG/NAME and TASK_ID="),
+        (["--dataset", "acme/mine"], "DATASET=ORG/NAME needs TASK_ID="),
         (["--against", "smolm2"], "there is no model 'smolm2'"),
         (["--against", "none.jsonl"], "none.jsonl: there is no such file"),
     ],
