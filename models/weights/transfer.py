@@ -13,6 +13,7 @@ from models.weights.parts import Part
 BUSY = (408, 429, 500, 502, 503, 504)
 TIMEOUTS = (10, 30)  # seconds to connect, and between two pieces of a response
 TRIES = 6  # in a row without a new byte
+PAUSE = 0.1  # seconds, doubled after each of them
 MOST_WAIT = 120  # seconds that a server may ask to wait
 _BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 16
 _REFUSED = (401, 403)
@@ -60,7 +61,7 @@ def compression(name: str, headers: Mapping[str, str]) -> str:
 
 def seconds_to_wait(failures: int, asked: str | None) -> float:
     """How long to wait after so many failures in a row; `asked`: the response's Retry-After, if it has one."""
-    patient = 0.1 * 2.0**failures
+    patient = PAUSE * 2.0**failures
     return max(patient, float(asked)) if asked and asked.isdigit() else patient
 
 

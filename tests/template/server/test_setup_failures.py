@@ -74,6 +74,7 @@ def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: 
     assert str(refusal.value) == f"{path} has sha256 {sha256(path)}, expected {expected}: {remedy}"
 
 
+@pytest.mark.slow  # converts the whole model
 @pytest.mark.parametrize("damage", [missing, cut_short])
 def test_setup_converts_again_if_a_file_is_missing(copied: Path, damage: Callable[[Path], None]):
     path = copied / "openvino" / NAME
@@ -132,6 +133,7 @@ def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
     assert not (copied / "openvino").exists()
 
 
+@pytest.mark.slow  # converts the whole model
 def test_predict_converts_again_if_a_file_of_the_engine_is_missing(copied: Path):
     path = copied / "openvino" / NAME
     missing(path)

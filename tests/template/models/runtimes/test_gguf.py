@@ -22,6 +22,7 @@ PROMPT = numpy.random.default_rng(1).integers(300, size=200).tolist()
 ALIKE = 1e-4
 GGUFS = [name for name in tiny_models.ARCHITECTURES if name != "gemma3"]  # whose GGUF is that of its text half
 UINT, FLOAT = 4, 6
+USUAL = ("F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K", "IQ4_XS")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,9 @@ def test_the_reference_decoder_gives_the_same_results(sources: dict[str, Path], 
     assert difference(sources[architecture], tiny_models.model(architecture)) < ALIKE
 
 
-@pytest.mark.parametrize("kind", gguf_variants.KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in USUAL else pytest.param(kind, marks=pytest.mark.slow) for kind in gguf_variants.KINDS]
+)
 def test_every_quantisation_is_read(sources: dict[str, Path], tmp_path: Path, kind: str) -> None:
     path = variant(sources["llama"], tmp_path / "model.gguf", kind)
     read = gguf_format.read(path)

@@ -35,7 +35,7 @@ def project(hub: Hub, tmp_path: Path) -> Project:
 
 
 def locked(project: Project) -> Project:
-    project.settings["models.weights.parts.CHUNK"] = CHUNK
+    project.settings |= {"models.weights.parts.CHUNK": CHUNK, "models.weights.transfer.PAUSE": 0.01}
     project.model(f"hf://{NAME}@main")
     project.does("weights_lock")
     return project

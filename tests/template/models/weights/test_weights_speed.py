@@ -40,6 +40,7 @@ with FileServer(Path(sys.argv[1]), tls=False) as server:
 """
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("curl"), reason="needs the command curl"),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc"),
 ]

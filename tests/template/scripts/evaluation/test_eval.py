@@ -117,6 +117,7 @@ def test_earlier_answers_are_reused_unless_something_changed(
     assert json.loads((evals / "data.json").read_text())["metrics"][0]["value"] == 1
 
 
+@pytest.mark.slow  # two processes that load the model
 def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     """Ctrl-C while it asks: the process ends in a moment with what it has, and the next asks for the rest."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
@@ -157,6 +158,7 @@ def test_two_versions_are_compared_side_by_side(
     assert 0 < row["low"] < 0.25 < row["high"]
 
 
+@pytest.mark.slow  # two processes that load models
 def test_two_engines_are_compared_side_by_side(tmp_path: Path) -> None:
     """The other one is asked first, by a process of its own; it takes as long as two models take to load."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))

@@ -79,6 +79,7 @@ def test_a_folder_outside_a_repository_is_not_committed(fork: Fork) -> None:
     assert fork.last("contract")["dirty"] is True
 
 
+@pytest.mark.slow  # five commands
 def test_a_folder_of_a_larger_repository_can_be_released_like_a_repository(fork: Fork) -> None:
     shutil.rmtree(fork.folder / ".git")
     for arguments in (["init", "--quiet"], ["add", fork.folder.name], ["commit", "--quiet", "--message", "all"]):

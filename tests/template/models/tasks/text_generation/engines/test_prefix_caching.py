@@ -30,6 +30,7 @@ def deficit(right: PreTrainedModel, generation: Generation) -> float:
     return (logits.max(dim=-1).values - logits[torch.arange(len(chosen)), torch.tensor(chosen)]).max().item()
 
 
+@pytest.mark.slow  # the whole model in float32
 def test_concurrent_branches_of_one_conversation_get_their_own_tokens(engine: Engine, right: PreTrainedModel) -> None:
     token_ids = encoded(engine, TEXT)
     for end in (76, 301):  # the last block of 32 is partly filled
@@ -40,6 +41,7 @@ def test_concurrent_branches_of_one_conversation_get_their_own_tokens(engine: En
         assert max(deficit(right, generation) for generation in running) < SURELY_WRONG
 
 
+@pytest.mark.slow  # the whole model in float32
 def test_many_concurrent_equal_prompts_get_the_same_tokens(engine: Engine, right: PreTrainedModel) -> None:
     prompt = encoded(engine, TEXT)[200:275]
     for _ in range(2):
@@ -47,6 +49,7 @@ def test_many_concurrent_equal_prompts_get_the_same_tokens(engine: Engine, right
         assert max(deficit(right, generation) for generation in running) < SURELY_WRONG
 
 
+@pytest.mark.slow  # the whole model in float32
 def test_a_prompt_cancelled_in_its_prefill_leaves_no_half_computed_block(
     engine: Engine, right: PreTrainedModel
 ) -> None:

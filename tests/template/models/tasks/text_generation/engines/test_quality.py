@@ -16,6 +16,8 @@ from models.tasks.text_generation.engines.openvino import OpenVino
 from scripts.conversion.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, TEXT, choice_of, started, tokens
 
+pytestmark = pytest.mark.slow  # the whole model in float32, over a long text
+
 WITHIN = 0.01
 AGREEMENT = 0.96
 
