@@ -21,7 +21,7 @@ def start(manifest: Manifest) -> Engine:
     """
     engine: Engine = runtimes.start(manifest, lambda choice, folder: load(manifest, choice, folder))
     begun = time.monotonic()
-    _warm_up(engine)
+    warm_up(engine)
     print(
         f"{engine.name}: warmed up in {time.monotonic() - begun:.1f} s; {engine.dtype} with {engine.attention}, "
         f"a cache of {engine.cache_tokens} tokens"
@@ -51,7 +51,7 @@ def _module(engine: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{engine}")
 
 
-def _warm_up(engine: Engine) -> None:
+def warm_up(engine: Engine) -> None:
     """Generate with one stream and with many, so that the first prediction is as fast as later ones."""
     prompt = range(5)
     sampling = Sampling(max_tokens=2, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
