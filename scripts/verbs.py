@@ -16,7 +16,8 @@ def main(argv: list[str]) -> int:
 
 def show() -> None:
     """List every verb and every command."""
-    for group, members in verbs.by_group().items():
+    others = [verb for verb in verbs.verbs() if not verb.group]
+    for group, members in {**verbs.by_group(), "the others": others}.items():
         print(group)
         for verb in members:
             print(f"  make {verb.name:18} {verb.what}")
