@@ -101,7 +101,8 @@ class Example(Strict):
 class Manifest(Strict):
     """The part of a model's manifest that all tasks have in common.
 
-    `parameters`: their count, left out if the files of the weights give it; `deployments`: OWNER/NAME on Replicate,
+    `parameters`: their count, left out if the files of the weights give it; `uses`: the models of the catalog that a
+    pipeline is made of, which has no weights of its own (docs/pipelines.md); `deployments`: OWNER/NAME on Replicate,
     in the order in which a promotion updates them.
     The keys after `examples` are for the model card and the release (models/publication.py): `card` is the link to the
     card that the facts are from, `datasets` are names on the Hub, `misuse` says what the model is not for.
@@ -112,6 +113,7 @@ class Manifest(Strict):
     summary: str
     license: License
     parameters: int | None = Field(default=None, gt=0)
+    uses: list[str] = []
     weights: Weights = Weights()
     engines: Sequence[EngineChoice] = Field(min_length=1)
     hardware: Hardware
@@ -141,8 +143,8 @@ class Manifest(Strict):
     @field_validator("engines")
     @classmethod
     def _have_dtypes(cls, engines: Sequence[EngineChoice], info: ValidationInfo) -> Sequence[EngineChoice]:
-        weights = info.data.get("weights")
-        return [_with_dtype(choice, weights) for choice in engines] if weights else engines
+        weights, uses = info.data.get("weights"), info.data.get("uses")
+        return [_with_dtype(choice, weights) for choice in engines] if weights and not uses else engines
 
     @property
     def slug(self) -> str:
@@ -155,9 +157,28 @@ class Manifest(Strict):
         return self.task.title().replace("-", "")
 
     @property
+    def parts(self) -> "list[Manifest]":
+        """The models whose weights it needs: those of `uses`, or itself."""
+        return [load(slug) for slug in self.uses] or [self]
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment variables that a process needs to serve the model."""
-        return {}
+        return {name: value for slug in self.uses for name, value in load(slug).environment.items()}
+
+    def like(self, choice: EngineChoice) -> EngineChoice:
+        """Its own choice of the same engine on the same device, for a pipeline's `choice`.
+
+        Raises:
+            ManifestError: the manifest has none.
+        """
+        for own in self.engines:
+            if (own.engine, own.device) == (choice.engine, choice.device):
+                return own
+        raise ManifestError(
+            f"{self.slug} has no {choice.engine} on {choice.device}, which the model that uses it names: add it under "
+            f"`engines` in {path_of(self.slug)}"
+        )
 
     def engine_on(self, device: Device) -> EngineChoice:
         """The best engine for `device`.
@@ -245,13 +266,13 @@ def selected() -> Manifest:
     return load(rendered if rendered in known else known[0])
 
 
-def selected_as(kind: type[Kind]) -> Kind:
-    """The selected model, which must have the task of the manifest class `kind`.
+def selected_as(kind: type[Kind], slug: str = "") -> Kind:
+    """The model `slug`, or else the selected one, which must have the task of the manifest class `kind`.
 
     Raises:
         ManifestError: it has another task, or no model can be selected.
     """
-    model = selected()
+    model = load(slug) if slug else selected()
     if not isinstance(model, kind):
         wanted = kind.__module__.split(".")[-2].replace("_", "-")
         raise ManifestError(f"{model.slug} is a model for {model.task}, not for {wanted}: set MODEL to another")
@@ -270,7 +291,21 @@ def load(slug: str) -> Manifest:
     content = strict.content(path, ManifestError)
     manifest = strict.check(path, content, _kind_of(path, content), ManifestError)
     manifest._slug = slug
+    _check_uses(manifest)
     return manifest.with_facts(_locked_facts(manifest))
+
+
+def _check_uses(manifest: Manifest) -> None:
+    """Check that what a pipeline uses is there, and runs where the pipeline does."""
+    if manifest.uses and manifest.weights.source:
+        raise ManifestError(f"{path_of(manifest.slug)}: uses and weights exclude each other: leave one of them out")
+    for slug in manifest.uses:
+        if slug == manifest.slug or load(slug).uses:
+            raise ManifestError(
+                f"{path_of(manifest.slug)}: uses: {slug} is a pipeline itself: name models with weights"
+            )
+        for choice in manifest.engines:
+            load(slug).like(choice)
 
 
 def _locked_facts(manifest: Manifest) -> Facts:

@@ -75,9 +75,10 @@ def _served() -> str:
 def _here(model: Manifest) -> str:
     """Whether what the engine of this machine loads is here."""
     try:
-        if runtimes.is_ready(model, runtimes.choose(model)):
-            return "ready" if model.weights.source else "needs none"
-        return "downloaded" if weights.is_fetched(model) else "no"
+        choice = runtimes.choose(model)
+        if all(runtimes.is_ready(part, part.like(choice)) for part in model.parts):
+            return "ready" if model.weights.source or model.uses else "needs none"
+        return "downloaded" if all(weights.is_fetched(part) for part in model.parts) else "no"
     except TemplateError:
         return "no"
 

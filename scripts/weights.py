@@ -21,7 +21,8 @@ def fetch_and_make() -> None:
     model = manifest.selected()
     choice = runtimes.choose(model)
     ensure(model, choice)
-    print(f"{weights.folder(model.slug, runtimes.part_of(model, choice))}: in place", file=sys.stderr)
+    for part in model.parts:
+        print(f"{weights.folder(part.slug, runtimes.part_of(part, choice))}: in place", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,5 +16,6 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
         TemplateError: what failed, and the remedy.
     """
     make = to_openvino.export if choice.engine == "openvino" else merging.make
-    export = partial(make, tasks.fact(model, "CONVERTED_AS", "decoder"))
-    runtimes.ensure(model, choice, progress(), export)
+    for part in model.parts:
+        export = partial(make, tasks.fact(part, "CONVERTED_AS", "decoder"))
+        runtimes.ensure(part, part.like(choice), progress(), export)

@@ -43,12 +43,13 @@ def bake(model: Manifest, choice: EngineChoice) -> None:
     baked = PROJECT / "baked"
     shutil.rmtree(baked, ignore_errors=True)
     baked.mkdir()
-    if model.weights.delivery == "fetched" or not model.weights.source:
-        return
-    ensure(model, choice)
-    part = runtimes.part_of(model, choice)
-    weights.verify(model, part, full=True)
-    shutil.copytree(weights.folder(model.slug, part), baked / model.slug / part, copy_function=_link)
+    for one in model.parts:
+        if one.weights.delivery == "baked" and one.weights.source:
+            own = one.like(choice)
+            ensure(one, own)
+            part = runtimes.part_of(one, own)
+            weights.verify(one, part, full=True)
+            shutil.copytree(weights.folder(one.slug, part), baked / one.slug / part, copy_function=_link)
 
 
 def build_flags() -> list[str]:
@@ -100,11 +101,9 @@ def run_cog(*arguments: str, folder: Path = PROJECT) -> None:
 
 
 def _digests(model: Manifest) -> str:
-    """The line with the digests of manifest and lock, for a configuration."""
-    named = f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}"
-    return (
-        f"{named}/weights.lock-{described(lock.path_of(model.slug)).sha256}\n" if model.weights.source else f"{named}\n"
-    )
+    """The line with the digests of manifest and locks, for a configuration."""
+    locks = [f"/weights.lock-{described(lock.path_of(one.slug)).sha256}" for one in model.parts if one.weights.source]
+    return f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}{''.join(locks)}\n"
 
 
 def _link(source: str, target: str) -> str:

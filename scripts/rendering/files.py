@@ -94,7 +94,9 @@ environment:
 
 def docker_ignore(model: Manifest) -> str:
     """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked, if any."""
-    baked = "!baked\n" if model.weights.delivery == "baked" else ""
+    baked = "!baked\n" if any(one.weights.delivery == "baked" for one in model.parts) else ""
+    slugs = [model.slug, *model.uses]
+    catalog = "".join(f"!models/catalog/{slug}\nmodels/catalog/{slug}/README.md\n" for slug in slugs)
     return f"""{_HEADER.format(slug=model.slug)}
 *
 !cog.yaml
@@ -102,9 +104,7 @@ def docker_ignore(model: Manifest) -> str:
 !predict.py
 !models
 models/catalog/*
-!models/catalog/{model.slug}
-models/catalog/{model.slug}/README.md
-{baked}**/__pycache__
+{catalog}{baked}**/__pycache__
 **/.env
 """
 

@@ -41,13 +41,13 @@ class Score:
     score: float
 
 
-def load() -> "TextClassification":
-    """Load the selected model onto the best available device.
+def load(slug: str = "") -> "TextClassification":
+    """Load the model `slug`, or else the selected one, onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
-    model = selected_as(Manifest)
+    model = selected_as(Manifest, slug)
     return TextClassification(encoders.start(model), model)
 
 

@@ -46,13 +46,13 @@ class Embedded:
     file: io.BytesIO | None
 
 
-def load() -> "TextEmbedding":
-    """Load the selected model onto the best available device.
+def load(slug: str = "") -> "TextEmbedding":
+    """Load the model `slug`, or else the selected one, onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
-    model = selected_as(Manifest)
+    model = selected_as(Manifest, slug)
     return TextEmbedding(SentenceEncoder(encoders.start(model), model.max_tokens), model)
 
 

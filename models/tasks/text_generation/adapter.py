@@ -39,13 +39,13 @@ class Request:
     template_variables: dict[str, Any] | None
 
 
-def load() -> "TextGeneration":
-    """Load the selected model onto the best available device.
+def load(slug: str = "") -> "TextGeneration":
+    """Load the model `slug`, or else the selected one, onto the best available device.
 
     Raises:
         ManifestError, EngineError, WeightsError: each names what is wrong and the remedy.
     """
-    model = selected_as(Manifest)
+    model = selected_as(Manifest, slug)
     engine = engines.start(model)
     text = ModelText(engine.folder, model)
     text.describe()

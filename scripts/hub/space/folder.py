@@ -110,18 +110,20 @@ def _add_model(model: Manifest, to: Path) -> None:
     """Add the code of the container, and weights that the server cannot fetch or make by itself."""
     ignored = shutil.ignore_patterns("__pycache__", "catalog")
     shutil.copytree(PROJECT / "models", to / "models", ignore=ignored)
-    shutil.copytree(PROJECT / "models" / "catalog" / model.slug, to / "models" / "catalog" / model.slug)
+    for slug in (model.slug, *model.uses):
+        shutil.copytree(PROJECT / "models" / "catalog" / slug, to / "models" / "catalog" / slug)
     shutil.copy(PROJECT / "predict.py", to)
     (to / ".cog").mkdir()
     document = json.dumps(schema.generate(schema.served_class(model)), indent=2) + "\n"
     (to / ".cog" / "openapi_schema.json").write_text(document, encoding="utf-8")
-    choice = model.engine_on("cpu")
-    if not can_be_fetched(model, choice):
-        from scripts.conversion import weights as here
+    for one in model.parts:
+        choice = one.engine_on("cpu")
+        if not can_be_fetched(one, choice):
+            from scripts.conversion import weights as here
 
-        here.ensure(model, choice)
-        part = runtimes.part_of(model, choice)
-        shutil.copytree(weights.folder(model.slug, part), to / "weights" / model.slug / part)
+            here.ensure(one, choice)
+            part = runtimes.part_of(one, choice)
+            shutil.copytree(weights.folder(one.slug, part), to / "weights" / one.slug / part)
 
 
 def can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:

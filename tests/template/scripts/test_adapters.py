@@ -20,6 +20,7 @@ from scripts.conversion import environment
 from tests import tiny_models
 from tests.template import toy
 
+pytestmark = pytest.mark.slow
 SLUG = "adapted"
 PROMPT = "The capital of France is"
 TOKENS = 12

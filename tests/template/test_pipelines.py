@@ -1,0 +1,118 @@
+"""docs/pipelines.md: its files, taken from the page, added to a copy of the project, work as it says."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models import manifest
+from models.errors import ManifestError
+from tests.template import toy
+
+SLUG = "write-and-classify"
+USED = ("smollm2-135m-instruct", "all-minilm-l6-v2-zero-shot")
+_FILE = re.compile(r"^`(?P<path>[\w/.-]+)`[^`]*?\n\n```(python|yaml)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_CLASS = re.compile(r"^At the end of `predict\.py`.*?```python\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the page's files, rendered for the pipeline, and with this project's weights."""
+    copy = tmp_path_factory.mktemp("pipeline")
+    toy.copy_project(copy)
+    page = (copy / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    found = {match["path"]: match["text"] for match in _FILE.finditer(page)}
+    assert len(found) == 4, sorted(found)
+    for name, text in found.items():
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(text, encoding="utf-8")
+    seam, added = copy / "predict.py", _CLASS.search(page)
+    assert added
+    code, count = re.subn(
+        r"^(from models\.tasks import .+)$",
+        r"\1, write_and_classify",
+        seam.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert count == 1
+    seam.write_text(f"{code}\n\n{added['text']}", encoding="utf-8")
+    (copy / "weights").symlink_to(manifest.PROJECT / "weights")
+    done = _run(copy, "make", "render", f"MODEL={SLUG}")
+    assert done.returncode == 0, done.stderr
+    return copy
+
+
+@pytest.fixture
+def run(project: Path) -> Run:
+    """Runs a command in the project, which must succeed."""
+
+    def succeed(*command: str) -> "subprocess.CompletedProcess[str]":
+        done = _run(project, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return succeed
+
+
+def _run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
+    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.slow  # the type checker
+def test_its_code_passes_the_checks(run: Run) -> None:
+    run("make", "check")
+
+
+def test_it_writes_and_classifies_what_it_wrote(run: Run) -> None:
+    inputs = "-i prompt='Write a recipe for tomato soup.' -i labels=football -i labels=cooking"
+    answer = json.loads(run(".venv/bin/python", "-m", "scripts.call", "local", "--json", "--inputs", inputs).stdout)
+    output = answer["output"]
+    assert "tomato" in output["text"].lower()
+    assert [one["label"] for one in output["scores"]] == ["cooking", "football"]
+
+
+def test_the_examples_of_its_manifest_hold(run: Run) -> None:
+    tests = ("-k", "example", "tests/fork/test_server.py")
+    assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", *tests).stdout
+
+
+def test_the_weights_of_both_get_into_the_image(project: Path, run: Run) -> None:
+    ignored = (project / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!models/catalog/{slug}" for slug in (SLUG, *USED)} <= set(ignored)
+    bake = f"from models import manifest; from scripts.release import image; m = manifest.load({SLUG!r})"
+    run(".venv/bin/python", "-c", f"{bake}; image.bake(m, m.engine_on('cpu')); print(image._digests(m))")
+    for slug in USED:
+        assert (project / "baked" / slug / "openvino" / "openvino_model.bin").is_file()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"uses": ["smollm2-135m-instruct", "all-minilm"]}, "there is no model 'all-minilm'"),
+        ({"uses": [SLUG, "all-minilm-l6-v2"]}, f"uses: {SLUG} is a pipeline itself"),
+        ({"weights": {"source": "hf://org/name@main"}}, "uses and weights exclude each other"),
+        ({"engines": [{"engine": "plain", "device": "cpu"}]}, "smollm2-135m-instruct has no plain on cpu"),
+    ],
+    ids=["unknown", "itself", "weights", "engine"],
+)
+def test_what_cannot_be_used_is_refused(
+    keys: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = yaml.safe_load(manifest.path_of(USED[1]).read_text(encoding="utf-8"))
+    del said["weights"]
+    said["engines"] = [{"engine": "openvino", "device": "cpu"}]
+    for slug in (*USED, "all-minilm-l6-v2"):
+        (tmp_path / slug).symlink_to(manifest.CATALOG / slug)
+    (tmp_path / SLUG).mkdir()
+    monkeypatch.setattr(manifest, "CATALOG", tmp_path)
+    manifest.path_of(SLUG).write_text(yaml.safe_dump(said | {"uses": list(USED)} | keys), encoding="utf-8")
+    with pytest.raises(ManifestError) as refused:
+        manifest.load(SLUG)
+    assert message in str(refused.value)
