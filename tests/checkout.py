@@ -1,4 +1,4 @@
-"""Copies of this project's own files, for tests that change them or that run as a fork would."""
+"""Copies of this project's files, for tests that change them or that behave like a fork."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ PROJECT = Path(__file__).parents[1]
 
 
 def copied(target: Path, only: tuple[str, ...] = ("",)) -> Path:
-    """Copy what git tracks and what is new but not ignored, as it is now; `only`: how the paths begin."""
+    """Copy the files that git tracks, and new ones that are not ignored; `only`: how the paths to copy begin."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=PROJECT, capture_output=True, check=True, text=True).stdout
     for name in filter(None, names.split("\0")):

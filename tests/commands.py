@@ -1,4 +1,4 @@
-"""Commands that tests run to their end, and what becomes of a test where one is lacking."""
+"""Runs commands in tests, and skips or fails a test if a command is missing."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from models.weights import PROJECT
 
 
 def skip_or_fail(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:
-    """Skip the test for want of `what`; with CONTAINER_TESTS=required fail it."""
+    """Skip the test because `what` is missing; with CONTAINER_TESTS=required fail it."""
     reason = f"this machine lacks {what}; {remedy}"
     if os.environ.get("CONTAINER_TESTS") == "required":
         pytest.fail(f"CONTAINER_TESTS=required, but {reason}", pytrace=False)
@@ -21,7 +21,7 @@ def skip_or_fail(what: str, remedy: str = "make doctor says how to get what the 
 def run(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command, its output captured; `variables` are added to the environment.
 
-    Under `make test`, make's own variables would have a command's `make` announce its folder on standard output.
+    Without make's own variables: under `make test` they would make a nested `make` print its folder to standard output.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     return subprocess.run(
@@ -36,7 +36,7 @@ def run(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variables: s
 
 
 def succeed(*command: str, cwd: Path = PROJECT, seconds: float = 300, **variables: str) -> str:
-    """What a command prints to standard output; it must exit with 0."""
+    """The standard output of a command, which must exit with 0."""
     done = run(*command, cwd=cwd, seconds=seconds, **variables)
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -1,4 +1,4 @@
-"""Says what is not tested here, and how two processes share the tests."""
+"""Reports which tests are left out, and decides how two processes share the tests."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from xdist.scheduler import LoadFileScheduling
 from models import manifest
 
 KINDS = ("slow", "container")
-"""The markers of what `make test` leaves out."""
+"""The markers of the tests that `make test` leaves out."""
 _left_out = pytest.StashKey[list[int]]()
 
 
 class _ByFile(LoadFileScheduling):
-    """Each process takes a file at a time, and one of them all container tests: they share Docker's images."""
+    """Each process takes a file at a time, but one process takes all container tests, as they share Docker's images."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "containers" if "container" in nodeid.partition("::")[0] else super()._split_scope(nodeid)
@@ -24,13 +24,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_report_header() -> list[str]:
-    """Where a fork removed the example model, the tests of the template are left out."""
+    """Say that the template's tests are left out, if a fork removed the example model."""
     is_there = "smollm2-135m-instruct" in manifest.slugs()
     return [] if is_there else ["tests/template is left out: smollm2-135m-instruct, with which it tests, was removed"]
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Count what the markers leave out."""
+    """Count the tests that the markers leave out."""
     for item in items:
         counts = item.config.stash.setdefault(_left_out, [0, 0])
         for index, kind in enumerate(KINDS):
@@ -38,19 +38,19 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A process that xdist started tells the first one what it counted."""
+    """Send the counts of an xdist process to the first process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(_left_out, [0, 0])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Every process has collected the same tests: one of them is enough."""
+    """Take the counts of one process: every process has collected the same tests."""
     node.config.stash[_left_out] = getattr(node, "workeroutput", {}).get("left_out", [0, 0])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say in one line what the markers left out."""
+    """Report in one line the tests that the markers left out."""
     slow, container = config.stash.get(_left_out, [0, 0])
     if slow or container:
         terminalreporter.line(f"left out: {slow} slow tests and {container} of containers; make test-all runs them too")

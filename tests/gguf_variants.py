@@ -1,4 +1,4 @@
-"""GGUF files as other people write them: other quantisations, alignments, odd metadata, and in parts.
+"""GGUF files like those of other people: other quantisations, alignments, odd metadata, and split files.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 """
@@ -24,14 +24,14 @@ _SCALES = {
     "TQ1_0": (52,),
     "TQ2_0": (64,),
 }
-"""Where a block has its float16 scales; at its beginning, if it is of another kind."""
+"""The offset of the float16 scales in a block; other kinds have them at its beginning."""
 KINDS = [kind.name for kind in gguf.quants._type_traits] + ["F32", "F16"]
-"""Every quantisation that the package gguf can dequantise, and what is none."""
+"""Every quantisation that the package gguf can dequantise, and the plain number formats."""
 _SPREAD = 0.06
 
 
 class Stored(NamedTuple):
-    """A tensor as a file has it: its shape, rows first, its quantisation and its bytes."""
+    """A tensor as stored in a file: its shape, rows first, its quantisation and its bytes."""
 
     shape: tuple[int, ...]
     kind: gguf.GGMLQuantizationType
@@ -47,7 +47,7 @@ def variant(
     alignment: int = 32,
     parts: int = 1,
 ) -> Path:
-    """Write `source` anew: its matrices as `kind`, other `values` and `tensors` (float32 arrays; None: without it)."""
+    """Write a variant of `source`: matrices as `kind`, and other `values` and `tensors` (float32; None removes one)."""
     read = gguf_format.read(source)
     stored = {name: _stored(tensor.values(), kind or tensor.kind.name) for name, tensor in read.tensors.items()}
     stored |= {name: _stored(value, "F32") for name, value in tensors.items() if value is not None}
@@ -69,7 +69,7 @@ def variant(
 
 
 def _stored(values: Any, kind: str) -> Stored:
-    """Vectors stay in float32; what cannot be quantised here gets random blocks of its kind, of about the same size."""
+    """Vectors stay float32. Kinds that cannot be quantised here get random blocks, of about the same size."""
     shape, type_ = values.shape, gguf.GGMLQuantizationType[kind]
     if values.ndim == 1:
         return Stored(shape, gguf.GGMLQuantizationType.F32, values.astype(numpy.float32).tobytes())

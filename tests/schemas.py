@@ -1,4 +1,4 @@
-"""OpenAPI schemas as Cog writes them, in a line."""
+"""OpenAPI schemas as Cog writes them, from one line of code."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Small, randomly initialised encoders of real architectures, as repositories of the Hub have them."""
+"""Small, randomly initialised encoders of real architectures, saved like Hub repositories."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def xlm_roberta(folder: Path, **config: Any) -> Path:
 
 
 def sentence_transformer(folder: Path, pooling: str, *others: str) -> None:
-    """Write beside a model what sentence-transformers does after it; `pooling`: cls, mean_tokens, ..."""
+    """Add the files of sentence-transformers to a model; `pooling`: cls, mean_tokens, ..."""
     kinds = ["Transformer", "Pooling", *others]
     modules = [
         {

@@ -1,4 +1,4 @@
-"""Writes a model of tests/tiny_models.py and its tokenizer as a GGUF in float16, as llama.cpp's converter does.
+"""Writes a model of tests/tiny_models.py with its tokenizer as a float16 GGUF, like llama.cpp's converter.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -21,7 +21,7 @@ _SPACE = "▁"
 
 
 def write(file: Path, model: transformers.PreTrainedModel, tokenizer: str, metadata: dict[str, Any]) -> Path:
-    """`metadata`: values of `tokenizer.ggml.` keys, of others in full, or `chat_template`; None leaves one out."""
+    """`metadata`: values of `tokenizer.ggml.` keys, of keys given in full, or `chat_template`; None removes a key."""
     config = model.config
     architecture = _ARCHITECTURES.get(config.model_type, config.model_type)
     writer = gguf.GGUFWriter(file, architecture)
@@ -116,7 +116,7 @@ def _token_type(token: str) -> int:
 
 
 def _phantom(token: str) -> str:
-    """WordPiece as GGUF spells it: what begins a word begins with ▁, what continues one has no ##."""
+    """WordPiece in GGUF's spelling: tokens that begin a word have ▁ before them, and others have no ##."""
     if token in tiny_tokenizers.SPECIAL:
         return token
     return token[2:] if token.startswith("##") else _SPACE + token
@@ -138,7 +138,7 @@ def _write_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
 
 
 def _tensors(model: transformers.PreTrainedModel, architecture: str) -> dict[str, Any]:
-    """The weights by the names and in the layout of GGUF."""
+    """The weights with GGUF's names and layout."""
     config, tensors = model.config, {}
     number = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(number, config.num_hidden_layers)

@@ -1,7 +1,7 @@
-"""Models of real architectures with random weights and small tokenizers, saved as people get them, in about a second.
+"""Models of real architectures with random weights and small tokenizers, saved as people get them in about a second.
 
-`safetensors(folder, "llama")` makes a repository's folder, `gguf(file, "llama")` a GGUF of the very same weights in
-float16, and `model("llama")` the model itself. The same weights at every run. Widths are multiples of 256, as the
+`safetensors(folder, "llama")` makes a repository's folder, `gguf(file, "llama")` a GGUF of the same weights in
+float16, and `model("llama")` the model itself. Every run has the same weights. Widths are multiples of 256, as the
 K-quants of a GGUF need them, and weights are large enough that the most likely token is clearly so.
 """
 
@@ -33,14 +33,14 @@ _WIDTHS = {
 
 
 def model(architecture: str, tokenizer: str = "byte-level") -> transformers.PreTrainedModel:
-    """One of ARCHITECTURES in float32, the values of its weights exact in float16; shared: do not change it."""
+    """One of ARCHITECTURES in float32 with weights that are exact in float16. It is shared: do not change it."""
     return _model(architecture, tiny_tokenizers.build(tokenizer).get_vocab_size())
 
 
 def safetensors(folder: Path, architecture: str, tokenizer: str = "byte-level", shards: int = 1, **config: Any) -> Path:
-    """Save the model with config.json, generation_config.json and tokenizer, as a repository of the Hub has them.
+    """Save the model with config.json, generation_config.json and tokenizer, like a Hub repository.
 
-    `config`: what generation_config.json says besides.
+    `config`: more keys of generation_config.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = model(architecture, tokenizer)
@@ -55,7 +55,7 @@ def gguf(file: Path, architecture: str, tokenizer: str = "byte-level", **metadat
     """Save the same model as a GGUF in float16.
 
     `metadata`: values of `tokenizer.ggml.` keys (`eot_token_id=3`), of other keys in full, or `chat_template`; None
-    leaves a key out.
+    removes a key.
     """
     return tiny_gguf.write(file, model(architecture, tokenizer), tokenizer, metadata)
 
@@ -115,7 +115,7 @@ def _gpt2(vocabulary: int) -> transformers.PreTrainedModel:
 
 
 def _qwen3_moe(vocabulary: int) -> transformers.PreTrainedModel:
-    """A mixture of four experts, of which each token uses two."""
+    """A mixture of four experts; each token uses two."""
     config = transformers.Qwen3MoeConfig(
         vocab_size=vocabulary,
         num_experts=4,
@@ -144,7 +144,7 @@ def _model(architecture: str, vocabulary: int) -> transformers.PreTrainedModel:
     torch.manual_seed(0)
     made = ARCHITECTURES[architecture](vocabulary).eval()
     for name, weight in made.named_parameters():
-        if weight.ndim == 1:  # norms and biases begin as ones and zeros, which would hide that one is lost
+        if weight.ndim == 1:  # norms and biases are initialised to ones and zeros, which would hide a missing one
             torch.nn.init.normal_(weight, mean=0.0 if name.endswith("bias") else 1.0, std=0.1)
         weight.data = weight.data.half().float()
     return made

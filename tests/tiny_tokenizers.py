@@ -1,7 +1,7 @@
-"""Small tokenizers of the four kinds that language models have, made from a few sentences, the same at every run.
+"""Small tokenizers of the four kinds of language models, trained on a few sentences, the same at every run.
 
-"byte-level": BPE over bytes (GPT-2, Llama 3, Qwen); "byte-fallback": BPE over characters as sentencepiece writes it,
-with a token for each byte of what it does not know (Llama 2, Mistral, Phi-3, Gemma); "unigram": sentencepiece's other
+"byte-level": BPE over bytes (GPT-2, Llama 3, Qwen); "byte-fallback": sentencepiece's BPE over characters,
+with byte tokens for unknown characters (Llama 2, Mistral, Phi-3, Gemma); "unigram": sentencepiece's other
 kind (XGLM); "wordpiece": words and ##endings (BERT). Each has <unk>, <s>, </s>, which ends the text, and <|end|>, which
 ends a turn.
 """
@@ -36,7 +36,7 @@ _SPACE = "▁"
 
 
 def build(kind: str) -> Tokenizer:
-    """One of KINDS, of at most 400 tokens."""
+    """A tokenizer of one of KINDS, with at most 400 tokens."""
     return {
         "byte-level": _byte_level,
         "byte-fallback": _byte_fallback,
@@ -46,7 +46,7 @@ def build(kind: str) -> Tokenizer:
 
 
 def save(kind: str, folder: Path, chat_template: str | None = CHAT_TEMPLATE) -> Tokenizer:
-    """Write tokenizer.json and tokenizer_config.json as a repository of the Hub has them."""
+    """Write tokenizer.json and tokenizer_config.json, like a Hub repository."""
     tokenizer = build(kind)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
@@ -82,7 +82,7 @@ def _byte_level() -> Tokenizer:
 
 
 def _byte_fallback() -> Tokenizer:
-    """Sentencepiece's order of tokens: special ones, one for each byte, then what was merged, most frequent first."""
+    """The tokens in sentencepiece's order: special ones, one for each byte, then merged ones, most frequent first."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.BpeTrainer(vocab_size=_SIZE - 260, show_progress=False)
@@ -108,7 +108,7 @@ def _byte_fallback() -> Tokenizer:
 
 
 def _unigram() -> Tokenizer:
-    """Every letter, every word, and the beginnings of words, with their logarithmic frequencies."""
+    """Every letter, word and beginning of a word, with its logarithmic frequency."""
     words = [_SPACE + word for text in _SENTENCES for word in text.split()]
     counts = Counter(character for word in words for character in word)
     counts.update(words)
@@ -124,7 +124,7 @@ def _unigram() -> Tokenizer:
 
 
 def _wordpiece() -> Tokenizer:
-    """Every letter, at the beginning of a word and within, and every word."""
+    """Every letter, both as beginning and as continuation of a word, and every word."""
     words = {word for text in _SENTENCES for word in re.findall(r"\w+|[^\w\s]", text.lower())}
     letters = sorted(set("".join(words)))
     tokens = dict.fromkeys([*SPECIAL, *letters, *("##" + letter for letter in letters), *sorted(words)])

@@ -1,4 +1,4 @@
-"""What a fork's tests share: Cog's real server of the selected model, on each of its engines that can run here."""
+"""Fixtures of a fork's tests: Cog's real server of the selected model, on each engine that can run here."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ CLASS = schema.served_class(MODEL)
 
 @dataclass(frozen=True)
 class Served:
-    """A server that is ready. `long`: an input that takes long, None where the class has none."""
+    """A server that is ready. `long`: an input that takes long, None if the class has none."""
 
     address: str
     engine: str
@@ -39,16 +39,16 @@ class Served:
 
     @property
     def slots(self) -> int:
-        """Predictions at once."""
+        """The number of predictions that run at once."""
         return schema.max_concurrency(CLASS)
 
     def predict(self, inputs: Mapping[str, Any]) -> httpx.Response:
-        """The answer to a prediction, once there is one."""
+        """The response to a prediction, once there is one."""
         return connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
 
 
 def engines() -> list[str]:
-    """The engines of the manifest whose device and packages are here, by name."""
+    """The engines of the manifest whose device and packages are present, by name."""
     found = []
     for name in dict.fromkeys(choice.engine for choice in MODEL.engines):
         with pytest.MonkeyPatch.context() as environment:
@@ -62,7 +62,7 @@ def engines() -> list[str]:
 
 
 def pytest_report_header() -> str:
-    """Say which engines are tried, and which cannot be."""
+    """Report which engines are tested, and which cannot be."""
     named, here = sorted({choice.engine for choice in MODEL.engines}), engines()
     left_out = [name for name in named if name not in here]
     return f"{MODEL.slug} on {', '.join(here) or 'no engine'}" + (

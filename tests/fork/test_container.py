@@ -1,4 +1,4 @@
-"""The selected model's container: built as `make image` builds it, and tried as `make push` tries it."""
+"""The selected model's container: built like `make image`, and tested like `make push`."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.container
 
 @pytest.fixture
 def needs_docker() -> None:
-    """Skips without a Docker engine or cog; with CONTAINER_TESTS=required it fails."""
+    """Skips without a Docker engine or cog; fails with CONTAINER_TESTS=required."""
     try:
         docker_engine.connected().__enter__().close()
         missing = "" if shutil.which("cog") else "the cog command"

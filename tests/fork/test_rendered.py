@@ -1,4 +1,4 @@
-"""What is rendered from the manifest and predict.py is what is committed."""
+"""The committed files equal those rendered from the manifest and predict.py."""
 
 import json
 

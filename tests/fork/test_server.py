@@ -16,7 +16,7 @@ from scripts.fuzzing import cases
 from tests.fork.conftest import MODEL, Served
 
 SECONDS = 30
-"""In which what was cancelled must have ended, on a busy machine too."""
+"""The time in which a cancelled prediction must end, even on a busy machine."""
 
 
 def is_ready(served: Served) -> bool:
@@ -24,7 +24,7 @@ def is_ready(served: Served) -> bool:
 
 
 def begun(served: Served, inputs: Mapping[str, Any]) -> tuple[int, str]:
-    """Start a prediction; the status of the answer, and the prediction's URL."""
+    """Start a prediction; returns the status of the response, and the prediction's URL."""
     url = f"{served.address}/predictions/{uuid.uuid4().hex}"
     answer = connection.ask("PUT", url, json={"input": inputs}, headers={"Prefer": "respond-async"}, timeout=60)
     return answer.status_code, url
@@ -65,7 +65,7 @@ def test_a_cancelled_prediction_ends_and_frees_its_slot(served: Served) -> None:
 
 def test_one_prediction_too_many_is_refused_until_a_slot_is_free(served: Served) -> None:
     assert waiting.until(lambda: is_ready(served), SECONDS)
-    if served.long is None:  # what ends at once cannot hold every slot: some are refused at most, and none is lost
+    if served.long is None:  # short predictions may not fill every slot: at most some are refused, none is lost
         with ThreadPoolExecutor(served.slots + 1) as pool:
             answers = list(pool.map(served.predict, [MODEL.examples[0].input] * (served.slots + 1)))
         assert {answer.status_code for answer in answers} <= {200, 409}

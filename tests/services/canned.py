@@ -1,4 +1,4 @@
-"""A server on this machine that answers every request alike, for tests of what clients make of it."""
+"""A local server that gives every request the same response, to test how clients handle it."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 def answering(
     status: int, body: bytes, kind: str = "text/plain", promised: int = 0, paths: Mapping[str, bytes] | None = None
 ) -> Iterator[str]:
-    """Its address. `kind`: the content type; `promised`: bytes that it says to send beside the body;
-    `paths`: those that are answered well, with JSON.
+    """The server's address. `kind`: the content type; `promised`: bytes that it announces in addition to the body;
+    `paths`: the paths that get a good response, in JSON.
     """
 
     class Handler(BaseHTTPRequestHandler):

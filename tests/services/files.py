@@ -1,4 +1,4 @@
-"""A plain HTTPS file server on this machine, as nginx or a bucket behind a CDN serves a folder."""
+"""A local HTTPS file server that behaves like nginx or a bucket behind a CDN."""
 
 import ssl
 import subprocess
@@ -14,7 +14,7 @@ from tests.services.http_messages import Request, Response
 class FileServer(Service):
     """The files of `folder` at `url`, with ETag, Last-Modified and ranges (RFC 9110).
 
-    `authority`: the file for SSL_CERT_FILE that makes clients trust it; made at the start by the `openssl` command.
+    `authority`: a file for SSL_CERT_FILE, so that clients trust the server; made at the start by the `openssl` command.
     `redirects`: a path ("/old") to the URL or path it redirects to. `ranges=False`: always the whole file, 200.
     `length=False`: no Content-Length, chunked. `tls=False`: plain HTTP. All can be changed while it runs, but `tls`.
     """
@@ -56,7 +56,7 @@ class FileServer(Service):
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:
-    """TLS for 127.0.0.1 and localhost, its certificate (which signs itself) written to `certificate`, for a day."""
+    """TLS for 127.0.0.1 and localhost; writes a self-signed certificate, valid for a day, to `certificate`."""
     key = certificate.with_name("key.pem")
     request = ["openssl", "req", "-x509", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]

@@ -1,4 +1,4 @@
-"""What the stand-in servers share: HTTP/1.1 in threads, a log of requests, and faults that tests set."""
+"""The common base of the stand-in servers: HTTP/1.1 in threads, a log of requests, and faults that tests inject."""
 
 import gzip
 import io
@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, Literal
 from tests.services.http_messages import Request, Response, in_part, opened
 
 PIECE = 1_000_000
-"""How many bytes of a body are written at once."""
+"""The bytes of a body that are written at once."""
 
 BEFORE = ("status", "expired", "dead")
-"""The faults of requests that are not carried out."""
+"""The faults that prevent a request from being carried out."""
 
 SLOW_STEP = 0.05
 """Seconds between the pieces of a slow body."""
@@ -26,20 +26,20 @@ SLOW_STEP = 0.05
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` answers to requests whose path, with its query, contains `match`.
+    """A fault of the next `times` responses to requests whose path with its query contains `match`.
 
-    status: nothing is done, and the answer is `status` with `headers` (`{"Retry-After": "1"}`).
+    status: nothing is done, and the response is `status` with `headers` (`{"Retry-After": "1"}`).
     expired: the same with 403, as a CDN answers a signed URL that is too old.
     cut: the connection closes after `after` bytes of the body.
-    corrupt: the right length, one bit in the middle is wrong.
-    stall: nothing more after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
+    corrupt: the body has the right length, but one wrong bit in the middle.
+    stall: nothing is sent after `after` bytes of the body, for `seconds` or until the server stops; then it closes.
     slow: `rate` bytes a second.
-    gzip: the whole body, compressed, whatever the request accepts, as some proxies send text.
-    dead: the connection closes, as if the request had not come.
-    lost: the request is done as asked, but the connection closes before its answer.
+    gzip: the complete body is compressed, whatever the request accepts, as some proxies do with text.
+    dead: the connection closes, as if the request had not arrived.
+    lost: the request is carried out, but the connection closes before the response.
 
-    cut to gzip touch bodies only (GET, 200 or 206), the others any request. `host` and `method` narrow it, and the
-    first `skip` requests that it would befall go well.
+    The faults from cut to gzip apply only to bodies (GET, 200 or 206), the others to any request. `host` and `method`
+    restrict it, and the first `skip` matching requests succeed.
     """
 
     match: str
@@ -55,7 +55,7 @@ class Fault:
     rate: int = 1_000_000
 
     def applies(self, request: Request, response: Response | None) -> bool:
-        """Whether it is one for this request: without a response, for one that is not answered yet."""
+        """Whether the fault applies to this request; `response` is None before there is one."""
         if response is None:
             of_this_kind = self.kind in BEFORE
         else:
@@ -71,9 +71,9 @@ class Fault:
 
 
 class Service:
-    """Servers in threads with one log and one list of faults; leaving its block stops them.
+    """Servers in threads with a common log and list of faults; leaving the block stops them.
 
-    `faults`: append to it; each is used `times` times. `requests`: a copy of the log, in the order they were answered.
+    `faults`: append to it; each is used `times` times. `requests`: a copy of the log, in the order of the responses.
     """
 
     def __init__(self) -> None:
@@ -89,14 +89,14 @@ class Service:
             return list(self._requests)
 
     def serve(self, host: str, respond: Callable[[Request], Response], tls: ssl.SSLContext | None = None) -> int:
-        """Start a server whose requests are logged as to `host`; its port on 127.0.0.1."""
+        """Start a server whose requests are logged with `host`; returns its port on 127.0.0.1."""
         server = Server(self, host, respond, tls)
         self._servers.append(server)
         server.start()
         return server.server_port
 
     def fault(self, request: Request, response: Response | None = None) -> Fault | None:
-        """What befalls a request, before it is carried out or, with its response, afterwards."""
+        """The fault for a request: before it is carried out or, if there is a response, afterwards."""
         with self._lock:
             fault = next((fault for fault in self.faults if fault.applies(request, response)), None)
             if fault and fault.skip > 0:
@@ -111,7 +111,7 @@ class Service:
             self._requests.append(request)
 
     def stop(self) -> None:
-        """End every connection, whatever it waits for; asking twice does no harm."""
+        """End every connection, whatever it waits for. A second call does no harm."""
         self.stopping.set()
         for server in self._servers:
             server.stop()
@@ -144,7 +144,7 @@ class Server(ThreadingHTTPServer):
             self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or does not trust the certificate, is no error of the server."""
+        """Ignore clients that disconnect or do not trust the certificate: these are not errors of the server."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -235,14 +235,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"\r\n")
 
     def _write(self, file: BinaryIO, offset: int, count: int) -> int:
-        """Write up to `count` bytes, by sendfile where there is a file and no TLS; how many."""
+        """Write up to `count` bytes, with sendfile for a file without TLS; returns how many."""
         if isinstance(file, io.BytesIO) or isinstance(self.connection, ssl.SSLSocket):
             file.seek(offset)
             return int(self.connection.send(file.read(count)))
         return os.sendfile(self.connection.fileno(), file.fileno(), offset, count)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing on standard error: `Service.requests` is the log."""
+        """Print nothing: `Service.requests` is the log."""
 
 
 def refusal(fault: Fault) -> Response:
@@ -252,7 +252,7 @@ def refusal(fault: Fault) -> Response:
 
 
 def compressed(response: Response) -> Response:
-    """The whole of what a response has a part of, as gzip."""
+    """The complete content of a response, compressed with gzip."""
     with opened(response.body) as file:
         body = gzip.compress(file.read())
     headers = {
@@ -262,7 +262,7 @@ def compressed(response: Response) -> Response:
 
 
 def expired() -> Response:
-    """What a CDN answers to a signed URL that is too old.
+    """The response of a CDN to an expired signed URL.
 
     https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-how-signed-urls-work.html
     """
@@ -271,7 +271,7 @@ def expired() -> Response:
 
 
 def flipped(file: BinaryIO, part: range) -> BinaryIO:
-    """The bytes of `part`, one bit in the middle changed."""
+    """The bytes of `part` with one bit in the middle changed."""
     file.seek(part.start)
     content = bytearray(file.read(len(part)))
     content[len(content) // 2] ^= 1
@@ -279,7 +279,7 @@ def flipped(file: BinaryIO, part: range) -> BinaryIO:
 
 
 def shut(connection: socket) -> None:
-    """End a connection in both directions, whichever thread waits on it."""
+    """End a connection in both directions, even if a thread waits on it."""
     try:
         socket.shutdown(connection, SHUT_RDWR)
     except OSError:

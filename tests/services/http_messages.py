@@ -1,4 +1,4 @@
-"""A request as it came and the answer to it, whole or in part."""
+"""HTTP requests and responses, complete or partial."""
 
 import io
 import re
@@ -11,10 +11,10 @@ Content = bytes | Path
 
 @dataclass
 class Request:
-    """One request as it came, and what was answered.
+    """A request, and the status of its response.
 
-    `headers` has lower-case names; `content`: its body. `bytes_sent`: bytes of the answer's body that the socket took;
-    while a body is being written it runs ahead by one piece at most, so that it is right for whoever has read the whole
+    `headers` has lower-case names; `content`: its body. `bytes_sent`: bytes of the response body that the socket took;
+    while a body is being written, it is ahead by at most one piece, so it is right once a client has read the complete
     body.
     """
 
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass
 class Response:
-    """An answer. `ranges`: parts of the body may be asked for; `chunked`: its length is not told beforehand."""
+    """A response. `ranges`: whether ranges are supported; `chunked`: whether the length is not announced."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -52,12 +52,12 @@ class Response:
 
     @property
     def part(self) -> range:
-        """The bytes of the body that are sent."""
+        """The bytes of the body to send."""
         return range(self.size) if self.window is None else self.window
 
 
 def in_part(request: Request, response: Response) -> Response:
-    """The answer as the conditional and range headers want it (RFC 9110, 13.1 and 14.2): 304, 206, 416 or whole."""
+    """The response after conditional and range headers (RFC 9110, 13.1 and 14.2): 304, 206, 416 or complete."""
     if not response.ranges:
         return response
     response.headers["Accept-Ranges"] = "bytes"
@@ -75,7 +75,7 @@ def in_part(request: Request, response: Response) -> Response:
 
 
 def asked_window(header: str, size: int) -> range | None:
-    """The bytes that `bytes=a-b`, `a-` or `-n` means; empty if there are none; None for what a server may ignore."""
+    """The bytes of a range `bytes=a-b`, `a-` or `-n`; empty if there are none; None if a server may ignore it."""
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
     if not found or found.groups() == ("", ""):
         return None

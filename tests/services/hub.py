@@ -1,9 +1,9 @@
-"""A Hugging Face Hub on this machine, for the client libraries: `HF_ENDPOINT=hub.endpoint`.
+"""A local Hugging Face Hub for the client libraries: `HF_ENDPOINT=hub.endpoint`.
 
 The routes are those of https://huggingface.co/docs/hub/api (https://huggingface.co/.well-known/openapi.json) as
-huggingface_hub speaks them; each names what it follows. Errors carry X-Error-Code and X-Error-Message, from which the
+huggingface_hub uses them; each names its documentation. Errors have X-Error-Code and X-Error-Message, from which the
 client makes its exceptions (https://huggingface.co/docs/huggingface_hub/package_reference/utilities#http-errors).
-Large files come from a second host, by signed URLs; it refuses credentials, as the Hub's CDN does.
+Large files are served by a second host with signed URLs, which refuses credentials like the Hub's CDN.
 """
 
 import hashlib
@@ -45,10 +45,10 @@ GATED_ASK = (
 class Hub(Service):
     """The Hub and its CDN.
 
-    `endpoint`: for HF_ENDPOINT. `tokens`: the known ones, each with its user's name. `writers`: the users and
+    `endpoint`: for HF_ENDPOINT. `tokens`: the valid ones, each with its user's name. `writers`: the users and
     organisations whose repositories a token may write to. `repos`: a Space's name begins with spaces/.
-    `url_seconds`: how long a signed URL holds. `page_size`: entries in one answer of the tree. `commit_limit`: bytes of
-    one commit's body. `leaks`: requests that brought credentials to the CDN.
+    `url_seconds`: how long a signed URL is valid. `page_size`: entries on a page of the tree. `commit_limit`: bytes of
+    one commit's body. `leaks`: requests that sent credentials to the CDN.
     `xet`: also offer LFS files by Xet, as the real Hub does beside HTTP; that protocol itself is not served.
     """
 
@@ -78,9 +78,9 @@ class Hub(Service):
         gated: bool = False,
         private: bool = False,
     ) -> str:
-        """Commit `files` as the whole tree of `name` and move the branch `revision` to it; the commit's 40 digits.
+        """Commit `files` as the complete tree of `name`, and move the branch `revision` to it; returns the commit's id.
 
-        Files over 1 MB and those that end in .safetensors, .gguf or .bin are LFS files. `gated` and `private` hold
+        Files over 1 MB and those that end in .safetensors, .gguf or .bin are LFS files. `gated` and `private` apply
         until the next call.
         """
         repo = self.repos.setdefault(name, Repo(name))
@@ -97,12 +97,12 @@ class Hub(Service):
         self.repos[name].readers.add(token)
 
     def writer(self, token: str, user: str, *organizations: str) -> None:
-        """Let a token write to what a user and organisations have."""
+        """Let a token write to the repositories of a user and organisations."""
         self.tokens[token] = user
         self.writers[token] = {user, *organizations}
 
     def expire_urls(self) -> None:
-        """Make every URL signed so far too old."""
+        """Expire every URL signed so far."""
         self.urls = SignedUrls()
 
     def _hub(self, request: Request) -> Response:
@@ -130,7 +130,7 @@ class Hub(Service):
         raise Refused(404, None, "Sorry, we can't find the page you are looking for.")
 
     def _token(self, request: Request) -> str | None:
-        """The request's known token, as https://huggingface.co/docs/hub/security-tokens has it sent."""
+        """The valid token of a request, sent as https://huggingface.co/docs/hub/security-tokens says."""
         if request.authorization is None:
             return None
         token = request.authorization.removeprefix("Bearer ")
@@ -139,17 +139,17 @@ class Hub(Service):
         return token
 
     def known(self, request: Request) -> str:
-        """The request's token; 401 where there is none."""
+        """The request's token; 401 if there is none."""
         token = self._token(request)
         if token is None:
             raise Refused(401, None, LOG_IN)
         return token
 
     def readable(self, request: Request, name: str, *, content: bool) -> Repo:
-        """A repository that the request may see; `content`: and read.
+        """A repository that the request may see; with `content`, also read.
 
-        A private one looks missing (https://huggingface.co/docs/hub/repositories-settings#private-repositories). What a
-        gated one is called and holds is public, its files are not (https://huggingface.co/docs/hub/models-gated).
+        A private one looks missing (https://huggingface.co/docs/hub/repositories-settings#private-repositories). The
+        name and file list of a gated one are public, its files are not (https://huggingface.co/docs/hub/models-gated).
         """
         token = self._token(request)
         repo = self.repos.get(name)
@@ -177,7 +177,7 @@ class Hub(Service):
     def _info(self, request: Request, repo: str, revision: str = "main") -> Response:
         """GET /api/models/{repo}[/revision/{revision}][?blobs=true]: `HfApi.model_info(files_metadata=...)`.
 
-        With `expand=sha&expand=likes`, as the JavaScript client's `modelInfo` asks, only these.
+        With `expand=sha&expand=likes`, as the JavaScript client's `modelInfo` sends it, only these fields.
         """
         found = self.readable(request, repo, content=False)
         commit = commit_of(found, revision)
@@ -218,7 +218,7 @@ class Hub(Service):
         return self.page(request, entries, self.page_size)
 
     def page(self, request: Request, entries: list[dict[str, Any]], size: int) -> Response:
-        """At most `size` entries, and the link to those that follow."""
+        """At most `size` entries, and the link to the next page."""
         query = query_of(request)
         start, size = int(query.get("cursor", 0)), min(size, self.page_size)
         response = as_json(entries[start : start + size])
@@ -230,7 +230,7 @@ class Hub(Service):
     def _paths_info(self, request: Request, repo: str, revision: str) -> Response:
         """POST /api/models/{repo}/paths-info/{revision}: `HfApi.get_paths_info`, the JavaScript client's `pathsInfo`.
 
-        `paths` and `expand` come as JSON or as a form; paths that do not exist are left out.
+        `paths` and `expand` are sent as JSON or as a form; paths that do not exist are left out.
         """
         found = self.readable(request, repo, content=False)
         commit = commit_of(found, revision)
@@ -240,7 +240,7 @@ class Hub(Service):
         return as_json([one | more for one in entries if one["path"] in paths])
 
     def _raw(self, request: Request, repo: str, revision: str, path: str) -> Response:
-        """GET and HEAD /{repo}/raw/{revision}/{path}: as git has it (of an LFS file the pointer); `fileExists`."""
+        """GET and HEAD /{repo}/raw/{revision}/{path}: the file as in git (the pointer of an LFS file); `fileExists`."""
         found = self.readable(request, repo, content=True)
         commit = commit_of(found, revision)
         blob = entry(found, commit, path)
@@ -275,7 +275,7 @@ class Hub(Service):
 
     @staticmethod
     def _api(repo: str) -> str:
-        """A repository as the paths of the API have it."""
+        """A repository in the paths of the API."""
         return repo if repo.startswith("spaces/") else f"models/{repo}"
 
     def _resolve_cache(self, request: Request, repo: str, commit: str, path: str) -> Response:
@@ -284,7 +284,7 @@ class Hub(Service):
         return small(entry(found, commit_of(found, commit), path), commit, path)
 
     def signed(self, method: str, repo: str, sha256: str, path: str) -> str:
-        """A URL of the CDN for one file."""
+        """A signed CDN URL for one file."""
         return self.urls.make(self.cdn, method, repo, sha256, path, self.url_seconds)
 
 

@@ -1,4 +1,4 @@
-"""What the Hub of the tests reads from a request, and the forms that its answers have."""
+"""The local Hub: reading requests, and the forms of its responses."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -8,7 +8,7 @@ from tests.services.hub_repository import Blob
 
 
 def small(blob: Blob, commit: str, path: str) -> Response:
-    """A file that the Hub itself sends; its ETag is its git blob id."""
+    """A file that the Hub itself serves; its ETag is its git blob id."""
     name = path.rpartition("/")[2]
     headers = {"ETag": f'"{blob.oid}"', "X-Repo-Commit": commit, "Content-Type": "application/octet-stream"}
     headers["Content-Disposition"] = f'inline; filename="{name}";'
@@ -16,7 +16,7 @@ def small(blob: Blob, commit: str, path: str) -> Response:
 
 
 def asked_paths(request: Request) -> tuple[list[str], bool]:
-    """`paths` and `expand` of a body."""
+    """The fields `paths` and `expand` of a body."""
     if request.headers.get("content-type", "").startswith("application/json"):
         body = json.loads(request.content)
         return body["paths"], bool(body.get("expand"))

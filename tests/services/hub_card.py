@@ -1,4 +1,4 @@
-"""What the Hub of the tests says of a card's front matter, as POST /api/validate-yaml does.
+"""The local Hub: checks the front matter of a card, like POST /api/validate-yaml.
 
 The keys and their values are those of https://github.com/huggingface/hub-docs/blob/main/modelcard.md and
 https://huggingface.co/docs/hub/spaces-config-reference, the licences those of
@@ -28,7 +28,7 @@ _FRONT = re.compile(r"\A---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
 
 
 def problems(content: str, kind: str) -> tuple[list[str], list[str]]:
-    """The errors and the warnings of a README.md of a `kind` of repository, "model" or "space"."""
+    """The errors and warnings for a README.md in a repository of a `kind`, "model" or "space"."""
     found = _FRONT.match(content)
     if not found or not found[1].strip():
         missing = kind == "space"

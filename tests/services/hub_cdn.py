@@ -1,4 +1,4 @@
-"""Where the Hub of the tests keeps large files: another host, which is asked by signed URLs and refuses credentials."""
+"""The local Hub: its CDN for large files, another host with signed URLs that refuses credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SignedUrls:
-    """As https://huggingface.co/docs/hub/storage-backends describes them, each for a method, a file, and a while."""
+    """Signed URLs, each for a method, a file and a period: https://huggingface.co/docs/hub/storage-backends."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(16)
@@ -31,7 +31,7 @@ class SignedUrls:
         return f"{host}{target}&Signature={self._signature(method, target)}&Key-Pair-Id=TEST"
 
     def holds(self, request: Request) -> bool:
-        """Whether a request is what was signed, and in time."""
+        """Whether a request matches its signature and is in time."""
         target, _, signature = request.path.partition("&Signature=")
         method = "GET" if request.method == "HEAD" else request.method
         signed = hmac.compare_digest(self._signature(method, target), signature.partition("&")[0])
@@ -42,7 +42,7 @@ class SignedUrls:
 
 
 def respond(hub: Hub, request: Request) -> Response:
-    """GET, HEAD and PUT a signed URL. Two ways to authenticate are an error, as with S3 and CloudFront."""
+    """GET, HEAD and PUT of a signed URL. Two ways to authenticate are an error, as with S3 and CloudFront."""
     if request.authorization is not None or "cookie" in request.headers:
         hub.leaks.append(request)
         return _refused(400, "InvalidArgument")
@@ -55,7 +55,7 @@ def respond(hub: Hub, request: Request) -> Response:
         return _store(hub, request, name, sha256)
     blobs = (blob for tree in hub.repos[name].commits.values() for blob in tree.values())
     content = next(blob.content for blob in blobs if blob.sha256 == sha256)
-    # The CDN's ETag is its own: what the Hub calls the file is in X-Linked-Etag.
+    # The CDN has its own ETag: the Hub's is in X-Linked-Etag.
     headers = {
         "ETag": f'"{hashlib.md5(sha256.encode()).hexdigest()}"',
         "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
@@ -65,7 +65,7 @@ def respond(hub: Hub, request: Request) -> Response:
 
 
 def _store(hub: Hub, request: Request, repo: str, sha256: str) -> Response:
-    """As S3 has it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html."""
+    """Store a file like S3: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html."""
     if "content-length" not in request.headers:
         return _refused(411, "MissingContentLength")
     if hashlib.sha256(request.content).hexdigest() != sha256:

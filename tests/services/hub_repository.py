@@ -1,4 +1,4 @@
-"""What the Hub of the tests holds: repositories of commits, each a tree of files as git and Git LFS see them."""
+"""The local Hub: its repositories of commits, each a tree of files as in git and Git LFS."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ CREATED = "2026-01-01T00:00:00.000Z"
 
 @dataclass
 class Blob:
-    """A file of a commit. `oid`: its git blob id, of the LFS pointer if `sha256` is set."""
+    """A file of a commit. `oid`: its git blob id; if `sha256` is set, that of the LFS pointer."""
 
     content: Content
     size: int
@@ -27,7 +27,7 @@ class Blob:
 
 @dataclass
 class CommitInfo:
-    """What a commit says of itself."""
+    """The parent, message and author of a commit."""
 
     parent: str | None
     title: str
@@ -37,10 +37,10 @@ class CommitInfo:
 
 @dataclass
 class Repo:
-    """A repository: its commits, oldest first, each a whole tree; its branches and tags; who may read it.
+    """A repository: its commits, oldest first, each a complete tree; its branches and tags; who may read it.
 
-    `name`: that of a Space begins with spaces/. `gated`: False, or how people are let in. `objects`: the LFS files that
-    were uploaded, by sha256, whether a commit has them or not.
+    `name`: that of a Space begins with spaces/. `gated`: False, or how access is granted. `objects`: the LFS files that
+    were uploaded, by sha256, with or without a commit.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Repo:
         return "space" if self.name.startswith("spaces/") else "model"
 
     def commit(self, branch: str, tree: dict[str, Blob], title: str, message: str, author: str) -> str:
-        """Move a branch to a new commit of a whole tree; its 40 digits."""
+        """Move a branch to a new commit with a complete tree; returns the commit's id."""
         described = json.dumps([self.name, len(self.commits), {path: blob.oid for path, blob in tree.items()}])
         commit = hashlib.sha1(described.encode()).hexdigest()
         self.commits[commit] = tree
@@ -67,7 +67,7 @@ class Repo:
 
 
 class Refused(Exception):
-    """An error answer: its status, X-Error-Code and X-Error-Message."""
+    """An error response: its status, X-Error-Code and X-Error-Message."""
 
     def __init__(self, status: int, code: str | None, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class Refused(Exception):
 
 
 def blob_of(path: str, content: Content) -> Blob:
-    """A file as git sees it: itself, or an LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+    """A file as git stores it: itself, or an LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
     with opened(content) as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -95,12 +95,12 @@ def lfs_blob(content: Content, size: int, sha256: str) -> Blob:
 
 
 def is_lfs(path: str, size: int, sample: bytes = b"") -> bool:
-    """Whether a file is kept by Git LFS: by its name, its size, or because it is binary."""
+    """Whether Git LFS stores a file: by its name, its size, or because it is binary."""
     return size > 0 and (size > LFS_SIZE or path.endswith(LFS_ENDINGS) or b"\0" in sample)
 
 
 def pointer_of(sha256: str, size: int) -> bytes:
-    """What git holds in an LFS file's place."""
+    """The pointer that git stores instead of an LFS file."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
@@ -109,7 +109,7 @@ def git_oid(content: bytes) -> str:
 
 
 def commit_of(repo: Repo, revision: str) -> str:
-    """The commit that a branch, a tag, or a commit's first seven digits or more name; HEAD is the main branch's."""
+    """The commit of a branch, a tag, or a commit id of at least seven digits; HEAD is that of the main branch."""
     revision = "main" if revision == "HEAD" else revision
     if revision in repo.refs:
         return repo.refs[revision]
@@ -120,7 +120,7 @@ def commit_of(repo: Repo, revision: str) -> str:
 
 
 def history(repo: Repo, commit: str) -> list[dict[str, Any]]:
-    """A commit and those before it, the newest first, as the Hub tells them."""
+    """A commit and its ancestors, the newest first, in the Hub's form."""
     found = []
     following: str | None = commit
     while following:
@@ -154,7 +154,7 @@ def sibling(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
 
 
 def tree_entries(tree: Mapping[str, Blob], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """The files and folders below `folder`, by path; without `recursive` only those directly in it."""
+    """The files and folders below `folder`, by path; without `recursive`, only those directly in it."""
     prefix = f"{folder}/" if folder else ""
     entries: dict[str, dict[str, Any]] = {}
     for path, blob in tree.items():

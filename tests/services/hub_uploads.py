@@ -1,4 +1,4 @@
-"""How a repository of the Hub of the tests is written to: created, set up, filled, committed.
+"""The local Hub: routes that create repositories, change settings, upload files and commit.
 
 The forms are those of https://huggingface.co/.well-known/openapi.json, and for large files those of Git LFS
 (https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md); each route names its own.
@@ -80,7 +80,7 @@ def settings(hub: Hub, request: Request, repo: str) -> Response:
 
 
 def preupload(hub: Hub, request: Request, repo: str, revision: str) -> Response:
-    """POST /api/models/{repo}/preupload/{revision}: which files go to LFS, and what the branch has of them (`oid`)."""
+    """POST /api/models/{repo}/preupload/{revision}: which files go to LFS, and the `oid` of those the branch has."""
     found, body = writable(hub, request, repo), _body(request)
     tree = found.commits[commit_of(found, revision)]
     if len(body["files"]) > 256:
@@ -101,7 +101,7 @@ def preupload(hub: Hub, request: Request, repo: str, revision: str) -> Response:
 
 
 def lfs_batch(hub: Hub, request: Request, repo: str) -> Response:
-    """POST /{repo}.git/info/lfs/objects/batch, of Git LFS: where to PUT what is not there yet, and where to say so."""
+    """POST /{repo}.git/info/lfs/objects/batch, of Git LFS: the URLs to PUT missing files, and to verify them."""
     found, body = writable(hub, request, repo), _body(request, LFS)
     if request.headers.get("accept") != LFS:
         raise Refused(406, None, f"Accept must be {LFS}")
@@ -125,7 +125,7 @@ def _upload_of(hub: Hub, repo: Repo, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def lfs_verify(hub: Hub, request: Request, repo: str) -> Response:
-    """POST /{repo}.git/info/lfs/verify, of Git LFS: whether what was PUT is there with its size."""
+    """POST /{repo}.git/info/lfs/verify, of Git LFS: whether an uploaded file is present with its size."""
     found, body = writable(hub, request, repo), _body(request, None)
     content = found.objects.get(body["oid"])
     if content is None or len(content) != body["size"]:
@@ -134,9 +134,9 @@ def lfs_verify(hub: Hub, request: Request, repo: str) -> Response:
 
 
 def commit(hub: Hub, request: Request, repo: str, revision: str) -> Response:
-    """POST /api/models/{repo}/commit/{branch}: NDJSON, a header and then a line an operation; `createCommit`, `commit`.
+    """POST /api/models/{repo}/commit/{branch}: NDJSON, a header, then a line per operation; `createCommit`, `commit`.
 
-    With `parentCommit` only where that is still the branch's last commit: otherwise 412.
+    With `parentCommit`, only if that is still the branch's last commit; otherwise 412.
     """
     found = writable(hub, request, repo)
     if len(request.content) > hub.commit_limit:

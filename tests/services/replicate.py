@@ -1,6 +1,6 @@
-"""Replicate on this machine, for tests: its documented HTTP in front of a real registry and real containers.
+"""A local Replicate for tests: its documented HTTP in front of a real registry and real containers.
 
-A version is an image that was really pushed to r8.im (this machine's registry); a prediction really runs in a container
+A version is an image that was really pushed to r8.im (the local registry), and a prediction really runs in a container
 of it. Nothing here can reach Replicate. https://replicate.com/docs/reference/http
 
     with Replicate() as replicate_service:
@@ -27,22 +27,22 @@ CUDA_ERROR = "CUDA error: no kernel image is available for execution on the devi
 
 
 class Replicate:
-    """A local Replicate, from entering the block to leaving it; then its containers are gone.
+    """A local Replicate that runs inside a `with` block; at the end its containers are removed.
 
     For clients:
-        address: http://127.0.0.1:PORT, what the Python client takes as base_url or REPLICATE_BASE_URL.
+        address: http://127.0.0.1:PORT, for the Python client's base_url or REPLICATE_BASE_URL.
         base_url: the same with /v1, for other HTTP clients.
         token: a token of the account `account`; `tokens` maps every valid token to its account.
 
     For tests, to set and to read:
-        faults: what goes wrong next, in order; see Fault.
+        faults: the next faults, in order; see Fault.
         requests: every request so far.
-        files: what was uploaded, by id; `files_secret` signs the URLs of downloads.
+        files: the uploaded files, by id; `files_secret` signs the URLs of downloads.
         collections: by slug.
         official: the OWNER/NAMEs that POST /models/OWNER/NAME/predictions runs; by default none, as for anyone's model.
         page_size: of every list, 100 as documented.
         is_out_of_credit: predictions are answered with 402.
-        idle_seconds_before_deletion: how long a deployment must have been unused to be deleted, 900 as documented.
+        idle_seconds_before_deletion: how long a deployment must be unused before it can be deleted, 900 as documented.
     """
 
     def __init__(self, account: str = "acme", registry: str = "127.0.0.1:5055") -> None:
@@ -89,15 +89,15 @@ class Replicate:
         return f"{self.address}/v1"
 
     def add_account(self, account: str) -> str:
-        """Another account's token."""
+        """Add an account; returns its token."""
         token = f"r8_{secrets.token_hex(18)}"
         self.tokens[token] = account
         return token
 
     def break_version(self, id: str, place: str | None = None, error: str = CUDA_ERROR) -> None:
-        """From now on predictions of this version end as failed with `error`, as on a machine that cannot run it.
+        """Make predictions of this version fail with `error` from now on, as on a machine that cannot run it.
 
-        `place`: models/OWNER/NAME or deployments/OWNER/NAME, where it fails; by default everywhere.
+        `place`: models/OWNER/NAME or deployments/OWNER/NAME where it fails; by default everywhere.
         """
         if place is not None and not re.fullmatch(r"(models|deployments)/[^/]+/[^/]+", place):
             raise ValueError(f"no place: {place!r}; use models/OWNER/NAME or deployments/OWNER/NAME")
@@ -119,7 +119,7 @@ class Replicate:
         self._machines.retire(f"deployments/{deployment}", version)
 
     def take_fault(self, method: str, path: str) -> Fault | None:
-        """The fault that meets this request, counted; for the server."""
+        """The fault for this request, which is then counted; for the server."""
         with self._lock:
             for fault in self.faults:
                 if fault.times > 0 and fault.method == method and re.fullmatch(fault.path, path):

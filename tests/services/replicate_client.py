@@ -1,4 +1,4 @@
-"""What tests do with the local Replicate: push to it, speak to it as its clients do, wait, and take its webhooks."""
+"""Helpers for tests of the local Replicate: push, call it like its clients, wait, and receive webhooks."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def with_model(name: str) -> Iterator[Replicate]:
 
 
 def first_version(service: Replicate, engine: docker.DockerClient, name: str, image: str) -> Version:
-    """The model's first version: `image`, pushed where there is none yet."""
+    """The model's first version; `image` is pushed if there is none yet."""
     versions = client_of(service).models.get(name).versions
     if not versions.list().results:
         push(engine, image, name)
@@ -45,26 +45,26 @@ def client_of(service: Replicate) -> Client:
 
 
 def http_of(service: Replicate) -> httpx.Client:
-    """For what Replicate's client has no method for; paths are without /v1."""
+    """An HTTP client for routes that Replicate's client has no method for; paths are without /v1."""
     headers = {"Authorization": f"Bearer {service.token}"}
     return httpx.Client(base_url=service.base_url, headers=headers, timeout=60)
 
 
 def push(engine: docker.DockerClient, image: str, name: str) -> None:
-    """Push an image as r8.im/`name`, which the caller knows to be this machine."""
+    """Push an image as r8.im/`name`; the caller knows that r8.im is the local registry."""
     engine.images.get(image).tag(f"r8.im/{name}", "latest")
     for event in engine.images.push(f"r8.im/{name}", "latest", stream=True, decode=True):
         assert "error" not in event, event
 
 
 def push_variant(engine: docker.DockerClient, image: str, name: str, instruction: str) -> None:
-    """Push the image with one more instruction: another digest, no more layers."""
+    """Push the image with one more instruction: it has another digest and the same layers."""
     variant, _ = engine.images.build(fileobj=io.BytesIO(f"FROM {image}\n{instruction}\n".encode()), rm=True)
     push(engine, variant.id, name)
 
 
 def until(prediction: Prediction, *statuses: str) -> Prediction:
-    """The prediction, reloaded until it has one of these statuses."""
+    """Reload the prediction until it has one of these statuses."""
     deadline = time.monotonic() + 60
     while prediction.status not in statuses:
         assert time.monotonic() < deadline, prediction
@@ -74,7 +74,7 @@ def until(prediction: Prediction, *statuses: str) -> Prediction:
 
 
 def refused(call: Callable[..., Any], *arguments: Any, **options: Any) -> ReplicateError:
-    """The problem that a call ends with; it has a title and says why."""
+    """The problem that a call fails with; it has a title and a detail."""
     with pytest.raises(ReplicateError) as raised:
         call(*arguments, **options)
     assert raised.value.title
@@ -83,9 +83,9 @@ def refused(call: Callable[..., Any], *arguments: Any, **options: Any) -> Replic
 
 
 class Receiver(HTTPServer):
-    """Takes webhooks, from entering the block to leaving it; the first of a success is answered with 500.
+    """Receives webhooks inside a `with` block; the first one of a success is answered with 500.
 
-    `received`: headers and body of each; `is_over` is set once a success was taken.
+    `received`: headers and body of each; `is_over` is set once a success was accepted.
     """
 
     def __init__(self) -> None:

@@ -79,7 +79,7 @@ def get_deployment(replicate: "Replicate", call: Call, owner: str, name: str) ->
 def update_deployment(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
     """https://replicate.com/docs/reference/http#deployments.update: every update is a new release.
 
-    What runs on the old release's version ends there; new predictions run on the new one.
+    Running predictions end on the old release's version; new predictions run on the new one.
     """
     deployment = own_deployment(replicate, call, owner, name)
     changes = call.body(DeploymentUpdate).model_dump(exclude_none=True)

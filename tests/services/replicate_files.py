@@ -73,7 +73,7 @@ def list_files(replicate: "Replicate", call: Call) -> Answer:
 
 
 def get_file(replicate: "Replicate", call: Call, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#files.get: what it is, not what it holds."""
+    """https://replicate.com/docs/reference/http#files.get: its metadata, not its content."""
     return Answer(200, _own_file(replicate, call, id).as_json(replicate.address))
 
 
@@ -96,7 +96,7 @@ def download_file(replicate: "Replicate", call: Call, id: str) -> Answer:
 
 
 def signature(secret: str, owner: str, id: str, expiry: str) -> str:
-    """What signs the URL of a download: HMAC-SHA256 of "OWNER ID EXPIRY", as base64."""
+    """The signature in the URL of a download: HMAC-SHA256 of "OWNER ID EXPIRY", as base64."""
     signed = hmac.new(secret.encode(), f"{owner} {id} {expiry}".encode(), hashlib.sha256).digest()
     return base64.b64encode(signed).decode()
 

@@ -1,4 +1,4 @@
-"""How the local Replicate speaks HTTP: tokens, routes, pages, problem JSON, and the faults that tests ask for.
+"""The HTTP of the local Replicate: tokens, routes, pages, problem JSON, and the faults that tests inject.
 
 What every route has in common: https://replicate.com/docs/reference/http#authentication and #rate-limits.
 """
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 FaultKind = Literal[429, 500, 503, "cut", "after"]
 Body = TypeVar("Body", bound=BaseModel)
 NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
-"""Paths whose URL itself is the secret, so that browsers can be given it."""
+"""Paths whose URL is itself the secret, so that browsers can use it."""
 
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests whose method is `method` and whose whole path matches `path`.
+    """A fault of the next `times` requests with the method `method` and a path that matches `path` completely.
 
     `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: 429, 500 and 503 are
     answered with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response, and nothing
-    is done (a stream ends after its first event); "after" does what was asked and closes before it answers.
+    is done (a stream ends after its first event); "after" carries out the request and closes before it responds.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass
 class Request:
-    """One line of the request log; `status` is None until an answer begins, and where a fault cuts it.
+    """One line of the request log; `status` is None until a response begins, and if a fault cuts it.
 
     `has_token`: it had an Authorization header.
     """
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass
 class Call:
-    """A request as a route sees it. `account`: whose token it carries; empty where none is needed."""
+    """A request as a route sees it. `account`: the account of its token; empty if no token is required."""
 
     method: str
     path: str
@@ -84,7 +84,7 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a route says: JSON by default, `data` of a `kind`, or the `events` of a stream; else an empty body."""
+    """The response of a route: JSON by default, `data` of a `kind`, the `events` of a stream, or an empty body."""
 
     status: int
     body: Any = None
@@ -94,7 +94,7 @@ class Answer:
 
 
 class Problem(Exception):
-    """An error that is answered as problem JSON: {title, detail, status}."""
+    """An error whose response is problem JSON: {title, detail, status}."""
 
     def __init__(self, status: int, title: str, detail: str, headers: Mapping[str, str] = {}, **more: Any) -> None:
         super().__init__(detail)
@@ -110,14 +110,14 @@ def not_found(what: str = "The requested resource") -> Problem:
 
 
 def invalid(fields: Sequence[tuple[str, str]]) -> Problem:
-    """422, one line a field."""
+    """A 422 with one line per field."""
     detail = "".join(f"- {name}: {message}\n" for name, message in fields)
     details = [{"field": name, "description": message} for name, message in fields]
     return Problem(422, "Input validation failed", detail, invalid_fields=details)
 
 
 def page(call: Call, url: str, items: Sequence[dict[str, Any]], key: str, size: int) -> dict[str, Any]:
-    """One page of `items`; its cursor names the first item on it by `key`, so that newer items move nothing."""
+    """One page of `items`. Its cursor names its first item by `key`, so that newer items do not move the page."""
     names, start = [str(item[key]) for item in items], 0
     if "cursor" in call.query:
         try:
@@ -138,7 +138,7 @@ def page(call: Call, url: str, items: Sequence[dict[str, Any]], key: str, size: 
 
 @dataclass
 class Router:
-    """Finds the route of a request; the parts of a path in braces are handed to it by name."""
+    """Finds the route of a request, and passes it the parts of the path in braces by name."""
 
     routes: Mapping[tuple[str, str], Route]
     _patterns: list[tuple[str, re.Pattern[str], Route]] = field(init=False)
@@ -166,7 +166,7 @@ class Router:
 
 
 class Server(ThreadingHTTPServer):
-    """The listening socket; one thread a connection, none of which outlives the tests."""
+    """The listening socket, with one thread per connection; no thread outlives the tests."""
 
     daemon_threads = True
 
@@ -175,7 +175,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may leave when they like; anything else is a bug of the tests and is shown."""
+        """Ignore clients that disconnect; anything else is a bug of the tests and is shown."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -270,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b'{"id": "')
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is printed: the request log is `Replicate.requests`."""
+        """Print nothing: the request log is `Replicate.requests`."""
 
 
 def _fault_problem(fault: Fault) -> Problem:
@@ -283,7 +283,7 @@ def _fault_problem(fault: Fault) -> Problem:
 
 
 def now() -> str:
-    """The current moment as Replicate writes it, like 2024-02-15T16:32:57.018467Z."""
+    """The current time as Replicate writes it, like 2024-02-15T16:32:57.018467Z."""
     return timestamp(time.time())
 
 

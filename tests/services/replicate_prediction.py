@@ -1,4 +1,4 @@
-"""A prediction from `starting` to its end: what GET, its event stream and its webhooks say of it.
+"""A prediction from `starting` to its end, as GET, its event stream and its webhooks show it.
 
 https://replicate.com/docs/reference/http#predictions.get, https://replicate.com/docs/topics/predictions/streaming
 """
@@ -21,7 +21,7 @@ ENDED = ("succeeded", "failed", "canceled", "aborted")
 class Prediction:
     """One prediction. `place`: what it runs on, models/OWNER/NAME or deployments/OWNER/NAME.
 
-    `listener` is told of start, output, logs and completed, each with the prediction as it is then.
+    `listener` gets start, output, logs and completed, each with the prediction at that time.
     """
 
     def __init__(self, account: str, version: Version, place: str, inputs: dict[str, Any], address: str) -> None:
@@ -57,7 +57,7 @@ class Prediction:
         return urls
 
     def describe(self, **more: Any) -> None:
-        """Say more in the record, such as its deployment or deadline."""
+        """Add fields to the record, such as its deployment or deadline."""
         self._record.update(more)
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Prediction:
         return self.status in ENDED
 
     def start(self) -> None:
-        """The model's predict() runs now."""
+        """Mark it as running: the model's predict() runs now."""
         with self._changed:
             if self.status == "starting":
                 self._change("start", None, status="processing", started_at=now())
@@ -88,7 +88,7 @@ class Prediction:
             self._change("logs", text, logs=self._record["logs"] + text)
 
     def end(self, status: str, error: str | None = None, metrics: dict[str, Any] = {}, **more: Any) -> None:
-        """Reach a terminal state, once: what comes after it changes nothing."""
+        """Enter a terminal state, once; later changes are ignored."""
         with self._changed:
             if self.has_ended:
                 return
@@ -101,14 +101,14 @@ class Prediction:
             self._change("done", data, **more | ended)
 
     def cancel(self) -> None:
-        """End it: at once where it has not begun, else when whoever runs it has seen `canceling` and stopped."""
+        """Cancel it: at once if it has not begun, otherwise when its runner has seen `canceling` and stopped."""
         with self._changed:
             self.canceling.set()
             if self.status == "starting":
                 self.end("canceled")
 
     def pass_deadline(self) -> None:
-        """Cancel-After has passed: `aborted` where it has not begun, else canceled."""
+        """Cancel-After has passed: it is `aborted` if it has not begun, otherwise canceled."""
         with self._changed:
             if self.status == "starting":
                 self.canceling.set()
@@ -121,7 +121,7 @@ class Prediction:
             return self._changed.wait_for(lambda: self.has_ended, seconds)
 
     def stream(self) -> Iterator[bytes]:
-        """Server-sent events from the first on: output, logs, error, done."""
+        """All server-sent events from the first one: output, logs, error, done."""
         sent = 0
         while True:
             for event, data in self._events_after(sent):

@@ -68,10 +68,10 @@ def _run_official(replicate: "Replicate", call: Call, owner: str, name: str, bod
 
 
 def run(replicate: "Replicate", call: Call, body: NewPrediction, version: Version, place: str) -> Answer:
-    """Check, then run; `Prefer: wait` holds the answer back until the prediction ends or the time is up.
+    """Check, then run; with `Prefer: wait` the response waits until the prediction ends or the time is up.
 
-    https://replicate.com/docs/topics/predictions/create-a-prediction#sync-mode: once the time is up the prediction is
-    answered as "starting", whatever it is doing.
+    https://replicate.com/docs/topics/predictions/create-a-prediction#sync-mode: once the time is up, the prediction is
+    returned as "starting", whatever its state is.
     """
     seconds, lifetime = _seconds_to_wait(call), _lifetime(call)
     if body.webhook is not None and not re.match(r"https?://", body.webhook):
@@ -95,7 +95,7 @@ def run(replicate: "Replicate", call: Call, body: NewPrediction, version: Versio
 
 
 def shown(replicate: "Replicate", prediction: Prediction) -> dict[str, Any]:
-    """A prediction as it is answered; an official model hides its version."""
+    """A prediction as it is returned; an official model hides its version."""
     record = prediction.as_json()
     is_official = record["model"] in replicate.official and "deployment" not in record
     return record | {"version": "hidden"} if is_official else record
@@ -151,7 +151,7 @@ def cancel_prediction(replicate: "Replicate", call: Call, id: str) -> Answer:
 def stream_prediction(replicate: "Replicate", call: Call, key: str) -> Answer:
     """https://replicate.com/docs/topics/predictions/streaming; on Replicate another host, https://stream.replicate.com.
 
-    Whoever knows the URL may read it: the official clients send no token there, and browsers have none.
+    Everybody who knows the URL may read it: the official clients send no token there, and browsers have none.
     """
     for prediction in list(replicate.predictions.values()):
         if prediction.stream_key == key and "stream" in prediction.as_json()["urls"]:

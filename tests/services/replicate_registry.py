@@ -1,4 +1,4 @@
-"""A model's versions, as the registry really holds them: a version's id is the digest of a pushed image.
+"""A model's versions, read from the real registry: a version's id is the digest of a pushed image.
 
 https://replicate.com/docs/reference/http#models.versions.list; the registry's own routes:
 https://distribution.github.io/distribution/spec/api/
@@ -43,12 +43,12 @@ class Version:
 
     @property
     def streams(self) -> bool:
-        """Whether the image's own server sends output as it comes: its class is marked @cog.streaming."""
+        """Whether the image's own server streams: its class is marked @cog.streaming."""
         predict = self.openapi_schema.get("paths", {}).get("/predictions", {}).get("post", {})
         return bool(predict.get("x-cog-streaming"))
 
     def refusals(self, inputs: dict[str, Any]) -> list[tuple[str, str]]:
-        """What is wrong with an input, as (field, message): what the version's own schema says, and nothing else."""
+        """The faults of an input, as (field, message), by the version's own schema and nothing else."""
         components = self.openapi_schema.get("components", {})
         schema = _json_schema({"$ref": "#/components/schemas/Input", "components": components})
         errors = Draft7Validator(schema).iter_errors(inputs)
@@ -59,7 +59,7 @@ class Version:
 class Repository:
     """The versions of one model, oldest first, in the order in which they were first seen in the registry.
 
-    An image whose tag another one takes before anyone looks is never seen: a registry lists tags, not digests.
+    An image that loses its tag to another one before a refresh is never seen: a registry lists tags, not digests.
     """
 
     registry: str
@@ -69,7 +69,7 @@ class Repository:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def refresh(self) -> list[Version]:
-        """The versions as of now: new tags seen, and digests that the registry no longer serves forgotten."""
+        """Update the versions: add new tags, and forget digests that the registry no longer serves."""
         with self._lock, httpx.Client(base_url=f"http://{self.registry}/v2/{self.name}", timeout=30) as client:
             self.versions = [version for version in self.versions if self._digest(client, f"sha256:{version.id}")]
             known = {version.id for version in self.versions} | self.deleted
@@ -88,7 +88,7 @@ class Repository:
         return response.headers["Docker-Content-Digest"].removeprefix("sha256:") if response.is_success else None
 
     def _image(self, client: httpx.Client, reference: str) -> dict[str, Any]:
-        """The image's configuration; of an index, its first image's."""
+        """The image's configuration; for an index, that of its first image."""
         response = client.get(f"/manifests/{reference}", headers={"Accept": ", ".join(_MANIFESTS)})
         manifest = response.raise_for_status().json()
         if "manifests" in manifest:
@@ -103,7 +103,7 @@ class Repository:
 
 
 def _json_schema(node: Any) -> Any:
-    """OpenAPI 3.0's `nullable` in JSON Schema's words; all else means the same in both."""
+    """Rewrite OpenAPI 3.0's `nullable` for JSON Schema; everything else means the same in both."""
     if isinstance(node, list):
         return [_json_schema(each) for each in node]
     if not isinstance(node, dict):

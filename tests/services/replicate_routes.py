@@ -1,7 +1,7 @@
 """The local Replicate's routes for the account, hardware, models and versions; each cites its documentation.
 
-Where the documentation names a rule but not the status of its refusal, 403 stands for what is not the caller's, and 409
-for what the state of things forbids.
+Where the documentation gives a rule but not the status of its refusal, 403 is used for things of other accounts, and
+409 for things that the current state forbids.
 """
 
 import re
@@ -42,7 +42,7 @@ Slug = Annotated[str, AfterValidator(_slug)]
 
 
 class Strict(BaseModel):
-    """A request body: no field but the documented ones, no value that needs converting."""
+    """A request body with only documented fields, and no value that needs conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -75,7 +75,7 @@ class Scale(Strict):
 
 @dataclass
 class Collection:
-    """Models that belong together, by their OWNER/NAMEs."""
+    """A collection of models, by their OWNER/NAMEs."""
 
     slug: str
     name: str
@@ -88,7 +88,7 @@ class Collection:
 
 @dataclass
 class Model:
-    """A model: what its owner said of it, and what the registry holds under its name."""
+    """A model: the data that its owner gave, and the images under its name in the registry."""
 
     owner: str
     fields: dict[str, Any]
@@ -120,7 +120,7 @@ def account(replicate: "Replicate", call: Call) -> Answer:
 
 
 def created_by(username: str) -> dict[str, str]:
-    """An account, as it is shown."""
+    """An account as it is returned."""
     return {
         "type": "organization",
         "username": username,
@@ -231,7 +231,7 @@ def get_version(replicate: "Replicate", call: Call, owner: str, name: str, id: s
 
 
 def delete_version(replicate: "Replicate", call: Call, owner: str, name: str, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#models.versions.delete: of private models, where no deployment has it.
+    """https://replicate.com/docs/reference/http#models.versions.delete: of private models, if no deployment uses it.
 
     The registry keeps the image; only this Replicate forgets it.
     """
@@ -248,7 +248,7 @@ def delete_version(replicate: "Replicate", call: Call, owner: str, name: str, id
 
 
 def visible_model(replicate: "Replicate", call: Call, owner: str, name: str) -> Model:
-    """A model that the caller may see; a private one of someone else is not found."""
+    """A model that the caller may see; a private one of another account is not found."""
     model = replicate.models.get(f"{owner}/{name}")
     if model is None or (model.fields["visibility"] == "private" and model.owner != call.account):
         raise not_found("The requested model")
@@ -270,7 +270,7 @@ def version_of(model: Model, id: str) -> Version:
 
 
 def check_input(version: Version, inputs: dict[str, Any]) -> None:
-    """Hold an input against the version's schema.
+    """Check an input against the version's schema.
 
     Raises:
         Problem: 422 that names each wrong field.

@@ -1,4 +1,4 @@
-"""Where predictions run: containers of the real images, one for each version at each place, kept warm.
+"""Runs predictions in containers of the real images, one for each version of each model or deployment, kept warm.
 
 Replicate's lifecycle of a prediction: https://replicate.com/docs/topics/predictions/lifecycle; the container's own
 HTTP, which differs from Replicate's: https://cog.run/http
@@ -24,7 +24,7 @@ _NEVER = httpx.Timeout(30, read=None)
 
 
 class MachineError(Exception):
-    """The container did not come up, or went away; `logs` is what it said."""
+    """The container did not start, or ended; `logs` is its output."""
 
     def __init__(self, message: str, logs: str = "") -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class MachineError(Exception):
 
 
 class Machine:
-    """One container, started when the first prediction needs it. `predictions`: all that were ever sent to it."""
+    """One container, started for its first prediction. `predictions`: all that were ever sent to it."""
 
     def __init__(self, engine: docker.DockerClient, image: str, owner: str) -> None:
         self._engine, self._image, self._owner = engine, image, owner
@@ -56,13 +56,13 @@ class Machine:
             return self._address
 
     def replace(self, address: str) -> None:
-        """Remove the container, if it still is the one at `address`; the next prediction gets a new one."""
+        """Remove the container if it is still the one at `address`; the next prediction starts a new one."""
         with self._lock:
             if self._address == address:
                 self._remove()
 
     def close(self) -> None:
-        """Remove the container for good, even while it starts."""
+        """Remove the container permanently, even while it starts."""
         self._is_closed = True
         self._remove()
         with self._lock:
@@ -114,7 +114,7 @@ class Machine:
 
 
 class Machines:
-    """Every machine of one local Replicate; none outlives it, and none but its own is touched."""
+    """The machines of one local Replicate. None outlives it, and no other container is touched."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
@@ -128,11 +128,11 @@ class Machines:
         return docker.from_env(timeout=120)
 
     def run(self, prediction: Prediction, breakage: str | None) -> None:
-        """Run a prediction to its end, in a thread of its own; `breakage`: the error that it ends with instead."""
+        """Run a prediction to its end, in its own thread; `breakage`: an error that it fails with instead."""
         threading.Thread(target=self._run, args=(prediction, breakage), daemon=True).start()
 
     def retire(self, place: str, but: str = "") -> None:
-        """Remove the machines of a place once their predictions have ended, except those of the version `but`."""
+        """Remove the machines of a `place` once their predictions have ended, except those of the version `but`."""
         with self._lock:
             gone = [key for key in self._machines if key[0] == place and key[1] != but]
             for machine in [self._machines.pop(key) for key in gone]:
@@ -140,7 +140,7 @@ class Machines:
                 threading.Thread(target=_close_when_idle, args=(machine,), daemon=True).start()
 
     def close(self) -> None:
-        """Remove them all now, for good."""
+        """Remove all machines now, permanently."""
         with self._lock:
             self._is_closed = True
             machines = [*self._machines.values(), *self._retired]
@@ -206,7 +206,7 @@ def _predict(address: str, prediction: Prediction) -> None:
 
 @contextmanager
 def _accepted_soon(prediction: Prediction) -> Iterator[None]:
-    """Without a stream Cog is silent until the end, but refuses at once: what it has not refused by now, it runs."""
+    """Without a stream Cog sends nothing until the end, but refuses at once: one not refused by now is running."""
     timer = threading.Timer(0.3, prediction.start)
     if not prediction.version.streams:
         timer.start()
@@ -237,13 +237,13 @@ def _follow(response: httpx.Response, prediction: Prediction) -> None:
 
 
 def _complete(body: dict[str, Any], prediction: Prediction) -> None:
-    """Cog's own last word: its status, output, logs, error and metrics."""
+    """Finish with Cog's own response: its status, output, logs, error and metrics."""
     more = {name: body[name] for name in ("output", "logs") if name in body}
     prediction.end(body["status"], body.get("error"), body.get("metrics", {}), **more)
 
 
 def _pass_cancel_on(url: str, prediction: Prediction, is_over: threading.Event) -> None:
-    """Cancel the prediction in its container, once that is wanted; again until it has stopped."""
+    """Cancel the prediction in its container, once that is requested; repeat until it has stopped."""
     while not is_over.is_set():
         if prediction.canceling.wait(0.2):
             with suppress(httpx.TransportError):

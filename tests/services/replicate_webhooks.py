@@ -19,9 +19,9 @@ _ATTEMPTS, _SECONDS_BETWEEN_UPDATES = 5, 0.5
 
 
 class Webhook:
-    """Delivers one prediction's webhooks in order, from a thread of its own.
+    """Delivers one prediction's webhooks in order, in its own thread.
 
-    Output and logs are sent at most every 500 ms and once only. The last event, `completed`, is always sent; where the
+    Output and logs are sent at most every 500 ms and only once. The last event, `completed`, is always sent; if the
     receiver cannot be reached or answers 400 or more it is sent again, up to five times (after 0.2 s, then doubling:
     Replicate does so for about a minute). Redirects are not followed.
     """
@@ -33,7 +33,7 @@ class Webhook:
         threading.Thread(target=self._deliver, daemon=True).start()
 
     def notify(self, event: str, prediction: dict[str, Any]) -> None:
-        """Say that `event` happened; `prediction` is what GET answers now."""
+        """Report that `event` happened; `prediction` is what GET returns now."""
         self._queue.put((event, prediction))
 
     def _deliver(self) -> None:
@@ -70,7 +70,7 @@ def new_secret() -> str:
 
 
 def signature(secret: str, id: str, body: str) -> dict[str, str]:
-    """The three headers that prove where a webhook comes from."""
+    """The three headers that prove the origin of a webhook."""
     sent = str(int(time.time()))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = hmac.new(key, f"{id}.{sent}.{body}".encode(), hashlib.sha256).digest()

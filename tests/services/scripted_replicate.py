@@ -1,4 +1,4 @@
-"""The local Replicate with versions and predictions that a test writes itself: no registry, no containers."""
+"""A local Replicate whose versions and predictions a test defines: without a registry and containers."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Script = Callable[[Prediction], None]
 
 
 class Shelf:
-    """A model's versions, oldest first, in place of a registry's."""
+    """A model's versions, oldest first, instead of those in a registry."""
 
     def __init__(self, name: str, versions: list[Version]) -> None:
         self.name, self.versions = name, versions
@@ -24,7 +24,7 @@ class Shelf:
 
 
 class ScriptedReplicate(Replicate):
-    """`script` runs each new prediction, on a thread of its own."""
+    """`script` runs each new prediction, in its own thread."""
 
     def __init__(self) -> None:
         super().__init__()

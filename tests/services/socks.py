@@ -1,4 +1,4 @@
-"""A SOCKS5 proxy on this machine that knows a few made-up hosts. https://www.rfc-editor.org/rfc/rfc1928"""
+"""A local SOCKS5 proxy that knows a few made-up hosts. https://www.rfc-editor.org/rfc/rfc1928"""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ _HOST_UNREACHABLE = 4
 
 @contextmanager
 def socks_proxy(hosts: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
-    """Its HOST:PORT, and the hosts that were asked for; `hosts`: the port of this machine that each name stands for."""
+    """The proxy's HOST:PORT, and the requested hosts; `hosts`: the local port that each name stands for."""
     asked: list[str] = []
 
     class Handler(StreamRequestHandler):

@@ -1,4 +1,4 @@
-"""The local file server, judged by httpx and curl: TLS, validators, ranges, redirects, and each fault."""
+"""The local file server, tested with httpx and curl: TLS, validators, ranges, redirects, and each fault."""
 
 import os
 import shutil

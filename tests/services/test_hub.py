@@ -1,4 +1,4 @@
-"""The local Hub, judged by huggingface_hub: what it lists, sends, refuses, and how its faults look to the client."""
+"""The local Hub, tested with huggingface_hub: what it lists, serves and refuses, and how its faults appear."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ CONFIG_OID = hashlib.sha1(b"blob %d\0" % len(CONFIG) + CONFIG).hexdigest()
 
 @pytest.fixture(autouse=True)
 def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Telemetry would ask the real Hub for a list of agents, once a process."""
+    """Telemetry would request a list of agents from the real Hub, once per process."""
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
 
 

@@ -1,4 +1,4 @@
-"""The local Hub is written to by huggingface_hub: what it takes, and what it refuses as the real one does."""
+"""Uploads to the local Hub with huggingface_hub: what it accepts, and what it refuses like the real one."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def api(hub: Hub) -> HfApi:
-    """The client of someone who may write, with a repository."""
+    """A client that may write, with a repository."""
     api = HfApi(endpoint=hub.endpoint, token="hf_writer")
     api.create_repo(NAME, private=True)
     return api
@@ -212,7 +212,7 @@ def test_a_card_can_be_validated_without_a_commit(hub: Hub, monkeypatch: pytest.
 
 
 def raw_commit(api: HfApi, *lines: dict[str, Any], kind: str = "application/x-ndjson") -> None:
-    """A commit as no client sends it."""
+    """Send a commit that no client would send."""
     from huggingface_hub.utils import get_session, hf_raise_for_status
 
     header = {"key": "header", "value": {"summary": "By hand"}}
@@ -246,7 +246,7 @@ def test_a_commit_with_a_wrong_content_type_is_refused(hub: Hub, api: HfApi) -> 
 
 
 def batch(hub: Hub, oid: str, size: int) -> dict[str, Any]:
-    """What the LFS batch says of one object."""
+    """The response of the LFS batch for one object."""
     kind = "application/vnd.git-lfs+json"
     answer = httpx.post(
         f"{hub.endpoint}/{NAME}.git/info/lfs/objects/batch",

@@ -1,4 +1,4 @@
-"""The local Replicate and the local Hub, judged by the official JavaScript clients of both."""
+"""The local Replicate and the local Hub, tested with the official JavaScript clients of both."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ Node = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Runs a script of the folder javascript/ with the clients installed; what it printed."""
+    """Runs a script of the folder javascript/ with the clients installed; returns its output."""
     folder = clients_in(tmp_path_factory.mktemp("javascript"))
 
     def script(name: str, *arguments: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The local Replicate's files, collections, search and streams, judged by its Python client and by plain HTTP."""
+"""The local Replicate's files, collections, search and streams, tested with its Python client and plain HTTP."""
 
 import time
 from collections.abc import Iterator

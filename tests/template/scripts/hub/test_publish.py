@@ -267,7 +267,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(
     monkeypatch.setenv("HF_TOKEN", "")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(published.folder / "none"))
     assert published.publish("--dry-run") == 0
-    assert "what is there was not asked (there is no token" in capsys.readouterr().out
+    assert "the Hub was not asked (there is no token" in capsys.readouterr().out
 
 
 def test_the_visibility_of_an_existing_repository_is_not_changed(
