@@ -96,7 +96,7 @@ def copy_project(target: Path) -> None:
     for part in Path(sys.prefix).iterdir():
         if not part.name.startswith("."):
             (target / ".venv" / part.name).symlink_to(part)
-    for stamp in ("python", *runtimes.ENGINES, "economics", "evaluation", "dev"):
+    for stamp in ("python", *runtimes.ENGINES, "check", "economics", "evaluation", "dev"):
         (target / ".venv" / f".{stamp}").touch()
 
 
