@@ -20,7 +20,8 @@ from scripts.conversion import environment
 from tests import tiny_models
 from tests.template import toy
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # the converter's own environment
+
 SLUG = "adapted"
 PROMPT = "The capital of France is"
 TOKENS = 12

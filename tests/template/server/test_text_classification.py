@@ -34,7 +34,7 @@ TEXTS = {
 LABELS = sorted(set(TEXTS.values()))
 
 
-@pytest.fixture(scope="module", params=["openvino", "transformers"])
+@pytest.fixture(scope="module", params=[pytest.param("openvino", marks=pytest.mark.slow), "transformers"])
 def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
     with serving(request.param, MODEL) as running:
         yield running

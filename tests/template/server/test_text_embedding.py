@@ -29,7 +29,7 @@ NEAR = {"openvino": 2e-3, "transformers": 1e-5}
 in bfloat16 where the processor has instructions for it, four times as fast."""
 
 
-@pytest.fixture(scope="module", params=["openvino", "transformers"])
+@pytest.fixture(scope="module", params=[pytest.param("openvino", marks=pytest.mark.slow), "transformers"])
 def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
     with serving(request.param, MODEL) as running:
         yield running

@@ -214,6 +214,7 @@ def test_an_embedding_model_is_judged_by_its_nearest_texts(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2")
+    monkeypatch.setenv("ENGINE", "transformers")  # which needs no converter
     passages = ["Bees make honey.", "The train is late.", "A violin has four strings."]
     alike = ["A dog runs.", "A dog is running."], ["A dog runs.", "A dog sleeps."], ["A dog runs.", "Prices rose."]
     lines: list[dict[str, Any]] = [
@@ -235,6 +236,7 @@ def test_an_answer_that_a_metric_cannot_judge_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2")
+    monkeypatch.setenv("ENGINE", "transformers")  # which needs no converter
     line = {"input": {"texts": ["A dog runs.", "A dog sleeps."]}, "expected": 2.5, "metrics": ["accuracy_at_1"]}
     assert command.main(["--data", str(written(tmp_path / "data.jsonl", [line]))]) == 1
     assert "line 1 of the data expects 2.5, which accuracy_at_1 cannot judge" in capsys.readouterr().err
@@ -244,6 +246,7 @@ def test_a_classifier_is_judged_by_its_first_label(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL", "all-minilm-l6-v2-zero-shot")
+    monkeypatch.setenv("ENGINE", "transformers")  # which needs no converter
     labels_of = {"Fry the onions in butter.": "cooking", "The bank raised its rates.": "sports"}  # the second is wrong
     lines = [
         {"input": {"text": text, "labels": ["cooking", "finance", "sports"]}, "expected": labels_of[text]}

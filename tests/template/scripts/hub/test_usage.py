@@ -39,6 +39,7 @@ def runs(*command: str, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow  # a process that imports torch for each
 @pytest.mark.parametrize(
     ("slug", "title", "says"),
     [
