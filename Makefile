@@ -22,9 +22,9 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALE
 PY := .venv/bin/python -m
 GPU := $(if $(DEVICE),$(filter cuda,$(DEVICE)),$(shell nvidia-smi --list-gpus 2>/dev/null))
 RUNS := $(or $(ENGINE),$(shell sh scripts/engine.sh $(if $(GPU),cuda,cpu)),openvino)
-ENGINES := openvino transformers plain
+ENGINES := openvino transformers torch plain
 ifneq ($(filter-out $(ENGINES),$(RUNS)),)
-$(error there is no engine $(RUNS): ENGINE=openvino, ENGINE=transformers, ENGINE=plain, or leave it out)
+$(error there is no engine $(RUNS): ENGINE is one of $(ENGINES), or left out)
 endif
 
 # A verb of one of these groups is shown by `make`, 16 at most: write `## [group] what it does`.
@@ -75,7 +75,7 @@ check: .venv/.check ## [make it yours] lint, types, and whether the rendered fil
 render: .venv/.$(RUNS) ## [make it yours] write cog.yaml, cog.cpu.yaml, .dockerignore and schemas/ from the manifest and predict.py
 	@$(PY) scripts.render
 
-new: .venv/.$(RUNS) ## [make it yours] add a model: NAME=my-model SOURCE=hf://ORG/NAME (TASK= LICENSE= FILES= YES=1 DRY_RUN=1)
+new: .venv/.$(if $(filter custom,$(TASK)),torch,$(RUNS)) ## [make it yours] add a model: NAME=my-model SOURCE=hf://ORG/NAME, or your own: TASK=custom (TASK= LICENSE= FILES= YES=1 DRY_RUN=1)
 	@exec $(PY) scripts.new --task "$$TASK" --license "$$LICENSE" --files "$$FILES" $${YES:+--yes} $${DRY_RUN:+--dry-run} \
 	  "$$NAME" "$$SOURCE"
 
@@ -172,7 +172,7 @@ endif
 LOCK := requirements/lock.txt
 
 $(ENGINES:%=.venv/.%): .venv/.%: .venv/.python $(LOCK) requirements/%.in requirements/scripts.in
-	@echo "installing $* and the rest into .venv, once$(if $(filter transformers,$*), (torch: some gigabytes))" >&2
+	@echo "installing $* and the rest into .venv, once$(if $(filter transformers torch,$*), (torch: some gigabytes))" >&2
 	@sh scripts/install.sh $* scripts >&2 && touch $@
 
 .venv/.check: .venv/.python $(LOCK) requirements/plain.in requirements/scripts.in requirements/check.in

@@ -25,17 +25,19 @@ PROJECT = Path(__file__).parents[1]
 CATALOG = PROJECT / "models" / "catalog"
 TASKS = PROJECT / "models" / "tasks"
 
-EngineName = Literal["openvino", "transformers", "plain"]
+EngineName = Literal["openvino", "transformers", "torch", "plain"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
 _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
     "openvino": ("int8", "int4", "float16"),
     "transformers": ("bfloat16", "float16", "float32"),
+    "torch": ("float32", "bfloat16", "float16"),
     "plain": (),
 }
 """The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16."""
 BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
 """The bytes of a parameter in each number format."""
+_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
 _ROUNDED = 0.1
 
 
@@ -44,6 +46,7 @@ class EngineChoice(Strict):
 
     `dtype`: by default the one that suits the engine and the weights: for openvino int8 from safetensors and float16
     from a GGUF, for transformers bfloat16. plain, the task's own code, has none.
+_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
     """
 
     engine: EngineName
@@ -72,6 +75,7 @@ class EngineChoice(Strict):
             raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
         if self.engine != "transformers" and self.device != "cpu":
             raise ValueError(f"{self.engine} runs only on the device cpu: set device: cpu, or engine: transformers")
+_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
         return self
 
 
@@ -154,7 +158,7 @@ class Manifest(Strict):
     @property
     def predictor_class(self) -> str:
         """The class of predict.py that serves this task: TextGeneration for text-generation."""
-        return self.task.title().replace("-", "")
+        return class_of(self.task)
 
     @property
     def parts(self) -> "list[Manifest]":
@@ -245,6 +249,11 @@ def slugs() -> list[str]:
 def tasks() -> list[str]:
     """The tasks that a model can have, as a manifest names them, like text-generation."""
     return sorted(path.parent.name.replace("_", "-") for path in TASKS.glob("*/manifest.py"))
+
+
+def class_of(task: str) -> str:
+    """The class of predict.py that serves a task: TextGeneration for text-generation."""
+    return task.title().replace("-", "")
 
 
 def path_of(slug: str) -> Path:

@@ -1,8 +1,9 @@
-"""python -m scripts.new NAME SOURCE [--task TASK] [--license ID] [--files NAME] [--yes] [--dry-run]
+"""python -m scripts.new NAME [SOURCE] [--task TASK] [--license ID] [--files NAME] [--yes] [--dry-run]
 
 Makes a model of the catalog from a repository of the Hub (hf://ORG/NAME) or from files of this machine (file:PATH):
 looks it up, writes its manifest, locks its weights, and runs three examples on the model itself, whose results become
-what must hold of it from then on. Then cog.yaml and all commands serve it.
+what must hold of it from then on. Then cog.yaml and all commands serve it. With --task custom and no SOURCE it makes a
+task of its own: a network in torch, with the training that makes its weights, to be edited.
 """
 
 import shutil
@@ -18,9 +19,9 @@ from models.weights import lock
 from scripts import tasks
 from scripts.cli import command, console
 from scripts.cli.progress import progress
-from scripts.lookup.repository import Repository, look_up
+from scripts.lookup.repository import look_up
 from scripts.rendering.files import out_of_date, write
-from scripts.scaffold import draft, trial
+from scripts.scaffold import custom, draft, trial
 
 
 def main(argv: list[str]) -> int:
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> int:
 def new(
     name: Annotated[str, typer.Argument(help="the model's name here: a folder of models/catalog")] = "",
     source: Annotated[str, typer.Argument(help="hf://ORG/NAME, hf://ORG/NAME@REVISION or file:PATH")] = "",
-    task: Annotated[str, typer.Option(help="where several fit")] = "",
+    task: Annotated[str, typer.Option(help="where several fit; custom: a network of your own")] = "",
     license: Annotated[str, typer.Option(help="its id on the Hub, where the repository names none")] = "",
     files: Annotated[str, typer.Option(help="which GGUF, where there are several")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="keep the examples' results without asking")] = False,
@@ -39,6 +40,13 @@ def new(
 ) -> None:
     """Add a model to the catalog."""
     _check_name(name)
+    if task == custom.TASK:
+        if source or license or files:
+            raise command.UsageError(
+                f"TASK={custom.TASK} takes a NAME alone: docs/your-model.md says how your weights come in"
+            )
+        _new_task(name, dry_run)
+        return
     found = look_up(source)
     chosen = draft.task_of(found, task)
     licence = draft.licence_of(found, license)
@@ -58,8 +66,32 @@ def new(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # half a model would stand in the catalog; its weights are kept
         raise
+    _serve(name, f"{manifest.path_of(name)} is written from {found.source}")
+
+
+def _new_task(name: str, dry_run: bool) -> None:
+    """A task with one model: from the example of a network of one's own."""
+    texts = custom.new_files(name)
+    if dry_run:
+        print("\n".join(f"would write {path}" for path in texts))
+        return
+    with custom.written(texts):
+        custom.train(name)
+        _locked(name)
+        custom.check_examples(manifest.load(name))
+    module = name.replace("-", "_")
+    _serve(name, f"the network is models/tasks/{module}/network.py, and training/{module}.py makes its weights")
+
+
+def _serve(name: str, written: str) -> None:
     write(out_of_date(manifest.load(name)))
-    print(_next_steps(name, found), file=sys.stderr)
+    print(
+        f"\n{written}; {name} is served from now on. Next:\n"
+        "  make predict          one prediction\n"
+        "  make test             its own tests, tests/fork\n"
+        "  make image            its container",
+        file=sys.stderr,
+    )
 
 
 def _check_name(name: str) -> None:
@@ -86,7 +118,7 @@ def _locked(name: str) -> lock.Lock:
     if check := tasks.fact(model, "check_weights", None):
         check(model.with_facts(made.facts), made)
     lock.write(model, made)
-    print(f"{made.resolved}: {len(made.files)} files, {made.size / 1e6:.1f} MB, pinned", file=sys.stderr)
+    print(f"{made.resolved}: files: {len(made.files)}, {made.size / 1e6:.1f} MB, pinned", file=sys.stderr)
     return made
 
 
@@ -103,15 +135,6 @@ def _with_examples(name: str, said: dict[str, Any], yes: bool) -> None:
     if not yes and sys.stdin.isatty() and not typer.confirm("\nkeep these examples?", default=True, err=True):
         raise TemplateError("not kept: run it again with other weights, or --yes and edit the examples")
     _write(name, said)
-
-
-def _next_steps(name: str, found: Repository) -> str:
-    return (
-        f"\n{manifest.path_of(name)} is written from {found.source}, and served from now on. Next:\n"
-        "  make predict          one prediction\n"
-        "  make test             its own tests, tests/fork\n"
-        "  make image            its container"
-    )
 
 
 if __name__ == "__main__":

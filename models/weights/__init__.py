@@ -1,6 +1,7 @@
 """Fetches, converts and verifies the weights of a model.
 
     weights/<slug>/source/      the downloaded files, pinned by models/catalog/<slug>/weights.lock
+    weights/<slug>/.source.json their sha256: weights.lock may name others of the same size since
     weights/<slug>/<engine>/    files made from them once, in the engine's own format; derived.json says from which
 
 The variable WEIGHTS_ROOT names another folder than weights/, or several (models/weights/places.py).
@@ -9,7 +10,7 @@ The variable WEIGHTS_ROOT names another folder than weights/, or several (models
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,8 +84,10 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
 
 
 def is_fetched(manifest: Manifest) -> bool:
-    """Whether the downloaded files are present, each with the right size."""
-    return files.sizes_match(folder(manifest.slug, SOURCE), lock_of(manifest).files)
+    """Whether the downloaded files are present, each with the right size, and not those of another lock."""
+    place, locked = folder(manifest.slug, SOURCE), lock_of(manifest).files
+    stamp = _stamp_of(place)
+    return files.sizes_match(place, locked) and (not stamp.is_file() or stamp.read_text() == _stamped(locked))
 
 
 def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, str]) -> bool:
@@ -120,6 +123,10 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
         _leave_only(place, set(lock.files))
         files.verify(place, lock.files, "make weights", full=False)
         whole.check(list(lock.files), place)
+    try:
+        _stamp_of(final).write_text(_stamped(lock.files))
+    except OSError as error:
+        raise files.cannot_write(final.parent, error) from error
 
 
 def make_lock(manifest: Manifest, progress: Progress) -> Lock:
@@ -213,6 +220,14 @@ def _leave_only(place: Path, names: set[str]) -> None:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _stamp_of(place: Path) -> Path:
+    return place.with_name(f".{place.name}.json")
+
+
+def _stamped(locked: Mapping[str, File]) -> str:
+    return json.dumps({name: file.sha256 for name, file in sorted(locked.items())}, indent=2)
 
 
 def _record(place: Path) -> Derived | None:

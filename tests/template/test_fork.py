@@ -1,8 +1,6 @@
 """A fork with a model of its own and without the examples: its tests pass, and say what they leave out."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,18 +15,12 @@ def test_the_tests_pass_in_a_fork_with_only_its_own_model(tmp_path: Path) -> Non
     toy.add_to(tmp_path)
     for slug in manifest.slugs():
         shutil.rmtree(tmp_path / "models" / "catalog" / slug)
-    run(tmp_path, "make", "render")
-    run(tmp_path, ".venv/bin/python", "-m", "scripts.render", "--check")
-    tested = run(tmp_path, ".venv/bin/python", "-m", "pytest", "-m", "not container", "tests/fork", "tests/template")
+    toy.succeed(tmp_path, "make", "render")
+    toy.succeed(tmp_path, ".venv/bin/python", "-m", "scripts.render", "--check")
+    tested = toy.succeed(
+        tmp_path, ".venv/bin/python", "-m", "pytest", "-m", "not container", "tests/fork", "tests/template"
+    )
     assert "tests/template is left out: smollm2-135m-instruct, with which it tests, was removed" in tested
     assert "word-counter on plain" in tested
     assert " passed" in tested
     assert "failed" not in tested
-
-
-def run(project: Path, *command: str) -> str:
-    """What a command prints, which must succeed."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
-    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

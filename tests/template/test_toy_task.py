@@ -1,7 +1,6 @@
 """Adding a task is one class, one folder, one file for the tools, one schema and one entry: then everything works."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("toy")
     toy.copy_project(copy)
     toy.add_to(copy)
-    done = _run(copy, "make", "render", f"MODEL={toy.SLUG}")
+    done = toy.run(copy, "make", "render", f"MODEL={toy.SLUG}")
     assert done.returncode == 0, done.stderr
     return copy
 
@@ -28,16 +27,11 @@ def run(project: Path) -> Run:
     """Runs a command in the project, which must succeed."""
 
     def succeed(*command: str) -> "subprocess.CompletedProcess[str]":
-        done = _run(project, *command)
+        done = toy.run(project, *command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
     return succeed
-
-
-def _run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
-    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
 
 
 def script(name: str, *arguments: str) -> list[str]:
@@ -65,7 +59,7 @@ def test_make_predict_and_make_call_work(run: Run) -> None:
 
 
 def test_a_wrong_input_is_refused_by_its_name(project: Path) -> None:
-    done = _run(project, "make", "predict", "INPUTS=text=x times=99")
+    done = toy.run(project, "make", "predict", "INPUTS=text=x times=99")
     assert done.returncode != 0
     assert "times: 99" in done.stderr
 
@@ -83,7 +77,7 @@ def test_the_bench_counts_predictions(run: Run) -> None:
 
 @pytest.mark.slow  # six seconds of load
 def test_the_soak_loses_nothing(project: Path) -> None:
-    done = _run(project, *script("soak", "--minutes", "0.1"))
+    done = toy.run(project, *script("soak", "--minutes", "0.1"))
     assert "succeeded" in done.stdout
     assert "bad request refused" in done.stdout
     complaints = set(done.stderr.strip().splitlines()[-1].split("; ")) if done.returncode else set()
@@ -99,7 +93,7 @@ def test_the_doctor_misses_nothing(run: Run) -> None:
 
 def test_no_weights_are_needed_and_none_are_pinned(run: Run, project: Path) -> None:
     run("make", "weights")
-    done = _run(project, "make", "weights-lock")
+    done = toy.run(project, "make", "weights-lock")
     assert "word-counter has no weights to pin" in done.stderr
 
 

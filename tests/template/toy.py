@@ -1,6 +1,8 @@
 """A toy task: text in, a number out, by plain Python without weights. All that a new task touches, in a copy."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,6 +100,19 @@ def copy_project(target: Path) -> None:
             (target / ".venv" / part.name).symlink_to(part)
     for stamp in ("python", *runtimes.ENGINES, "check", "economics", "evaluation", "dev"):
         (target / ".venv" / f".{stamp}").touch()
+
+
+def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a copy, to its end; what it prints is kept."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
+    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
+
+
+def succeed(project: Path, *command: str) -> str:
+    """What a command in a copy prints; it must succeed."""
+    done = run(project, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def add_to(project: Path) -> None:

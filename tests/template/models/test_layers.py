@@ -14,7 +14,10 @@ OF_SOME_ENGINES = {"numpy", "jinja2", "tokenizers", "psutil"}
 SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 # Made of torch and transformers through and through: these modules are themselves imported only inside functions.
 ENGINES = PROJECT / "models" / "tasks" / "text_generation" / "engines"
-HEAVY_THEMSELVES = {ENGINES / f"{name}.py" for name in ("request_sampling", "packed_attention", "fused_norms")}
+HEAVY_THEMSELVES = {
+    *(ENGINES / f"{name}.py" for name in ("request_sampling", "packed_attention", "fused_norms")),
+    *PROJECT.glob("models/tasks/*/network.py"),  # of make new TASK=custom
+}
 SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from models import manifest
 from models.errors import TemplateError
 from models.facts import Facts
 from scripts import new
 from scripts.lookup.repository import Repository
-from scripts.scaffold import draft
+from scripts.scaffold import custom, draft
 from tests import tiny_models
 from tests.template import toy
 
@@ -97,6 +98,11 @@ def test_hardware_and_engines_are_large_enough_for_the_model() -> None:
         (["smollm2-135m-instruct", "hf://a/b"], 1, "there is a model smollm2-135m-instruct already"),
         (["mine", "ftp://a/b"], 1, "'ftp://a/b' is no source to look up"),
         (["mine", "file:no-such-folder"], 1, "there is no no-such-folder"),
+        (["mine", "hf://a/b", "--task", "custom"], 2, "TASK=custom takes a NAME alone"),
+        (["3d-net", "--task", "custom"], 2, "'3d-net' cannot be the name of a Python module and class"),
+        (["lambda", "--task", "custom"], 2, "'lambda' cannot be the name of a Python module and class"),
+        (["text-embedding", "--task", "custom"], 1, "there is models/tasks/text_embedding/__init__.py already"),
+        (["label-score", "--task", "custom"], 1, "predict.py has a class LabelScore already"),
     ],
 )
 def test_contradictory_options_are_refused(
@@ -104,6 +110,38 @@ def test_contradictory_options_are_refused(
 ) -> None:
     assert new.main(arguments) == code
     assert capsys.readouterr().err.startswith(answer)
+
+
+def test_a_dry_run_of_a_custom_task_names_its_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert new.main(["my-net", "--task", "custom", "--dry-run"]) == 0
+    written = capsys.readouterr().out.splitlines()
+    assert "would write models/tasks/my_net/network.py" in written
+    assert "would write training/my_net.py" in written
+    assert written[-1] == "would write predict.py"
+    assert not (manifest.TASKS / "my_net").exists()
+
+
+def test_a_custom_task_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (manifest.PROJECT / "predict.py").read_text(encoding="utf-8")
+    (tmp_path / "predict.py").write_text(before, encoding="utf-8")
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(custom, "PROJECT", tmp_path)
+    monkeypatch.setattr(custom, "_SEAM", tmp_path / "predict.py")
+    texts = custom.new_files("my-net")
+    assert not any("image_classifier" in text or "image-classifier" in text for text in [*texts, *texts.values()])
+    assert "class MyNet(BasePredictor)" in texts["predict.py"]
+    assert "import my_net, text_" in texts["predict.py"]
+
+    def fail() -> None:
+        with custom.written(texts):
+            (tmp_path / "models/catalog/my-net/weights.lock").touch()
+            raise TemplateError("no torch")
+
+    with pytest.raises(TemplateError, match="no torch"):
+        fail()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["predict.py"]
+    assert list((tmp_path / "models").iterdir()) == []
+    assert (tmp_path / "predict.py").read_text(encoding="utf-8") == before
 
 
 def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path) -> None:  # 15 s: a server of its own

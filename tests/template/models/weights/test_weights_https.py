@@ -217,7 +217,7 @@ def test_locking_present_weights_again_leaves_no_second_copy(server: FileServer,
     fetched(project)
     ran = project.does("weights_lock")
     assert ran.stdout.startswith(f"{server.url}/model.safetensors: 1 file, 2.5 MB")
-    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
+    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", ".source.json", "source"]
 
 
 def empty_handed(project: Project) -> None:

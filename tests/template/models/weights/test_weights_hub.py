@@ -61,7 +61,7 @@ def test_the_lock_pins_the_commit_and_each_file_and_only_these_are_used(hub: Hub
     hub.add(NAME, {name: file[::-1] for name, file in FILES.items()})
     project.does("weights")
     assert project.files == WANTED
-    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
+    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", ".source.json", "source"]
 
 
 def test_the_hub_and_its_files_are_reached_through_a_socks_proxy(hub: Hub, project: Project) -> None:

@@ -30,7 +30,17 @@ def test_a_folder_is_locked_and_copied(project: Project) -> None:
     assert list(project.locked()["files"]) == list(FILES)
     project.does("weights")
     assert project.files == FILES
-    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", "source"]
+    assert sorted(path.name for path in project.weights.iterdir()) == [".lock", ".source.json", "source"]
+
+
+def test_other_weights_of_the_same_size_take_the_place_of_the_old_ones(project: Project, folder: Path) -> None:
+    project.does("weights_lock")
+    project.does("weights")
+    trained_again = FILES["model.safetensors"][:-1] + b"!"
+    (folder / "model.safetensors").write_bytes(trained_again)
+    project.does("weights_lock")
+    project.does("weights")
+    assert project.files["model.safetensors"] == trained_again
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model [1].safetensors"])

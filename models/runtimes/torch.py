@@ -1,0 +1,12 @@
+"""torch with a network of one's own: the task's code builds it and loads the safetensors as they were downloaded."""
+
+from collections.abc import Sequence
+
+PACKAGES = ("torch", "safetensors")
+CONVERTER = ()
+EDITION = "1"
+
+
+def reads(names: Sequence[str]) -> bool:
+    """Whether there are safetensors: nothing is ever made of other files."""
+    return any(name.endswith(".safetensors") for name in names)

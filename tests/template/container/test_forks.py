@@ -1,0 +1,19 @@
+"""docs/your-model.md, followed word for word: the containers of its forks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.template import your_model
+from tests.template.your_model import MODELS
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_container_of_a_fork_answers_and_passes_what_a_push_tries(name: str, tmp_path: Path) -> None:
+    _, _, *in_a_container = MODELS[name]
+    with your_model.forked(name, tmp_path) as fork:
+        for line in in_a_container:
+            told = fork.types(line)
+        assert told.strip()
+        tests = "CONTAINER_TESTS=required .venv/bin/python -m pytest -q tests/fork/test_container.py"
+        assert "1 passed" in fork.types(tests)
