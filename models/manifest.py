@@ -45,8 +45,7 @@ class EngineChoice(Strict):
     """An engine on a device, and the number format of its weights.
 
     `dtype`: by default the one that suits the engine and the weights: for openvino int8 from safetensors and float16
-    from a GGUF, for transformers bfloat16. plain, the task's own code, has none.
-_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
+    from a GGUF, for transformers bfloat16, for torch float32. plain, the task's own code, has none.
     """
 
     engine: EngineName
@@ -73,9 +72,9 @@ _ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
         if "dtype" in self.model_fields_set and self.dtype not in formats:
             remedy = f"set dtype to one of {', '.join(formats)}" if formats else "leave out dtype"
             raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
-        if self.engine != "transformers" and self.device != "cpu":
-            raise ValueError(f"{self.engine} runs only on the device cpu: set device: cpu, or engine: transformers")
-_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
+        if self.device == "cuda" and self.engine not in _ON_CUDA:
+            others = " or ".join(_ON_CUDA)
+            raise ValueError(f"{self.engine} runs only on the device cpu: set device: cpu, or engine: {others}")
         return self
 
 

@@ -51,6 +51,7 @@ def new(
     chosen = draft.task_of(found, task)
     licence = draft.licence_of(found, license)
     patterns = [files] if files else draft.files_of(found)
+    draft.check_loadable(found, patterns)
     print(f"{found.source}: {chosen}, {licence['id']}, {', '.join(found.architectures) or 'GGUF'}", file=sys.stderr)
     said = draft.manifest_of(chosen, found, licence, patterns, Facts(), size=0)
     if dry_run:

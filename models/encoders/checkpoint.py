@@ -6,6 +6,8 @@ from typing import Any
 
 from models.encoders.files import read_json
 from models.errors import EngineError
+from models.facts import Facts
+from models.manifest import Manifest, path_of
 
 _HEAD = "ForSequenceClassification"
 _UNUSED = re.compile(r"(.*\.)?(pooler|position_ids|lm_head|cls|classifier|mask_predictions|lm_predictions)\b.*")
@@ -16,6 +18,19 @@ def is_classifier(folder: Path) -> bool:
     """Whether config.json names a sequence classifier, whose output is logits. Other models return hidden states."""
     named = read_json(folder / "config.json").get("architectures") or []
     return any(str(name).endswith(_HEAD) for name in named)
+
+
+def check(model: Manifest, facts: Facts) -> None:
+    """Refuse weights that no engine runs, by what their files say.
+
+    Raises:
+        EngineError: the model needs code of its repository.
+    """
+    if facts.has_code:
+        raise EngineError(
+            f"{path_of(model.slug)}: {facts.architecture} needs code of its repository, which is never run: take a "
+            "model whose config.json has no auto_map"
+        )
 
 
 def load(folder: Path, **options: Any) -> Any:

@@ -10,6 +10,7 @@ from models import manifest
 from models.errors import ManifestError, TemplateError
 from models.facts import Facts
 from models.manifest import Device, Manifest
+from models.weights import formats
 from scripts import tasks
 from scripts.hardware import replicate
 from scripts.licences import terms
@@ -40,6 +41,15 @@ def task_of(found: Repository, wanted: str) -> str:
     if wanted and wanted not in fitting:
         raise TemplateError(f"{what} is no model for {wanted}: TASK={' or TASK='.join(fitting)}")
     return wanted or fitting[0]
+
+
+def check_loadable(found: Repository, files: Sequence[str]) -> None:
+    """Refuse at once what is never loaded; `files`: as weights.files has them.
+
+    Raises:
+        TemplateError: there are pickles alone, or other files without weights.
+    """
+    formats.selected(found.names, files or formats.DEFAULT_PATTERNS)
 
 
 def files_of(found: Repository) -> list[str]:

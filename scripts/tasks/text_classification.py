@@ -11,9 +11,11 @@ from typing import Any
 
 from models import encoders
 from models.cancellation import Cancellation
+from models.encoders import checkpoint
 from models.manifest import EngineChoice, Manifest
 from models.tasks import text_classification
 from models.tasks.text_classification import manifest
+from models.weights.lock import Lock
 from scripts.benchmark import texts
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio
@@ -55,6 +57,15 @@ STARTERS: list[tuple[str, dict[str, Any]]] = [
 def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     """The best label of each text."""
     return {"best": [scores[0]["label"] for scores in output]}
+
+
+def check_weights(model: Manifest, lock: Lock) -> None:
+    """Refuse weights that no engine can run, before they are downloaded.
+
+    Raises:
+        EngineError: the model needs code of its repository.
+    """
+    checkpoint.check(model, lock.facts)
 
 
 def load(model: Manifest) -> Load:

@@ -12,10 +12,12 @@ from typing import Any
 
 from models import encoders
 from models.cancellation import Cancellation
+from models.encoders import checkpoint
 from models.encoders.sentences import SentenceEncoder
 from models.manifest import EngineChoice, Manifest, selected_as
 from models.tasks import text_embedding
 from models.tasks.text_embedding import manifest
+from models.weights.lock import Lock
 from scripts.benchmark import texts
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import Target, memory, ratio
@@ -71,6 +73,15 @@ def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     near = [sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:]]
     nearest = {"nearest": [{"of": 0, "to": 1 + near.index(max(near))}]} if near else {}
     return {"count": len(vectors), "dimensions": len(vectors[0])} | nearest
+
+
+def check_weights(model: Manifest, lock: Lock) -> None:
+    """Refuse weights that no engine can run, before they are downloaded.
+
+    Raises:
+        EngineError: the model needs code of its repository.
+    """
+    checkpoint.check(model, lock.facts)
 
 
 def load(model: Manifest) -> Load:

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from tests.services import hub_cdn, hub_uploads
+from tests.services import hub_card, hub_cdn, hub_uploads
 from tests.services.http import Service
-from tests.services.http_messages import Content, Request, Response
+from tests.services.http_messages import Content, Request, Response, opened
 from tests.services.hub_answers import as_json, asked_paths, query_of, redirect, small
 from tests.services.hub_cdn import SignedUrls
 from tests.services.hub_repository import (
     CREATED,
+    Blob,
     Refused,
     Repo,
     blob_of,
@@ -183,6 +184,7 @@ class Hub(Service):
         commit = commit_of(found, revision)
         blobs = query_of(request).get("blobs") == "true"
         siblings = [sibling(path, blob, blobs) for path, blob in found.commits[commit].items()]
+        card = _card(found.commits[commit].get("README.md"))
         fields = {
             "modelId": repo,
             "author": repo.partition("/")[0],
@@ -194,9 +196,10 @@ class Hub(Service):
             "disabled": False,
             "downloads": 0,
             "likes": 0,
-            "pipeline_tag": "text-generation",
+            "pipeline_tag": card.get("pipeline_tag", "text-generation"),
             "tags": [],
             "siblings": siblings,
+            "cardData": card,
         }
         wanted = parse_qs(urlsplit(request.path).query).get("expand", list(fields))
         if unknown := [name for name in wanted if name not in fields]:
@@ -313,3 +316,8 @@ ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
     rf"{PAGE}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._resolve},
     rf"{PAGE}/raw/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._raw},
 }
+
+
+def _card(readme: Blob | None) -> dict[str, Any]:
+    """The `cardData` of a repository: the front matter of its README.md."""
+    return hub_card.metadata_of(opened(readme.content).read().decode()) if readme else {}

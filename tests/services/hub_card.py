@@ -27,6 +27,13 @@ RELATIONS = ("finetune", "adapter", "merge", "quantized")
 _FRONT = re.compile(r"\A---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
 
 
+def metadata_of(content: str) -> dict[str, Any]:
+    """What the front matter of a README.md says; nothing where there is none."""
+    found = _FRONT.match(content)
+    said = yaml.safe_load(found[1]) if found else None
+    return said if isinstance(said, dict) else {}
+
+
 def problems(content: str, kind: str) -> tuple[list[str], list[str]]:
     """The errors and warnings for a README.md in a repository of a `kind`, "model" or "space"."""
     found = _FRONT.match(content)

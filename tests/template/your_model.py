@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.conversion import to_openvino
+from scripts.conversion import environment
 from tests import tiny_encoders, tiny_models
 from tests.checkout import PROJECT
 from tests.services.hub import Hub
@@ -26,8 +26,8 @@ _CARD = b"---\nlicense: apache-2.0\n---\n"
 class Fork:
     """A copy of the project with a repository of its own, and somebody who types in it."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self._environment = folder, environment
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.folder, self._variables = folder, variables
 
     def types(self, line: str) -> str:
         """What a command of the page prints; it must succeed."""
@@ -35,7 +35,7 @@ class Fork:
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
-            env=kept | self._environment,
+            env=kept | self._variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -57,8 +57,8 @@ def forked(name: str, place: Path) -> Iterator[Fork]:
     folder.mkdir()
     (home / "models").mkdir(parents=True)
     toy.copy_project(folder)
-    to_openvino.make_environment()
-    (folder / ".venv-optimum").symlink_to(to_openvino.FOLDER)
+    environment.make_environment()
+    (folder / ".venv-optimum").symlink_to(environment.FOLDER)
     with Hub() as hub:
         _offer(MODELS[name][0], hub, home, place)
         variables = {"HOME": str(home), "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home / "huggingface")}
