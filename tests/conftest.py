@@ -12,7 +12,7 @@ KINDS = ("slow", "container")
 _left_out = pytest.StashKey[list[int]]()
 
 
-class _ByFile(LoadFileScheduling):
+class ByFile(LoadFileScheduling):
     """Each process takes a file at a time, but one process takes all container tests, as they share Docker's images."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -20,7 +20,7 @@ class _ByFile(LoadFileScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    return _ByFile(config, log)
+    return ByFile(config, log)
 
 
 def pytest_report_header() -> list[str]:

@@ -1,0 +1,26 @@
+"""`make test` says how many tests it left out, and all container tests run in one process."""
+
+import sys
+
+from tests import commands
+from tests.conftest import ByFile
+
+LEFT_OUT = ["tests/template/test_readme_tasks.py", "tests/template/container/test_host.py"]
+
+
+def test_the_tests_that_are_left_out_are_counted_and_named_by_their_kind() -> None:  # 10 s: two processes of pytest
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
+    said = commands.succeed(*pytest, "-m", "not container and not slow", *LEFT_OUT)
+    assert "left out: 2 slow tests and 4 of containers; make test-all runs them too" in said
+
+
+def test_container_tests_are_for_one_process_and_others_for_one_each_file() -> None:
+    scope = ByFile.__new__(ByFile)._split_scope
+    of_containers = ["tests/fork/test_container.py::test_a", "tests/template/container/test_b.py::test_c[d::e]"]
+    assert len({scope(name) for name in of_containers}) == 1
+    others = [
+        "tests/template/test_a.py::test_b",
+        "tests/template/test_a.py::test_c",
+        "tests/template/test_d.py::test_b",
+    ]
+    assert [scope(name) for name in others] == [name.partition("::")[0] for name in others]
