@@ -1,12 +1,12 @@
-"""What runs on your machine: one file a command, each begins with the command that runs it."""
+"""Everything that runs on your machine: one file for each command; its docstring begins with the command line."""
 
 import os
 import sys
 from types import TracebackType
 
 
-def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """In place of a traceback, for what happens before scripts/cli/command.py has begun."""
+def _print_short(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print one line instead of a traceback for errors that occur before scripts/cli/command.py runs."""
     if os.environ.get("DEBUG") or not isinstance(error, ModuleNotFoundError | KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     elif isinstance(error, ModuleNotFoundError):
@@ -16,8 +16,8 @@ def _said(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """One line for a package that is not installed, as where another Python than that of .venv runs a command."""
+    """One line for a package that is not installed, for example if another Python than .venv's runs a command."""
     return f"the package {error.name} is not installed for {sys.executable}: make setup, then .venv/bin/python -m ..."
 
 
-sys.excepthook = _said
+sys.excepthook = _print_short

@@ -1,7 +1,7 @@
 """python -m scripts.doctor
 
-Says what this machine has and lacks, and what mends each lack. A problem keeps `make predict` from running; what is
-optional serves containers, GPUs and publishing. The variables MODEL and ENGINE choose, as for make predict.
+Shows what this machine has, what is missing, and how to fix it. A problem keeps `make predict` from running; optional
+items are for containers, GPUs and publishing. The variables MODEL and ENGINE select, as for make predict.
 """
 
 import importlib.metadata
@@ -36,31 +36,31 @@ WEIGHTS_GB, IMAGE_GB = 1, 20
 
 
 class Row(NamedTuple):
-    """What was looked at and what was found; `mend` is the command for what is lacking."""
+    """What was checked and what was found; `remedy`: the command that fixes it."""
 
     what: str
     found: str
     state: State = "ok"
-    mend: str = ""
+    remedy: str = ""
 
 
 def main(argv: list[str]) -> int:
-    """Print the table; 0 when `make predict` lacks nothing, 1 otherwise."""
+    """Print the table; 0 if `make predict` can run, 1 otherwise."""
     return command.run(doctor, argv, "scripts.doctor")
 
 
 def doctor() -> int:
-    """Say what this machine has and lacks, and what mends each lack."""
+    """Show what this machine has, what is missing, and how to fix it."""
     with ThreadPoolExecutor() as pool:
         machine = [pool.submit(check) for check in (gpu, docker_client, docker_engine, cog)]
         rows = [python_version(), *model_rows(), *(check.result() for check in machine), *map(token, TOKENS), disk()]
-    table = Table("state", "what", "found, and what mends it", box=None)
+    table = Table("state", "what", "found, and the remedy", box=None)
     for row in rows:
-        found = Text(row.found).append(f"\n{row.mend}" if row.mend else "", style="bold")
+        found = Text(row.found).append(f"\n{row.remedy}" if row.remedy else "", style="bold")
         table.add_row(Text(row.state, style=COLORS[row.state]), row.what, found)
     console.stdout().print(table)
     problems = "; ".join(row.what for row in rows if row.state == "problem")
-    print(f"make predict lacks: {problems}" if problems else "make predict can run", file=sys.stderr)
+    print(f"make predict cannot run: {problems}" if problems else "make predict can run", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -72,30 +72,30 @@ def model_rows() -> list[Row]:
     except TemplateError as error:
         return [Row("model and engine", str(error), "problem")]
     named = dict.fromkeys(one.engine for one in [*reversed(model.engines), choice])
-    lack: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in named}
+    missing: dict[str, State] = {name: "problem" if name == choice.engine else "optional" for name in named}
     rows = [
         Row("model and engine", f"{model.slug}, {choice.described}"),
         packages("scripts", choice.engine, "problem"),
-        *(packages(name, name, lack[name]) for name in sorted(named)),
+        *(packages(name, name, missing[name]) for name in sorted(named)),
     ]
     if not model.weights.source:
         return rows
     made = [
-        weights_row(other.engine, partial(runtimes.is_ready, model, other), lack[other.engine])
+        weights_row(other.engine, partial(runtimes.is_ready, model, other), missing[other.engine])
         for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()
     ]
     source = weights_row("source", partial(weights.is_fetched, model), "problem")
     if source.state == "problem" and "problem" not in (row.state for row in made):
-        source = Row(source.what, "gone, but only needed to make an engine's files, and they are made", "optional")
+        source = Row(source.what, "missing, but only needed to make an engine's files, which are there", "optional")
     return [*rows, source, *made]
 
 
-def packages(name: str, engine: str, lack: State) -> Row:
-    """Whether the packages of requirements/NAME.in are installed as locked; `lack` is the state when one is not."""
+def packages(name: str, engine: str, missing: State) -> Row:
+    """Whether the packages of requirements/NAME.in are installed as locked; `missing`: the state when one is not."""
     try:
         pins = pinned(name)
     except TemplateError as error:
-        return Row(f"packages, {name}", str(error), lack)
+        return Row(f"packages, {name}", str(error), missing)
     has = {name: _version(name) or "none" for name in pins}
     wrong = [
         f"{name} {pin} (has {has[name]})" for name, pin in pins.items() if has[name].partition("+")[0] != pin
@@ -103,33 +103,33 @@ def packages(name: str, engine: str, lack: State) -> Row:
     if not wrong:
         return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins.items()))
     again = f"rm .venv/.{engine}; " if (PROJECT / ".venv" / f".{engine}").exists() else ""
-    return Row(f"packages, {name}", f"lacks {', '.join(wrong)}", lack, f"{again}make setup ENGINE={engine}")
+    return Row(f"packages, {name}", f"missing: {', '.join(wrong)}", missing, f"{again}make setup ENGINE={engine}")
 
 
-def weights_row(part: str, is_whole: Callable[[], bool], lack: State) -> Row:
-    """Whether the download (`part` is source) or an engine's files are there, each with its right size."""
+def weights_row(part: str, is_complete: Callable[[], bool], missing: State) -> Row:
+    """Whether the download (`part` is source) or an engine's files are present, each with the right size."""
     try:
-        if is_whole():
-            return Row(f"weights, {part}", "whole, by size")
+        if is_complete():
+            return Row(f"weights, {part}", "complete, by size")
     except TemplateError as error:
-        return Row(f"weights, {part}", str(error), lack)
-    mend = "make weights" + ("" if part == "source" else f" ENGINE={part}")
-    return Row(f"weights, {part}", "missing, cut short, or made from others", lack, mend)
+        return Row(f"weights, {part}", str(error), missing)
+    remedy = "make weights" + ("" if part == "source" else f" ENGINE={part}")
+    return Row(f"weights, {part}", "missing, incomplete, or made from other files", missing, remedy)
 
 
 def python_version() -> Row:
     if (3, 10) <= sys.version_info[:2] <= (3, 13):
         return Row("Python", platform.python_version())
-    mend = "rm -r .venv; make setup PYTHON=python3.12"
-    return Row("Python", f"{platform.python_version()}: must be 3.10 to 3.13", "problem", mend)
+    remedy = "rm -r .venv; make setup PYTHON=python3.12"
+    return Row("Python", f"{platform.python_version()}: must be 3.10 to 3.13", "problem", remedy)
 
 
 def gpu() -> Row:
-    """What nvidia-smi lists; torch's version is read, not imported, which would take seconds."""
+    """The GPUs of nvidia-smi; torch's version is read without importing torch, which would take seconds."""
     listed = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     if not listed:
         driver = "only with an NVIDIA GPU, its driver: https://www.nvidia.com/drivers"
-        return Row("GPU and CUDA", "nvidia-smi lists none, so the CPU serves", "optional", driver)
+        return Row("GPU and CUDA", "nvidia-smi lists none, so the CPU is used", "optional", driver)
     if torch := _version("torch"):
         return Row("GPU and CUDA", f"{listed}; torch {torch}")
     return Row("GPU and CUDA", f"{listed}; torch is missing", "optional", "make setup ENGINE=transformers")
@@ -150,7 +150,7 @@ def docker_client() -> Row:
 
 
 def cog() -> Row:
-    """The cog command; the committed schemas and the images are made for one version of it."""
+    """The cog command; the committed schemas and the images are for one version of it."""
     version = _output("cog", "--version")
     if version and COG_VERSION in version.split():
         return Row("cog command", version)
@@ -181,7 +181,7 @@ def _version(package: str) -> str | None:
 
 
 def _output(*arguments: str) -> str | None:
-    """What a command prints; None when it is missing or fails."""
+    """The output of a command; None if it is missing or fails."""
     try:
         return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):

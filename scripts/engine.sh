@@ -1,8 +1,8 @@
 # sh scripts/engine.sh cpu|cuda
 #
-# Prints the engine whose packages .venv gets: of the selected model (MODEL, else that of cog.yaml) the first of its
-# `engines` that this device can run, or the first of all. The manifest is read here without a YAML library, as there is
-# no .venv yet; models/manifest.py checks it.
+# Prints the engine whose packages are installed into .venv: the first of the selected model's `engines` that this device
+# can run, or else the first one. The model is MODEL, or that of cog.yaml. The manifest is read without a YAML library,
+# because there is no .venv yet; models/manifest.py checks it.
 set -eu
 
 slug=${MODEL:-$(sed -n 's/^ *- MODEL=//p' cog.yaml 2>/dev/null || true)}

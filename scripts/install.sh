@@ -1,7 +1,7 @@
 # sh scripts/install.sh NAME...
 #
-# Installs what requirements/NAME.in need into .venv, in the versions of lock.txt. pip's own settings say from where, and
-# may not say to where.
+# Installs the packages of requirements/NAME.in into .venv, in the versions of lock.txt. pip's own settings choose the
+# index, but must not choose another target.
 set -eu
 
 pip='.venv/bin/python -m pip --disable-pip-version-check'
@@ -16,6 +16,6 @@ for name do
     shift
 done
 $pip install -c requirements/lock.txt --no-user --quiet --progress-bar off "$@" || {
-    echo "nothing was installed: see pip's message above; pip needs room in .venv and in TMPDIR (${TMPDIR:-/tmp})"
+    echo "nothing was installed: see pip's message above; pip needs space in .venv and in TMPDIR (${TMPDIR:-/tmp})"
     exit 1
 }

@@ -27,7 +27,7 @@ else
     for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
         make_venv "$candidate"
     done
-    if managed=$(uv python find --system '>=3.10,<3.14' 2>/dev/null); then # those that uv keeps are not on PATH
+    if managed=$(uv python find --system '>=3.10,<3.14' 2>/dev/null); then # uv's own Pythons are not on PATH
         make_venv "$managed"
     fi
 fi

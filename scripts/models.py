@@ -1,7 +1,7 @@
 """python -m scripts.models [--json]
 
-The catalog: each model's task, licence, size, memory and hardware, whether its weights are here, and how fast it was
-when it was last measured. The model that is served is marked.
+Lists the catalog: each model's task, licence, size, memory and hardware, whether its weights are on this machine, and
+its speed in the last benchmark. The selected model is marked.
 """
 
 import json
@@ -47,7 +47,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def described(model: Manifest) -> dict[str, Any]:
-    """A row of the table; `weights_mb`: of the files that weights.lock names, None where there is none."""
+    """A row of the table; `weights_mb`: of the files in weights.lock, None if there is no lock."""
     try:
         size: float | None = lock_of(model).size / 1e6
     except TemplateError:
@@ -68,12 +68,12 @@ def described(model: Manifest) -> dict[str, Any]:
 def _served() -> str:
     try:
         return manifest.selected().slug
-    except TemplateError:  # several could be meant
+    except TemplateError:  # no single model is selected
         return ""
 
 
 def _here(model: Manifest) -> str:
-    """Whether what the engine of this machine loads is here."""
+    """Whether the weights for this machine's engine are on it."""
     try:
         choice = runtimes.choose(model)
         if all(runtimes.is_ready(part, part.like(choice)) for part in model.parts):
@@ -84,7 +84,7 @@ def _here(model: Manifest) -> str:
 
 
 def _speed(model: Manifest) -> str:
-    """The most a second that the server of this project reached, in the newest of the model's receipts."""
+    """The highest rate of this project's server, in the newest of the model's receipts."""
     receipts = [json.loads(path.read_text(encoding="utf-8")) for path in _receipts(model)]
     if not receipts:
         return ""

@@ -1,9 +1,9 @@
 """python -m scripts.new NAME [SOURCE] [--task TASK] [--license ID] [--files NAME] [--yes] [--dry-run]
 
-Makes a model of the catalog from a repository of the Hub (hf://ORG/NAME) or from files of this machine (file:PATH):
-looks it up, writes its manifest, locks its weights, and runs three examples on the model itself, whose results become
-what must hold of it from then on. Then cog.yaml and all commands serve it. With --task custom and no SOURCE it makes a
-task of its own: a network in torch, with the training that makes its weights, to be edited.
+Adds a model to the catalog from a repository of the Hub (hf://ORG/NAME) or from local files (file:PATH): looks it up,
+writes its manifest, locks its weights, runs three examples on the model, and keeps their results as expectations. Then
+cog.yaml and all commands use it. With --task custom and no SOURCE, it makes a new task: a network in torch for you to
+edit, with the training that makes its weights.
 """
 
 import shutil
@@ -25,16 +25,16 @@ from scripts.scaffold import custom, draft, trial
 
 
 def main(argv: list[str]) -> int:
-    """Make the model; 0 when it is locked, tried and served."""
+    """Add the model; 0 if it is locked, tested and selected."""
     return command.run(new, argv, "scripts.new")
 
 
 def new(
     name: Annotated[str, typer.Argument(help="the model's name here: a folder of models/catalog")] = "",
     source: Annotated[str, typer.Argument(help="hf://ORG/NAME, hf://ORG/NAME@REVISION or file:PATH")] = "",
-    task: Annotated[str, typer.Option(help="where several fit; custom: a network of your own")] = "",
-    license: Annotated[str, typer.Option(help="its id on the Hub, where the repository names none")] = "",
-    files: Annotated[str, typer.Option(help="which GGUF, where there are several")] = "",
+    task: Annotated[str, typer.Option(help="needed if several fit; custom: a network of your own")] = "",
+    license: Annotated[str, typer.Option(help="its id on the Hub, needed if the repository names none")] = "",
+    files: Annotated[str, typer.Option(help="which GGUF, needed if there are several")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="keep the examples' results without asking")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="look it up, print the manifest, write nothing")] = False,
 ) -> None:
@@ -65,13 +65,13 @@ def new(
         _write(name, said)
         _with_examples(name, said, yes)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # half a model would stand in the catalog; its weights are kept
+        shutil.rmtree(folder, ignore_errors=True)  # an incomplete model must not stay; its weights are kept
         raise
     _serve(name, f"{manifest.path_of(name)} is written from {found.source}")
 
 
 def _new_task(name: str, dry_run: bool) -> None:
-    """A task with one model: from the example of a network of one's own."""
+    """Make a task with one model, from the example of a network of your own."""
     texts = custom.new_files(name)
     if dry_run:
         print("\n".join(f"would write {path}" for path in texts))
@@ -112,7 +112,7 @@ def _write(name: str, said: dict[str, Any]) -> None:
 
 
 def _locked(name: str) -> lock.Lock:
-    """Pin the weights, and refuse at once what no engine can run."""
+    """Pin the weights; refuse weights that no engine can run."""
     model = manifest.load(name)
     with weights.one_at_a_time(model):
         made = weights.make_lock(model, progress())
@@ -124,7 +124,7 @@ def _locked(name: str) -> lock.Lock:
 
 
 def _with_examples(name: str, said: dict[str, Any], yes: bool) -> None:
-    """Run the examples, show them, and write what must hold of them."""
+    """Run the examples, show them, and write their results as expectations."""
     model = manifest.load(name)
     outputs = trial.run(model)
     expected = draft.expectations(model, outputs)

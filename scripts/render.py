@@ -1,9 +1,9 @@
 """python -m scripts.render [--check]
 
-Writes what follows from the selected model's manifest, from predict.py and from the benchmark's receipts: cog.yaml,
-cog.cpu.yaml, .dockerignore, schemas/<class>.json, the rendered parts of README.md and docs/, and each model card of the
-catalog that `make card` has made, with the files that its licence asks for. With --check it writes nothing and fails
-where a file differs from what would be written.
+Writes the files that follow from the selected model's manifest, predict.py and the benchmark's receipts: cog.yaml,
+cog.cpu.yaml, .dockerignore, schemas/<class>.json, the rendered sections of README.md and docs/, and each model card of
+the catalog that `make card` has made, with the files that its licence requires. With --check it writes nothing, and
+fails if a file differs from what would be written.
 """
 
 import difflib
@@ -21,14 +21,14 @@ from scripts.rendering.files import out_of_date, write
 
 
 def main(argv: list[str]) -> int:
-    """Write or check; 0 when all agree."""
+    """Write or check; 0 if all files are current."""
     return command.run(render, argv, "scripts.render")
 
 
 def render(
-    check: Annotated[bool, typer.Option("--check", help="write nothing; fail where a file differs")] = False,
+    check: Annotated[bool, typer.Option("--check", help="write nothing; fail if a file differs")] = False,
 ) -> None:
-    """Write what is rendered from the manifest and predict.py; say which descriptions Cog cannot read."""
+    """Write the files rendered from the manifest and predict.py; report descriptions that Cog cannot read."""
     model = manifest.selected()
     runtimes.check_delivery(model)
     drifted = out_of_date(model)

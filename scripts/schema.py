@@ -14,7 +14,7 @@ from scripts.contract.schema import SchemaError, class_names, generate
 
 
 def main(argv: list[str]) -> int:
-    """Print; 0 when Cog would understand the class."""
+    """Print the schema; 0 if Cog would understand the class."""
     return command.run(schema, argv, "scripts.schema")
 
 

@@ -1,7 +1,7 @@
 """python -m scripts.to_safetensors PICKLE [TARGET]
 
-Converts a file that torch has pickled (.bin, .pt, .pth, .ckpt) to safetensors. A process of its own reads it with
-weights_only, which loads tensors and refuses code. Needs torch: make setup ENGINE=transformers.
+Converts a file pickled by torch (.bin, .pt, .pth, .ckpt) to safetensors. A separate process reads it with weights_only,
+which loads tensors and refuses code. Needs torch: make setup ENGINE=transformers.
 """
 
 import os
@@ -33,12 +33,12 @@ print(f"{len(tensors)} tensors, {sum(value.numel() for value in tensors.values()
 
 
 def main(argv: list[str]) -> int:
-    """Convert; 0 when the safetensors file is there."""
+    """Convert; 0 if the safetensors file was written."""
     return command.run(convert, argv, "scripts.to_safetensors")
 
 
 def convert(
-    pickle: Annotated[Path, typer.Argument(help="the file that torch has pickled")],
+    pickle: Annotated[Path, typer.Argument(help="the file pickled by torch")],
     target: Annotated[Path | None, typer.Argument(help="by default beside it, ending in .safetensors")] = None,
 ) -> None:
     """Convert a pickled state dict to safetensors, without running anything in it."""
@@ -46,7 +46,7 @@ def convert(
     if not pickle.is_file():
         raise command.UsageError(f"there is no file {pickle}")
     if target.exists():
-        raise command.UsageError(f"{target} is there already: remove it, or name another target")
+        raise command.UsageError(f"{target} already exists: remove it, or name another target")
     new = target.with_name(f".{target.name}")
     try:
         ran = subprocess.run([sys.executable, "-c", _CONVERT, pickle, new], capture_output=True, text=True)
@@ -63,7 +63,7 @@ def _advice(output: str) -> str:
     if "No module named" in output:
         return "torch is missing: make setup ENGINE=transformers"
     if "weights_only" in output or "Unsupported" in output:
-        return "it holds more than tensors, which would run code; ask its makers for safetensors"
+        return "it contains more than tensors, which would run code; ask its authors for safetensors"
     return ""
 
 

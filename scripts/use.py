@@ -1,6 +1,6 @@
 """python -m scripts.use [--dry-run] SLUG
 
-Chooses the model of the catalog that cog.yaml, the image and every command serve from now on.
+Selects the model of the catalog that cog.yaml, the image and every command use from now on.
 """
 
 import sys
@@ -15,13 +15,13 @@ from scripts.rendering.files import out_of_date, write
 
 
 def main(argv: list[str]) -> int:
-    """Render the files for the model; 0 when they are written."""
+    """Render the files for the model; 0 if they were written."""
     return command.run(use, argv, "scripts.use")
 
 
 def use(
     slug: Annotated[str, typer.Argument(help="a model of the catalog: make models lists them")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be written")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be written")] = False,
 ) -> None:
     """Serve another model of the catalog."""
     if not slug:

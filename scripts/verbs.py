@@ -1,6 +1,6 @@
 """python -m scripts.verbs
 
-Lists every verb of the Makefile and every command of scripts/, each in one line: make help-all.
+Lists every verb of the Makefile and every command of scripts/, one line each: make help-all.
 """
 
 import sys
@@ -21,7 +21,7 @@ def show() -> None:
         print(group)
         for verb in members:
             print(f"  make {verb.name:18} {verb.what}")
-    print("commands; --help says what each takes")
+    print("commands; --help shows the options of each")
     for typed, what in verbs.commands():
         print(f"  {typed}\n      {what}")
 

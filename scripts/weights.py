@@ -1,7 +1,7 @@
 """python -m scripts.weights
 
-Downloads the selected model's weights, verifies them, and makes the chosen engine's own files from them, once.
-MODEL and ENGINE choose; the engine is by default the one that this machine runs.
+Downloads the selected model's weights, verifies them, and converts them for the selected engine, once. MODEL and ENGINE
+select; by default the engine is that of this machine.
 """
 
 import sys
@@ -12,12 +12,12 @@ from scripts.conversion.weights import ensure
 
 
 def main(argv: list[str]) -> int:
-    """Fetch, verify, make; 0 when all is in place, 1 with a reason."""
+    """Fetch, verify, convert; 0 if everything is in place, 1 with a reason."""
     return command.run(fetch_and_make, argv, "scripts.weights")
 
 
 def fetch_and_make() -> None:
-    """Download, verify and convert the selected model's weights (the variables MODEL and ENGINE choose)."""
+    """Download, verify and convert the selected model's weights (the variables MODEL and ENGINE select)."""
     model = manifest.selected()
     choice = runtimes.choose(model)
     ensure(model, choice)

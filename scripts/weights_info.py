@@ -1,7 +1,7 @@
 """python -m scripts.weights_info [--json]
 
-What the selected model's weights are: files, sizes, number formats, parameters, the memory that each number format
-needs, and the hardware of Replicate that it fits. It reads headers alone.
+Shows the selected model's weights: files, sizes, number formats, parameters, the memory that each number format needs,
+and the hardware of Replicate that it fits. Only headers are read.
 """
 
 import json
@@ -22,12 +22,12 @@ from scripts.hardware import fit, replicate
 
 
 def main(argv: list[str]) -> int:
-    """Print; 0 when the weights are here."""
+    """Print the facts; 0 if the weights are on this machine."""
     return command.run(info, argv, "scripts.weights_info")
 
 
 def info(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
-    """Say what the selected model's weights are and what they need."""
+    """Show the selected model's weights and what they need."""
     model = manifest.selected()
     found = described(model)
     if as_json:
@@ -49,7 +49,7 @@ def _print(found: dict[str, Any]) -> None:
     kinds = ", ".join(f"{count / 1e6:.1f} M in {kind}" for kind, count in found["dtypes"].items())
     output.print(f"\n{found['parameters']:,} parameters: {kinds}")
     output.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found["facts"].items()) + "\n")
-    needs = Table("number format", "weights", "with what it needs beside", "fits on Replicate's", box=None)
+    needs = Table("number format", "weights", "weights, cache and overhead", "fits on Replicate's", box=None)
     for dtype, need in found["memory"].items():
         total = f"{need['weights_gb'] + need['beside_gb']:.2f} GB"
         needs.add_row(dtype, f"{need['weights_gb']:.2f} GB", total, ", ".join(need["fits"]) or "no single GPU")
@@ -59,10 +59,10 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def described(model: Manifest) -> dict[str, Any]:
-    """What --json prints; sizes in bytes, parameters as a count, memory in GB (10^9 bytes), facts as the lock has them.
+    """The output of --json: sizes in bytes, the count of parameters, memory in GB (10^9 bytes), facts from the lock.
 
     Raises:
-        WeightsError: the weights are not here.
+        WeightsError: the weights are not on this machine.
     """
     if not model.weights.source:
         raise WeightsError(f"{model.slug} has no weights: name some under `weights` in {path_of(model.slug)}")

@@ -1,7 +1,7 @@
 """python -m scripts.weights_lock [--dry-run]
 
-Writes the selected model's weights.lock: resolves a branch or tag to a commit, and says what each file is, to the byte.
-Builds, setups and pushes use only what it says. What had to be downloaded for it is kept for make weights.
+Writes the selected model's weights.lock: the commit of a branch or tag, and the size and hash of each file. Builds,
+setups and pushes use only these files. Files that had to be downloaded for it are kept for make weights.
 """
 
 import sys
@@ -19,12 +19,12 @@ from scripts.cli.progress import progress
 
 
 def main(argv: list[str]) -> int:
-    """Resolve and write; 0 when weights.lock says what the source is now."""
+    """Resolve and write; 0 if weights.lock matches the source."""
     return command.run(write_lock, argv, "scripts.weights_lock")
 
 
-def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change")] = False) -> None:
-    """Pin what the selected model's weights are now."""
+def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would change")] = False) -> None:
+    """Pin the current weights of the selected model."""
     model = manifest.selected()
     if not model.weights.source:
         raise WeightsError(
@@ -58,7 +58,7 @@ def _present(model: manifest.Manifest) -> Lock | None:
 
 
 def _changes(old: Lock | None, new: Lock) -> list[str]:
-    """What is new, other and gone, a line each; nothing when all is as it was."""
+    """A line for each new, changed and removed file; empty if nothing changed."""
     before = old.files if old else {}
     lines = [f"resolved  {old.resolved} -> {new.resolved}"] if old and old.resolved != new.resolved else []
     for name in sorted({*before, *new.files}):

@@ -1,6 +1,6 @@
 """python -m scripts.weights_verify
 
-Reads every byte of the selected model's weights, downloaded and made, and compares them with weights.lock and with
+Reads every byte of the selected model's weights, downloaded and converted, and compares them with weights.lock and
 derived.json.
 """
 
@@ -15,7 +15,7 @@ from scripts.cli import command, console
 
 
 def main(argv: list[str]) -> int:
-    """Verify; 0 when all that is here is right, 1 when something is not or nothing is here."""
+    """Verify; 0 if all files on this machine are right, 1 if one is wrong or there are none."""
     return command.run(verify, argv, "scripts.weights_verify")
 
 
@@ -36,8 +36,8 @@ def _parts(model: Manifest) -> list[str]:
 
 
 def _state(model: Manifest, part: str) -> tuple[str, str]:
-    place = weights.folder(model.slug, part)
-    if not place.is_dir():
+    folder = weights.folder(model.slug, part)
+    if not folder.is_dir():
         return "none", "not here" + (": make weights" if part == weights.SOURCE else f": make weights ENGINE={part}")
     try:
         weights.verify(model, part, full=True)
@@ -45,7 +45,7 @@ def _state(model: Manifest, part: str) -> tuple[str, str]:
         return "wrong", str(error)
     return (
         "ok",
-        f"{sum(path.stat().st_size for path in place.rglob('*') if path.is_file()) / 1e6:.1f} MB, every byte right",
+        f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB, every byte right",
     )
 
 

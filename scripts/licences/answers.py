@@ -1,4 +1,4 @@
-"""Whether what a manifest plans is allowed by the licence of the model that the weights were made from."""
+"""Checks whether the base model's licence allows what a manifest plans."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Verdict = Literal["allowed", "allowed with", "refused"]
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether `act` is allowed, by which clause, and with what to do for it."""
+    """Whether `act` is allowed, by which clause, and with which duties."""
 
     act: Act
     verdict: Verdict
@@ -28,10 +28,10 @@ class Answer:
 
 
 def answer(terms: Terms, act: Act, *, changed: bool = False, becomes: str = "", names: Sequence[str] = ()) -> Answer:
-    """Whether someone who holds weights under `terms` may do `act`.
+    """Whether someone who has weights under `terms` may do `act`.
 
-    `changed`: whether they are fine-tuned, quantised or merged; `becomes`: the id of the other licence, for the act
-    relicense; `names`: what the model is to be called, for which some licences have a rule.
+    `changed`: whether they are fine-tuned, quantised or merged; `becomes`: the id of the new licence, for the act
+    relicense; `names`: the model's names, for which some licences have a rule.
     """
     right = terms.rights[act]
     if not _permits(right, changed, becomes):
@@ -45,7 +45,7 @@ def answer(terms: Terms, act: Act, *, changed: bool = False, becomes: str = "", 
 
 
 def _plain(name: str) -> str:
-    """A name without what a repository's name cannot have: Llama 3 and llama-3 are alike."""
+    """A name as repositories can have it: Llama 3 and llama-3 count as the same."""
     return name.casefold().replace("-", " ")
 
 
@@ -54,10 +54,10 @@ def _permits(right: Right, changed: bool, becomes: str) -> bool:
 
 
 def inherited(model: Manifest) -> Terms | None:
-    """The terms that bind who publishes the model: those of its base; None where the weights are their own.
+    """The terms that bind the publisher of the model: those of its base; None if the weights are the publisher's own.
 
     Raises:
-        LicenceError: the manifest does not say whose the weights are, or nothing is known about the licence.
+        LicenceError: the manifest does not say whose the weights are, or the licence is unknown.
     """
     if model.base:
         return terms_of(model.base.license, model.slug)
@@ -70,7 +70,7 @@ def inherited(model: Manifest) -> Terms | None:
 
 
 def planned(model: Manifest) -> list[Act]:
-    """What the manifest plans to do with the weights.
+    """The acts that the manifest plans with the weights.
 
     Raises:
         LicenceError: it does not say how the model is released.
@@ -96,7 +96,7 @@ def _names(model: Manifest) -> bool:
 
 
 def check(model: Manifest) -> list[Answer]:
-    """The answer to each act that the manifest plans; of weights of one's own everything is allowed."""
+    """The answer for each planned act; everything is allowed with your own weights."""
     terms = inherited(model)
     if not terms:
         terms_of(model.license, model.slug)
@@ -108,7 +108,7 @@ def check(model: Manifest) -> list[Answer]:
 
 
 def require(model: Manifest) -> list[Answer]:
-    """The answers, when all are allowed.
+    """The answers, if all acts are allowed.
 
     Raises:
         LicenceError: one is refused; names the clause.

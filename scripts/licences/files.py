@@ -1,4 +1,4 @@
-"""The files and notices that the licences ask for: LICENSE, NOTICE and USE_POLICY.md beside the manifest."""
+"""The files that licences require: LICENSE, NOTICE and USE_POLICY.md beside the manifest."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ _TEXTS = Path(__file__).with_name("texts")
 
 
 def files(model: Manifest) -> dict[str, str]:
-    """Each file that goes with the weights, by name, with its text.
+    """The texts of the files that go with the weights, by name.
 
     Raises:
-        LicenceError: the licence forbids what is planned, or a text or a fact is missing; says which and where.
+        LicenceError: the licence forbids the plan, or a text or a fact is missing; says which and where.
     """
     duties = _duties(require(model))
     written = {"LICENSE": _text(model, model.license, "LICENSE")}
@@ -34,7 +34,7 @@ def files(model: Manifest) -> dict[str, str]:
 
 
 def write(model: Manifest, texts: Mapping[str, str]) -> None:
-    """Write the files beside the manifest, where they are missing or differ."""
+    """Write files that are missing or differ, beside the manifest."""
     for name, text in texts.items():
         path = path_of(model.slug).with_name(name)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -43,12 +43,12 @@ def write(model: Manifest, texts: Mapping[str, str]) -> None:
 
 
 def _duties(answers: Sequence[Answer]) -> dict[str, Duty]:
-    """Each duty of the planned acts once, by its kind."""
+    """The duties of the planned acts, by kind."""
     return {duty.kind: duty for answer in answers for duty in answer.duties}
 
 
 def _text(model: Manifest, license: License, name: str) -> str:
-    """A licence's text: one of this package with the copyright notice filled in, or the one that a person saved."""
+    """A licence's text: from this package with the copyright notice filled in, or from a file that the user saved."""
     terms = terms_of(license, model.slug)
     saved = path_of(model.slug).with_name(name)
     known = _TEXTS / f"{license.id}.txt"
@@ -65,7 +65,7 @@ def _text(model: Manifest, license: License, name: str) -> str:
 
 
 def _copyright(model: Manifest, license: License, terms: Terms) -> str:
-    """The copyright notices under this licence: that of the base model, which must stay, and one's own."""
+    """The copyright notices under this licence: that of the base model, which must stay, and your own."""
     holders = {"base.license": model.base.license} if model.base else {}
     holders = {key: one for key, one in [*holders.items(), ("license", model.license)] if one.id == license.id}
     if notices := dict.fromkeys(one.copyright for one in holders.values() if one.copyright):
@@ -75,7 +75,7 @@ def _copyright(model: Manifest, license: License, terms: Terms) -> str:
 
 
 def _notice(model: Manifest, terms: Terms, duties: dict[str, Duty]) -> str:
-    """Where the weights come from, under which licence, what was changed, and the words that the licence asks for."""
+    """The source of the weights, their licence, the changes, and the text that the licence requires."""
     base = model.base
     assert base
     lines = [

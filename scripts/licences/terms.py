@@ -1,4 +1,4 @@
-"""What a licence allows and asks for: from licences.yaml, and for the id `other` from a file of the model's own."""
+"""What a licence allows and requires: from licences.yaml, or for the id `other` from a file beside the manifest."""
 
 import functools
 from pathlib import Path
@@ -41,14 +41,14 @@ _DATA = Path(__file__).with_name("licences.yaml")
 
 
 class LicenceError(TemplateError):
-    """A licence that forbids what is planned, or that nothing is known about."""
+    """A licence forbids the plan, or is unknown."""
 
 
 class Right(Strict):
-    """Whether an act is allowed (`changed`: of changed weights alone), and the clause that says so.
+    """Whether an act is allowed (`changed`: only with changed weights), and the clause that says so.
 
-    `to`: the licences that changed weights may get although it is not allowed in general. `only_if`: what must be true
-    of the people who do it.
+    `to`: licences that changed weights may get although the act is not allowed in general. `only_if`: a condition on
+    the people who do it.
     """
 
     allowed: bool | Literal["changed"]
@@ -59,7 +59,7 @@ class Right(Strict):
 
 
 class Duty(Strict):
-    """What must be done for `acts`; `changed`: only where the weights were changed; `text`: the words, link or name."""
+    """A duty for `acts`; `changed`: only if the weights were changed; `text`: the text, link or name that it needs."""
 
     kind: Kind
     clause: str
@@ -68,16 +68,16 @@ class Duty(Strict):
     text: str = ""
 
     def concerns(self, act: Act) -> bool:
-        """Whether it must be done for `act`."""
+        """Whether `act` has this duty."""
         return act in self.acts or (act == "sell" and "serve" in self.acts) or (act == "change" and self.changed)
 
     def in_words(self) -> str:
-        """What is to be done, without a full stop."""
+        """The duty in words, without a full stop."""
         return _DUTIES[self.kind].format(text=self.text)
 
 
 class Terms(Strict):
-    """A licence in this project's words; `link` has the text, which decides."""
+    """A licence as this project describes it; only the text at `link` is binding."""
 
     name: str
     link: str
@@ -85,12 +85,12 @@ class Terms(Strict):
     duties: list[Duty] = []
 
     def duties_of(self, act: Act, changed: bool) -> list[Duty]:
-        """What `act` asks for: of a paid API what an API does, of changed weights what is asked for changes alone."""
+        """The duties of `act`. A paid API has those of an API; changed weights also have those for changes."""
         return [duty for duty in self.duties if duty.concerns(act) and (changed or not duty.changed)]
 
 
 def known() -> dict[str, Terms]:
-    """Every licence of licences.yaml by its id on the Hub."""
+    """Every licence in licences.yaml, by its id on the Hub."""
     return _read()
 
 
@@ -98,7 +98,7 @@ def terms_of(license: License, slug: str) -> Terms:
     """The terms of a licence of the model `slug`.
 
     Raises:
-        LicenceError: nothing is known about it; says how to answer.
+        LicenceError: it is unknown; says how to describe it.
     """
     if license.id != "other":
         if license.id not in known():

@@ -1,1 +1,1 @@
-"""What is known of a model before anything of it is downloaded."""
+"""Facts about a model that can be found before downloading it."""

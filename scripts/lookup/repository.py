@@ -1,4 +1,4 @@
-"""What a repository of the Hub, or a folder or file of this machine, says of a model before anything is downloaded."""
+"""Reads a model's facts from a repository on the Hub, or a local folder or file, before downloading anything large."""
 
 import json
 import sys
@@ -17,9 +17,9 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Repository:
-    """`source`: as weights.source has it; `names`: its files; `config`: its config.json; `card`: its card's metadata.
+    """`source`: for weights.source; `names`: its files; `config`: its config.json; `card`: its card's metadata.
 
-    `page`: the link of its card, empty for files of this machine.
+    `page`: the link to its card, "" for local files.
     """
 
     source: str
@@ -42,24 +42,24 @@ class Repository:
 
 
 def look_up(source: str) -> Repository:
-    """Ask the Hub (hf://ORG/NAME, at main unless @REVISION says another), or read a folder or a file (file:PATH).
+    """Look up a repository (hf://ORG/NAME, at main or @REVISION), or a local folder or file (file:PATH).
 
     Raises:
-        TemplateError: it is not there, may not be read, or the source has another form.
+        TemplateError: it does not exist, may not be read, or the source has another form.
     """
     if source.startswith("hf://"):
         return _of_hub(source if "@" in source else f"{source}@main")
     if source.startswith("file:"):
         return _of_files(source)
-    raise TemplateError(f"{source!r} is no source to look up: hf://ORG/NAME, hf://ORG/NAME@REVISION or file:PATH")
+    raise TemplateError(f"{source!r} is not a source to look up: hf://ORG/NAME, hf://ORG/NAME@REVISION or file:PATH")
 
 
 def _of_hub(source: str) -> Repository:
     weights = Weights(source=source)
     info = hub.info(weights)
     names = [sibling.rfilename for sibling in info.siblings or []]
-    with tempfile.TemporaryDirectory() as place:
-        path = hub.small_file(weights, str(info.sha), CONFIG, Path(place)) if CONFIG in names else None
+    with tempfile.TemporaryDirectory() as folder:
+        path = hub.small_file(weights, str(info.sha), CONFIG, Path(folder)) if CONFIG in names else None
         config = _read(path) if path else {}
     card = info.card_data.to_dict() if info.card_data else {}
     name = str(info.id)
@@ -90,12 +90,12 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise WeightsError(f"{path.name} is not JSON ({error}): mend it at its source") from error
+        raise WeightsError(f"{path.name} is not JSON ({error}): correct it at its source") from error
     return content if isinstance(content, dict) else {}
 
 
 def _front_matter(path: Path) -> dict[str, Any]:
-    """The metadata of a card beside the weights; a card that cannot be read says nothing."""
+    """The metadata of a card beside the weights; empty if the card cannot be read."""
     from huggingface_hub import ModelCard
 
     if not path.is_file():
@@ -103,5 +103,5 @@ def _front_matter(path: Path) -> dict[str, Any]:
     try:
         return dict(ModelCard.load(path, ignore_metadata_errors=True).data.to_dict())
     except (ValueError, OSError) as error:
-        print(f"{path} says nothing ({error})", file=sys.stderr)
+        print(f"{path} is ignored, it cannot be read ({error})", file=sys.stderr)
         return {}

@@ -1,1 +1,1 @@
-"""What is rendered: cog.yaml and its kind, schemas, and the measured and listed parts of README and docs."""
+"""Renders cog.yaml and similar files, schemas, and the measured and listed sections of README and docs."""

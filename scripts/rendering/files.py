@@ -1,4 +1,4 @@
-"""Every file that follows from the manifest, predict.py and what was measured, as it should be."""
+"""Renders every file that follows from the manifest, predict.py and the measurements."""
 
 import json
 import sys
@@ -22,9 +22,9 @@ BENCHMARKS = "benchmarks"
 
 
 def rendered(model: Manifest) -> dict[str, str]:
-    """Every rendered file, by its path from the project's folder; "" for one that this model has none of.
+    """The text of every rendered file, by path in the project; "" for a file that this model does not have.
 
-    Cog's own commands read cog.yaml, so there is one for a model without an engine for a GPU too.
+    Cog's own commands read cog.yaml, so a model without a GPU engine has one too.
     """
     files = {"cog.yaml": "", "cog.cpu.yaml": ""}
     files |= {CONFIGS[choice.device]: cog_config(model, choice) for choice in reversed(model.engines)}
@@ -39,13 +39,13 @@ def rendered(model: Manifest) -> dict[str, str]:
 
 
 def out_of_date(model: Manifest) -> dict[str, str]:
-    """Those of `rendered` that differ from what is there."""
+    """Those of `rendered` that differ from the project's files."""
     files = {name: (PROJECT / name, text) for name, text in rendered(model).items()}
     return {name: text for name, (path, text) in files.items() if _present(path) != text}
 
 
 def write(files: dict[str, str]) -> None:
-    """Write rendered files, and remove those that are empty; says which on standard error."""
+    """Write rendered files, and remove empty ones; prints their names on standard error."""
     for name, text in files.items():
         path = PROJECT / name
         if text:
@@ -61,7 +61,7 @@ def _present(path: Path) -> str:
 
 
 def pages(model: Manifest) -> dict[str, str]:
-    """README.md and the pages of docs/ that have rendered parts, those of them that a fork has kept."""
+    """README.md and the pages of docs/ with rendered sections, if the fork has kept them."""
     charts = f"{BENCHMARKS}/{model.slug}"
     makers: dict[str, Callable[[str], str]] = {
         "README.md": lambda page: replaced(
@@ -75,7 +75,7 @@ def pages(model: Manifest) -> dict[str, str]:
 
 
 def cog_config(model: Manifest, choice: EngineChoice) -> str:
-    """The configuration that `cog build` reads (https://cog.run/yaml): the packages of the engine; CUDA for a GPU."""
+    """The configuration for `cog build` (https://cog.run/yaml): the engine's packages, and CUDA for a GPU."""
     variables = model.environment | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
@@ -93,7 +93,7 @@ environment:
 
 
 def docker_ignore(model: Manifest) -> str:
-    """Lets in what runs: predict.py, models/ with this model alone, and the weights that `make image` baked, if any."""
+    """Allow only what runs: predict.py, models/ with this model and those that it uses, and the weights in baked/."""
     baked = "!baked\n" if any(one.weights.delivery == "baked" for one in model.parts) else ""
     slugs = [model.slug, *model.uses]
     catalog = "".join(f"!models/catalog/{slug}\nmodels/catalog/{slug}/README.md\n" for slug in slugs)
@@ -110,7 +110,7 @@ models/catalog/*
 
 
 def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool = False) -> str:
-    """A page with the tables of the model's receipts; `charts`: the way from the page to its pictures."""
+    """A page with the tables of the model's receipts; `charts`: the path from the page to its pictures."""
     folder = PROJECT / BENCHMARKS / model.slug
     receipts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     if not receipts:

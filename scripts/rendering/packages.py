@@ -1,4 +1,4 @@
-"""The packages of this project and which of them import which, as docs/architecture.md draws them."""
+"""The packages of this project and their imports, for the picture in docs/architecture.md."""
 
 import ast
 from collections.abc import Iterator
@@ -10,28 +10,29 @@ from models.errors import TemplateError
 from models.weights import PROJECT
 
 Imports: TypeAlias = dict[str, set[str]]
-"""By its name, such as scripts/release, the packages that a package imports."""
+"""The packages that each package imports, by name, such as scripts/release."""
 _COMMANDS, _MODELS = "scripts/*.py", "models/*.py"
 
 
 def imports() -> Imports:
-    """What each package imports of this project, inside functions too; scripts/*.py are one, and so are models/*.py.
+    """The project's packages that each package imports, also inside functions. scripts/*.py count as one package, as do
+    models/*.py.
 
     Raises:
-        TemplateError: some import each other in a circle; names it.
+        TemplateError: there is a circle of imports; names it.
     """
     found: Imports = {}
     for path in [PROJECT / "predict.py", *_files("models"), *_files("scripts")]:
         package = _package(path.relative_to(PROJECT).with_suffix("").parts)
         others = {_package(tuple(name.split("."))) for name in _imported(path)}
         found[package] = found.get(package, set()) | others - {package, "scripts"}
-    found.pop("scripts", None)  # scripts/__init__.py has no package of this project beside it
+    found.pop("scripts", None)  # scripts/__init__.py is not part of a package
     _refuse_circles(found)
     return found
 
 
 def picture() -> str:
-    """A Mermaid graph, an arrow from each package to those that it imports, unless a longer way leads there too."""
+    """A Mermaid graph with an arrow from each package to its imports, unless a longer path leads there too."""
     found = imports()
     names = {package: f"p{number}" for number, package in enumerate(sorted(found))}
     lines = [f'    {name}["{package}"]' for package, name in names.items()]
@@ -47,7 +48,7 @@ def _files(folder: str) -> Iterator[Path]:
 
 
 def _package(parts: tuple[str, ...]) -> str:
-    """The package that a module is drawn in: scripts.release.gate in scripts/release, scripts.push in scripts/*.py."""
+    """A module's package in the picture: scripts/release for scripts.release.gate, scripts/*.py for scripts.push."""
     top = parts[0]
     if top == "predict":
         return "predict.py"
@@ -79,12 +80,12 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_module(node: ast.ImportFrom, alias: ast.alias) -> bool:
-    place = PROJECT.joinpath(*str(node.module).split("."), alias.name)
-    return place.is_dir() or place.with_suffix(".py").is_file()
+    path = PROJECT.joinpath(*str(node.module).split("."), alias.name)
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _reached(found: Imports, package: str) -> set[str]:
-    """The packages that one imports, directly or by others."""
+    """The packages that one imports, directly or through others."""
     reached: set[str] = set()
     ahead = [package]
     while ahead:

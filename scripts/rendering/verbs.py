@@ -1,4 +1,4 @@
-"""The verbs of the Makefile and the commands of scripts/, in the words that they have there."""
+"""The verbs of the Makefile and the commands of scripts/, with their descriptions."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r'\b[A-Z][A-Z_]*=(?:"[^"]*"|[^\s;)"]*[^\s,;:)"])?')
 
 
 class Verb(NamedTuple):
-    """`group`: the heading under which `make` shows it; empty for one that only `make help-all` shows."""
+    """`group`: its heading in the output of `make`; "" for a verb that only `make help-all` shows."""
 
     name: str
     group: str
@@ -21,19 +21,19 @@ class Verb(NamedTuple):
 
 
 def verbs() -> list[Verb]:
-    """Every verb of the Makefile, in its order."""
+    """Every verb, in the Makefile's order."""
     return [Verb(*found) for found in _VERB.findall((PROJECT / "Makefile").read_text(encoding="utf-8"))]
 
 
 def by_group() -> dict[str, list[Verb]]:
-    """The verbs of every day, by group, in the order in which `make` shows them."""
+    """The everyday verbs by group, in the order in which `make` shows them."""
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     names = re.findall(r'"([a-z ]+)"', re.search(r"^GROUPS := (.*)$", makefile, re.MULTILINE)[1])  # type: ignore[index]
     return {name: [verb for verb in verbs() if verb.group == name] for name in names}
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each command of scripts/ as it is typed, and what it does, from its docstring's first sentence."""
+    """Each command line of scripts/, and its description: the first sentence of its docstring."""
     for path in sorted([*PROJECT.glob("scripts/*.py"), *PROJECT.glob("scripts/*/__main__.py")]):
         if typed := _typed(path):
             yield typed
@@ -46,7 +46,7 @@ def _typed(path: Path) -> tuple[str, str] | None:
 
 
 def table() -> str:
-    """The verbs of every day as README has them: a table, with a heading for each group."""
+    """The everyday verbs as a table for README, with a heading for each group."""
     lines = ["| | |", "| --- | --- |"]
     for group, members in by_group().items():
         lines.append(f"| **{group}** | |")

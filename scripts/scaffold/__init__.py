@@ -1,1 +1,1 @@
-"""A new model of the catalog: looked up, written, locked, and tried."""
+"""Adds a model to the catalog: looks it up, writes and locks it, and runs its examples."""

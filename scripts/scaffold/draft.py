@@ -1,4 +1,4 @@
-"""The manifest of a new model, from what its repository and the files of its weights say."""
+"""The manifest of a new model, from its repository and the files of its weights."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from scripts.licences import terms
 from scripts.lookup.repository import Repository
 
 CPU_PARAMETERS = 4_000_000_000
-"""Above this a model is served on GPUs alone: a CPU answers slower than a person reads."""
+"""A larger model is served only on GPUs: a CPU would answer slower than people read."""
 _HEADER = """\
 # The single source for this model: cog.yaml, cog.cpu.yaml and .dockerignore are rendered from it (`make render`).
 # Written by `make new` from {source}; docs/your-model.md says what to add for the model card.
@@ -27,10 +27,10 @@ _RELATIONS = ("finetune", "adapter", "merge", "quantized")
 
 
 def task_of(found: Repository, wanted: str) -> str:
-    """The task that the model is for; `wanted`: what the caller says, or nothing.
+    """The task of the model; `wanted`: the task that the user named, or "".
 
     Raises:
-        TemplateError: no task fits, several do, or another than is wanted.
+        TemplateError: no task fits, or `wanted` does not.
     """
     if wanted and wanted not in manifest.tasks():
         raise TemplateError(f"there is no task {wanted!r}: TASK is one of {', '.join(manifest.tasks())}")
@@ -53,10 +53,10 @@ def check_loadable(found: Repository, files: Sequence[str]) -> None:
 
 
 def files_of(found: Repository) -> list[str]:
-    """What weights.files must name: one GGUF where there are no safetensors.
+    """The names for weights.files: one GGUF if there are no safetensors.
 
     Raises:
-        TemplateError: there are several to choose from.
+        TemplateError: there are several GGUFs.
     """
     if not found.ggufs or any(name.endswith(".safetensors") for name in found.names) or found.names == found.ggufs[:1]:
         return []
@@ -66,10 +66,10 @@ def files_of(found: Repository) -> list[str]:
 
 
 def licence_of(found: Repository, wanted: str) -> dict[str, Any]:
-    """The licence as a manifest has it; `wanted`: an id that the caller says.
+    """The manifest's section on the licence; `wanted`: the id that the user named, or "".
 
     Raises:
-        TemplateError: nobody says one, or nothing is known of it.
+        TemplateError: no licence is named.
     """
     card = found.card
     id = wanted or card.get("license") or ""
@@ -91,7 +91,7 @@ def licence_of(found: Repository, wanted: str) -> dict[str, Any]:
 def manifest_of(
     task: str, found: Repository, licence: Mapping[str, Any], files: Sequence[str], facts: Facts, size: int
 ) -> dict[str, Any]:
-    """All keys but the examples' expectations; `size`: bytes of the weights, 0 while they are not known."""
+    """All keys except the examples' expectations; `size`: of the weights in bytes, 0 while unknown."""
     gigabytes = size / 1e9
     engines = [_engine(task, facts, device) for device in _devices(facts)]
     beside = max(engine.get("cache_gb", 0) for engine in engines)
@@ -116,13 +116,13 @@ def manifest_of(
 
 
 def text_of(said: Mapping[str, Any]) -> str:
-    """The manifest as the file has it."""
+    """The text of the manifest's file."""
     body = yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=110)
     return _HEADER.format(source=said["weights"]["source"]) + body
 
 
 def expectations(model: Manifest, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold of the examples' outputs from now on, in the task's words; `outputs`: predictions at their end."""
+    """The expectations of the examples, in the task's form; `outputs`: finished predictions."""
     expected = tasks.fact(model, "expectation", None)
     return [expected(one["output"], one.get("metrics") or {}) for one in outputs]
 
@@ -138,7 +138,7 @@ def _engine(task: str, facts: Facts, device: Device) -> dict[str, Any]:
 
 
 def _for_the_card(found: Repository, licence: Mapping[str, Any]) -> dict[str, Any]:
-    """What the repository's own card says, for the card of the new one."""
+    """Keys for the new model's card, from the repository's own card."""
     card = found.card
     said: dict[str, Any] = {}
     if found.page:

@@ -14,10 +14,10 @@ _MOST_SHOWN = 200
 
 
 def run(model: Manifest) -> list[dict[str, Any]]:
-    """The predictions of the examples at their end.
+    """The finished predictions of the examples.
 
     Raises:
-        TemplateError: the model cannot be served here, or refuses an example.
+        TemplateError: the model cannot be served on this machine, or refuses an example.
     """
     weights.ensure(model, runtimes.choose(model))
     print(f"running {len(model.examples)} examples on {model.slug} ...", file=sys.stderr)

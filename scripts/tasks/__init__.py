@@ -1,20 +1,20 @@
-"""What the tools must know of each task: one file a task, found by its name. No other file of scripts/ names a task.
+"""What the tools need to know of each task: one file for each task, found by name. No other file of scripts/ names one.
 
-A file may leave out what is here, and everything works from the schema and the manifest's examples alone:
-`LIMITS`: inputs whose high values take long, each with the highest that a case of the fuzz lets run to its end.
+Everything below is optional; without it, the tools use only the schema and the manifest's examples:
+`LIMITS`: inputs whose high values take long, each with the highest value that a fuzz case lets run to its end.
 `SIZES`: the metric that has each size of a prediction, by the names of scripts/economics/receipts.py.
-`load(model)`: what its servers are measured with; `TARGETS`: what that is held against; `sweep(model)`: endless inputs
-of each size; `varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
-`bare_engine()`: what runs the inputs of the load without Cog; `load_engine(model, choice, folder)`: the engine alone;
-`BASELINE`: a file with a class to compare with.
-`CONVERTED_AS`: what scripts/conversion takes its safetensors for, by default a decoder.
-`cache_bytes_per_token(model, bytes_per_value)`: what each step of a prediction reads beside the weights.
+`load(model)`: the load of the benchmark; `TARGETS`: its targets; `sweep(model)`: endless inputs of each size;
+`varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
+`bare_engine()`: a function that runs the load's inputs without Cog; `load_engine(model, choice, folder)`: the engine
+alone; `BASELINE`: a file with a class to compare with.
+`CONVERTED_AS`: the kind of model for scripts/conversion, by default a decoder.
+`cache_bytes_per_token(model, bytes_per_value)`: bytes that each step reads besides the weights.
 `check_weights(model, lock)`: refuses weights that an engine cannot run, before they are downloaded.
-`PIPELINE_TAG`: the Hub's word for the task, where that is another; `python_example(model, repository, said)`: code that
-asks the weights of a repository or a folder by a library, as it is shown in the card.
-For `make new`, `suits(repository)`: whether a model is one for the task; `STARTERS`: names and inputs of examples;
-`expectation(output, metrics)`: what must hold of one from now on; `engine_keys(facts, device)`: keys of an engine.
-`EVALUATION`: how its models are judged (scripts/evaluation/task.py).
+`PIPELINE_TAG`: the Hub's name for the task, if different; `python_example(model, repository, inputs)`: code for the
+card that runs the weights of a repository or a folder with a library.
+For `make new`, `suits(repository)`: whether a model is for the task; `STARTERS`: names and inputs of examples;
+`expectation(output, metrics)`: what to expect of an example's output; `engine_keys(facts, device)`: keys of an engine.
+`EVALUATION`: how its models are evaluated (scripts/evaluation/task.py).
 """
 
 import importlib
@@ -33,18 +33,18 @@ def of(model: Manifest) -> ModuleType:
 
 
 def fact(model: Manifest, name: str, otherwise: Any) -> Any:
-    """What the file of a model's task has under a name, or `otherwise` where it says nothing."""
+    """The value of a name in the file of a model's task, or `otherwise` if it is not there."""
     return getattr(of(model), name, otherwise)
 
 
 def named(task: str, name: str, otherwise: Any) -> Any:
-    """What the file of a task has under a name, or `otherwise` where there is no such file or it says nothing."""
+    """The value of a name in a task's file, or `otherwise` if the file or the name is not there."""
     module = f"{__name__}.{task.replace('-', '_')}"
     return getattr(importlib.import_module(module), name, otherwise) if importlib.util.find_spec(module) else otherwise
 
 
 def load(model: Manifest) -> Load:
-    """What a model's servers are measured with: what its task says, or its examples, again and again."""
+    """The load for a model's servers: from its task's file, or else its examples, repeated."""
     return fact(model, "load", _examples)(model)  # type: ignore[no-any-return]
 
 

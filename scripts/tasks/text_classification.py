@@ -1,4 +1,4 @@
-"""Text classification, as the tools see it."""
+"""Text classification: what the tools need to know."""
 
 import asyncio
 import itertools
@@ -23,9 +23,9 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
 
 CONVERTED_AS = "encoder"
-"""How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
+"""How its safetensors are converted to OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
 SIZES = {"texts": "text_count", "labels": "label_count", "input_tokens": "input_token_count"}
-"""The metric that has each size of a prediction."""
+"""The metric with each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
     {},
     {"texts": []},
@@ -69,14 +69,14 @@ def check_weights(model: Manifest, lock: Lock) -> None:
 
 
 def load(model: Manifest) -> Load:
-    """One sentence a call, with the labels of the first example."""
+    """One sentence for each call, with the labels of the first example."""
     sentences = itertools.islice(texts.of_length(_WORDS), 200)
     inputs = [{"text": text} | _labels(model) for text in sentences]
     return Load(inputs, False, each=40, sizes=SIZES, unit="texts", counted="texts")
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
-    """For each number of texts and of their words endless inputs."""
+    """Endless inputs for each number of texts and of words in them."""
 
     def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
         endless = texts.of_length(words)
@@ -87,7 +87,7 @@ def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
-    """An input of the soak: one text or some, short and long."""
+    """An input of the soak test: one or several texts, short and long."""
     endless = texts.of_length(choices.choice([3, 20, 300]))
     return {"texts": list(itertools.islice(endless, choices.choice([1, 4, 40])))} | _labels(model)
 
@@ -97,16 +97,19 @@ def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders
     return encoders.load(choice, folder)
 
 
-def python_example(model: manifest.Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str]:
-    """A library and code that asks the weights of a repository or a folder for scores."""
-    text = _quoted((said.get("texts") or [said.get("text")])[0])
-    if not said.get("labels"):
+def python_example(model: manifest.Manifest, repository: str, inputs: dict[str, Any]) -> tuple[str, str]:
+    """A library, and code that gets scores from the weights of a repository or a folder."""
+    text = _quoted((inputs.get("texts") or [inputs.get("text")])[0])
+    if not inputs.get("labels"):
         code = f"""from transformers import pipeline
 
 classify = pipeline("text-classification", model={_quoted(repository)}, top_k=None)
 print(classify({text}))"""
         return "transformers", code
-    labels, template = _quoted(said["labels"]), _quoted(said.get("hypothesis_template") or model.hypothesis_template)
+    labels, template = (
+        _quoted(inputs["labels"]),
+        _quoted(inputs.get("hypothesis_template") or model.hypothesis_template),
+    )
     if "similarity" not in model.model_fields_set:
         code = f"""from transformers import pipeline
 
@@ -149,6 +152,6 @@ EVALUATION = Evaluation(
     metrics=("accuracy", "macro_f1"),
     usual=("accuracy", "macro_f1"),
     expected=str,
-    expected_is="the label that is right",
+    expected_is="the right label",
     measures=_measures,
 )

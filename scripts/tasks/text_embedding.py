@@ -1,4 +1,4 @@
-"""Text embedding, as the tools see it."""
+"""Text embedding: what the tools need to know."""
 
 import asyncio
 import itertools
@@ -25,11 +25,11 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
 
 CONVERTED_AS = "encoder"
-"""How its safetensors are made into OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
+"""How its safetensors are converted to OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
 PIPELINE_TAG = "feature-extraction"
 """The Hub's name of the task."""
 SIZES = {"texts": "text_count", "input_tokens": "input_token_count"}
-"""The metric that has each size of a prediction."""
+"""The metric with each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
     {},
     {"texts": []},
@@ -68,7 +68,7 @@ STARTERS: list[tuple[str, dict[str, Any]]] = [
 
 
 def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
-    """How many vectors of how many numbers, and which is nearest to the first."""
+    """The number of vectors, their dimensions, and which one is nearest to the first."""
     vectors = output["embeddings"]
     near = [sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:]]
     nearest = {"nearest": [{"of": 0, "to": 1 + near.index(max(near))}]} if near else {}
@@ -85,13 +85,13 @@ def check_weights(model: Manifest, lock: Lock) -> None:
 
 
 def load(model: Manifest) -> Load:
-    """One sentence a call."""
+    """One sentence for each call."""
     sentences = itertools.islice(texts.of_length(_WORDS), 200)
     return Load([{"text": text} for text in sentences], False, each=_EACH, sizes=SIZES, unit="texts", counted="texts")
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
-    """For each number of texts and of their words endless inputs."""
+    """Endless inputs for each number of texts and of words in them."""
 
     def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
         endless = texts.of_length(words)
@@ -102,7 +102,7 @@ def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
-    """An input of the soak: one text or some, short and long, as numbers and as a file."""
+    """An input of the soak test: one or several texts, short and long, with vectors as JSON or as a file."""
     endless = texts.of_length(choices.choice([3, 20, 300]))
     return {
         "texts": list(itertools.islice(endless, choices.choice([1, 4, 40]))),
@@ -116,7 +116,7 @@ def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders
 
 
 def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
-    """Loads the engine; returns what runs the texts of all streams as one batch, again and again."""
+    """Load the engine; returns a function that runs the texts of all streams as one batch, repeatedly."""
     model = selected_as(manifest.Manifest)
     sentences = SentenceEncoder(encoders.start(model), model.max_tokens)
 
@@ -135,10 +135,10 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
     return run
 
 
-def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str]:
-    """A library and code that asks the weights of a repository or a folder for the same vectors."""
-    asked = json.dumps(said.get("texts") or [said.get("text")], ensure_ascii=False)
-    size = f", truncate_dim={said['dimensions']}" if said.get("dimensions") else ""
+def python_example(model: Manifest, repository: str, inputs: dict[str, Any]) -> tuple[str, str]:
+    """A library, and code that gets the same vectors from the weights of a repository or a folder."""
+    asked = json.dumps(inputs.get("texts") or [inputs.get("text")], ensure_ascii=False)
+    size = f", truncate_dim={inputs['dimensions']}" if inputs.get("dimensions") else ""
     code = f"""from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer({json.dumps(repository)}{size})
@@ -154,7 +154,7 @@ def _measures(model: Manifest, kinds: Collection[Kind], stop: Cancellation) -> I
 
 
 async def _similarities(model: text_embedding.TextEmbedding, line: Line) -> list[float]:
-    """The cosine of the angle between the first text and each other one: a query and passages, unless a line says."""
+    """The cosine similarity of the first text to each other one: a query and passages, unless a line says otherwise."""
     first, *others = line.input["texts"]
     query = await _vectors(model, line, [first], "query")
     passages = await _vectors(model, line, others, "passage")
@@ -173,6 +173,6 @@ EVALUATION = Evaluation(
     metrics=("spearman", "accuracy_at_1", "ndcg_at_10"),
     usual=("accuracy_at_1", "ndcg_at_10"),
     expected=float | list[int],
-    expected_is="a number: how alike the two texts are; or the places (from 0) of the passages that answer the query",
+    expected_is="the similarity of two texts, a number; or the positions (from 0) of passages that answer a query",
     measures=_measures,
 )

@@ -1,4 +1,4 @@
-"""Text generation, as the tools see it."""
+"""Text generation: what the tools need to know."""
 
 import itertools
 import json
@@ -34,11 +34,11 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
 
 LIMITS = {"max_tokens": 4}
-"""Inputs whose high values take minutes, and the highest that a case of the fuzz lets run to its end."""
+"""Inputs whose high values take minutes, with the highest value that a fuzz case lets run to its end."""
 SIZES = {"input_tokens": "input_token_count", "output_tokens": "output_token_count"}
-"""The metric that has each size of a prediction."""
+"""The metric with each size of a prediction."""
 BASELINE = "benchmarks/baseline/predict.py"
-"""A class `Baseline` on the same weights, as transformers reads them: what `make bench` compares with."""
+"""A file with the class `Baseline`, which runs the same weights with transformers; `make bench` compares with it."""
 REFUSED: list[dict[str, Any]] = [
     {"max_tokens": 5},
     {"prompt": "Hi", "stop": [""]},
@@ -54,17 +54,17 @@ TARGETS = [
     Target("p99 of the gap between a stream's pieces against its median, 8 streams", 4, "times", False, jitter),
     Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
 ]
-"""What a benchmark of the default model is held against."""
+"""The targets for a benchmark of the default model."""
 _OUTPUT_TOKENS = 128
 _CONTEXT = 8192
 _LENGTHS = list(itertools.product((12, 100, 300), (8, 64, 192)))  # words of a prompt, tokens of its output
 _Text = Annotated[str, Field(pattern=r"\S")]
 _GREEDY = {"temperature": 0}
-"""Where a line does not say: the most likely answer, which is the same each time."""
+"""The default for lines: the most likely answer, which is always the same."""
 
 
 def suits(found: Repository) -> bool:
-    """Whether it is a decoder: by the class of transformers that it names, or as it is a GGUF."""
+    """Whether it is a decoder: a GGUF, or by the class of transformers in config.json."""
     return bool(found.ggufs) or any(
         name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in found.architectures
     )
@@ -79,14 +79,14 @@ _FIRST_WORDS = re.compile(r"\S+(\s+\S+){0,2}")
 
 
 def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The first words, as other hardware may go on otherwise, and the most tokens."""
+    """The first words, because other hardware may continue differently, and the highest number of tokens."""
     first = _FIRST_WORDS.search("".join(map(str, output)))
     kept = {"contains": [first.group()]} if first else {}
     return kept | {"max_output_tokens": max(1, metrics["output_token_count"])}
 
 
 def engine_keys(facts: Facts, device: Device) -> dict[str, Any]:
-    """A key-value cache of one whole context of up to 8,192 tokens on a CPU, and of eight on a GPU."""
+    """A key-value cache for one full context of up to 8,192 tokens on a CPU, and for eight on a GPU."""
     known = Manifest.keys_of(facts)
     architecture, context = known["architecture"], known["context_length"]
     if architecture is None or context is None:
@@ -97,24 +97,24 @@ def engine_keys(facts: Facts, device: Device) -> dict[str, Any]:
 
 
 def load(model: Manifest) -> Load:
-    """The same work for every subject: greedy, to the full length, and no prompt twice, as a cache would know it."""
+    """The same work for every subject: greedy, to the full length, and no prompt twice, because it could be cached."""
     inputs = [inputs_of(prompt) for prompt in prompts()]
     return Load(inputs, streams=True, may_repeat=False, each=1, sizes=SIZES, unit="tokens", counted="output_tokens")
 
 
 def prompts() -> list[str]:
-    """The prompts of the benchmark, of 32 tokens; no two begin alike, so that a cache of one helps no other."""
+    """The benchmark's prompts, 32 tokens each; all begin differently, so that no cached prefix helps another."""
     texts: list[str] = json.loads((PROJECT / "benchmarks" / "prompts.json").read_text(encoding="utf-8"))
     return texts
 
 
 def inputs_of(prompt: str, output_tokens: int = _OUTPUT_TOKENS) -> dict[str, Any]:
-    """Greedy, and to the full length unless the model ends sooner."""
+    """Inputs for a greedy prediction of the full length, unless the model ends sooner."""
     return {"prompt": prompt, "raw": True, "temperature": 0, "max_tokens": output_tokens}
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
-    """For each pair of lengths endless inputs, no two of which begin alike."""
+    """Endless inputs for each pair of lengths; all begin differently."""
     words = (PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split()
     starts = itertools.cycle(range(len(words)))
 
@@ -127,7 +127,7 @@ def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
-    """An input of the soak: answers of every length, at every temperature, some ended by a stop string."""
+    """An input of the soak test: answers of every length and temperature, some ended by a stop string."""
     return inputs_of(choices.choice(prompts()), choices.choice([1, 5, 20, 60, 150, 300])) | {
         "temperature": choices.choice([0, 0.7, 1.5]),
         "stop": choices.choice([["the end"], ["."], ["\n\n\n"]]),
@@ -144,17 +144,17 @@ def check_weights(model: Manifest, lock: Lock) -> None:
 
 
 def cache_bytes_per_token(model: Manifest, bytes_per_value: float) -> float:
-    """What a token of a running prediction takes in memory, which each step reads."""
+    """Bytes of a token in the key-value cache, which each step reads."""
     return model.cache_bytes_per_token(bytes_per_value)
 
 
 def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> Engine:
-    """The engine with its weights, as setup loads it."""
+    """The engine with its weights, loaded as in setup."""
     return engines.load(model, choice, folder)
 
 
 def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
-    """Loads the engine; returns what runs inputs of the benchmark on it."""
+    """Load the engine; returns a function that runs the benchmark's inputs on it."""
     model = selected_as(Manifest)
     engine = engines.start(model)
     text = ModelText(engine.folder, model)
@@ -183,20 +183,20 @@ def _read(generation: Generation, started: float) -> Prediction:
     return found
 
 
-def python_example(model: Manifest, repository: str, said: dict[str, Any]) -> tuple[str, str] | None:
-    """A library and code that says the same to the weights of a repository or a folder; None without a prompt."""
-    if not (prompt := said.get("prompt")):
+def python_example(model: Manifest, repository: str, inputs: dict[str, Any]) -> tuple[str, str] | None:
+    """A library, and code that sends the prompt to the weights of a repository or a folder; None without a prompt."""
+    if not (prompt := inputs.get("prompt")):
         return None
     prompts = [("system", model.system_prompt), ("user", prompt)]
     turns = "\n".join(f'    {{"role": "{role}", "content": {_quoted(text)}}},' for role, text in prompts if text)
-    sampling = "do_sample=False" if said.get("temperature") == 0 else "do_sample=True"
+    sampling = "do_sample=False" if inputs.get("temperature") == 0 else "do_sample=True"
     code = f"""from transformers import pipeline
 
 generate = pipeline("text-generation", model={_quoted(repository)})
 messages = [
 {turns}
 ]
-answer = generate(messages, max_new_tokens={said.get("max_tokens", 64)}, {sampling})
+answer = generate(messages, max_new_tokens={inputs.get("max_tokens", 64)}, {sampling})
 print(answer[0]["generated_text"][-1]["content"])"""
     return "transformers", code
 
@@ -222,12 +222,12 @@ def _request(line: Line) -> text_generation.Request:
 
 
 def _output(model: text_generation.TextGeneration, line: Line, stop: Cancellation) -> str:
-    """The whole text, as a caller gets it."""
+    """The complete text, as a caller gets it."""
     return "".join(model.generate(_request(line), stop, lambda name, value: None))
 
 
 class _Likelihood:
-    """How likely the expected text is after the prompt: of several the first."""
+    """The likelihood of the expected text (the first one, if there are several) after the prompt."""
 
     def __init__(self, model: text_generation.TextGeneration, logits: Logits) -> None:
         self._model, self._logits = model, logits
@@ -249,7 +249,7 @@ class _Likelihood:
         }
 
     def _token_ids(self, request: text_generation.Request, text: str) -> tuple[list[int], list[int]]:
-        """The prompt's tokens, and those with the text after it; a raw prompt and its text are read as one."""
+        """The tokens of the prompt, and of prompt and text; a raw prompt and its text are tokenised together."""
         prompt_ids = self._model.prompt_ids(request)
         if request.raw:
             token_ids = self._model.text.raw_ids(f"{request.prompt}{text}")
@@ -260,8 +260,8 @@ class _Likelihood:
             token_ids = [*prompt_ids, *self._model.text.tokenizer.encode(text)]
         if not 0 < len(prompt_ids) < len(token_ids) <= self._model.context_length:
             raise InputError(
-                f"prompt and expected text have {len(token_ids)} tokens: there must be some of each, and no more than "
-                f"{self._model.context_length}"
+                f"prompt and expected text have {len(token_ids)} tokens together: neither may be empty, and at most "
+                f"{self._model.context_length} are allowed"
             )
         return prompt_ids, token_ids
 
@@ -281,6 +281,6 @@ EVALUATION = Evaluation(
     ),
     usual=("exact_match",),
     expected=_Text | Annotated[list[_Text], Field(min_length=1)],
-    expected_is="a text that is not empty, or a list of such texts of which any is right",
+    expected_is="a text that is not empty, or a list of such texts, any of which is right",
     measures=_measures,
 )

@@ -68,7 +68,7 @@ def test_a_machine_that_can_predict_passes_and_versions_and_weights_are_shown() 
     assert "typer " in table["packages, scripts"]
     assert "openvino-genai " in table["packages, openvino"]
     assert "transformers " in table["packages, transformers"]
-    assert table["weights, openvino"] == "ok: whole, by size"
+    assert table["weights, openvino"] == "ok: complete, by size"
     assert " GB free" in table["disk"]
 
 
@@ -86,7 +86,7 @@ def test_missing_docker_cog_and_gpu_are_no_problem_and_it_says_how_to_get_them(t
     message = "optional: does not answer (unix:///nowhere/no.sock, from DOCKER_HOST)\nstart it, or unset DOCKER_HOST"
     assert table["Docker engine"] == message
     assert table["cog command"] == "optional: missing\nhttps://cog.run/#install, release v0.22.0"
-    assert table["GPU and CUDA"].startswith("optional: nvidia-smi lists none, so the CPU serves\n")
+    assert table["GPU and CUDA"].startswith("optional: nvidia-smi lists none, so the CPU is used\n")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_missing_weights_are_a_problem_with_the_remedy_make_weights(tmp_path: Pa
     ran = run(WEIGHTS_ROOT=str(tmp_path))
     table = rows(ran)
     assert ran.returncode == 1
-    assert ran.stderr == "make predict lacks: weights, source; weights, openvino\n"
+    assert ran.stderr == "make predict cannot run: weights, source; weights, openvino\n"
     assert table["weights, source"].startswith("problem: missing")
     assert table["weights, openvino"].endswith("\nmake weights ENGINE=openvino")
     assert table["weights, transformers"].startswith("optional: missing")
@@ -148,7 +148,7 @@ def test_incomplete_weights_are_a_problem(tmp_path: Path) -> None:
 )
 def test_a_missing_model_or_engine_is_a_problem(variable: str, value: str, message: str) -> None:
     ran = run(**{variable: value})
-    assert (ran.returncode, ran.stderr) == (1, "make predict lacks: model and engine\n")
+    assert (ran.returncode, ran.stderr) == (1, "make predict cannot run: model and engine\n")
     assert message in rows(ran)["model and engine"]
 
 

@@ -160,7 +160,7 @@ def test_a_pickle_with_code_is_not_executed(project: Project, tmp_path: Path, sa
         evil.write_bytes(pickle.dumps(Malicious(target)))
     message = project.refuses("to_safetensors", str(evil))
     assert message.startswith(f"{evil} was not converted: ")
-    assert "it holds more than tensors, which would run code; ask its makers for safetensors" in message
+    assert "it contains more than tensors, which would run code; ask its authors for safetensors" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.bin", "project"]
 
 

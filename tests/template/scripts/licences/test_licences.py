@@ -253,7 +253,7 @@ def test_the_command_says_what_is_allowed_and_writes_the_files(
     assert licence.main([]) == 0
     printed = capsys.readouterr()
     assert "a public copy of the weights  allowed with" in printed.out
-    assert "This is no legal advice; the text decides: https://www.apache.org/licenses/LICENSE-2.0" in printed.out
+    assert "This is not legal advice; only the text is binding: https://www.apache.org" in printed.out
     assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["LICENSE", "NOTICE", "model.yaml"]
     model(license=under("cc-by-nc-4.0"), base=made_from("cc-by-nc-4.0"), release=PAID)
     assert licence.main([]) == 1
