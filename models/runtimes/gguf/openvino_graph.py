@@ -4,28 +4,24 @@ https://docs.openvino.ai/2026/openvino-workflow/model-preparation/conversion-par
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from models.errors import EngineError
 from models.runtimes.gguf.decoder import Decoder
-from models.weights.gguf_format import Tensor
-
-Tensors = Mapping[str, Tensor]
-"""A GGUF's tensors, by name."""
 
 # Raised when `rewrite` makes another graph: files of another edition are made again.
-EDITION = "6"
+EDITION = "7"
 
-_SAMPLE_TOKENS = 128
+_NEVER = "dynamic:f16"  # from any type; the plugin reads float16 here as every 16-bit type
 
 
-def rewrite(path: Path, decoder: Decoder, sample: list[int]) -> None:
+def rewrite(path: Path, decoder: Decoder) -> None:
     """Rewrite the model at `path` (an .xml with its .bin beside it), made of the GGUF that `decoder` describes.
 
-    `sample` is a text of the model's own, as tokens: on it the size of its hidden values is measured.
-    It computes the same but for rounding, which test_quality.py of the engines' tests bounds.
+    It computes the same except for rounding; test_quality.py of the engines' tests limits how much that changes.
 
     GenAI's file holds float16 weights behind plain conversions to float32, which the plugin computes once and keeps:
     every weight is held in float32 beside the packed copy that is used. Weights that `save_model` compresses are
@@ -42,24 +38,12 @@ def rewrite(path: Path, decoder: Decoder, sample: list[int]) -> None:
     openvino.save_model(model, compressed, compress_to_fp16=True)
     model = core.read_model(compressed)
     set_frequencies(model, decoder)
-    _replace_last_matrix(model, decoder.gguf.tensors)
-    _round_feed_forward(model, decoder.gguf.tensors, sample)
+    _replace_last_matrix(model)
     openvino.save_model(model, final, compress_to_fp16=False)
+    _keep_in_float32(final, _residual_stream(model))
     for suffix in (".xml", ".bin"):
         final.with_suffix(suffix).replace(path.with_suffix(suffix))
         compressed.with_suffix(suffix).unlink()
-
-
-def text_of_its_own(pipeline: Any, beginning: int) -> list[int]:
-    """Tokens that a model writes after its first: its own language and manner, whichever model it is."""
-    import numpy
-    import openvino
-    import openvino_genai
-
-    config = openvino_genai.GenerationConfig(max_new_tokens=_SAMPLE_TOKENS, do_sample=True, ignore_eos=True, rng_seed=0)
-    config.set_eos_token_id(beginning)  # the library wants one, though it is ignored
-    written: list[int] = pipeline.generate(openvino.Tensor(numpy.array([[beginning]])), config).tokens[0]
-    return [beginning, *written]
 
 
 def set_frequencies(model: Any, decoder: Decoder) -> None:
@@ -134,7 +118,12 @@ def _join_projections(model: Any) -> None:
     import numpy
     from openvino import opset13 as operations
 
-    for products in _products_of_one_input(model, 3):
+    sharing = defaultdict(list)
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() == "MatMul" and _constant(operation.input_value(1)) is not None:
+            multiplied = operation.input_value(0)
+            sharing[multiplied.get_node().get_friendly_name(), multiplied.get_index()].append(operation)
+    for products in (sharers for sharers in sharing.values() if len(sharers) == 3):
         weights = [_constant(product.input_value(1)).data for product in products]
         joined = operations.matmul(
             products[0].input_value(0), operations.constant(numpy.concatenate(weights)), False, True
@@ -146,97 +135,6 @@ def _join_projections(model: Any) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _round_feed_forward(model: Any, tensors: Tensors, sample: list[int]) -> None:
-    """The two wider matrices of the feed-forward, gate and up, become int8 with a float32 scale a row, where they fit.
-
-    They are half of a layer's weights. With DYNAMIC_QUANTIZATION_GROUP_SIZE the plugin (its LLMMLP) multiplies them in
-    int8, each token's input rounded with one scale, and reads half the bytes. A channel that is always large would
-    leave the others few of a token's 255 steps: each channel is first divided by the square root of its usual size, in
-    the norm before, and its weights are multiplied by that (SmoothQuant, https://arxiv.org/abs/2211.10438).
-
-    Kullback-Leibler divergence from float32 on the text of test_quality.py, as simulated: 0.0078 if rounded as they
-    are, 0.0012 smoothed, 0.0009 without the last layer, which stays; bfloat16 in transformers has 0.0010.
-    """
-    import numpy
-
-    pairs = [pair for pair in _products_of_one_input(model, 2)[:-1] if _fits_int8(pair)]
-    if not pairs or not _is_rounded(tensors):
-        return
-    for pair, sizes in zip(pairs, _channel_sizes(model, pairs, sample), strict=True):
-        norm = _norm_weights(pair[0])
-        divisors = numpy.sqrt(numpy.maximum(sizes, numpy.median(sizes) / 1000))
-        norm.replace_source_output(_float32(_constant(norm.get_source_output()).data / divisors))
-        for product in pair:
-            weights = _constant(product.input_value(1)).data.astype(numpy.float32)
-            product.input(1).replace_source_output(_int8_rows(weights * divisors))
-    model.validate_nodes_and_infer_types()
-
-
-def _is_rounded(tensors: Tensors) -> bool:
-    """Whether a GGUF holds its feed-forward in 8 bits or fewer: only such weights are rounded again."""
-    import gguf
-
-    floats = {gguf.GGMLQuantizationType[name] for name in ("F32", "F16", "BF16")}
-    matrices = [tensor for name, tensor in tensors.items() if ".ffn_" in name and len(tensor.shape) > 1]
-    return bool(matrices) and not any(tensor.kind in floats for tensor in matrices)
-
-
-def _fits_int8(pair: list[Any]) -> bool:
-    """Whether nothing else uses their norm, so that it can be changed, and the plugin's int8 kernel takes the width."""
-    hidden = pair[0].input_value(0)
-    width = _constant(pair[0].input_value(1)).data.shape[1]
-    return _norm_weights(pair[0]) is not None and len(hidden.get_target_inputs()) == 2 and width % 64 == 0
-
-
-def _norm_weights(product: Any) -> Any:
-    """The input by which the norm before a matrix product gets its constant weights; None if there is no such norm."""
-    norm = product.input_value(0).get_node()
-    if norm.get_type_name() != "Multiply":
-        return None
-    return next((each for each in norm.inputs() if _constant(each.get_source_output()) is not None), None)
-
-
-def _channel_sizes(model: Any, pairs: list[list[Any]], sample: list[int]) -> list[Any]:
-    """Root mean square of each channel that each pair multiplies, on `sample`: float32[width] each.
-
-    The first token is left out: models give it huge values of its own (https://arxiv.org/abs/2309.17453).
-    """
-    import numpy
-    import openvino
-
-    watched = model.clone()
-    outputs = [gate.input_value(0) for gate, _ in pairs]
-    watched.add_outputs([(output.get_node().get_friendly_name(), output.get_index()) for output in outputs])
-    results = openvino.Core().compile_model(watched, "CPU")(_inputs(watched, sample))
-    return [
-        numpy.sqrt(numpy.square(results[index][0, 1:]).mean(axis=0))
-        for index in range(len(model.outputs), len(watched.outputs))
-    ]
-
-
-def _int8_rows(weights: Any) -> Any:
-    """A matrix in int8, each row with a float32 scale of its own."""
-    import numpy
-    from openvino import opset13 as operations
-
-    scales = numpy.maximum(numpy.abs(weights).max(axis=1, keepdims=True) / 127, numpy.finfo(numpy.float32).tiny)
-    rounded = operations.constant(numpy.rint(weights / scales).astype(numpy.int8))
-    return operations.multiply(operations.convert(rounded, "f32"), _float32(scales)).output(0)
-
-
-def _products_of_one_input(model: Any, count: int) -> list[list[Any]]:
-    """The matrix products with constant weights of which `count` multiply the same, layer by layer.
-
-    Three are a layer's query, key and value; two are the gate and the other half of its feed-forward.
-    """
-    sharing = defaultdict(list)
-    for operation in model.get_ordered_ops():
-        if operation.get_type_name() == "MatMul" and _constant(operation.input_value(1)) is not None:
-            multiplied = operation.input_value(0)
-            sharing[multiplied.get_node().get_friendly_name(), multiplied.get_index()].append(operation)
-    return [products for products in sharing.values() if len(products) == count]
-
-
 def _constant(output: Any) -> Any:
     """The constant that an output is, or is converted from; None if it is neither."""
     node = output.get_node()
@@ -245,47 +143,46 @@ def _constant(output: Any) -> Any:
     return node if node.get_type_name() == "Constant" else None
 
 
-def _float32(values: Any) -> Any:
-    """The output of a float32 constant."""
-    import openvino
-    from openvino import opset13 as operations
+def _replace_last_matrix(model: Any) -> None:
+    """Give the last matrix, which may also be the embedding, the type bfloat16.
 
-    return operations.constant(values, dtype=openvino.Type.f32).output(0)
-
-
-def _replace_last_matrix(model: Any, tensors: Tensors) -> None:
-    """The last matrix, which may also be the embedding, becomes the source's own 8 bits, or else bfloat16.
-
-    It is a fifth of what a step of one stream reads. Where the weights' type is float16 and not the one it computes in
-    (bfloat16), the plugin rounds the result to that: of 49,152 logits the largest two would often be equal, and the
-    wrong one chosen. The weights are rounded either way.
+    The plugin rounds the result of any other compressed type to bfloat16 when it computes in that: of 49,152 logits
+    the largest two would often be equal, and the wrong one chosen. The result of a bfloat16 matrix is float32.
     """
-    import gguf
     import openvino
     from openvino import opset13 as operations
 
-    product = model.output("logits").get_node().input_value(0).get_node()
-    weights = product.input_value(1)
-    tensor = tensors.get("output.weight", tensors["token_embd.weight"])
-    if tensor.kind == gguf.GGMLQuantizationType.Q8_0:
-        replacement = _from_q8_0(tensor.blocks(), list(weights.get_shape()))
-    else:
-        rounded = weights.get_node().input_value(0).get_node().data.astype("float32")
-        replacement = operations.convert(operations.constant(rounded, dtype=openvino.Type.bf16), "f32")
+    weights = model.output("logits").get_node().input_value(0).get_node().input_value(1)
+    values = _constant(weights).data.astype("float32")
+    replacement = operations.convert(operations.constant(values, dtype=openvino.Type.bf16), "f32")
     for user in weights.get_target_inputs():
         user.replace_source_output(replacement.output(0))
     model.validate_nodes_and_infer_types()
 
 
-def _from_q8_0(data: Any, shape: list[int]) -> Any:
-    """A matrix of `shape` from GGUF's Q8_0 blocks, uint8[rows, bytes]: each a float16 scale and 32 int8.
+def _residual_stream(model: Any) -> Set[str]:
+    """The names of the operations that make the sum which the layers add to: the embedding and each addition."""
+    names = set()
+    for operation in model.get_ordered_ops():
+        kind, shape = operation.get_type_name(), operation.get_output_partial_shape(0)
+        adds = kind == "Add" and not any(_constant(value) for value in operation.input_values())
+        if (adds or kind == "Gather") and shape.rank == 3 and shape[2].is_static:
+            names.add(operation.get_friendly_name())
+    return names
 
-    https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (block_q8_0)
+
+def _keep_in_float32(path: Path, names: Set[str]) -> None:
+    """Mark operations of a saved model that are computed in float32 whatever the others are computed in.
+
+    The residual stream has few large values, and every layer adds small ones: in bfloat16 each addition rounds them.
+    OpenVINO has this mark in its C++ interface alone (ov::disable_conversion), so it is written into the file.
     """
-    import numpy
-    from openvino import opset13 as operations
-
-    blocks = numpy.asarray(data).reshape(shape[0], shape[1] // 32, 2 + 32)
-    scales, values = blocks[..., :2].copy().view(numpy.float16), blocks[..., 2:].copy().view(numpy.int8)
-    scaled = operations.multiply(operations.convert(operations.constant(values), "f16"), operations.constant(scales))
-    return operations.convert(operations.reshape(scaled, numpy.array(shape), False), "f32")
+    document = ElementTree.parse(path)
+    for layer in document.iterfind("layers/layer"):
+        if layer.get("name") in names:
+            notes = layer.find("rt_info")
+            if notes is None:
+                notes = ElementTree.Element("rt_info")
+                layer.insert(0 if layer.find("data") is None else 1, notes)
+            ElementTree.SubElement(notes, "attribute", name="DisablePrecisionConversion", version="0", value=_NEVER)
+    document.write(path, encoding="utf-8", xml_declaration=True)

@@ -25,7 +25,6 @@ _GATHER_SECONDS = 0.002
 _ARRIVAL_SECONDS = 0.01  # from a prediction's announcement to its submission, tokenizing included
 _CACHE_VALUE_BYTES = 2  # at most
 _KEPT_KERNELS = 32  # compiled ones; with the default, 5,000, a busy server grew by 150 MB in minutes
-_WHOLE_TOKEN = 1 << 30  # values that are rounded to int8 with one scale: a whole token's, for int8 weights
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
@@ -35,7 +34,7 @@ def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
 
 def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
     """The same files, computed in the same formats, without the batching."""
-    return openvino_graph.computing(folder / openvino_format.MODEL, _properties(manifest.weights.are_gguf))
+    return openvino_graph.computing(folder / openvino_format.MODEL, _properties())
 
 
 class OpenVino:
@@ -49,7 +48,7 @@ class OpenVino:
         free = memory.free_bytes("cpu") - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
         self._genai, self.folder = openvino_genai, folder
-        self._properties = _properties(manifest.weights.are_gguf)
+        self._properties = _properties()
         self._pipeline = self._new_pipeline()
         self._submitted: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._waiting: list[Generation] = []
@@ -234,17 +233,15 @@ class _Running:
     is_prefilled: bool = False
 
 
-def _properties(are_gguf: bool) -> dict[str, Any]:
+def _properties() -> dict[str, Any]:
     """How the plugin runs the model: https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 
-    Only in a graph made of a GGUF were channels evened out, so that a whole token's values can share a scale. The cache
-    is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
+    The cache is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
     """
     computes_in = _precision()
     return {
         "INFERENCE_PRECISION_HINT": computes_in,
         "KV_CACHE_PRECISION": "u8" if computes_in == "f32" else computes_in,
-        **({"DYNAMIC_QUANTIZATION_GROUP_SIZE": _WHOLE_TOKEN} if are_gguf else {}),
         "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
     }
 

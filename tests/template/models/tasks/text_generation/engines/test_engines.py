@@ -18,6 +18,7 @@ from models.tasks.text_generation.engines.interface import Engine, Generation, S
 from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
+from models.tasks.text_generation.model_text import ModelText
 from tests.template.models.tasks.text_generation.engines.helpers import (
     MODEL,
     TEXT,
@@ -40,6 +41,14 @@ def test_the_log_says_why_an_engine_was_chosen(
     with pytest.raises(RuntimeError):
         runtimes.start(MODEL, lambda choice, folder: None)
     assert f", {why}" in capsys.readouterr().out
+
+
+def test_the_capital_of_france_is_paris(openvino: OpenVino) -> None:
+    """The two most likely first tokens are close: a computation that rounds too much answers something else."""
+    text = ModelText(openvino.folder, MODEL)
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    prompt_ids = text.chat_ids(question, None, {}, "prompt")
+    assert "Paris" in text.tokenizer.decode(tokens(started(openvino, prompt_ids)))
 
 
 def test_concurrent_generations_each_end_at_their_own_length(engine: Engine) -> None:
