@@ -1,4 +1,4 @@
-"""What several tests share: Cog's real server of the default model, one an engine, each started once a session."""
+"""Shared fixtures: Cog's real server of the default model, one per engine, each started once per session."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from scripts.serving import local_server
 from tests.template.server.live_server import LiveServer
 
 MODEL = "smollm2-135m-instruct"
-"""What these tests try the template with."""
+"""The model that these tests use."""
 connection.bypass_proxies_locally()
 if MODEL not in manifest.slugs():
     collect_ignore_glob = ["*"]
@@ -54,5 +54,5 @@ def server(openvino_server: LiveServer) -> LiveServer:
 
 @pytest.fixture(params=["openvino", "transformers"])
 def each_server(request: pytest.FixtureRequest) -> LiveServer:
-    """One test on each engine."""
+    """A server on each engine, one after another."""
     return request.getfixturevalue(f"{request.param}_server")

@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks() -> list[str]:
-    """Every block of commands, in the README's order."""
+    """All blocks of commands, in the README's order."""
     found = _BLOCK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))
     return ["\n".join(line.removeprefix(indent) for line in text.splitlines()) for indent, text in found]
 
@@ -25,7 +25,7 @@ def needs_docker(block: str) -> bool:
 
 
 class Newcomer:
-    """Someone with an empty home, who types what the README says."""
+    """A person with an empty home folder who runs the README's commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clone = folder, folder / "cog-template"
@@ -34,10 +34,10 @@ class Newcomer:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "VIRTUAL_ENV"))
         }
-        self.environment = kept | {"HOME": str(home), "BROWSER": "true"}  # the program that opens a page
+        self.environment = kept | {"HOME": str(home), "BROWSER": "true"}  # the program that would open a page
 
     def types(self, block: str) -> "subprocess.CompletedProcess[str]":
-        """Run a block as a shell would; the name of the repository stands for this one."""
+        """Run a block like a shell; this repository takes the place of the published one."""
         place = self.clone if self.clone.exists() else self.folder
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self._here(block)],
@@ -50,7 +50,7 @@ class Newcomer:
 
     @contextmanager
     def keeps_running(self, block: str, ready: str = "curl") -> Iterator[str]:
-        """Run a block that does not end by itself; the line with `ready`, which says what to try. Ctrl-C at the end."""
+        """Run a block that does not end by itself, and end it with Ctrl-C; yields the line that contains `ready`."""
         process = subprocess.Popen(
             ["bash", "-c", block],
             cwd=self.clone,
@@ -69,7 +69,7 @@ class Newcomer:
             process.communicate(timeout=30)
 
     def _here(self, block: str) -> str:
-        """The block with this working tree in the place of the published repository, and a name to push to."""
+        """The block with this working tree instead of the published repository, and a name to push to."""
         block = block.replace(
             "git clone https://github.com/YOUR-NAME/cog-template", f"cp -r {self._source()} cog-template"
         )

@@ -1,4 +1,4 @@
-"""A fork with a model of its own and without the examples: its tests pass, and say what they leave out."""
+"""A fork with its own model and without the examples: its tests pass, and report what they leave out."""
 
 import shutil
 from pathlib import Path

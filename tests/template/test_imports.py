@@ -1,4 +1,4 @@
-"""Imports run one way: scripts/ to models/, what knows a task to what knows none, and in no circle."""
+"""The direction of imports: scripts/ imports models/, code of a task imports common code, and there is no cycle."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
 TASKS = manifest.tasks()
 OF_LIBRARIES = {("scripts/conversion/encoder.py", "text-classification")}
-"""Words of a library that a task of ours has too: optimum exports a model with a head for classes under this one."""
+"""Names of a library that equal a task's name: optimum exports a model with a classification head under this one."""
 
 
 def module_of(path: Path) -> str:
@@ -30,7 +30,7 @@ MODULES = {module_of(path) for path in [*SHIPPED, *SCRIPTS]}
 
 @cache
 def imported_by(path: Path) -> frozenset[str]:
-    """The modules of this project that a file imports, inside functions too."""
+    """The modules of this project that a file imports, including imports inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -42,13 +42,13 @@ def imported_by(path: Path) -> frozenset[str]:
 
 
 def room_of(module: str) -> str:
-    """The package that a module belongs to: scripts.calling, models.tasks.text_generation; a module beside them."""
+    """The package of a module: scripts.calling, models.tasks.text_generation; otherwise the module itself."""
     parts = module.split(".")
     return ".".join(parts[: 3 if parts[:2] == ["models", "tasks"] else 2])
 
 
 def texts_in(path: Path) -> Iterator[str]:
-    """Names and texts of a file's code, its documentation left out."""
+    """The names and strings in a file's code, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documentation = {
         id(node.body[0].value)

@@ -1,4 +1,4 @@
-"""docs/pipelines.md: its files, taken from the page, added to a copy of the project, work as it says."""
+"""docs/pipelines.md: its files are taken from the page and added to a copy of the project, where they must work."""
 
 import json
 import os

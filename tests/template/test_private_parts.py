@@ -1,6 +1,6 @@
-"""The parts of libraries that this project uses without a promise of theirs, as docs/upgrading.md lists them.
+"""The private parts of libraries that this project uses, which docs/upgrading.md lists.
 
-A test that fails here says which of them an upgrade changed, before an engine misbehaves.
+A test that fails here shows which of them an upgrade changed, before an engine misbehaves.
 """
 
 import re

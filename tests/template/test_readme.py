@@ -1,4 +1,4 @@
-"""A newcomer follows the README word for word: every block that needs no Docker, in its order."""
+"""A newcomer follows the README word for word: every block without Docker, in order."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.template.readme import Newcomer, blocks, needs_docker
 
-pytestmark = pytest.mark.slow  # each command of the README, from an environment made anew on
+pytestmark = pytest.mark.slow  # every command of the README, beginning with a new environment
 
 
 @pytest.fixture(scope="module")

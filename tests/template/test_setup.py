@@ -1,6 +1,6 @@
-"""make setup in odd environments: all goes into .venv, or one line says why. Making a .venv takes some seconds.
+"""make setup in unusual environments: everything is installed into .venv, or one line says why not.
 
-The packages are wheels of a few bytes, made here.
+The packages are wheels of a few bytes, made here. Making a .venv takes some seconds.
 """
 
 import os
@@ -31,7 +31,7 @@ HOSTILE = {
 
 
 def project_in(place: Path) -> Path:
-    """What make setup reads, in a folder whose name is odd; the packages are wheels in `place`."""
+    """The files that make setup reads, in a folder with an unusual name; the packages are wheels in `place`."""
     folder = place / "my pröject"
     (folder / "scripts").mkdir(parents=True)
     (folder / "requirements").mkdir()
@@ -49,7 +49,7 @@ def project_in(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def with_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a project whose .venv is made and empty."""
+    """A project with an empty .venv."""
     folder = project_in(tmp_path_factory.mktemp("with-venv"))
     assert make(folder, ".venv/.python", f"PYTHON={sys.executable}").returncode == 0
     return folder
@@ -77,7 +77,7 @@ def installed(project: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_no_environment_setting_installs_packages_outside_the_venv(tmp_path: Path) -> None:
-    """Its Python is itself one of a virtual environment without pip, in a folder with a space, and then uninstalled."""
+    """Its Python is from a virtual environment without pip, in a folder with a space, and is then removed."""
     project, python = project_in(tmp_path), tmp_path / "my python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
     done = make(project, ".venv/.dev", f"PYTHON={python}/bin/python", **HOSTILE)

@@ -1,4 +1,4 @@
-"""The models that other tests are made of are what they say: real architectures, the same weights in every format."""
+"""The small models of other tests have real architectures, and the same weights in every format."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import transformers
 
 from tests import tiny_models, tiny_tokenizers
 
-GGUF_ARCHITECTURES = [name for name in tiny_models.ARCHITECTURES if name != "gemma3"]  # a GGUF holds its text half
+GGUF_ARCHITECTURES = [name for name in tiny_models.ARCHITECTURES if name != "gemma3"]  # a GGUF has only its text half
 
 
 @pytest.mark.parametrize(("architecture", "shards"), [*((name, 1) for name in tiny_models.ARCHITECTURES), ("llama", 3)])

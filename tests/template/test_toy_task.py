@@ -1,4 +1,4 @@
-"""Adding a task is one class, one folder, one file for the tools, one schema and one entry: then everything works."""
+"""A new task is one class, one folder, one file for the tools, one schema and one catalog entry: then all works."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The workflows for GitHub: what actionlint says, what they may do, and their scripts run on a repository of ours."""
+"""The GitHub workflows: checked by actionlint, their permissions, and their scripts, run on a local repository."""
 
 import json
 import os
@@ -25,7 +25,7 @@ each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """A workflow; every scalar is a string, so that the key `on` is not read as true."""
+    """A parsed workflow; every scalar is a string, so that the key `on` does not become true."""
     workflow: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     return workflow
 
@@ -36,13 +36,13 @@ def steps(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def step(workflow: str, name: str) -> dict[str, Any]:
-    """The one step of that name."""
+    """The step with this name."""
     (found,) = [one for _, one in steps(PROJECT / ".github" / "workflows" / workflow) if one.get("name") == name]
     return found
 
 
 def strings(value: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every string of a workflow with the keys that lead to it."""
+    """Every string in a workflow, with its path of keys."""
     if isinstance(value, str):
         yield at, value
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
@@ -50,7 +50,7 @@ def strings(value: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def make_commands() -> list[tuple[str, list[str]]]:
-    """Every `make` of the workflows: the workflow's name and its words."""
+    """Every `make` command in the workflows: the workflow's name and the command's words."""
     lines = [
         (path.name, line)
         for path in WORKFLOWS
@@ -63,7 +63,7 @@ def make_commands() -> list[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, built from its Go module."""
+    """The command actionlint, built from its Go module."""
     if shutil.which("go") is None:
         skip_or_fail("the go command, which builds actionlint (https://go.dev/doc/install)")
     folder = tmp_path_factory.mktemp("actionlint")
@@ -77,7 +77,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lint(command: Path, path: Path) -> subprocess.CompletedProcess[str]:
-    """Without shellcheck and pyflakes, which some machines have: everywhere the same."""
+    """Run actionlint without shellcheck and pyflakes, which only some machines have."""
     arguments = [str(command), "-no-color", "-shellcheck=", "-pyflakes=", str(path)]
     return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, timeout=60)
 
@@ -109,7 +109,7 @@ def test_only_the_job_that_commits_the_ledger_may_write(path: Path) -> None:
 
 @each_workflow
 def test_no_script_contains_an_expression(path: Path) -> None:
-    """What people type, and names that they choose, reach a script by its environment only."""
+    """Typed inputs and chosen names reach a script only through its environment."""
     assert [one["run"] for _, one in steps(path) if "${{" in one.get("run", "")] == []
 
 
@@ -173,7 +173,7 @@ def test_every_verb_and_variable_of_make_exists() -> None:
 
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Path:
-    """A folder with our Makefile whose Python only writes down the words and the environment that it is given."""
+    """A folder with our Makefile and a fake Python that records its arguments and environment."""
     shutil.copy(PROJECT / "Makefile", tmp_path)
     shutil.copytree(PROJECT / "requirements", tmp_path / "requirements")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -213,7 +213,7 @@ def test_workflow_inputs_reach_the_script_unchanged(
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """A repository on a server, a person's clone of it beside; a tag, and after it another line in the ledger."""
+    """A server's repository and a clone of it, with a tag and a later line in the ledger."""
     person = tmp_path / "person"
     run("git init --quiet --bare --initial-branch main origin && git clone --quiet origin person", tmp_path)
     commit(person, "predict.py", "first\n")
@@ -225,7 +225,7 @@ def published(tmp_path: Path) -> Path:
 
 
 def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as GitHub's runner does, with git's settings and make's of nobody else."""
+    """Run a script like GitHub's runner, with isolated settings of git and make."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "GIT_"))}
     person = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": "2"}
     for number, (key, value) in enumerate({"user.name": "ada", "user.email": "ada@example.com"}.items()):
@@ -258,7 +258,7 @@ def on_the_server(published: Path, name: str) -> str:
 
 
 def runner_of(workflow: str, published: Path) -> Path:
-    """What actions/checkout leaves: the tag, or the default branch; then the ledger as the workflow takes it."""
+    """A checkout like that of actions/checkout, of the tag or the default branch, then with the ledger."""
     checkout = published / "checkout"
     ref = "v1.0.0" if workflow == "staging.yml" else "main"
     run(f"git clone --quiet origin checkout && git -C checkout checkout --quiet {ref}", published)
@@ -301,7 +301,7 @@ def test_two_different_ledgers_are_never_merged_silently(published: Path) -> Non
     run("git push --quiet origin main", published / "person")
     done = record("release.yml", checkout)
     assert done.returncode != 0
-    assert "+3" in done.stdout  # what could not be recorded is at least in the log
+    assert "+3" in done.stdout  # an entry that could not be recorded is at least in the log
     assert on_the_server(published, "releases/smollm2.jsonl") == "1\n2\nfrom a laptop\n"
 
 

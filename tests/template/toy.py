@@ -1,4 +1,4 @@
-"""A toy task: text in, a number out, by plain Python without weights. All that a new task touches, in a copy."""
+"""A toy task in plain Python without weights: text in, a number out. It adds all that a new task needs to a copy."""
 
 import os
 import re
@@ -92,7 +92,7 @@ class WordCount(BasePredictor):
 
 
 def copy_project(target: Path) -> None:
-    """A copy of the project as it is, with this tree's packages and stamps of its own: make installs nothing."""
+    """A copy of the project with this tree's packages and its own stamps, so that make installs nothing."""
     copied(target)
     (target / ".venv").mkdir()
     for part in Path(sys.prefix).iterdir():
@@ -116,7 +116,7 @@ def succeed(project: Path, *command: str) -> str:
 
 
 def add_to(project: Path) -> None:
-    """The class, the task's folder, the tools' file and the catalog's entry; `make render` writes the schema."""
+    """Add the class, the task's folder, the tools' file and the catalog entry; `make render` writes the schema."""
     for name, text in {
         "models/tasks/word_count/__init__.py": TASK,
         "models/tasks/word_count/manifest.py": TASK_MANIFEST,

@@ -1,4 +1,4 @@
-"""The shared batcher: what runs together, in which turn, and what becomes of calls that fail or are cancelled."""
+"""The shared batcher: what runs together and in which order, and calls that fail or are cancelled."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from models.errors import EngineError
 
 
 class Model:
-    """Doubles its items. `batches`: what it ran; while `gate` is closed it runs the first batch."""
+    """Doubles its items. `batches`: the batches that it ran; the first one runs until `gate` is opened."""
 
     def __init__(self, budget: int = 1000, most_items: int = 16) -> None:
         self.batches: list[list[int]] = []
@@ -29,7 +29,7 @@ class Model:
         return [2 * item for item in items]
 
     async def behind_a_batch(self, *calls: list[int]) -> list[list[int]]:
-        """Results of calls that come while another batch runs, which is the first of `batches`."""
+        """The results of calls that arrive while another batch, the first of `batches`, runs."""
         self.gate.clear()
         first = asyncio.create_task(self.batcher.submit([1]))
         await asyncio.to_thread(self.began.wait, 10)

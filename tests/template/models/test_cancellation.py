@@ -1,4 +1,4 @@
-"""The cancel signal, submitted and cancelled as Cog's runtime does it: from another thread than the event loop's."""
+"""The cancel signal; predictions are submitted and cancelled like in Cog's runtime, from another thread."""
 
 import asyncio
 import concurrent.futures
@@ -19,7 +19,7 @@ def events() -> list[str]:
 
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own, with the signal installed for this test only."""
+    """An event loop in its own thread, with the signal installed only for this test."""
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", asyncio.run_coroutine_threadsafe)
     cancellation.install(lambda: events.append("announced"))
     loop = asyncio.new_event_loop()
@@ -32,7 +32,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> Iterator[asyncio
 
 
 async def begin() -> Cancellation:
-    """Like predict(): done before the first token; what it returns outlives it."""
+    """Like predict(): it ends before the first token, and its result outlives it."""
     return cancellation.current()
 
 

@@ -1,4 +1,4 @@
-"""The layers: predict.py is the seam to Cog, models/ ships and knows no scripts, heavy packages load when needed."""
+"""The layers: only predict.py imports Cog, models/ imports no scripts, heavy packages are imported when needed."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[3]
 HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "gguf", "huggingface_hub"}
 OF_SOME_ENGINES = {"numpy", "jinja2", "tokenizers", "psutil"}
 SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
-# Made of torch and transformers through and through: these modules are themselves imported only inside functions.
+# These modules import torch and transformers at the top: they are themselves imported only inside functions.
 ENGINES = PROJECT / "models" / "tasks" / "text_generation" / "engines"
 HEAVY_THEMSELVES = {
     *(ENGINES / f"{name}.py" for name in ("request_sampling", "packed_attention", "fused_norms")),
@@ -22,14 +22,14 @@ SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))
 
 
 def imported(nodes: list[ast.AST]) -> set[str]:
-    """The top-level packages that import statements among `nodes` name."""
+    """The top-level packages in the import statements among `nodes`."""
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
     return {name.partition(".")[0] for name in names}
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that runs when the module is imported: function bodies do not."""
+    """Every node that runs when the module is imported, which leaves out function bodies."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child

@@ -1,4 +1,4 @@
-"""What a person reads when a manifest is right, and when it is not."""
+"""Valid manifests, and the errors for wrong ones."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ REAL = manifest.path_of(DEFAULT).read_text(encoding="utf-8")
 
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], Path]:
-    """Writes a manifest into a catalog of this test alone: text as it is, a function changes the real one."""
+    """Writes a manifest into a catalog of this test: a text unchanged, or the real manifest changed by a function."""
     monkeypatch.setattr(manifest, "CATALOG", tmp_path)
     monkeypatch.delenv("MODEL", raising=False)
 

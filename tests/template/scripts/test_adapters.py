@@ -1,4 +1,4 @@
-"""A LoRA adapter: pinned beside its base model, merged into it, served as peft itself would answer, or refused.
+"""A LoRA adapter: pinned with its base model, merged into it, with the same outputs as in peft, or refused.
 
 It takes about 45 s of a processor: peft is in the converter's environment alone, whose imports take several seconds,
 and two engines are asked. tests/template/models/weights/test_weights_adapter.py has what is refused before a download.
@@ -68,7 +68,7 @@ print(json.dumps(errors))
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with base/, lora/ and what both answer."""
+    """A folder with base/, lora/ and the outputs of both."""
     folder = tmp_path_factory.mktemp("adapters")
     tiny_models.safetensors(folder / "base", "llama")
     answers = in_environment(MAKE, folder, PROMPT, TOKENS)
@@ -77,7 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_environment(code: str, *arguments: Any) -> Any:
-    """What a script prints as its last line, in the converter's environment."""
+    """The last line that a script prints in the converter's environment."""
     environment.make_environment()
     command = [str(environment.python()), "-c", code, *map(str, arguments)]
     variables = os.environ | {"PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1"}
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused_by_name(refusals: dict[str, str], fault: s
 
 @pytest.fixture(scope="module")
 def refusals(place: Path) -> dict[str, str]:
-    """What merging says of adapters with a fault each."""
+    """The errors of merging adapters with one fault each."""
     faults = {
         "names": {"target_modules": ["k_proj"]},
         "rank": {"rank_pattern": {"v_proj": 2}},

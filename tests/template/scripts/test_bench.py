@@ -1,4 +1,4 @@
-"""The benchmark: what it counts, how it judges, and what it writes."""
+"""The benchmark: what it counts, how it judges targets, and what it writes."""
 
 import json
 from collections import Counter

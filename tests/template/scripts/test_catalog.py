@@ -26,7 +26,7 @@ def test_the_catalog_is_listed_with_the_served_model_marked(capsys: pytest.Captu
 def test_another_model_is_served_after_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(files, "PROJECT", tmp_path)  # what is rendered is written elsewhere than into this project
+    monkeypatch.setattr(files, "PROJECT", tmp_path)  # rendered files are not written into this project
     (tmp_path / "README.md").write_text((PROJECT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
     assert use.main(["--dry-run", "all-minilm-l6-v2"]) == 0
     assert not (tmp_path / "cog.yaml").exists()

@@ -1,4 +1,4 @@
-"""Safetensors of real architectures on OpenVINO: converted, compared, and the same tokens as transformers computes.
+"""Safetensors of real architectures on OpenVINO: converted, compared, and with the same tokens as in transformers.
 
 All are converted in one process, as its imports take longer than a tiny model; the first time the converter's
 environment is made, which takes minutes.
@@ -53,7 +53,7 @@ for source in map(Path, sys.argv[1:]):
 """
 FORMATS = ("float16", "int8", "int4")
 OF_GGUF = ("gpt2", "mistral", "gemma3_text")
-"""Those of which a GGUF is converted too: GenAI's own reader does not know them."""
+"""Architectures whose GGUF is converted too, as GenAI's own reader does not know them."""
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_the_exporter_s_version_is_the_pinned_one() -> None:
 
 
 def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
-    """What GenAI's continuous batching answers to a prompt, in float32."""
+    """The tokens of GenAI's continuous batching for a prompt, in float32."""
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.num_kv_blocks = 16
     pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", comparison.EXACT)
@@ -204,7 +204,7 @@ def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
 
 
 def test_optimum_intel_converts_every_listed_architecture() -> None:
-    """Each is a language model of its transformers, too: none needs code of its repository."""
+    """Each is also a language model of the converter's transformers: none needs code from its repository."""
     asks = (
         "import json\nimport optimum.exporters.openvino.model_configs\n"
         "from optimum.exporters.tasks import TasksManager as tasks\n"

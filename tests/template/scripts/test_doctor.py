@@ -1,4 +1,4 @@
-"""`make doctor`, run as a person runs it, on this machine and on ones that lack things."""
+"""`make doctor`, run like by a person, on this machine and on machines with missing tools."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ CHOICE = MODEL.engine_on("cpu")
 
 @pytest.fixture(scope="module", autouse=True)
 def weights_are_made() -> None:
-    """What the first `make predict` leaves on a machine without a GPU."""
+    """The files of the first `make predict` on a machine without a GPU."""
     ensure(MODEL, CHOICE)
 
 
@@ -34,7 +34,7 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def rows(ran: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """Each row from its name on: the name, what was found, and on the next line what mends it."""
+    """The text of each row by its name: what was found and, on the next line, the remedy."""
     table: dict[str, str] = {}
     for line in ran.stdout.splitlines()[1:]:
         state, name, found = line[1:9].strip(), line[11:].partition("  ")[0], line[11:].partition("  ")[2].strip()
@@ -48,7 +48,7 @@ def rows(ran: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A folder to be the whole PATH: a machine without docker, cog and nvidia-smi."""
+    """A folder for PATH, as on a machine without docker, cog and nvidia-smi."""
     folder = tmp_path / "bin"
     folder.mkdir()
     return folder

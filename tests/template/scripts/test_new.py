@@ -1,4 +1,4 @@
-"""make new: from a repository of the Hub, or from files of this machine, to a model of the catalog that was tried."""
+"""make new: makes a tested catalog model from a repository of the Hub, or from local files."""
 
 import os
 import subprocess

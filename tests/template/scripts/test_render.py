@@ -1,4 +1,4 @@
-"""Rendered files: current in this repository, and in a copy of it found out and written anew when they drift."""
+"""Rendered files: current in this repository; in a copy, files that differ are found and written again."""
 
 import json
 import re

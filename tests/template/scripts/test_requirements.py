@@ -1,4 +1,4 @@
-"""requirements/: what is compiled follows from its sources, and nothing is imported that they do not name."""
+"""requirements/: the compiled files follow from their sources, which name every imported package."""
 
 import ast
 import re
@@ -65,7 +65,7 @@ def test_what_is_committed_follows(project: Path) -> None:
 
 
 def test_uv_compiles_what_is_committed(project: Path) -> None:
-    """One file for all: uv asks the package index about each package, which takes some seconds."""
+    """Only one file: uv looks up each package in the index, which takes some seconds."""
     path = project / "requirements" / "plain.txt"
     path.unlink()
     one = "from scripts.dependencies.compiling import *; write(next(one for one in files() if one.file == 'plain.txt'))"
@@ -103,7 +103,7 @@ _distributions = cache(packages_distributions)
 
 
 def providers(module: str) -> set[str]:
-    """The distributions that an imported module is of; .venv-optimum has some that are not here."""
+    """The distributions of an imported module; .venv-optimum has some that .venv has not."""
     return {canonicalize_name(name) for name in _distributions().get(module, [module])}
 
 

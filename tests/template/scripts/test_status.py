@@ -1,4 +1,4 @@
-"""python -m scripts.status against the local Replicate's HTTP: what is live where, and how predictions went."""
+"""python -m scripts.status against the local Replicate's HTTP: the live versions, and the results of predictions."""
 
 import json
 from collections.abc import Iterator

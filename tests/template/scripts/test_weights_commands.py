@@ -1,4 +1,4 @@
-"""weights, weights-lock, weights-verify and weights-info as people run them: what they say, and their exit codes."""
+"""weights, weights-lock, weights-verify and weights-info, run like by people: their output and exit codes."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def project(hub: Hub, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def ready(project: Project) -> Project:
-    """Locked and downloaded."""
+    """A project with locked and downloaded weights."""
     project.does("weights_lock")
     project.does("weights")
     return project
@@ -190,7 +190,7 @@ def test_a_bar_on_a_terminal_and_plain_lines_elsewhere(hub: Hub, project: Projec
 
 
 def read_from(terminal: int) -> bytes:
-    """What comes next; nothing once the other side is closed."""
+    """The next output; empty once the other side is closed."""
     try:
         return os.read(terminal, 65536)
     except OSError:

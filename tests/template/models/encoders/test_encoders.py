@@ -1,4 +1,4 @@
-"""Encoders on transformers: tokens, padding and pooling give what the libraries that made the models give."""
+"""Encoders on transformers: tokens, padding and pooling give the results of the libraries that made the models."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A GGUF in every form: read whole, used or refused by name, and what is made of it computes what it does."""
+"""GGUF files of every form: each part is used or refused by name, and converted files give the same results."""
 
 import copy
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.gguf_variants import variant
 
 PROMPT = numpy.random.default_rng(1).integers(300, size=200).tolist()
 ALIKE = 1e-4
-GGUFS = [name for name in tiny_models.ARCHITECTURES if name != "gemma3"]  # whose GGUF is that of its text half
+GGUFS = [name for name in tiny_models.ARCHITECTURES if name != "gemma3"]  # its GGUF has only its text half
 UINT, FLOAT = 4, 6
 USUAL = ("F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K", "IQ4_XS")
 
@@ -38,7 +38,7 @@ def logits(model: Any) -> Any:
 
 
 def difference(path: Path, model: Any) -> float:
-    """How far what this project computes from the file is from a model of transformers."""
+    """The difference between what this project computes from the file and what a model of transformers computes."""
     return comparison.difference(Decoder(gguf_format.read(path)).logits(PROMPT), logits(model))
 
 
@@ -49,7 +49,7 @@ def test_each_architecture_is_read_correctly(sources: dict[str, Path], architect
 
 
 def more_models() -> dict[str, Any]:
-    """Architectures whose GGUFs transformers' own reader reads with other keys than the file's."""
+    """Architectures for whose GGUFs transformers' own reader uses other values than the file's."""
     widths = tiny_models._WIDTHS | {"vocab_size": tiny_tokenizers.build("byte-level").get_vocab_size()}
     rotary = {"rope_type": "default", "rope_theta": 500_000.0}
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 256}
@@ -180,7 +180,7 @@ def test_an_unsupported_key_or_tensor_that_changes_a_result_is_refused_by_name(
 
 
 def llama3_factors() -> Any:
-    """As llama.cpp's converter makes them of Llama 3.2's rope_scaling, for heads of 64."""
+    """The factors that llama.cpp's converter makes from Llama 3.2's rope_scaling, for heads of 64."""
     lengths = 2 * numpy.pi * 10_000 ** (numpy.arange(0, 64, 2) / 64)
     smooth = numpy.clip((8192 / lengths - 1) / 3, 0, 1)
     return (1 / ((1 - smooth) / 32 + smooth)).astype("f4")
@@ -204,7 +204,7 @@ def test_rotary_factors_and_scaling_are_used(
     read = to_safetensors.model(gguf_format.read(path))
     assert read.config.rope_parameters["rope_type"] == kind
     assert difference(path, read) < ALIKE
-    assert difference(path, tiny_models.model("llama")) > comparison.READ  # it would have been noticed
+    assert difference(path, tiny_models.model("llama")) > comparison.READ  # the fault would be noticed
 
 
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "gpt2", "qwen3_moe"])
@@ -220,7 +220,7 @@ def test_saved_files_are_compared_and_contain_the_model(
 
 def test_different_results_are_refused_with_the_size_of_the_difference(tmp_path: Path) -> None:
     expected = numpy.random.default_rng(0).normal(size=(4, 50)).astype("f4")
-    comparison.check(expected + 3, expected, 1e-6, tmp_path)  # what all logits have in common changes nothing
+    comparison.check(expected + 3, expected, 1e-6, tmp_path)  # a constant added to all logits changes nothing
     for wrong in (expected * 1.2, expected * numpy.nan):
         with pytest.raises(EngineError, match=r"their logits differ by (20\.0|nan)%, at most 1\.0%"):
             comparison.check(wrong, expected, 0.01, tmp_path)

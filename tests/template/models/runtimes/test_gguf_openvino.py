@@ -1,6 +1,6 @@
-"""What OpenVINO is given of a GGUF computes what the GGUF does: compared before it gets its name, and refused else.
+"""OpenVINO's files made from a GGUF give its results: they are compared before they are used, and refused otherwise.
 
-A conversion takes a second or two: GenAI's reader, a text of the model's own, and three compilations.
+A conversion takes a second or two: GenAI's reader, a text that the model writes, and three compilations.
 """
 
 from pathlib import Path

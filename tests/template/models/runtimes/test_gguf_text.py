@@ -1,4 +1,4 @@
-"""A GGUF's tokenizer, templates and end tokens are written as the model's own repository would have them."""
+"""A GGUF's tokenizer, templates and end tokens are written like those in the model's own repository."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_a_text_gets_the_tokens_of_transformers_own_conversion(tmp_path: Path, k
 
 
 def test_the_default_model_s_text_gets_its_tokens() -> None:
-    """As OpenVINO's own reading of this GGUF and Hugging Face's tokenizer of this model have them."""
+    """The expected tokens are those of OpenVINO's own reader for this GGUF and of Hugging Face's tokenizer."""
     tokenizer = read(weights.folder(MODEL.slug, "openvino"))
     assert tokenizer.encode("The sea's 2045 naïve 漢字\n\n  words") == DEFAULT_IDS
     assert len(tokenizer.encode(TEXT)) == 2045

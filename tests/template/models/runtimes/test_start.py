@@ -1,4 +1,4 @@
-"""What a person hears when a library cannot load a model."""
+"""The error that a person sees when a library cannot load a model."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""A model whose files lack a tensor, hold one of another architecture or of another shape is not served."""
+"""A model with a missing tensor, or one of another architecture or shape, is not served."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ EXPERT = "model.layers.1.mlp.experts.2.up_proj.weight"
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
 def test_a_complete_model_is_loaded(tmp_path: Path, architecture: str) -> None:
     made = {
-        name.replace("model.language_model.", "model."): tensor  # of a multimodal model the language model alone
+        name.replace("model.language_model.", "model."): tensor  # only the language model of a multimodal model
         for name, tensor in tiny_models.model(architecture).state_dict().items()
         if not name.startswith(("model.vision_tower.", "model.multi_modal_projector."))
     }

@@ -1,4 +1,4 @@
-"""What several of these tests share."""
+"""Shared fixtures of these tests."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A copy of the project with one model in its catalog, whose commands run as people run them."""
+"""A copy of the project with one model in its catalog; tests run its commands like people."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from models.weights import headers
 PROJECT = Path(__file__).parents[4]
 SLUG = "tiny"
 CHECK = "scripts.tasks.text_generation.check_weights"
-"""What refuses weights that are no model: most of the files that are downloaded here are none."""
+"""The checks that refuse files that are not a model, as most files that are downloaded here are not."""
 HEADER = f"bytes=0-{headers.FIRST - 1}"
-"""What a lock asks of a large file."""
+"""The bytes of a large file that a lock requests."""
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 DRIVER = """
 import importlib, json, runpy, sys
@@ -32,9 +32,9 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 class Project:
-    """The copy. `settings`: constants of modules that its commands shall see, by their full name.
+    """The copy. `settings`: constants of modules to change for its commands, by their full name.
 
-    `environment`: variables of its commands; HF_HOME is a folder of its own, and no token of this machine is seen.
+    `environment`: variables of its commands; HF_HOME is a separate folder, so that no token of this machine is used.
     """
 
     def __init__(self, folder: Path, **environment: str) -> None:
@@ -59,7 +59,7 @@ class Project:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The files under their final names."""
+        """The files that have their final names."""
         source = self.weights / "source"
         return {str(path.relative_to(source)): path.read_bytes() for path in source.rglob("*") if path.is_file()}
 
@@ -77,7 +77,7 @@ class Project:
         return [sys.executable, "-c", DRIVER, json.dumps(self.settings), f"scripts.{name}", *arguments]
 
     def start(self, name: str, **environment: str) -> subprocess.Popen[str]:
-        """Begin a command, without waiting."""
+        """Start a command without waiting for its end."""
         return subprocess.Popen(
             self.command(name),
             cwd=self.folder,
@@ -98,13 +98,13 @@ class Project:
         )
 
     def does(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that succeeds."""
+        """Run a command, which must succeed."""
         ran = self.run(name, *arguments, **environment)
         assert ran.returncode == 0, ran.stderr
         return ran
 
     def refuses(self, name: str, *arguments: str, **environment: str) -> str:
-        """Run a command that is refused in one line, after those that say what it does; returns that line."""
+        """Run a command, which must fail; returns the last line of standard error, its one-line error."""
         ran = self.run(name, *arguments, **environment)
         assert ran.returncode == 1, ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr

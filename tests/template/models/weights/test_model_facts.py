@@ -1,4 +1,4 @@
-"""What the files of a model say of it, from every kind of configuration, and a manifest that says something else."""
+"""The facts in the files of a model, from every kind of configuration, and manifests that contradict them."""
 
 import json
 from pathlib import Path

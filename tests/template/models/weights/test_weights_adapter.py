@@ -1,4 +1,4 @@
-"""An adapter in the lock: what it is, what it was trained on, and what is refused before anything is merged."""
+"""An adapter in the lock: its facts, its base model, and what is refused before anything is merged."""
 
 import json
 from collections.abc import Callable

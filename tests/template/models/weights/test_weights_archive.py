@@ -1,4 +1,4 @@
-"""Tars that must not be unpacked as they are: nothing outside the folder, nothing under a final name."""
+"""Tars that must be refused: nothing is written outside the folder, and no file gets its final name."""
 
 import gzip
 import io
@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def refused(path: Path, tmp_path: Path, match: str, locked: dict[str, File] | None = None) -> None:
-    """It is, and neither the folder nor what is beside it has anything new."""
+    """The tar is refused, and nothing new is in the folder or beside it."""
     place = tmp_path / "a" / "place"
     place.mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))

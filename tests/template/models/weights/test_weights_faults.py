@@ -1,4 +1,4 @@
-"""Downloads that go wrong: servers that are busy, break off, stall, stop, or send other bytes; and full disks."""
+"""Failing downloads: servers that are busy, cut connections, stall, stop or send wrong bytes; and full disks."""
 
 import hashlib
 import shutil
@@ -30,7 +30,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def project(hub: Hub, tmp_path: Path) -> Project:
-    """Its lock is written, and nothing of the weights is there."""
+    """A project whose lock is written, and whose weights are not downloaded yet."""
     return locked(Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint))
 
 
@@ -42,7 +42,7 @@ def locked(project: Project) -> Project:
 
 
 def begins(hub: Hub) -> list[int]:
-    """Where each request for the weights began, since the last `clear`."""
+    """The offset at which each request for the weights began, since the last `clear`."""
     return [int(str(request.range).removeprefix("bytes=").partition("-")[0]) for request in brought(hub)]
 
 
@@ -51,7 +51,7 @@ def sent(hub: Hub) -> int:
 
 
 def brought(hub: Hub) -> list[Request]:
-    """The requests for the weights, without the one of the lock, which is for their header."""
+    """The requests for the weights, without that of the lock, which only reads the header."""
     return [request for request in hub.requests if request.host == "cdn" and request.range != HEADER]
 
 
@@ -170,7 +170,7 @@ def test_more_files_than_a_process_may_open_are_downloaded(hub: Hub, tmp_path: P
 
 @pytest.fixture
 def small_disk(hub: Hub, tmp_path: Path) -> Iterator[Project]:
-    """Its weights go to a disk of 8 MB."""
+    """A project whose weights are on a disk of 8 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What files of weights may be: pickles and code refused by name, malformed headers, and the way out of a pickle."""
+"""Accepted files: pickles and code are refused by name, malformed headers too, and a pickle can be converted."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Weights of a plain https server, through commands: a file, tars, and servers that lack something or change."""
+"""Weights from a plain https server, through commands: a file, tars, and servers that are limited or change."""
 
 import json
 import tarfile
@@ -40,7 +40,7 @@ def project(server: FileServer, tmp_path: Path) -> Project:
 
 
 def fetched(project: Project) -> dict[str, bytes]:
-    """What `make weights` downloads, before it finds that no engine runs files without a configuration."""
+    """The files that `make weights` downloads, before it finds that no engine runs files without a configuration."""
     project.run("weights")
     return project.files
 
@@ -221,7 +221,7 @@ def test_locking_present_weights_again_leaves_no_second_copy(server: FileServer,
 
 
 def empty_handed(project: Project) -> None:
-    """Remove what the lock had to download."""
+    """Remove the files that the lock had to download."""
     for path in (project.weights / ".source").rglob("*"):
         path.unlink()
 
@@ -235,7 +235,7 @@ def test_a_server_that_compresses_weights_is_refused_by_name(server: FileServer,
 def test_a_tar_gz_sent_with_the_encoding_gzip_is_not_decompressed_twice(
     server: FileServer, project: Project, tmp_path: Path
 ) -> None:
-    """As Apache does (mod_mime's AddEncoding x-gzip .gz): the bytes are the file's own."""
+    """As Apache sends it (mod_mime's AddEncoding x-gzip .gz): the bytes are the file's own."""
     project.model(pack(server, tmp_path, "model.tar.gz"))
     answer = server._servers[0].respond
 

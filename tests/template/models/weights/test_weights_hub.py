@@ -1,4 +1,4 @@
-"""Weights of the Hub, through the real huggingface_hub: pinned to a commit, refused early, the token kept."""
+"""Weights from the Hub, through the real huggingface_hub: pinned to a commit, refused early, the token kept secret."""
 
 import hashlib
 import json
@@ -111,7 +111,7 @@ def test_a_file_is_downloaded_in_several_ranges_at_once(hub: Hub, project: Proje
         assert sorted(str(found) for found in ranges) == sorted(wanted)
     assert sum(request.bytes_sent for request in brought) == sum(len(content) for content in SHARDS.values())
     located = [request for request in hub.requests if "/resolve/" in request.path and "safetensors" in request.path]
-    assert len(located) == 1 + 2 * len(SHARDS)  # one for the lock, then one a header and a file, not one a range
+    assert len(located) == 1 + 2 * len(SHARDS)  # one for the lock, then one per header and file, not one per range
 
 
 @pytest.mark.parametrize("kind", ["gated", "private"])
@@ -292,7 +292,7 @@ def test_a_binary_token_file_is_reported_in_one_line(hub: Hub, project: Project,
 
 
 def test_a_small_file_that_arrives_compressed_is_decompressed(hub: Hub, project: Project) -> None:
-    """As proxies send text, though it was asked for as it is."""
+    """As some proxies send text, though it was requested uncompressed."""
     hub.add(NAME, FILES)
     hub.faults.append(Fault("config.json", "gzip", times=100))
     project.does("weights_lock")

@@ -1,4 +1,4 @@
-"""Killing the download (SIGKILL) at any moment, alone and with another process beside it."""
+"""Downloads that are killed (SIGKILL) at any moment, alone and with a second process waiting."""
 
 import random
 import signal
@@ -44,13 +44,13 @@ def project(hub: Hub, tmp_path: Path) -> Project:
 
 
 def sent(hub: Hub) -> int:
-    """Bytes of the weights, without the header that the lock asked for."""
+    """The sent bytes of the weights, without the header that the lock read."""
     asked = [request for request in hub.requests if request.host == "cdn" and request.range != HEADER]
     return sum(request.bytes_sent for request in asked)
 
 
 def kill_after(hub: Hub, running: Popen[str], count: int) -> None:
-    """SIGKILL once `count` bytes more were sent."""
+    """Send SIGKILL once `count` more bytes were sent."""
     before = sent(hub)
     while sent(hub) < before + count and running.poll() is None:
         time.sleep(0.005)
@@ -60,14 +60,14 @@ def kill_after(hub: Hub, running: Popen[str], count: int) -> None:
 
 
 def noted(project: Project, chunks: int) -> list[int]:
-    """The bytes of each chunk that the journal counts; one that ends early knows nothing of the rest."""
+    """The bytes of each chunk by the journal; a shorter journal has none for the rest."""
     (journal,) = (project.weights / ".source" / ".parts").glob("*.journal")
     counts = journal.read_bytes().ljust(8 * chunks, b"\0")
     return [int.from_bytes(counts[8 * chunk : 8 * chunk + 8], "little") for chunk in range(chunks)]
 
 
 def begins(hub: Hub, after: int) -> set[int]:
-    """Where the requests to the CDN began, after so many to all."""
+    """The offsets at which requests to the CDN began, after so many requests in all."""
     asked = [request for request in hub.requests[after:] if request.host == "cdn"]
     return {int(str(request.range).removeprefix("bytes=").partition("-")[0]) for request in asked}
 
@@ -120,7 +120,7 @@ def test_two_processes_download_only_once(hub: Hub, project: Project, weights: P
 def test_when_the_downloading_process_is_killed_the_waiting_one_continues(
     hub: Hub, project: Project, weights: Path
 ) -> None:
-    hub.faults[0].rate = 1_000_000  # so that it is still at work when the other comes
+    hub.faults[0].rate = 1_000_000  # so that it still runs when the other starts
     first = project.start("weights")
     while not sent(hub):
         time.sleep(0.01)

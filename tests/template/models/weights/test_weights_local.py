@@ -1,4 +1,4 @@
-"""Weights of this machine: a folder or a file, locked by their bytes and copied."""
+"""Weights on this machine: a folder or a file, locked by their hashes and copied."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which folder has the weights, where several may: in a container."""
+"""The choice of the folder with the weights, if there are several, as in a container."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def mount(monkeypatch: pytest.MonkeyPatch) -> Mounted:
-    """Has the system say that a path is the only mount point."""
+    """Pretends that a path is the only mount point."""
     return lambda path: monkeypatch.setattr(os.path, "ismount", lambda asked: asked == path)
 
 

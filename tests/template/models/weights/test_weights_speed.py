@@ -1,4 +1,4 @@
-"""How fast a download is, hashing included, beside `curl -o` of the same file in the same run; and its memory."""
+"""The speed of a download with hashing, compared with `curl -o` of the same file in the same run; and its memory."""
 
 import json
 import os
@@ -48,7 +48,7 @@ pytestmark = [
 
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
-    """What this test starts goes before all else on the machine, where it may: its load would decide the ratio."""
+    """Gives the processes of this test priority, if allowed, as other load on the machine would change the ratio."""
     before, order = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -68,7 +68,7 @@ def url(undisturbed: None, tmp_path: Path) -> Iterator[str]:
         for _ in range(SIZE // len(block)):
             file.write(block)
     os.sync()
-    # In a process of its own: here it would share Python's lock with threads that do not go before all else.
+    # In its own process: here it would share the GIL with threads that have no priority.
     command = [sys.executable, "-c", SERVER, str(tmp_path / "www")]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield f"{server.stdout.readline().strip()}/model.gguf"
@@ -77,14 +77,14 @@ def url(undisturbed: None, tmp_path: Path) -> Iterator[str]:
 
 
 def curl(url: str, folder: Path) -> float:
-    """Seconds."""
+    """The seconds that curl takes."""
     begun = time.monotonic()
     subprocess.run(["curl", "-sS", "-o", str(folder / "model.gguf"), url], check=True, timeout=60)
     return time.monotonic() - begun
 
 
 def ours(url: str, folder: Path) -> tuple[float, float]:
-    """Seconds from the first look at the folder to the last name given, and MB of memory at the most."""
+    """The seconds of our download, from the first check of the folder to the last rename, and its peak memory in MB."""
     command = [sys.executable, "-c", DRIVER, url, str(SIZE), str(folder)]
     ran = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True, timeout=60)
     found = json.loads(ran.stdout)
@@ -92,7 +92,7 @@ def ours(url: str, folder: Path) -> tuple[float, float]:
 
 
 def pair(url: str, tmp_path: Path) -> tuple[float, float, float]:
-    """The seconds of curl, ours, and our memory; both write to a new folder that goes at once."""
+    """The seconds of curl and of ours, and our memory; both write to a new folder that is removed at once."""
     results: list[float] = []
     for fetch in (curl, ours):
         folder = tmp_path / "place"
@@ -106,7 +106,7 @@ def pair(url: str, tmp_path: Path) -> tuple[float, float, float]:
 
 
 def test_a_download_is_nearly_as_fast_as_curl_and_small_in_memory(url: str, tmp_path: Path) -> None:
-    """The fastest of three pairs; of more where something disturbs them.
+    """The fastest of three pairs, or of more if something disturbs them.
 
     Seen in virtual machines: new pages for the file's cache cost the kernel up to 3 s instead of 0.7 s.
     """
@@ -122,6 +122,6 @@ def test_a_download_is_nearly_as_fast_as_curl_and_small_in_memory(url: str, tmp_
 
 
 def ratio(pairs: list[tuple[float, float, float]]) -> float:
-    """Our bytes a second over curl's."""
+    """Our bytes per second divided by curl's."""
     theirs, ours, _ = zip(*pairs, strict=True)
     return min(theirs) / min(ours)

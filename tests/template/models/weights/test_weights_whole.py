@@ -1,4 +1,4 @@
-"""A whole model or none: what is missing, half there or there twice is said by name, at the lock and afterwards."""
+"""Incomplete models: missing, partial or duplicate files are named, when a model is locked and afterwards."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ TWO = {INDEX: index(a=SHARDS[0], b=SHARDS[1]), SHARDS[0]: safetensors("a"), SHAR
 
 
 def folder_of(place: Path, files: dict[str, bytes]) -> list[str]:
-    """Write the files; their names."""
+    """Write the files; returns their names."""
     for name, content in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(content)

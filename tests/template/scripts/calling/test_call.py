@@ -79,7 +79,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts the command in a process of its own, which does not outlive the test."""
+    """Starts the command in its own process, which does not outlive the test."""
     with ExitStack() as stack:
 
         def start(*arguments: str) -> subprocess.Popen[str]:
@@ -113,7 +113,7 @@ def test_images_are_saved_and_each_has_a_line(painter: str, tmp_path: Path, caps
 def test_this_project_can_be_called_like_any_server(
     painter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The selected model's class and server are the painter's here: that of a language model returns no files."""
+    """The painter replaces the selected model's class and server, as a language model returns no files."""
     document = httpx.get(f"{painter}/openapi.json").json()
     monkeypatch.setattr(schema, "generate", lambda class_name: document)
     monkeypatch.setattr(project_server.local_server, "running", lambda model, log: nullcontext((painter, None)))

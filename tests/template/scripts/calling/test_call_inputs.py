@@ -1,4 +1,4 @@
-"""Inputs of a call by a model's schema: choices, files, lists of them, unions, null, and standard input."""
+"""Inputs of a call, read with a model's schema: choices, files, lists of them, unions, null, and standard input."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""python -m scripts.call on servers that answer otherwise than Cog: one line that names the server."""
+"""python -m scripts.call on servers that do not respond like Cog: the error is one line that names the server."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ COMPLETED = b"event: completed\ndata: %s\n\n"
 
 
 def answer_to_a_prediction(body: bytes, kind: str, streams: bool) -> str:
-    """What is said where a server that is fine until then answers a prediction so; HERE stands for its address."""
+    """The error for a working server that gives a prediction this response; HERE stands for its address."""
     document = copy.deepcopy(DOCUMENT)
     document["paths"]["/predictions"]["post"]["x-cog-streaming"] = streams
     paths = {"/health-check": b'{"status": "READY"}', "/openapi.json": json.dumps(document).encode()}
@@ -81,7 +81,7 @@ def test_a_failed_setup_without_a_log_is_reported() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>sign in first</html>", b"[]"])
 def test_a_server_other_than_replicate_is_reported(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a proxy answers with a page of its own."""
+    """For example, a proxy that responds with its own page."""
     with answering(200, body, "text/html") as address:
         monkeypatch.setenv("REPLICATE_BASE_URL", address)
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_test")

@@ -1,4 +1,4 @@
-"""Outputs of a call: what is text, files saved under their own names, and what their headers tell."""
+"""Outputs of a call: text, files that are saved under their own names, and their headers."""
 
 import base64
 import struct
@@ -126,7 +126,7 @@ def test_every_form_of_output_is_shown(
 
 
 class _Files(BaseHTTPRequestHandler):
-    """Serves an image under every path but /none, its media type as the path asks; notes who asked with a token."""
+    """Serves an image at every path but /none, with the media type in the path; records requests with a token."""
 
     tokens: list[str | None] = []
 

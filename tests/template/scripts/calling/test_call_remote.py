@@ -1,4 +1,4 @@
-"""python -m scripts.call against the local Replicate's HTTP, with predictions that go as each test writes them."""
+"""python -m scripts.call against the local Replicate's HTTP, with predictions that each test scripts."""
 
 import json
 import signal

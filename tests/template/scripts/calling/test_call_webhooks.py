@@ -1,4 +1,4 @@
-"""python -m scripts.call --verify-webhook: whether a webhook that was kept is from Replicate."""
+"""python -m scripts.call --verify-webhook: whether a saved webhook is from Replicate."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""`name=value` on a command line, read as `cog predict -i` reads it, against the real schema's inputs."""
+"""`name=value` on a command line, read like `cog predict -i`, with the inputs of the real schema."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ PROPERTIES = REAL | {"counts": COUNTS, "options": Node(type="object")}
         (["prompt=Why is the sea salty?"], {"prompt": "Why is the sea salty?"}),
         (["prompt=a=b=c"], {"prompt": "a=b=c"}),
         (["prompt="], {"prompt": ""}),
-        (["prompt=caf\udcc3\udca9"], {"prompt": "café"}),  # as Python reads é in a locale of ASCII alone
+        (["prompt=caf\udcc3\udca9"], {"prompt": "café"}),  # as Python reads é in an ASCII locale
         (["prompt=42"], {"prompt": "42"}),
         (["prompt=first", "prompt=second"], {"prompt": "second"}),
         (["max_tokens=5", "temperature=0"], {"max_tokens": 5, "temperature": 0}),

@@ -1,4 +1,4 @@
-"""What every command does at its edge: exit codes, one line for a mistake, and the variable PROMPT."""
+"""The common behaviour of all commands: exit codes, one line for a mistake, and the variable PROMPT."""
 
 import errno
 import importlib

@@ -1,4 +1,4 @@
-"""Proxies: a server on this machine is asked directly, whatever the environment names; others through what it names."""
+"""Proxies: a local server is always reached directly, and other servers through the proxies in the environment."""
 
 import os
 import re
@@ -23,7 +23,7 @@ PROXIES = [
     {"HTTP_PROXY": f"http://{NOBODY}", "HTTPS_PROXY": f"http://{NOBODY}"},
     {"http_proxy": NOBODY},
     {"ALL_PROXY": f"socks5://{NOBODY}"},
-    {"all_proxy": f"socks://{NOBODY}/"},  # as GNOME writes it: no library knows it
+    {"all_proxy": f"socks://{NOBODY}/"},  # GNOME's spelling, which no library knows
     {"ALL_PROXY": "nonsense://", "NO_PROXY": "example.org"},
     {"HTTP_PROXY": f"http://{NOBODY}", "no_proxy": "", "NO_PROXY": "*.example.org"},
 ]
@@ -117,7 +117,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(url: str, mon
 
 
 def test_every_script_uses_the_module_connection() -> None:
-    """Httpx alone would take the environment's proxies for a server on this machine."""
+    """Httpx alone would use the environment's proxies even for a local server."""
     direct = re.compile(r"\bhttpx\.(get|post|put|patch|delete|head|options|request|stream|Client)\(")
     asking = [path for path in SCRIPTS.rglob("*.py") if direct.search(path.read_text(encoding="utf-8"))]
     assert asking == [SCRIPTS / "cli" / "connection.py"]

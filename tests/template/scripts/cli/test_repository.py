@@ -1,4 +1,4 @@
-"""What git knows of the project, in a repository of any kind and in none; and where git refuses."""
+"""Git's data about the project, in repositories of every kind and without one; and errors of git."""
 
 import subprocess
 from pathlib import Path
@@ -58,7 +58,7 @@ KINDS = [own, part, worktree, submodule]
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project's folder, with all committed."""
+    """The project's folder, with everything committed."""
     return in_use(request.param(tmp_path), monkeypatch)
 
 

@@ -36,7 +36,7 @@ SIZE = 'x: str = Input(choices=["small", "large"], default="small")'
 
 UNIONS = ["int | str", "str | list[str]", "list[int] | list[str]", "dict | list[dict]", "bool | int | None"]
 
-# What was, what is, the kind and the path. One change each.
+# The old and the new code, the kind and the path of the difference. One change each.
 INPUTS = {
     "removed": ("x: str, y: int = 1", "x: str", "breaking", "input.y"),
     "renamed": (TEXT, TEXT.replace("t:", "temperature:"), "breaking", "input.t"),
@@ -120,7 +120,7 @@ OUTPUTS = {
     "shown as a list": ("ConcatenateIterator[str]", "Iterator[str]", "breaking", "output.x-cog-array-display"),
 }
 
-# An output with fields, as Cog 0.22 writes a BaseModel: its text and score, the second of which may be missing.
+# An output with fields, as Cog 0.22 writes a BaseModel: a text and an optional score.
 ANSWER = {
     "title": "Output",
     "type": "object",

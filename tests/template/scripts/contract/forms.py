@@ -1,6 +1,6 @@
 """python -m tests.template.scripts.contract.forms
 
-Every form in which an input, an output or a class can be written, as stubs; cog_answers.json beside this holds what the
+Every form in which an input, an output or a class can be written, as stubs. cog_answers.json, beside this file, has the
 real `cog` makes of each, and this command writes it anew. A container test asks `cog` again.
 """
 
@@ -51,7 +51,7 @@ _FILES = {
     "shapes.py": "from pydantic import BaseModel\nclass Shape(BaseModel):\n    sides: int\n",
     "base.py": "from cog import BaseRunner\nclass Parent(BaseRunner):\n    def run(self, inherited: int) -> str: ...\n",
 }
-# What Cog builds and the reader accepts, or what both refuse.
+# Forms that both Cog and the reader accept, or that both refuse.
 INPUTS = {
     **{kind: f"x: {kind}" for kind in ("str", "int", "float", "bool", "dict", "list", "Any", "Path", "File", "Secret")},
     **{kind: f"x: {kind}" for kind in ("cog.Path", "typing.List[int]", "List[Path]", "list[dict]", "list[Request]")},
@@ -109,7 +109,7 @@ INPUTS = {
     "shared call": "x: float = Shared.scale(1.5, le=3)",
     "unknown share": "x: int = Shared.other",
     "description of a constant": "x: int = Input(description=TEXT)",
-    # Descriptions are only remarked on.
+    # Descriptions cause only warnings.
     "adjacent strings": 'x: int = Input(description="one " "two")',
     "strings in parentheses": 'x: int = Input(description=("one " "two"))',
     "escapes": r'x: int = Input(description="one\ntwo")',
@@ -166,7 +166,7 @@ CLASSES = {
     "Unable": "class Unable(BaseRunner):\n    def setup(self): ...\n",
     "function": "def function(x: int = HIGHEST, *, y: str = 'a') -> str: ...\n",
 }
-# What Cog builds and the reader refuses, and the words that it says.
+# Forms that Cog accepts and the reader refuses, and the reader's message.
 REFUSED = {
     "x: int = Input(le=HIGHEST)": "le=HIGHEST is not a literal to Cog, which would leave it out of the schema",
     "x: int = Input(ge=(1))": "ge=(1) is not a literal to Cog",
@@ -194,7 +194,7 @@ REFUSED = {
 }
 
 
-# The class of each form, by what the form is called.
+# The class of each form, by the form's name.
 CLASS_OF = {name: name for name in CLASSES}
 _TEXTS = [_HEAD, *CLASSES.values()]
 
@@ -222,9 +222,9 @@ def write(folder: Path) -> None:
 
 
 def ask_cog(folder: Path, name: str) -> dict[str, Any] | None:
-    """What the real cog makes of a class, without a build: it writes the schema before it misses the Dockerfile.
+    """The real cog's result for a class, without a build: it writes the schema before it misses the Dockerfile.
 
-    None where it refuses the class.
+    None if it refuses the class.
     """
     config = f"build: {{python_version: '3.11'}}\nrun: predict.py:{name}\n"
     (folder / "cog.yaml").write_text(config, encoding="utf-8")
@@ -239,13 +239,13 @@ def ask_cog(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def said_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a schema says of the class itself."""
+    """The part of a schema that describes the class itself."""
     components = {name: part for name, part in schema["components"]["schemas"].items() if name not in _FRAME}
     return components | {"streams": schema["paths"]["/predictions"]["post"].get("x-cog-streaming", False)}
 
 
 def main() -> int:
-    """Ask cog about every form, and write down what it says."""
+    """Run cog on every form, and record its results."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder)

@@ -1,4 +1,4 @@
-"""The contract check: changes that people make to predict.py, one at a time, each found and told for what it is."""
+"""The contract check: typical changes of predict.py, one at a time; each is found and classified."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""The contract check reads what several versions of Cog wrote, and refuses what none did."""
+"""The contract check reads the schemas of several versions of Cog, and refuses other files."""
 
 import copy
 import functools
@@ -27,7 +27,7 @@ NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
 def of_x(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A schema with the input x, a number where nothing else is said."""
+    """A schema with the input x, by default a number."""
     kind = {} if schema.keys() & {"anyOf", "allOf"} else {"type": "number"}
     return cog({"x": kind | {"title": "X", "x-order": 0} | schema}, **more)
 

@@ -1,4 +1,4 @@
-"""The contract in an image's label stops a release where it is not that of predict.py."""
+"""The contract in an image's label stops a release if it differs from that of predict.py."""
 
 import copy
 import json

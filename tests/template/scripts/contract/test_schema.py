@@ -1,6 +1,6 @@
-"""The schema of a predict.py, read without running it: what Cog reads, or an error that names the line and says why.
+"""The schema of a predict.py, read without running it: the same as Cog's, or an error with the line and the reason.
 
-tests/template/container asks the real `cog` about the same forms, and compares with what the real `cog build` writes.
+tests/template/container runs the real `cog` on the same forms, and compares with the label that `cog build` writes.
 """
 
 import json
@@ -50,7 +50,7 @@ def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
 
 def read(stubs: Path, form: str) -> dict[str, Any] | None:
-    """What the reader makes of a form; None where it refuses it."""
+    """The reader's result for a form; None if it refuses it."""
     try:
         found = forms.said_of(schema.generate(forms.CLASS_OF[form], stubs / "predict.py"))
     except SchemaError:

@@ -1,4 +1,4 @@
-"""What predictions cost: the arithmetic by hand, to the cent, and what is measured, fitted, estimated and refused."""
+"""The cost of predictions: compared with calculations by hand, to the cent; measurements, fits, estimates, refusals."""
 
 import datetime
 import json
@@ -26,7 +26,7 @@ from tests.template.server.live_server import LiveServer
 
 LIST = price_list.shipped()
 MODEL = manifest.load("smollm2-135m-instruct")
-MONTH = 730 * 3600  # seconds, as the price list reckons
+MONTH = 730 * 3600  # seconds, by the price list's convention
 
 
 def hardware(dollars: float, provider: str = "replicate", **changed: Any) -> Hardware:
@@ -259,7 +259,7 @@ def test_measured_hardware_is_not_an_estimate(folder: Path) -> None:
     public = next(one for one in costs.possible if one.name == "replicate/cpu, public")
     assert not public.speed.is_estimate
     assert cents(public, 1000) == "0.15"
-    assert any("scale-to-zero" in name for name in costs.excluded)  # nobody measured its cold start
+    assert any("scale-to-zero" in name for name in costs.excluded)  # its cold start was not measured
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_without_measurements_only_tokens_are_estimated(folder: Path) -> None:
         cost_report.costs(MODEL, LIST, 1000, {})
     costs = cost_report.costs(MODEL, LIST, 1000, {"input_tokens": 200, "output_tokens": 100})
     assert {one.speed.is_estimate for one in costs.possible} == {True}
-    assert {one.billing for one in costs.possible} == {"public", "always-on"}  # nobody measured a cold start
+    assert {one.billing for one in costs.possible} == {"public", "always-on"}  # no cold start was measured
     with pytest.raises(
         CostError, match=r"no hardware can run this \(.*only tokens can be estimated.* more\): allow more"
     ):

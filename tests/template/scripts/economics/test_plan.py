@@ -1,4 +1,4 @@
-"""Plans: their arithmetic by hand, their Monte Carlo, and everything that may be wrong in them."""
+"""Plans: compared with calculations by hand, their Monte Carlo simulation, and mistakes in them."""
 
 import time
 from pathlib import Path
@@ -27,7 +27,7 @@ def planned(*channels: dict[str, Any], **more: Any) -> Plan:
 
 
 def months(a_plan: Plan, values: simulation.Values | None = None) -> list[str]:
-    """What is left of each month, to the cent."""
+    """The profit of each month, to the cent."""
     profit = simulation.of_plan(a_plan, values or simulation.fixed(a_plan)).profit
     return [str(rounded(float(one))) for one in profit[:, 0]]
 
@@ -133,7 +133,7 @@ def test_100_000_draws_are_fast_and_repeat_with_their_seed() -> None:
     a_plan = measured_costs.resolved(plan.read(PLANS / "with-costs.yaml"), PLANS, price_list.shipped())
     begun = time.process_time()
     first = simulation.of_plan(a_plan, simulation.drawn(a_plan, 100_000, seed=3)).profit
-    assert time.process_time() - begun < 2  # of the processor, so that a busy machine changes nothing
+    assert time.process_time() - begun < 2  # processor time, so that a busy machine changes nothing
     assert first.shape == (12, 100_000)
     values = simulation.drawn(a_plan, 1000, seed=3)
     again, other = simulation.drawn(a_plan, 1000, seed=3), simulation.drawn(a_plan, 1000, seed=4)

@@ -1,4 +1,4 @@
-"""The price list: every price with source, date and confidence; what is wrong in it is named with file and key."""
+"""The price list: every price has source, date and confidence; mistakes are named with file and key."""
 
 import datetime
 import json

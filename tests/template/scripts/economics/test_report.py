@@ -1,4 +1,4 @@
-"""The report: every figure has a source, it opens offline, and says what is an estimate."""
+"""The report: every figure has a source, it opens offline, and it marks estimates."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ _LABELS = {"th", "h1", "h2", "caption", "figcaption", "title", "style"}
 
 
 class Walk(HTMLParser):
-    """Collects the words of a page that hold a digit, with the source that the nearest element names."""
+    """Collects the words of a page that contain a digit, with the source named by the nearest element."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Walk(HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the plan with costs, in euros as Germans write them."""
+    """The report of the plan with costs, in euros and in German format."""
     out = tmp_path_factory.mktemp("report")
     options = ["--currency", "EUR", "--rate", "0.9", "--rate-source", "a bank, 2026-11-27", "--locale", "de_DE"]
     assert revenue.main([str(PLANS / "with-costs.yaml"), "--out", str(out), "--draws", "2000", *options]) == 0

@@ -1,4 +1,4 @@
-"""The data: what a line may say, and that a wrong one is named with its number."""
+"""The data: the fields of a line, and errors that name a wrong line by its number."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""make eval on the real default model: what it writes, that it goes on, and that it compares two on the same lines."""
+"""make eval on the real default model: its files, its continuation, and comparisons on the same lines."""
 
 import json
 import os
@@ -160,7 +160,7 @@ def test_two_versions_are_compared_side_by_side(
 
 @pytest.mark.slow  # two processes that load models
 def test_two_engines_are_compared_side_by_side(tmp_path: Path) -> None:
-    """The other one is asked first, by a process of its own; it takes as long as two models take to load."""
+    """The other engine answers first, in its own process; the test takes as long as loading two models."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     others = {"A dog is running.": 5.0, "A dog sleeps.": 2.0, "Prices rose.": 0.0}
     lines = [{"input": {"texts": ["A dog runs.", text]}, "expected": alike} for text, alike in others.items()]

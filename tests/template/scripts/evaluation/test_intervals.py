@@ -1,4 +1,4 @@
-"""The intervals: as wide as theory says, exact where every line scores the same, narrower for two on the same lines."""
+"""The intervals: as wide as theory says, exact if all lines score the same, narrower for two models on equal lines."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The metrics: known answers, several right ones, languages without spaces, and figures of many lines."""
+"""The metrics: known answers, several right answers, languages without spaces, and figures of many lines."""
 
 from typing import Any
 

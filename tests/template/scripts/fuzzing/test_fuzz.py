@@ -1,4 +1,4 @@
-"""Cases come from the schema alone: each bound, one past it, each choice; an answer is judged by what its case is."""
+"""Cases follow from the schema alone: each bound, one past it, each choice; a response is judged by its case."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def cases(document: dict[str, Any]) -> list[fuzz.Case]:
 
 
 def expected(cases: list[fuzz.Case], name: str, value: Any) -> str | None:
-    """What the case that changes one input of BASE, and nothing else, expects; None where there is no such case."""
+    """The expected response of the case that changes only one input of BASE; None if there is no such case."""
     wanted = json.dumps({"count": 4, **BASE, name: value}, sort_keys=True)
     found = [case.expect for case in cases if json.dumps(case.input, sort_keys=True) == wanted]
     return found[0] if found else None
@@ -273,7 +273,7 @@ def test_a_value_that_the_schema_does_not_describe_is_a_guess():
 def test_only_plain_texts_are_certain_against_a_pattern():
     found = {case.name: case.expect for case in made_for(PATTERN, "a")}
     assert (found["x: its default"], found["x: quotes"], found["x: emoji"]) == ("valid", "invalid", "either")
-    unknown = made_for({"type": "string", "pattern": r"\p{L}"}, "a")  # which Cog knows and Python does not
+    unknown = made_for({"type": "string", "pattern": r"\p{L}"}, "a")  # Cog knows it and Python does not
     assert {case.expect for case in unknown if isinstance(case.input.get("x"), str)} == {"valid", "either"}
 
 

@@ -1,4 +1,4 @@
-"""A model in a catalog of its own, to be published on the local Hub, in this process so that it is fast."""
+"""A model in its own catalog to publish on the local Hub, in this process, which is fast."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ SLUG = "tiny"
 
 @dataclass
 class Published:
-    """The model's folders, and what is said to `make publish`."""
+    """The model's folders, and the arguments of `make publish`."""
 
     folder: Path
     hub: Hub
@@ -47,18 +47,18 @@ class Published:
 
     @property
     def api(self) -> HfApi:
-        """The client of the person who publishes."""
+        """The publisher's client."""
         return HfApi(endpoint=self.hub.endpoint, token="hf_writer")
 
     def files(self, name: str = "acme/tiny") -> dict[str, bytes]:
-        """What the main branch has."""
+        """The files of the main branch."""
         repo = self.hub.repos[name]
         tree = repo.commits[repo.refs["main"]]
         return {path: Path(c).read_bytes() if isinstance(c := blob.content, Path) else c for path, blob in tree.items()}
 
     @property
     def sent(self) -> list[bytes]:
-        """The large files that were sent."""
+        """The large files that were uploaded."""
         return [request.content for request in self.hub.requests if request.method == "PUT" and request.host == "cdn"]
 
 
@@ -77,7 +77,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def logged_in(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The local Hub in the Hub's place, and an empty ledger."""
+    """The local Hub instead of the real one, and an empty ledger."""
     monkeypatch.setattr(ledger, "FOLDER", tmp_path / "releases")
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("HF_TOKEN", "hf_writer")
@@ -88,7 +88,7 @@ def logged_in(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.fixture
 def at_home(logged_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty catalog and weights folder besides."""
+    """An empty catalog and an empty weights folder, too."""
     for module in (manifest, lock):
         monkeypatch.setattr(module, "CATALOG", logged_in / "catalog")
     monkeypatch.setenv("WEIGHTS_ROOT", str(logged_in / "weights"))
@@ -97,7 +97,7 @@ def at_home(logged_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def published(at_home: Path, hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
-    """A tiny llama whose weights are one's own, ready to be published."""
+    """A tiny llama with own weights, ready to be published."""
     content = yaml.safe_load(default_manifest().read_text())
     content["weights"] = {"source": f"file:{tiny}"}
     content["license"]["copyright"] = "Copyright (c) 2026 Acme"
@@ -111,7 +111,7 @@ def published(at_home: Path, hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPat
 
 
 def default_manifest() -> Path:
-    """The manifest of the template's own model, whatever the catalog is now."""
+    """The manifest of the template's own model, whatever the catalog has now."""
     return Path(__file__).parents[4] / "models" / "catalog" / "smollm2-135m-instruct" / "model.yaml"
 
 

@@ -1,4 +1,4 @@
-"""The model card: facts from the manifest or asked for by their key, figures from files, and nothing else."""
+"""The model card: facts from the manifest, missing ones named by key, figures from files, and nothing else."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def text_of(model: manifest.Manifest, **pages: Any) -> str:
 
 
 def evaluated(folder: Path, slug: str, value: float) -> None:
-    """An evaluation's receipt, as scripts/eval.py writes one."""
+    """An evaluation's receipt, as scripts/eval.py writes it."""
     figure = {"name": "exact_match", "title": "Exact match", "hub": "exact_match", "lines": 8, "more_is_better": True}
     figure |= {"value": value, "low": 0.25, "high": None, "written": f"{value:.1%}"}
     receipt = {
@@ -211,7 +211,7 @@ def test_the_page_opens_offline_and_runs_nothing_of_the_card(tmp_path: Path) -> 
 
 
 def test_every_picture_and_link_of_the_committed_cards_exists() -> None:
-    """Beside the manifest, where GitHub shows it; on the Hub the charts lie in benchmarks/."""
+    """The card is beside the manifest, where GitHub shows it; on the Hub the charts are in benchmarks/."""
     for slug in manifest.slugs():
         path = manifest.path_of(slug).with_name("README.md")
         text = path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,4 +1,4 @@
-"""make publish, against the local Hub: what it sends, what it leaves alone, what it refuses."""
+"""make publish, against the local Hub: what it uploads, what it does not touch, and what it refuses."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""make publish-all, against the local Hub: two tiers that link to each other, what the ledger says, and going on."""
+"""make publish-all, against the local Hub: two tiers that link to each other, the ledger, and continuing."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ TIERS = [{"model": SLUG, "hub": "acme/tiny", "create": "public"}, {"model": LARG
 
 @pytest.fixture
 def plan(published: Published) -> Path:
-    """A plan of the free small model and of a large one whose weights nobody may have."""
+    """A plan with a free small model and a large one whose weights are not public."""
     large = shutil.copytree(published.catalog, published.catalog.with_name(LARGE))
     content = yaml.safe_load((large / "model.yaml").read_text())
     content |= {"title": "Large 7B", "hardware": {"replicate": "gpu-l40s", "memory_gb": 24}, "release": "api-only"}

@@ -1,4 +1,4 @@
-"""A publish that is cut at each of its requests in turn, and run again: it goes on, and nothing is there twice."""
+"""A publish that is cut at each of its requests in turn: the next run continues, and nothing is duplicated."""
 
 from typing import Literal
 
@@ -13,12 +13,12 @@ EVER = 1_000_000
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client waits between its tries: not here."""
+    """The client does not wait between its tries here."""
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
 
 
 def is_whole(published: Published) -> bool:
-    """Whether all is there, by one commit."""
+    """Whether all files are present, from one commit."""
     titles = [commit.title for commit in published.api.list_repo_commits("acme/tiny")]
     files = published.files()
     return titles == ["Publish SmolLM2 135M Instruct", "initial commit"] and len(files) == 12 and all(files.values())
@@ -34,7 +34,7 @@ def test_a_publish_makes_as_many_requests_as_the_tests_below_cut(published: Publ
 def test_an_interrupted_publish_continues(
     published: Published, capsys: pytest.CaptureFixture[str], index: int, kind: Literal["dead", "lost"]
 ) -> None:
-    """`dead`: from this request on nothing arrives. `lost`: this one does, but not its answer; then nothing."""
+    """`dead`: from this request on, none arrives. `lost`: this one arrives, but its response and later requests do not."""
     faults = published.hub.faults
     if kind == "lost":
         faults.append(Fault("", "lost", skip=index))

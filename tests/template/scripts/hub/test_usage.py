@@ -1,4 +1,4 @@
-"""The card's examples of use, each run as it stands; tests/template/container/test_readme.py runs the container's."""
+"""The card's examples of use, each run unchanged; tests/template/container/test_readme.py runs the container's."""
 
 import json
 import os
@@ -26,20 +26,20 @@ NAME = "acme/smollm2"
 
 
 def code(title: str, model: manifest.Manifest = MODEL) -> str:
-    """The block of this title."""
+    """The code block with this title."""
     (found,) = [block.code for block in usage.blocks(model, NAME, NAME) if block.title.startswith(title)]
     return found
 
 
 def runs(*command: str, folder: Path, **variables: str) -> str:
-    """What a command prints in a folder."""
+    """The output of a command in a folder."""
     environment = os.environ | variables
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.mark.slow  # a process that imports torch for each
+@pytest.mark.slow  # each in a process that imports torch
 @pytest.mark.parametrize(
     ("slug", "title", "says"),
     [
@@ -49,7 +49,7 @@ def runs(*command: str, folder: Path, **variables: str) -> str:
     ],
 )
 def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: str, tmp_path: Path) -> None:
-    """A folder of the repository's name stands for it. It takes seconds, of which torch's import takes most."""
+    """A folder with the repository's name stands for it. Most of the seconds are torch's import."""
     model = manifest.load(slug)
     (choice,) = [one for one in model.engines if (one.engine, one.device) == ("transformers", "cpu")]
     ensure(model, choice)
@@ -84,7 +84,7 @@ def test_a_classifier_of_either_kind_runs_with_transformers(
 
 
 def test_the_curl_block_gets_the_server_s_response(server: LiveServer, tmp_path: Path) -> None:
-    """The block's last command, on Cog's own server; the container is another test's."""
+    """Runs the block's last command against Cog's own server; another test runs the container."""
     ask = code("curl")[code("curl").rindex("curl ") :].replace("http://127.0.0.1:5000", server.address)
     answer = json.loads(runs("sh", "-c", ask, folder=tmp_path))
     assert answer["status"] == "succeeded"
@@ -92,7 +92,7 @@ def test_the_curl_block_gets_the_server_s_response(server: LiveServer, tmp_path:
 
 
 def writes(prediction: Prediction) -> None:
-    """Says what it was asked, in two pieces."""
+    """Returns its input, in two pieces."""
     prediction.start()
     for piece in ("said: ", json.dumps(prediction.as_json()["input"], sort_keys=True)):
         prediction.add_output(piece)

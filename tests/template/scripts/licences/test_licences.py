@@ -1,4 +1,4 @@
-"""What the licences allow: questions with the answers that their texts give, and what `make licence` does with them."""
+"""What the licences allow: questions with the answers in their texts, and how `make licence` uses them."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ALL = sorted(terms.known())
 PAID = {"tier": "open", "paid_api": True}
 OWN = "Copyright (c) 2026 Acme"
 
-# licence | act | of a copy or of changed weights | the other licence, or the name | verdict | clause | duties
+# licence | act | a copy or changed weights | the other licence, or the name | verdict | clause | duties
 QUESTIONS = """
 apache-2.0 | share | copy |  | allowed with | sections 2 and 4 | keep-notices license
 apache-2.0 | share | changed |  | allowed with | sections 2 and 4 | changes keep-notices license

@@ -1,4 +1,4 @@
-"""The push to staging: what the registry must then hold."""
+"""The push to staging: what the registry must have afterwards."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ PUSHED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
 def a_release(monkeypatch: pytest.MonkeyPatch, folder: Path, arrived: str) -> Release:
-    """To Docker Hub, whose images the engine lists by a short name; its image is proven, and cog push works."""
+    """A release to Docker Hub, whose images the engine lists by a short name; the image is proven, cog push works."""
     release = Release(MODEL, "cpu", parse("docker.io/acme/x"), content="proven")
     monkeypatch.setattr(ledger, "FOLDER", folder)
     entry = Entry(time=ledger.now(), release="s", step="proof", result="ok", to="", commit="c", content="proven")

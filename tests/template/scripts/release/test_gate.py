@@ -1,4 +1,4 @@
-"""The first two stages, typed as a command in a repository of its own: what they refuse, and how."""
+"""The first two stages, run as a command in a separate repository: what they refuse, and how."""
 
 import re
 import shutil

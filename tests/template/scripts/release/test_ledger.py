@@ -1,4 +1,4 @@
-"""The ledger: append-only, whole after a crash, and what it says is live, passed and earlier."""
+"""The ledger: append-only, intact after a crash, and its answers: what is live, passed and earlier."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The proof of an image, where its container does what it should not: it dies, or may not fetch its weights."""
+"""The proof of an image whose container fails: it dies, or cannot fetch its weights."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ MODEL = manifest.selected()
 
 
 class DiesOfPredictions(BaseHTTPRequestHandler):
-    """Ready, until it is asked for a prediction."""
+    """A container that is ready until its first prediction."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -36,7 +36,7 @@ class DiesOfPredictions(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, Any]]:
-    """The options of each container that is started; it dies of its first prediction."""
+    """The options of each started container, which dies at its first prediction."""
     options_of: list[Mapping[str, Any]] = []
 
     @contextmanager

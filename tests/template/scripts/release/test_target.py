@@ -1,4 +1,4 @@
-"""Where a model ships to."""
+"""The target of a release."""
 
 import pytest
 

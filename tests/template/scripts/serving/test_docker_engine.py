@@ -1,4 +1,4 @@
-"""Which Docker engine is asked, and what is said where none answers; the contexts are written as docker writes them."""
+"""The choice of the Docker engine, and the error if none responds; contexts are written like docker's own."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a container of an image is given."""
+"""The options of a container."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Cog's server on this machine: what is seen to before it starts."""
+"""Cog's local server: what is prepared before it starts."""
 
 import stat
 from pathlib import Path

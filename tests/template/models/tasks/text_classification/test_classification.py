@@ -1,4 +1,4 @@
-"""The three kinds of classifiers give what transformers' own pipelines give, and refuse what they cannot score."""
+"""The three kinds of classifiers give the results of transformers' pipelines, and refuse what they cannot score."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ def adapter(folder: Path, **changes: Any) -> TextClassification:
 
 
 def classify(model: TextClassification, metrics: dict[str, Any] | None = None, **inputs: Any) -> list[dict[str, float]]:
-    """Of each text its scores by label, the highest first."""
+    """For each text, its scores by label, the highest first."""
     record = ({} if metrics is None else metrics).__setitem__
     found = asyncio.run(model.classify(Request(**DEFAULTS | inputs), record))
     return [{score.label: score.score for score in of_text} for of_text in found]
@@ -93,7 +93,7 @@ def test_similarity_is_highest_for_the_label_whose_hypothesis_is_the_text(tmp_pa
     found = classify(model, metrics, texts=TEXTS, labels=TEXTS[::-1], top_k=1)
     assert [list(scores) for scores in found] == [[text] for text in TEXTS]
     assert (metrics["text_count"], metrics["label_count"], metrics["truncated_count"]) == (3, 3, 0)
-    assert classify(model, texts=TEXTS, labels=TEXTS[::-1], top_k=1) == found  # from the vectors that it kept
+    assert classify(model, texts=TEXTS, labels=TEXTS[::-1], top_k=1) == found  # from the cached vectors
 
 
 def test_the_manifest_s_labels_are_the_default(tmp_path: Path) -> None:

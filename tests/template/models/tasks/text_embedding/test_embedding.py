@@ -1,4 +1,4 @@
-"""The task without a server: prefixes, and what an example's expectation says."""
+"""The task without a server: prefixes, and the expectations of examples."""
 
 import asyncio
 from pathlib import Path

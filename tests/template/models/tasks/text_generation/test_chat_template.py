@@ -1,4 +1,4 @@
-"""Chat templates as models have them: roles, variables, refusals, and what the Hub's templates may use."""
+"""Chat templates of real forms: roles, variables, refusals, and the functions that the Hub's templates use."""
 
 import datetime
 import re
@@ -35,7 +35,7 @@ TOOLS = (
 
 
 def prompt(folder: Path, template: Any, messages: list[dict[str, Any]], **options: Any) -> str:
-    """The text that the model gets."""
+    """The text that the template makes for the model."""
     system_prompt, variables = options.pop("system_prompt", None), options.pop("variables", {})
     text = byte_text(folder, template, **options)
     return bytes(text.chat_ids(messages, system_prompt, variables, "messages")).decode()

@@ -1,4 +1,4 @@
-"""What a model's files say is what happens: where an answer ends, how a text begins, how tokens are chosen."""
+"""A model's files are followed: where an answer ends, how a text begins, how tokens are chosen."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def test_an_answer_ends_at_every_token_that_a_file_names(
 
 
 def test_the_special_token_that_the_template_writes_after_an_answer_ends_it(tmp_path: Path) -> None:
-    """A GGUF or a repository whose files name the end of a text alone."""
+    """For a GGUF or a repository whose files name only the token that ends a text."""
     text = real_text(tmp_path, "byte-fallback")
     assert {text.tokenizer.text_of(token_id) for token_id in text.end_ids} == {"</s>", "<|end|>"}
 
@@ -168,7 +168,7 @@ def test_templates_are_found_in_every_file_that_may_have_them(tmp_path: Path) ->
 
 
 def _add_begin_token(file: Path) -> None:
-    """As Llama's tokenizer.json has it."""
+    """Add a begin token as in Llama's tokenizer.json."""
     described = json.loads(file.read_text())
     begin = {"SpecialToken": {"id": "<s>", "type_id": 0}}
     text = {"Sequence": {"id": "A", "type_id": 0}}

@@ -1,4 +1,4 @@
-"""Which engine can run a model is said when it is locked: what the lists promise is in the libraries, refusals help."""
+"""Whether an engine can run a model is checked when it is locked: the lists match the libraries, refusals help."""
 
 import pytest
 import transformers

@@ -1,4 +1,4 @@
-"""The text-generation task with an engine whose answer is written in the test: what is refused, counted and told."""
+"""The text-generation task with an engine that plays back tokens: what it refuses, counts and reports."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ CONTEXT = 100
 
 
 class ScriptedEngine:
-    """An engine whose tokens are UTF-8 bytes, and which answers every generation with the same steps."""
+    """An engine whose tokens are UTF-8 bytes; it gives every generation the same steps."""
 
     name, device, dtype = "openvino", "cpu", "float16"
 
@@ -54,7 +54,7 @@ def model(engine: ScriptedEngine, text: ModelText) -> TextGeneration:
 
 
 def generate(engine: ScriptedEngine, text: ModelText, inputs: Request) -> tuple[str, dict[str, Any]]:
-    """The whole output and the metrics."""
+    """The complete output and the metrics."""
     metrics: dict[str, Any] = {}
     pieces = model(engine, text).generate(inputs, Cancellation(), metrics.__setitem__)
     return "".join(pieces), metrics

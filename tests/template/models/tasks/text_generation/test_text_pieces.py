@@ -1,4 +1,4 @@
-"""Text that comes in pieces: no half characters, nothing of a stop string, nothing lost, in whatever split it comes."""
+"""Text in pieces: no half characters, no part of a stop string, and nothing lost, in any split."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]
 
 
 def in_steps(token_ids: Sequence[int], sizes: Sequence[int]) -> Iterator[Sequence[int]]:
-    """`token_ids` in steps of `sizes`, again and again."""
+    """`token_ids` in steps of `sizes`, repeated."""
     at = number = 0
     while at < len(token_ids):
         yield token_ids[at : at + sizes[number % len(sizes)]]
@@ -52,7 +52,7 @@ def test_any_split_of_a_text_decodes_to_the_same_text(
 @given(text=SOME_TEXT)
 @settings(deadline=None, max_examples=150, database=None, derandomize=True)
 def test_each_piece_is_sent_as_early_as_possible(tokenizers: dict[str, Tokenizer], kind: str, text: str) -> None:
-    """After every token all has come whose characters are whole: at most the last three tokens are held back."""
+    """After every token, all complete characters have been sent: at most the last three tokens are held back."""
     tokenizer = tokenizers[kind]
     token_ids, pieces, sent = tokenizer.encode(text), TextPieces(tokenizer), ""
     whole = tokenizer.decode(token_ids)
@@ -86,7 +86,7 @@ def test_a_character_of_several_tokens_is_sent_in_one_piece(tokenizers: dict[str
 def test_an_unfinished_character_is_held_back_and_released_at_the_end(
     tokenizers: dict[str, Tokenizer], kind: str, rest: str
 ) -> None:
-    """Byte-level BPE writes U+FFFD once for what is left of a character, sentencepiece for each byte of it."""
+    """Byte-level BPE writes one U+FFFD for an incomplete character, sentencepiece one for each of its bytes."""
     *begun, _ = tokenizers[kind].encode("👩")
     pieces = TextPieces(tokenizers[kind])
     assert [pieces.push(begun), pieces.rest()] == ["", rest]
@@ -123,7 +123,7 @@ def split(text: str, rng: random.Random) -> Iterator[str]:
 
 
 def cut(stops: list[str], pieces: Sequence[str]) -> tuple[str, bool]:
-    """What is sent of `pieces`, and whether a stop string was met."""
+    """The text that is sent for `pieces`, and whether a stop string was found."""
     cutter = StopStrings(stops)
     sent = [cutter.push(piece) for piece in pieces]
     return "".join(sent) + cutter.rest(), cutter.found

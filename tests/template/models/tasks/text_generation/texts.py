@@ -1,4 +1,4 @@
-"""A model's text files in a folder, whose tokens are the bytes of UTF-8, or those of a small real tokenizer."""
+"""A model's text files in a folder. Its tokens are the bytes of UTF-8, or those of a small real tokenizer."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from scripts.contract import schema
 from tests import tiny_tokenizers
 
 END = 256
-"""The id of </s> where tokens are bytes; a byte is its own id."""
+"""The id of </s> if tokens are bytes; a byte is its own id."""
 
 TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
 
@@ -52,6 +52,6 @@ def _bytes_vocabulary() -> dict[str, int]:
 
 
 def request(**given: Any) -> Request:
-    """A request with these inputs, and for the others what predict.py says is left out: their defaults."""
+    """A request with these inputs, and predict.py's defaults for the others."""
     properties = schema.generate("TextGeneration")["components"]["schemas"]["Input"]["properties"]
     return Request(**{name: described.get("default") for name, described in properties.items()} | given)

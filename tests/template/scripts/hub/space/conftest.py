@@ -1,4 +1,4 @@
-"""A person at the demo: headless Chromium, and the page on a local server."""
+"""A person who uses the demo: headless Chromium, and the page on a local server."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Visit = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Pages in a browser take seconds each: they are slow."""
+    """Mark tests with a browser as slow: each takes seconds."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens an address as a person does; the test fails on an error of the page's console or a failed request."""
+    """Opens an address in the browser; the test fails on an error in the console or a failed request."""
     complaints: list[str] = []
     opened: list[Page] = []
 
@@ -72,7 +72,7 @@ def _is_local(url: str, address: str) -> bool:
 
 @pytest.fixture(scope="session")
 def show() -> Iterator[Callable[[Facts], str]]:
-    """Serves a page on a free port; its address."""
+    """Serves a page on a free port; returns its address."""
     pages: list[Any] = []
 
     def serve(known: Facts, folder: Path = PROJECT) -> str:
@@ -86,5 +86,5 @@ def show() -> Iterator[Callable[[Facts], str]]:
 
 @pytest.fixture(scope="session")
 def demo(openvino_server: LiveServer, show: Callable[[Facts], str]) -> str:
-    """The demo of the default model, on the server that the tests share."""
+    """The demo of the default model, with the shared server."""
     return show(facts.of(manifest.selected(), openvino_server.address))

@@ -1,4 +1,4 @@
-"""A person uses the demo of the default model: by mouse, by keyboard alone, on a desktop and on a phone."""
+"""A person uses the demo of the default model: with a mouse, only with a keyboard, on a desktop and on a phone."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Outputs of every form on the page: a small class in Cog's real server draws, speaks, scores and lists."""
+"""Outputs of every form on the page: small classes in Cog's real server return images, sound, scores and lists."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ Demo = Callable[..., str]
 
 @pytest.fixture
 def demo_of(show: Callable[..., str], tmp_path: Path) -> Iterator[Demo]:
-    """Serves a class in Cog's server and its page; the page's address."""
+    """Serves a class in Cog's server, and its page; returns the page's address."""
     processes = []
 
     def serve(name: str, *examples: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Each input of a schema as a component, what is in the components as a prediction's inputs, and an output's form."""
+"""The form on the page: a component for each input, the inputs that are sent, and the form of an output."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ COMPONENTS = {
     "x: Path": gr.File,
     "x: list[Path]": gr.File,
 }
-# The input's declaration, what its component holds, and what is sent; None: nothing is.
+# The input's declaration, the value of its component, and the value that is sent; None: nothing is sent.
 SENT: list[tuple[str, Any, Any]] = [
     ("x: str", "Hi", "Hi"),
     ("x: str | None = None", "", None),

@@ -1,4 +1,4 @@
-"""The demo on Replicate's API: the page of a deployment, against the local Replicate."""
+"""The demo with Replicate's API: the page of a deployment, against the local Replicate."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,7 +20,7 @@ PIECES = ("The sea ", "is salty.\n", "And it is ", "deep.")
 
 
 def _writes(prediction: Prediction) -> None:
-    """Streams its pieces; a prompt that says wait goes on until it is cancelled, one that says fail fails."""
+    """Streams pieces; a prompt with wait continues until it is cancelled, and one with fail fails."""
     prompt = prediction.as_json()["input"].get("prompt", "")
     prediction.start()
     for piece in PIECES:

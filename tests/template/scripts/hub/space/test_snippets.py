@@ -1,4 +1,4 @@
-"""The code on the page is run: against the local Cog server, and against the local Replicate with its own clients."""
+"""The code on the page works: with the local Cog server, and with the local Replicate and its own clients."""
 
 import json
 import os
@@ -22,11 +22,11 @@ from tests.template.server.live_server import LiveServer
 
 LANGUAGES = ("python", "javascript", "curl")
 AWKWARD = 'It\'s "100%", $HOME `id` \\n — ja: はい'
-"""Whatever a shell or a language could make something else of."""
+"""Characters that a shell or a language could misread."""
 
 
 def _run(language: str, code: str, folder: Path, **variables: str) -> str:
-    """What the code prints; it must end well."""
+    """The output of the code, which must succeed."""
     name = {"python": "call.py", "javascript": "call.mjs", "curl": "call.sh"}[language]
     (folder / name).write_text(code, encoding="utf-8")
     program = {"python": sys.executable, "javascript": "node", "curl": "sh"}[language]
@@ -63,7 +63,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    """acme/painter, and its deployment acme/live; a prediction answers with what it was sent."""
+    """acme/painter, and its deployment acme/live; a prediction returns its input."""
     with ScriptedReplicate() as started:
         monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
         monkeypatch.setenv("REPLICATE_API_BASE_URL", started.address)

@@ -1,4 +1,4 @@
-"""The Space's folder, as the Hub makes it run: its requirements in an empty environment, its app, a person at it."""
+"""The Space's folder, run like on the Hub: its requirements in an empty environment, its app, and a person."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _app(python: Path, to: Path) -> Iterator[str]:
-    """The address of a Space's app; ended as the Hub ends it."""
+    """The address of a Space's app, which is ended like on the Hub."""
     port = local_server.free_port()
     variables = {"GRADIO_SERVER_PORT": str(port), "WEIGHTS_ROOT": str(PROJECT / "weights"), "PYTHONPATH": ""}
     log = (to / "app.log").open("wb")
