@@ -1,1 +1,1 @@
-"""What holds of the image that the real cog command builds: needs a Docker engine and cog."""
+"""Tests of the image that the real cog command builds; they need a Docker engine and cog."""

@@ -1,4 +1,4 @@
-"""What every container test gets: the marker `container`, a host that can run it, and the project's CPU image."""
+"""For every container test: the marker `container`, a host that can run it, and the project's CPU image."""
 
 import shutil
 import socket
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def engine() -> Iterator[docker.DockerClient]:
     """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail.
 
-    In the end it has no image that it did not have before: each run leaves gigabytes otherwise.
+    At the end all new images are removed: otherwise each run would leave gigabytes.
     """
     if shutil.which("cog") is None:
         commands.skip_or_fail("the cog command (https://cog.run/#install)")
@@ -45,19 +45,19 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def model() -> Manifest:
-    """The model that the images hold."""
+    """The model in the images."""
     return manifest.selected()
 
 
 @pytest.fixture(scope="session")
 def cpu_image(engine: docker.DockerClient, model: Manifest) -> str:
-    """The name of the CPU image, built as `make image` builds it."""
+    """The name of the CPU image, built like `make image`."""
     return image.build(model, "cpu", tag="template:cpu")
 
 
 @pytest.fixture(scope="session")
 def address(engine: docker.DockerClient, cpu_image: str) -> Iterator[str]:
-    """The address of a container of the CPU image that is ready."""
+    """The address of a ready container of the CPU image."""
     with host.container(engine, cpu_image) as server:
         host.health_once(server, "READY")
         yield server
@@ -65,7 +65,7 @@ def address(engine: docker.DockerClient, cpu_image: str) -> Iterator[str]:
 
 @pytest.fixture
 def r8_im(engine: docker.DockerClient) -> str:
-    """The name r8.im, where it is this machine's registry and not Replicate's."""
+    """The name r8.im, if it is the local registry and not Replicate's."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo("r8.im", 80)}
     except OSError:

@@ -1,4 +1,4 @@
-"""A fork of the project as someone ships it: a repository of its own, a name to ship to, the commands they type."""
+"""A fork of the project that is released: its own repository, a name to push to, and the commands that people type."""
 
 import json
 import os
@@ -55,14 +55,14 @@ QUICK_EXAMPLES = """examples:
 
 
 class Fork:
-    """A clone of the project, where it ships to, and the Replicate that it speaks to."""
+    """A clone of the project, the name that it pushes to, and the Replicate that it uses."""
 
     def __init__(self, folder: Path, to: str, service: Replicate | None = None) -> None:
         self.folder, self.to, self.service = folder, to, service
         self.slug = manifest.selected().slug
         self.variables = {"MODEL": self.slug, "DOCKER_CONFIG": str(folder.parent / f"{folder.name}.docker")}
         Path(self.variables["DOCKER_CONFIG"]).mkdir()
-        # No login; the entry keeps Docker from looking in the system's keychain.
+        # No login; the entry keeps Docker from searching the system's keychain.
         (Path(self.variables["DOCKER_CONFIG"]) / "config.json").write_text('{"auths": {"registry.invalid": {}}}')
         if service:
             self.variables |= {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
@@ -85,14 +85,14 @@ class Fork:
         return self.run("push", self.to, "--device", "cpu", *arguments, **variables)
 
     def succeed(self, *arguments: str, **variables: str) -> str:
-        """Push, which must succeed; the digest that it prints, "" where it pushes nothing."""
+        """Push, which must succeed; returns the digest that it prints, "" if it pushes nothing."""
         done = self.push(*arguments, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().rpartition("@")[2]
 
     @contextmanager
     def pushing(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-        """A push that is under way, with its standard error to read; killed with all that it started in the end."""
+        """A running push whose standard error can be read; at the end it is killed with all that it started."""
         command = [sys.executable, "-m", "scripts.push", self.to, "--device", "cpu", *arguments]
         process = subprocess.Popen(
             command,
@@ -111,7 +111,7 @@ class Fork:
             process.communicate()
 
     def killed_at(self, line: str, wait: Callable[[], None] = lambda: None) -> None:
-        """Push, and kill -9 all of it once a line of its standard error begins with `line`."""
+        """Push, and kill -9 all its processes once a line of its standard error begins with `line`."""
         with self.pushing() as process:
             assert process.stderr is not None
             seen: list[str] = []
@@ -123,13 +123,13 @@ class Fork:
         raise AssertionError(f"it never printed {line!r}: {''.join(seen)}")
 
     def write(self, path: str, text: str) -> None:
-        """Write a file, render what follows from it, and commit."""
+        """Write a file, render, and commit."""
         (self.folder / path).write_text(text, encoding="utf-8")
         assert self.run("render").returncode == 0
         self.git("commit", "--quiet", "--all", "--message", f"change {path}")
 
     def change(self, path: str, old: str, new: str) -> None:
-        """Replace what a file says once, render and commit."""
+        """Replace a text that occurs once in a file, render and commit."""
         text = (self.folder / path).read_text(encoding="utf-8")
         assert text.count(old) == 1
         self.write(path, text.replace(old, new))
@@ -146,7 +146,7 @@ class Fork:
         return [entry for entry in self.entries() if entry["step"] == step][-1]
 
     def held(self, name: str = "", tag: str = "latest") -> str:
-        """The digest that the registry holds for a model (by default production), "" for none."""
+        """The digest in the registry for a model (by default production), "" if there is none."""
         address = self.to.partition("/")[0].replace("r8.im", "127.0.0.1:5055")
         found = httpx.head(
             f"http://{address}/v2/{name or self.model}/manifests/{tag}", headers={"Accept": MANIFEST}, timeout=60
@@ -160,7 +160,7 @@ class Fork:
         return [f"sha256:{deployments.get(name).current_release.version}" for name in self.deployments]
 
     def deploy(self) -> None:
-        """Two deployments of what is live, made on Replicate and named in the manifest."""
+        """Create two deployments of the live version on Replicate, and name them in the manifest."""
         assert self.service is not None
         self.deployments = [f"acme/{name}-{uuid.uuid4().hex[:6]}" for name in ("one", "two")]
         for name in self.deployments:
@@ -171,7 +171,7 @@ class Fork:
         self.change(f"models/catalog/{self.slug}/model.yaml", "examples:\n", f"{deployments}\nexamples:\n")
 
     def newest(self) -> str:
-        """The version that Replicate gives to callers who name none."""
+        """The version that Replicate uses for callers who name none."""
         assert self.service is not None
         version = client_of(self.service).models.get(self.model).latest_version
         assert version is not None
@@ -183,14 +183,14 @@ def new_name() -> str:
 
 
 def make(folder: Path, to: str, service: Replicate | None = None, quick: bool = False) -> Fork:
-    """A committed copy of the project in a new folder; `quick`: with a predict.py that is tried in seconds."""
+    """A committed copy of the project in a new folder; `quick`: with a predict.py that is tested in seconds."""
     shutil.copytree(Path(_committed(quick).name) / "fork", folder, symlinks=True)
     return Fork(folder, to, service)
 
 
 @cache
 def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
-    """Where the copy that every fork of a process begins with is, in its folder `fork`."""
+    """The folder with the copy that every fork of a process begins with, as `fork`."""
     place = tempfile.TemporaryDirectory()
     folder = Path(place.name) / "fork"
     folder.mkdir()
@@ -211,7 +211,7 @@ def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
 
 @contextmanager
 def on_replicate(folder: Path, quick: bool = False) -> Iterator[Fork]:
-    """A fork and the local Replicate that it ships to."""
+    """A fork and the local Replicate that it pushes to."""
     with Replicate() as service:
         fork = make(folder, f"r8.im/{new_name()}", service, quick)
         yield fork

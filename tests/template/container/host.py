@@ -1,4 +1,4 @@
-"""What the container tests share: the images that they leave, a container of an image, and a copy of the project."""
+"""Helpers of the container tests: the images that they leave, a container of an image, and a copy of the project."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def joined(output: str) -> str:
 
 
 def images_of_tests(engine: docker.DockerClient) -> set[str]:
-    """The engine's images that have a test's or the model's name, or lost theirs to a newer build."""
+    """The engine's images with the name of a test or the model, and those that lost their name to a newer build."""
     found = engine.api.images()
     names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
     own = rf"([^/]+/)?(template|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
@@ -31,14 +31,14 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
 
 
 def forget(engine: docker.DockerClient, references: set[str]) -> None:
-    """Remove images by name, or by id where nothing names them any more; one that a container runs stays."""
+    """Remove images by name, or by id if they have no name; one that a container runs stays."""
     for reference in sorted(references):
         with suppress(docker.errors.APIError):
             engine.images.remove(reference, force=True)
 
 
 def files_in(engine: docker.DockerClient, image: str) -> set[str]:
-    """Every file under the image's /src, by its path from there."""
+    """Every file under the image's /src, by its path relative to it."""
     listing = engine.containers.run(image, ["find", ".", "-not", "-type", "d", "-printf", "%P\n"], remove=True)
     return set(listing.decode().splitlines())
 
@@ -61,7 +61,7 @@ def container(
 
 
 def health_once(address: str, wanted: str, seconds: float = 180) -> dict[str, Any]:
-    """What /health-check answers once its status is `wanted`; anything final but that fails the test."""
+    """The response of /health-check once its status is `wanted`; any other final status fails the test."""
     deadline = time.monotonic() + seconds
     while True:
         health = _health(address)
@@ -81,7 +81,7 @@ def _health(address: str) -> dict[str, Any]:
 
 
 def copy_project(target: Path) -> Path:
-    """A copy of the project's own files; it shares the weights of this one."""
+    """A copy of the project's own files that shares this project's weights."""
     copied(target)
     (target / "weights").symlink_to(PROJECT / "weights")
     return target

@@ -1,6 +1,6 @@
-"""Cog's own commands in a fresh clone, without any make: predict, serve, build then predict, push then run.
+"""Cog's own commands in a fresh clone, without make: predict, serve, build then predict, push then run.
 
-Each container without weights downloads and converts them, which takes most of the time; so only two here have none.
+A container without weights downloads and converts them, which takes most of the time; only two containers here do so.
 """
 
 import json
@@ -27,12 +27,12 @@ from .fork import MANIFEST
 CPU = ("-f", "cog.cpu.yaml")
 CAPITAL = ("-i", "prompt=The capital of France is", "-i", "temperature=0")
 REGISTRY = "127.0.0.1:5055"
-PUBLIC_BASE = "--use-cog-base-image=false"  # predict and serve find out themselves that Replicate's is out of reach
+PUBLIC_BASE = "--use-cog-base-image=false"  # predict and serve find out themselves that Replicate cannot be reached
 
 
 @pytest.fixture(scope="module")
 def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The project as it is cloned, by someone who is not root."""
+    """A clone of the project that belongs to a user who is not root."""
     name = f"bare-{uuid.uuid4().hex[:6]}"
     folder = host.copy_project(tmp_path_factory.mktemp("fresh") / name)
     (folder / "weights").unlink()
@@ -47,13 +47,13 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def predicted(clone: Path) -> "subprocess.CompletedProcess[str]":
-    """The first command that someone types."""
+    """The first command that a person types."""
     return commands.run("cog", "predict", *CPU, *CAPITAL, cwd=clone, seconds=600)
 
 
 @pytest.fixture(scope="module")
 def image(clone: Path, predicted: "subprocess.CompletedProcess[str]") -> str:
-    """An image of the clone, which has weights by now: they do not get into it."""
+    """An image of the clone, which has weights now; they must not get into the image."""
     commands.succeed("cog", "build", *CPU, PUBLIC_BASE, "-t", "template:bare", cwd=clone, seconds=600)
     return "template:bare"
 

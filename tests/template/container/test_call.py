@@ -1,4 +1,4 @@
-"""python -m scripts.call with the default model: the same words on Replicate, in its image, and in this project."""
+"""python -m scripts.call with the default model: the same text from Replicate, its image and this project."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.services.replicate_client import client_of, first_version, with_model
 
 NAME = f"acme/call-{uuid.uuid4().hex[:12]}"
 GREEDY = ("prompt=The capital of France is", "temperature=0", "max_tokens=16")
-# Greedy counting goes on: it neither ends by itself nor soon.
+# Greedy counting continues: it does not end soon by itself.
 COUNTING = ("prompt=1 2 3 4 5 6 7 8 9 10", "raw=true", "temperature=0", "max_tokens=4000")
 
 

@@ -1,4 +1,4 @@
-"""The CPU image: what it holds, what it says of itself, and that it answers like this machine does."""
+"""The CPU image: its files, its labels, and the same output as on this machine."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from . import host
 
 INPUTS = ["-i", "temperature=0", "-i", "max_tokens=24"]
 PROMPT = "The capital of France is"
-# A file that cog build --separate-weights takes for weights wherever it is: 10 MiB or more.
+# cog build --separate-weights takes any file of this size (10 MiB) or more for weights.
 BIG = 10 << 20
 CLUTTER = (
     ".env",
@@ -67,7 +67,7 @@ def test_the_image_contains_exactly_the_files_that_run(
     commands.succeed(*command, cwd=copy, MODEL=model.slug)
 
     code = commands.succeed("git", "ls-files", "--cached", "--others", "--exclude-standard", "models/*.py")
-    names = ("model.yaml", "weights.lock", "LICENSE", "NOTICE")  # a licence goes where its weights go
+    names = ("model.yaml", "weights.lock", "LICENSE", "NOTICE")  # a licence is kept with its weights
     catalog = {f"models/catalog/{model.slug}/{name}" for name in names}
     weights = Path(model.slug) / runtimes.part_of(model, model.engine_on("cpu"))
     baked = {f"baked/{weights / path.name}" for path in (PROJECT / "weights" / weights).iterdir()}
@@ -130,4 +130,4 @@ def test_make_container_predict_builds_and_answers() -> None:
     output = commands.succeed(
         "make", "container-predict", f"PROMPT={prompt}", "DEVICE=cpu", f"INPUTS={shlex.join(INPUTS)}"
     )
-    assert re.fullmatch(r".*Paris.*\n", output)  # the text alone, as make predict prints it
+    assert re.fullmatch(r".*Paris.*\n", output)  # only the text, as make predict prints it

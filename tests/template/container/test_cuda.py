@@ -1,4 +1,4 @@
-"""The engine transformers in an image: Cog accepts its configuration for a GPU, and one without CUDA answers."""
+"""The engine transformers in an image: Cog accepts its configuration for a GPU, and an image without CUDA works."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ INPUT = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 2
 
 @pytest.fixture(scope="module")
 def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What make image DEVICE=cpu builds for a model whose engine on the CPU is transformers."""
+    """The image of make image DEVICE=cpu for a model whose engine on the CPU is transformers."""
     copy = host.copy_project(tmp_path_factory.mktemp("project"))
     described = yaml.safe_load(manifest.path_of(model.slug).read_text())
     described["engines"] = [
@@ -45,11 +45,11 @@ def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:
 
 def test_the_image_has_the_pinned_packages(engine: docker.DockerClient, transformers_image: str) -> None:
     pinned = {f"{name}=={version}" for name, version in pins.versions("transformers.txt").items()}
-    pip = next(line for line in pinned if line.startswith("pip=="))  # which pip's own list leaves out
+    pip = next(line for line in pinned if line.startswith("pip=="))  # pip's own list leaves it out
     version = commands.succeed("docker", "run", "--rm", transformers_image, "python", "-m", "pip", "--version")
     assert version.split()[1] == pip.removeprefix("pip==")
     freeze = engine.images.get(transformers_image).labels["run.cog.pip_freeze"].splitlines()
-    # PyTorch's own index, where it can be reached, gives a local version such as 2.11.0+cpu.
+    # PyTorch's own index, if it can be reached, has a local version such as 2.11.0+cpu.
     installed = {package.partition("+")[0].casefold().replace("_", "-") for package in freeze}
     assert pinned - {pip} <= installed
 

@@ -79,7 +79,7 @@ def image(engine: docker.DockerClient, model: Manifest, hub: Hub, token: str, tm
 
 
 class Container:
-    """A running container, asked from within, so that it works without any network too."""
+    """A running container whose server is called from inside, which works even without a network."""
 
     def __init__(self, container: Any, port: int) -> None:
         self.container, self.port = container, port
@@ -119,7 +119,7 @@ def running(
 
 @contextmanager
 def new_volume(engine: docker.DockerClient) -> Iterator[str]:
-    """The name of an empty volume, which goes with the block."""
+    """The name of an empty volume, which is removed after the block."""
     made = engine.volumes.create(f"weights-{uuid.uuid4().hex[:8]}")
     try:
         yield made.name
@@ -129,7 +129,7 @@ def new_volume(engine: docker.DockerClient) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Filled:
-    """A volume with weights, and of the container that put them there: setup's logs, an answer, its description."""
+    """A volume with weights, and of the container that filled it: setup's logs, a response, its description."""
 
     volume: str
     logs: str

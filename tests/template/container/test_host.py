@@ -1,4 +1,4 @@
-"""A machine without what containers need skips these tests and says why; CI, which requires them, fails."""
+"""On a machine without the tools for containers these tests are skipped with a reason; in CI they fail."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The image's layers: the weights have their own, whatever images an earlier build left in the engine."""
+"""The image's layers: the weights have their own, whatever images of earlier builds the engine has."""
 
 import docker
 import pytest
@@ -13,7 +13,7 @@ NAMES = ("template:weights-a", "template:weights-b")
 
 @pytest.fixture
 def no_images(engine: docker.DockerClient) -> None:
-    """The engine has no image of NAMES, and none of their weights."""
+    """Remove the images of NAMES and their weights from the engine."""
     for name in NAMES:
         for built in (name, f"{name}-weights"):
             if engine.images.list(built):

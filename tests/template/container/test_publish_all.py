@@ -1,4 +1,4 @@
-"""make publish-all of a model that is sold over its API: version and page on Replicate, and a card on the Hub."""
+"""make publish-all of a model sold through its API: version and page on Replicate, and a card on the Hub."""
 
 from collections.abc import Iterator
 from pathlib import Path

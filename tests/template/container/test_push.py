@@ -1,6 +1,6 @@
-"""`python -m scripts.push` to a plain registry on this machine: what it pushes, prints and refuses.
+"""`python -m scripts.push` to a plain local registry: what it pushes, prints and refuses.
 
-Every push goes without credentials. How a model ships to Replicate is in test_release*.py.
+No push uses credentials. Releases to Replicate are tested in test_release*.py.
 """
 
 import json
@@ -39,7 +39,7 @@ def fork(registry: str, tmp_path: Path) -> Fork:
 
 
 def pushed_layers(fork: Fork) -> dict[str, int]:
-    """Push to staging; the layers that the registry then serves: compressed size in bytes, by digest."""
+    """Push to staging; returns the layers in the registry: compressed size in bytes, by digest."""
     fork.succeed("--until", "push")
     address = f"http://{REGISTRY}/v2/{fork.model}"
     manifest = httpx.get(f"{address}/manifests/staging", headers={"Accept": MANIFEST}).json()
@@ -50,7 +50,7 @@ def pushed_layers(fork: Fork) -> dict[str, int]:
 
 
 def not_in(first: dict[str, int], second: dict[str, int]) -> list[int]:
-    """The sizes of the layers that the second push had to send, smallest first."""
+    """The sizes of the layers that the second push had to upload, smallest first."""
     return sorted(size for digest, size in second.items() if digest not in first)
 
 

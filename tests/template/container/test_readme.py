@@ -1,4 +1,4 @@
-"""A newcomer with Docker and cog follows the container blocks of README and card; Replicate is this machine."""
+"""A newcomer with Docker and cog follows the container blocks of README and card; Replicate is a local one."""
 
 from pathlib import Path
 

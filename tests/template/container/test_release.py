@@ -1,9 +1,9 @@
-"""The whole path of a model, through the real cog, Docker and registry and a local Replicate that runs what was pushed.
+"""The complete path of a release: the real cog, Docker and registry, and a local Replicate that runs the pushed images.
 
-One story: version 1 ships; a breaking change is refused; version 2 fails in staging and production keeps version 1; it
-is mended and promoted to two deployments, of which the second fails at first, so that both go back; then it is
-promoted, and rolled back; shipped once more, it is proven and pushed already, and goes back to version 1 too. It is the
-project's own default model that is shipped.
+One story: version 1 is released. A breaking change is refused. Version 2 fails in staging, and production keeps
+version 1. Version 2 is fixed and promoted to two deployments; the second fails at first, so both go back. Then it is
+promoted, and rolled back. Released once more, it is already proven and pushed, and is rolled back to version 1 again.
+The released model is the project's default model.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A push whose connections to the registry are cut in the middle, by a proxy between it and the engine."""
+"""A push whose connections to the registry are cut in the middle, by a proxy between registry and engine."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ REGISTRY = ("127.0.0.1", 5055)
 
 
 class Proxy:
-    """A port of 127.0.0.1 that leads to the registry, from entering the block to leaving it.
+    """A port of 127.0.0.1 that forwards to the registry inside a `with` block.
 
     `cuts`: a request whose first line matches loses its connection in the middle, the given number of times.
     """
@@ -70,7 +70,7 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture
 def fork(engine: docker.DockerClient, tmp_path: Path, proxy: Proxy) -> Fork:
-    """A fork whose layers the registry knows, but for its code's."""
+    """A fork whose layers are in the registry, except that of its code."""
     fork = make(tmp_path / "fork", f"127.0.0.1:5055/{new_name()}", quick=True)
     fork.succeed("--until", "push")
     fork.to = f"{proxy.address}/{fork.model}"

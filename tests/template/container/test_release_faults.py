@@ -1,6 +1,6 @@
-"""A ship that is killed, refused, cut off or met by another one: the same command again goes on, and the ledger knows.
+"""A release that is killed, refused, cut off or concurrent: the same command continues, and the ledger records it.
 
-Every killed ship and all that it started get signal 9, which nothing can catch.
+A killed release and all processes that it started get SIGKILL, which nothing can catch.
 """
 
 import json
@@ -23,7 +23,7 @@ PREDICTIONS = "/v1/(deployments/.*/)?predictions"
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
-    """A fork that was shipped once, and has two deployments."""
+    """A fork that was released once, and has two deployments."""
     with on_replicate(tmp_path_factory.mktemp("shipped") / "fork", quick=True) as fork:
         fork.succeed("--create", "private")
         fork.deploy()
@@ -32,7 +32,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
 
 @pytest.fixture
 def fork(r8_im: str, shipped: Fork) -> Fork:
-    """The fork, its tree with a change that was never shipped."""
+    """The fork, with a change that was never released."""
     assert shipped.service is not None
     shipped.service.faults.clear()
     text = (shipped.folder / "predict.py").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def fork(r8_im: str, shipped: Fork) -> Fork:
 
 
 def containers(engine: docker.DockerClient, fork: Fork) -> list[str]:
-    """The containers that ships of this fork have started."""
+    """The containers that releases of this fork have started."""
     found = engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
     return [container.id for container in found if container.attrs["Config"]["Image"].startswith(fork.to)]
 
@@ -130,7 +130,7 @@ def test_a_failed_rollback_is_reported_with_the_command_that_repeats_it(fork: Fo
     assert command is not None
     assert command[2] == live
     assert f"would make {live} live" in fork.run("rollback", "--dry-run").stderr
-    fork.service.faults.append(Fault("GET", f"/v1/models/{fork.model}", 6, 500))  # what is live is live without it
+    fork.service.faults.append(Fault("GET", f"/v1/models/{fork.model}", 6, 500))  # the live version is live without it
     assert fork.run("promote", command[1], "--digest", command[2][:19]).returncode == 0
     assert [fork.held(), *fork.deployed()] == [live] * 3
 

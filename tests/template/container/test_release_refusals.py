@@ -1,4 +1,4 @@
-"""What is refused before anything is pushed: an image with a bug, a model that is not on Replicate."""
+"""Refusals before anything is pushed: an image with a bug, a model that is not on Replicate."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The local Replicate of other tests, spoken to by Replicate's own client: models, versions, refusals, faults."""
+"""The local Replicate of other tests, called with Replicate's own client: models, versions, refusals, faults."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The local Replicate's predictions and deployments, which really run the images that were pushed."""
+"""The local Replicate's predictions and deployments, which really run the pushed images."""
 
 import json
 import time
@@ -29,7 +29,7 @@ from . import host
 
 NAME = f"acme/local-{uuid.uuid4().hex[:12]}"
 CAPITAL = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
-# Greedy counting goes on: it neither ends by itself nor soon.
+# Greedy counting continues: it does not end soon by itself.
 COUNTING = {"prompt": "1 2 3 4 5 6 7 8 9 10", "raw": True, "temperature": 0, "max_tokens": 4000}
 
 

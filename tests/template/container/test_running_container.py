@@ -21,12 +21,12 @@ from tests import commands
 
 from . import host
 
-# Greedy counting goes on: it neither ends by itself nor soon.
+# Greedy counting continues: it does not end soon by itself.
 COUNTING = {"prompt": "1 2 3 4 5 6 7 8 9 10", "raw": True, "temperature": 0, "max_tokens": 4000}
 
 
 class Stream:
-    """A prediction that streams, read up to its first output."""
+    """A streaming prediction, read up to its first output."""
 
     def __init__(self, address: str, response: httpx.Response, name: str) -> None:
         self._url, self.response = f"{address}/predictions/{name}", response
@@ -40,7 +40,7 @@ class Stream:
         self.response.close()
 
     def completed(self) -> dict[str, Any]:
-        """What the last event says of the prediction."""
+        """The prediction in the last event."""
         last = next(event for event in self.events if event.event == "completed")
         result: dict[str, Any] = json.loads(last.data)
         return result
@@ -63,7 +63,7 @@ def predict(address: str, inputs: dict[str, Any]) -> httpx.Response:
 
 @pytest.fixture
 def idle(address: str) -> Iterator[str]:
-    """The container's address; the test ends with a slot free."""
+    """The container's address; at the end of the test a slot must be free."""
     yield address
     host.health_once(address, "READY", seconds=60)
 
@@ -89,7 +89,7 @@ def test_a_cancelled_prediction_frees_its_slot(end: Any, idle: str, model: Manif
 
 
 def _accepted(address: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The prediction, once a slot takes it; were all still taken by COUNTING, none would in this time."""
+    """The prediction, once a slot accepts it; if COUNTING still took all slots, none would in this time."""
     deadline = time.monotonic() + 5
     while (response := predict(address, inputs)).status_code == 409:
         assert time.monotonic() < deadline, "no slot became free"

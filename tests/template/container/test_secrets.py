@@ -1,4 +1,4 @@
-"""No token gets into an image, though it is built with tokens in the environment and in .env.
+"""No token gets into an image, even if it is built with tokens in the environment and in .env.
 
 Every byte of the saved image is searched: the names and files of each layer, the configuration, labels and history.
 """
@@ -27,7 +27,7 @@ TOKEN = TOKENS["HF_TOKEN"]
 
 
 class Chunks(io.RawIOBase):
-    """Chunks of bytes as a file that is read once, from its beginning."""
+    """Chunks of bytes as a file that can be read once, from its beginning."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._rest = chunks, memoryview(b"")
@@ -55,9 +55,9 @@ def found_in_stream(stream: IO[bytes]) -> set[str]:
 
 
 def found_in_archive(stream: IO[bytes]) -> set[str]:
-    """The names of the TOKENS that occur in any member of an image's tar; a gzipped one is unpacked.
+    """The names of the TOKENS that occur in any member of an image's tar; gzipped members are decompressed.
 
-    A layer is a tar of its own, where a file's name and its bytes stand in one piece each.
+    A layer is itself a tar, in which a file's name and its bytes are contiguous.
     """
     found = set()
     with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:

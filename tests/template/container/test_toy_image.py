@@ -1,4 +1,4 @@
-"""The image of a toy task: text in, a number out, by plain Python."""
+"""The image of a toy task in plain Python: text in, a number out."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A container whose worker was killed ends, so that Docker, Kubernetes and Replicate start a new one."""
+"""A container ends when its worker was killed, so that Docker, Kubernetes and Replicate start a new one."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ NO_TINI = ["python", "-m", "cog.server.http"]
 
 @contextmanager
 def ready(engine: docker.DockerClient, image: str, **options: Any) -> Iterator[tuple[Any, str]]:
-    """A container that is ready, and its address."""
+    """A ready container, and its address."""
     started = engine.containers.run(image, detach=True, ports={"5000/tcp": ("127.0.0.1", None)}, **options)
     try:
         yield started, address_of(started)
@@ -31,7 +31,7 @@ def ready(engine: docker.DockerClient, image: str, **options: Any) -> Iterator[t
 
 
 def address_of(container: Any) -> str:
-    """Where its server is, once that is ready; a restart changes the port."""
+    """The address of its server, once that is ready; a restart changes the port."""
     container.reload()
     address = f"http://127.0.0.1:{container.ports['5000/tcp'][0]['HostPort']}"
     host.health_once(address, "READY")

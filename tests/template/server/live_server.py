@@ -1,4 +1,4 @@
-"""A running Cog server as the tests speak to it: plain JSON, SSE, cancel, health."""
+"""A client of a running Cog server for tests: plain JSON, SSE, cancel, health."""
 
 import json
 import time
@@ -12,11 +12,11 @@ from httpx_sse import EventSource
 
 SLOTS = 16
 ENDLESS = {"prompt": "Once upon a time", "raw": True, "temperature": 0, "max_tokens": 8000}
-"""Minutes of text: whoever ends it early ended it on purpose."""
+"""Minutes of text: if it ends early, it was ended on purpose."""
 
 
 class Stream:
-    """One prediction over SSE. `events`: what was read so far, as (name, data)."""
+    """One prediction over SSE. `events`: the events read so far, as (name, data)."""
 
     def __init__(self, server: "LiveServer", id: str, response: httpx.Response) -> None:
         self.server, self.id, self.status_code = server, id, response.status_code
@@ -29,7 +29,7 @@ class Stream:
             yield self.events[-1]
 
     def until(self, name: str) -> dict[str, Any]:
-        """Read up to the next event called `name`; its data."""
+        """Read up to the next event called `name`; returns its data."""
         for event, data in self:
             if event == name:
                 return data
@@ -72,14 +72,14 @@ class LiveServer:
         return status
 
     def assert_answers(self) -> None:
-        """A good prediction succeeds, once a slot is free, and the server calls itself ready."""
+        """A valid prediction succeeds, once a slot is free, and the server reports that it is ready."""
         eventually(lambda: self.post(prompt="Hi", max_tokens=2).status_code == 200, "a free slot")
         assert self.predict(prompt="Hi", max_tokens=2)["output"]
         assert self.health() == "READY"
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until `condition` holds; fail, naming `what`, when it does not in `seconds`."""
+    """Wait until `condition` is true; fail with `what` if it is not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"

@@ -1,6 +1,6 @@
-"""A wrong input is refused with one clear sentence, and the server goes on answering.
+"""A wrong input is refused with one clear sentence, and the server keeps working.
 
-Cog checks types and bounds by the schema and answers 422 (400 where the body is no JSON). What only the model knows
+Cog checks types and bounds with the schema and returns 422 (400 if the body is not JSON). What only the model can check
 ends as a failed prediction: status 200, as Cog reports every failure, with the reason in `error`.
 """
 
@@ -75,14 +75,14 @@ def test_a_wrong_item_of_a_list_is_named_with_its_index(server: LiveServer, name
 
 @pytest.mark.parametrize("name", [*GOOD, "messages", "system_prompt", "top_p", "top_k", "stop", "seed", "raw"])
 def test_null_is_refused_everywhere(server: LiveServer, name: str):
-    """Cog 0.22 ignores `nullable` in the schema: an input that may be left out may not be sent as null."""
+    """Cog 0.22 ignores `nullable` in the schema: an optional input may not be sent as null."""
     response = server.post(**GOOD | {name: None})
     assert response.status_code == 422
     assert "null is not of type" in response.json()["detail"][0]["msg"]
 
 
 def test_an_unknown_input_is_dropped_silently(server: LiveServer):
-    """Cog strips what the schema does not name: the prediction succeeds as if it had not been sent."""
+    """Cog removes inputs that are not in the schema: the prediction succeeds as if they had not been sent."""
     misspelt, right = server.predict(**GOOD, max_token=1), server.predict(**GOOD)
     assert "".join(misspelt["output"]) == "".join(right["output"])  # its pieces depend on time
 
@@ -135,7 +135,7 @@ def test_a_megabyte_of_text_is_refused(server: LiveServer):
 
 
 def assert_fails(server: LiveServer, inputs: dict, reason: str) -> str:
-    """The prediction fails with one line that says `reason`, over JSON and over SSE alike."""
+    """The prediction fails with one line that contains `reason`, over JSON and over SSE."""
     response = server.post(**inputs)
     prediction = response.json()
     assert (response.status_code, prediction["status"]) == (200, "failed")

@@ -1,4 +1,4 @@
-"""Cancelling, by HTTP or by going away, ends the generation and frees its slot."""
+"""Cancelling, by HTTP or by disconnecting, ends the generation and frees its slot."""
 
 import random
 from contextlib import ExitStack
@@ -62,7 +62,7 @@ def test_a_dropped_connection_frees_its_slot(each_server: LiveServer):
 
 
 def test_forty_cancellations_leak_no_slot(server: LiveServer):
-    """From the second event on: coglet 0.22 can lose a cancel that comes before it hands the prediction over."""
+    """Cancels after the second event: coglet 0.22 can lose a cancel that arrives before it starts the prediction."""
     choices = random.Random(40)
     for _ in range(40):
         with server.stream(**ENDLESS) as stream:

@@ -1,7 +1,7 @@
-"""What Cog's runtime does by itself: the three facts that models/cancellation.py exists for.
+"""The behaviour of Cog's runtime: the three facts because of which models/cancellation.py exists.
 
-A predictor of a few lines runs in the real server. It waits for a file that the test makes once it has seen the first
-output, so the order of events decides, not a clock.
+A short predictor runs in the real server. It waits for a file that the test makes once it has seen the first
+output, so that the order of events decides, not a clock.
 """
 
 from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ def chunks_when_the_gate_opens_after_the_first(server: LiveServer, gate: Path) -
 
 def test_an_async_generator_does_not_stream(serve: Serve, tmp_path: Path):
     """When this fails, the runtime streams async generators: text generation can be one, and
-    models/cancellation.py can go.
+    models/cancellation.py can be deleted.
     """
     with serve(ASYNC_GENERATOR) as server:
         chunks = chunks_when_the_gate_opens_after_the_first(server, tmp_path / "gate")

@@ -1,4 +1,4 @@
-"""The fuzz finds what is planted in a small predictor that runs in Cog's real server, and nothing in a right one."""
+"""The fuzz finds bugs planted in a small predictor in Cog's real server, and finds nothing in a correct one."""
 
 import json
 import re
@@ -53,17 +53,17 @@ class Planted(BasePredictor):
         await asyncio.sleep(hold)
         return text * int(count)
 """
-# A generator on a thread of its slot, as text generation has it, but deaf to the cancel signal.
+# A generator on a thread of its slot, as in text generation, but it ignores the cancel signal.
 DEAF = """
         def wait():
             time.sleep({seconds})
             yield text
         return wait()
 """
-# Only what the first example sends, and that only later on.
+# Only for the first example's value, and only later.
 SLOW = "self.served > 30 and (text, style, count, scale, seed, stop) == ('hi', 'plain', 3, 1, None, None)"
 SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
-# Every form of input: each is what its type says, or the prediction fails.
+# Every form of input: each has the type in its annotation, or the prediction fails.
 FORMS = """
 import re, wave
 from typing import Any
@@ -114,7 +114,7 @@ class Planted(BasePredictor):
         {bug}
         yield text
 """
-# Each bug, the cases that meet it, and what their failure says.
+# Each bug, the cases that trigger it, and a text in their failure.
 BUGS = {
     "if count == 10: raise IndexError('past the end')": (["count: the maximum 10"], "IndexError: past the end"),
     "if hold == 599: raise MemoryError": (["hold: one inside the maximum"], "MemoryError"),
@@ -137,7 +137,7 @@ Fuzz = Callable[..., probe.Report]
 
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Serves a predictor that has the given lines in it, until the test ends; its address and its schema."""
+    """Serves a predictor with the given lines until the test ends; returns its address and its schema."""
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     with ExitStack() as stack:
 
@@ -162,7 +162,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def fuzzed(planted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fuzz:
-    """Fuzzes a predictor that has the given lines in it; what its curl commands need is in this test's own folder."""
+    """Fuzzes a predictor with the given lines; files for its curl commands are in this test's own folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def fuzzing(bug: str, timeout: float = 10, examples: Any = ({"text": "hi"},), **served: Any) -> probe.Report:
@@ -247,14 +247,14 @@ def test_a_prediction_that_never_ends_is_reported_and_its_slot_is_freed(fuzzed: 
 
 
 def test_a_value_that_stops_the_event_loop_is_found(fuzzed: Fuzz):
-    """Cog's server calls itself ready all the same."""
+    """Cog's server still reports that it is ready."""
     report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
     assert report.failures[0].case == "seed: the minimum 0"
     assert "3 cases got no answer: stopped after" in report.failures[-1].reason
 
 
 def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
-    """Every 20th prediction keeps its slot, deaf to the cancel."""
+    """Every 20th prediction keeps its slot and ignores the cancel."""
     leak = f"if self.served % 20 == 0:{DEAF.format(seconds=60)}".replace("\n        ", "\n            ")
     report = fuzzed(leak, timeout=0.7)
     assert report.failures[0].reason == "got no answer in 0.7 s"

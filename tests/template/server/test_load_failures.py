@@ -1,4 +1,4 @@
-"""The benchmark's load against servers that fail: what is lost is never counted as a stream."""
+"""The benchmark's load against failing servers: a lost prediction is never counted as a stream."""
 
 import re
 

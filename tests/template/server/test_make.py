@@ -68,7 +68,7 @@ def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def start_make(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Make in a process group of its own, as a shell starts it, with the signals of a terminal's job."""
+    """Start make in its own process group, like a shell, with the signals of a terminal's job."""
     return subprocess.Popen(
         ["make", *arguments],
         cwd=project,
@@ -103,7 +103,7 @@ def test_make_lists_the_daily_verbs_and_help_all_lists_every_verb(project: Path)
 
 
 def listed(text: str) -> list[str]:
-    """The verbs that have a line, each with what it does."""
+    """The listed verbs, each with its description."""
     return re.findall(r"^  make ([a-z-]+) +\S", text, re.MULTILINE)
 
 
@@ -123,7 +123,7 @@ def test_make_variables_reach_the_command_unchanged(project: Path, text: str):
 
 
 def given_to_program(project: Path, *typed: str) -> list[str]:
-    """The arguments that a verb gives to its program."""
+    """The arguments that a verb passes to its program."""
     done = make(project, *typed, "PY=printf '%s\\0'")
     assert done.stderr == ""
     return done.stdout.split("\0")[1:-1]
@@ -143,7 +143,7 @@ def test_only_the_text_goes_to_stdout_and_a_second_run_converts_nothing(project:
 
 
 def test_hostile_environment_variables_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
-    """Proxies where nobody is, a terminal of ASCII alone, a TMPDIR that cannot be written, Python led astray."""
+    """Proxies that do not exist, an ASCII terminal, a read-only TMPDIR, and misleading Python variables."""
     hostile = {
         "HTTP_PROXY": "http://127.0.0.1:9",
         "ALL_PROXY": "socks5://127.0.0.1:9",
@@ -166,7 +166,7 @@ def last_line(text: str) -> str:
 
 
 def state_of(project: Path) -> dict[Path, int]:
-    """When each file of the weights and each stamp in .venv was last written."""
+    """The modification times of the files of the weights and of the stamps in .venv."""
     files = [*(project / "weights").rglob("*"), *(project / ".venv").glob(".*")]
     return {path: path.stat().st_mtime_ns for path in files}
 

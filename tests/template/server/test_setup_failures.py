@@ -1,4 +1,4 @@
-"""Weights that are not what they should be, and a port that is taken: refused with one line, no traceback."""
+"""Damaged weights, and a port in use: refused with one line, without a traceback."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def one_bit_changed(path: Path) -> None:
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the weights that may be damaged, and is what every process of this test reads."""
+    """A copy of the weights that the test may damage, and that all its processes read."""
     monkeypatch.setenv("ENGINE", "openvino")
     ensure(MODEL, runtimes.choose(MODEL))
     original = weights.folder(MODEL.slug, "openvino").parent
@@ -51,7 +51,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _copy(source: str, target: str) -> None:
-    """A hard link for the big files that no test damages in place."""
+    """Make a hard link of big files, which no test damages in place."""
     (os.link if os.path.getsize(source) > 100_000_000 else shutil.copy2)(source, target)
 
 
@@ -120,7 +120,7 @@ def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, 
 
 
 def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
-    """The engine's files are gone, so they would be made anew, from a source that is not the locked one."""
+    """The engine's files are missing, so they would be made again, from a source that is not the locked one."""
     path = next((copied / "source").iterdir())
     one_bit_changed(path)
     shutil.rmtree(copied / "openvino")

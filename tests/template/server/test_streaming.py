@@ -1,4 +1,4 @@
-"""Streaming, many at once: through Cog's real server, on the real model."""
+"""Streaming, also of many predictions at once, through Cog's real server with the real model."""
 
 from contextlib import ExitStack
 
@@ -115,7 +115,7 @@ def test_characters_of_several_tokens_are_sent_complete(server: LiveServer):
     with server.stream(prompt="🎉🐙 " * 5 + "🎉", raw=True, temperature=0, max_tokens=36) as stream:
         stream.until("completed")
     assert "".join(stream.chunks).count("🐙") > 3
-    # The cut at max_tokens alone may leave a character unfinished, in the last chunk.
+    # Only the cut at max_tokens may leave an incomplete character, in the last chunk.
     assert "\ufffd" not in "".join(stream.chunks[:-1])
 
 

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 through Cog's real server, on both engines: what its vectors are, and what is refused."""
+"""all-MiniLM-L6-v2 through Cog's real server, on both engines: its vectors, and its refusals."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ PAIRS = [
 ]
 SENTENCES = [sentence for pair in PAIRS for sentence in pair]
 NEAR = {"openvino": 2e-3, "transformers": 1e-5}
-"""The most that a number of a vector differs from sentence-transformers', which computes in float32. OpenVINO computes
+"""The most that a number may differ from sentence-transformers', which computes in float32. OpenVINO computes
 in bfloat16 where the processor has instructions for it, four times as fast."""
 
 
@@ -137,7 +137,7 @@ def test_concurrent_callers_get_their_own_vectors(server: LiveServer) -> None:
 
         def ask(text: str) -> Any:
             while (answer := client.post("/predictions", json={"input": {"text": text}})).status_code == 409:
-                time.sleep(0.01)  # a slot is free a moment after its answer
+                time.sleep(0.01)  # a slot is free a moment after its response
             return answer.json()["output"]["embeddings"][0]
 
         numpy.testing.assert_allclose(list(pool.map(ask, texts)), expected, atol=2 * NEAR[server.engine])

@@ -1,4 +1,4 @@
-"""Every client of ours stops, with one sentence, at a server that calls itself UNHEALTHY: it never waits for ever."""
+"""Every client of this project stops with one sentence at a server that is UNHEALTHY, and does not wait forever."""
 
 import io
 import subprocess
@@ -35,7 +35,7 @@ SECONDS = 10
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """A server whose worker was killed, and a client that spoke to it before."""
+    """A server whose worker was killed, and a client that used it before."""
 
     address: str
     process: "subprocess.Popen[bytes]"
@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unhealthy]:
 
 
 def fuzzed(server: Unhealthy) -> None:
-    """What a fuzz finds, as the error that other clients raise."""
+    """The result of a fuzz, as the error that other clients raise."""
     report = probe.run(server.address, [cases.Case("plain", {}, "valid")], server.caller.document, slots=1, settle=1)
     raise local_server.ServerError(report.failures[-1].reason)
 

@@ -1,4 +1,4 @@
-"""A worker that dies takes the server with it, and nothing else does: a small predictor in the real server."""
+"""The server ends if its worker dies, and only then: a small predictor in the real server."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -69,14 +69,14 @@ def text_of(log: IO[bytes]) -> str:
 
 
 def test_without_the_watchdog_the_runtime_keeps_running_without_a_worker(running: Running):
-    """When this fails, the runtime ends by itself or starts a new worker: models/watchdog.py can go.
+    """When this fails, the runtime ends by itself or starts a new worker: models/watchdog.py can be deleted.
 
     It waits as long as the watchdog may take.
     """
     with running("pass") as (server, process):
         kill_worker(process.pid)
         eventually(lambda: server.health() == "UNHEALTHY", "UNHEALTHY")
-        server.post()  # is answered 200, failed
+        server.post()  # the response is 200, failed
         eventually(lambda: server.post().status_code == 409, "409")
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(SECONDS)

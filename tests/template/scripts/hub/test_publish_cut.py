@@ -34,7 +34,7 @@ def test_a_publish_makes_as_many_requests_as_the_tests_below_cut(published: Publ
 def test_an_interrupted_publish_continues(
     published: Published, capsys: pytest.CaptureFixture[str], index: int, kind: Literal["dead", "lost"]
 ) -> None:
-    """`dead`: from this request on, none arrives. `lost`: this one arrives, but its response and later requests do not."""
+    """`dead`: from this request on, none arrives. `lost`: only its response and later requests are lost."""
     faults = published.hub.faults
     if kind == "lost":
         faults.append(Fault("", "lost", skip=index))

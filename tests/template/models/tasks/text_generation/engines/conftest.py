@@ -30,7 +30,7 @@ def openvino() -> OpenVino:
 
 @pytest.fixture(scope="session")
 def float32() -> library.PreTrainedModel:
-    """The very weights that were downloaded, in transformers and float32: what is right."""
+    """The reference: the downloaded weights in transformers and float32."""
     ensure(MODEL, choice_of(MODEL, "openvino"))
     source = weights.gguf_file(MODEL)
     return library.AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
@@ -69,7 +69,7 @@ def transformers(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transfor
 
 @pytest.fixture
 def breakable(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformers]:
-    """One for a single test, which may make its batches fail."""
+    """An engine for a single test, which may make its batches fail."""
     engine: Transformers = engines.load(*tiny)
     yield engine
     engine.stop()
@@ -77,6 +77,6 @@ def breakable(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[Transformer
 
 @pytest.fixture(params=["openvino", "transformers"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """One test on each engine."""
+    """Each engine, one after another."""
     found: Engine = request.getfixturevalue(request.param)
     return found

@@ -1,4 +1,4 @@
-"""What the engine tests share: a generation in one line."""
+"""Helpers of the engine tests: a generation in one line."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -41,7 +41,7 @@ def started(engine: Engine, prompt_ids: Sequence[int], **changes: Any) -> Genera
 
 
 def tokens(generation: Generation) -> list[int]:
-    """All that comes, to the end."""
+    """All tokens of a generation, up to its end."""
     return [token_id for part in generation for token_id in part]
 
 

@@ -1,4 +1,4 @@
-"""What runs on CUDA, as far as a CPU can say; with a GPU the kernels themselves, and graphs, run too."""
+"""The code for CUDA, as far as a CPU can test it; with a GPU its kernels and graphs are tested too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ SHAPE = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "nu
 
 
 def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None) -> torch.Tensor:
-    """One request's attention, written out: query i of q sees key j of k where j <= i + k - q."""
+    """The attention of one request as a formula: query i of q sees key j of k if j <= i + k - q."""
     count, keys = query.size(0), key.size(0)
     result = torch.zeros_like(query)
     for head in range(query.size(1)):
@@ -38,7 +38,7 @@ def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: i
 @pytest.mark.parametrize("kernel", ["one by one", *(["efficient", "flash"] if CUDA else [])])
 def test_each_request_attends_only_over_its_own_keys(kernel: packed_attention.Kernel, window: int | None) -> None:
     if kernel == "efficient" and window:
-        return  # it is never chosen for a model with a window
+        return  # this kernel is never chosen for a model with a window
     torch.manual_seed(0)
     device, dtype = ("cpu", torch.float32) if kernel == "one by one" else ("cuda", torch.float16)
     starts, key_starts = [0, 5, 6, 6, 10], [0, 5, 14, 14, 20]
@@ -77,7 +77,7 @@ def test_the_kernel_depends_on_the_gpu(
 def test_a_kernel_that_fails_or_is_wrong_is_not_used_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     model = library.LlamaForCausalLM(library.LlamaConfig(vocab_size=8, **SHAPE))
     monkeypatch.setattr(packed_attention, "_kernel", lambda *arguments, **named: ("flash", "a GPU"))
-    choice = packed_attention.chosen(model)  # a CPU has no such kernel
+    choice = packed_attention.chosen(model)  # CPUs have no such kernel
     assert choice.name == "sdpa"
     assert choice.why.startswith("as PyTorch's flash kernel fails here: ")
     monkeypatch.setattr(packed_attention, "_difference", lambda *arguments: float("nan"))
@@ -106,7 +106,7 @@ def test_only_norms_with_equal_results_are_fused(family: str, count: int) -> Non
 
 @pytest.fixture
 def padding(tiny: tuple[Manifest, EngineChoice, Path]) -> Iterator[tuple[Transformers, DecodeGraphs]]:
-    """An engine whose steps are padded as for CUDA graphs, and computed without them, which a CPU has not."""
+    """An engine whose steps are padded like for CUDA graphs, but computed without graphs, which a CPU does not have."""
     engine: Transformers = engines.load(*tiny)
     processor = engine._manager.batch_processor
     graphs = DecodeGraphs(processor, most_tokens=4)
@@ -146,7 +146,7 @@ def test_on_cuda_every_decode_step_has_its_graph(tiny: tuple[Manifest, EngineCho
 
 
 def test_the_penalty_gets_the_newest_token_and_the_seed_its_position_before_the_request_is_updated() -> None:
-    """In the async mode a request learns its last token only after its next step was prepared."""
+    """In the async mode a request gets its last token only after its next step was prepared."""
     chain = request_sampling.processors(2, 8, torch.device("cpu"))
     asked = request_sampling.arguments(sampling(repetition_penalty=2.0, temperature=1, seed=3), 8)
     state = SimpleNamespace(
@@ -159,7 +159,7 @@ def test_the_penalty_gets_the_newest_token_and_the_seed_its_position_before_the_
     penalty.newest = torch.tensor([5])
     assert penalty(torch.ones(1, 8), storage[0]).tolist() == [[1, 0.5, 1, 1, 1, 0.5, 1, 1]]
     before = seeded.prepare_tensor_args([request])
-    state.generated_tokens = [5]  # it learns of it, which changes nothing
+    state.generated_tokens = [5]  # now the request gets its token, which changes nothing
     assert seeded.prepare_tensor_args([request]).equal(before)
     state.position_offset = 3
     assert not seeded.prepare_tensor_args([request]).equal(before)

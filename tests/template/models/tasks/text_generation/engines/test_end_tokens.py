@@ -1,4 +1,4 @@
-"""One model whose turn ends by a second end token, on both engines, from both formats: the whole task at work."""
+"""The complete task with a model whose turn ends with a second end token, on both engines and from both formats."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ TINY = MODEL.model_copy(update={"architecture": SHAPE, "system_prompt": None, "c
 
 @pytest.fixture(scope="module")
 def answer() -> list[int]:
-    """What the model says, greedy, in transformers and float32, when nothing ends it."""
+    """The model's greedy text in transformers and float32, without end tokens."""
     text = f"<s>user: {PROMPT}<|end|>\nassistant: "
     prompt = torch.tensor([tiny_tokenizers.build(KIND).encode(text).ids])
     model = tiny_models.model("llama", KIND)

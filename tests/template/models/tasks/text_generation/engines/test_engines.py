@@ -1,4 +1,4 @@
-"""What every engine promises: many generations at once, each by its own parameters, cancelled at once, none lost."""
+"""What every engine must do: run many generations, each with its own parameters, cancel at once, and lose none."""
 
 import threading
 import time
@@ -77,7 +77,7 @@ def test_top_k_1_is_greedy(engine: Engine) -> None:
 
 
 def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
-    """What it leaves need not be greedy's: logits come rounded to bfloat16, and of two equal ones either is first."""
+    """The token may differ from the greedy one: logits are rounded to bfloat16, and two may be equal."""
     first, second, free = (
         tokens(submitted(engine, "The sea is", temperature=1, top_p=top_p, seed=seed))
         for top_p, seed in ((0.01, 1), (0.01, 2), (1, 2))
@@ -118,7 +118,7 @@ def test_a_joining_generation_does_not_wait_for_the_running_one(engine: Engine) 
     assert len(tokens(submitted(engine, "Short", max_tokens=3))) == 3
     long.cancel()
     tokens(long)
-    assert long.state is State.CANCELLED  # it had not come to its end
+    assert long.state is State.CANCELLED  # it had not reached its end
 
 
 def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_an_announced_generation_joins_at_the_next_step(openvino: OpenVino, monk
     def steps_until_submitted() -> int:
         openvino.announce()
         before = len(steps)
-        for _ in range(6):  # each needs Python's lock again, as a prediction of Cog's does
+        for _ in range(6):  # each needs the GIL again, like a prediction of Cog
             time.sleep(0.0001)
         last = submitted(openvino, "Short", max_tokens=1)
         passed = len(steps) - before
@@ -280,7 +280,7 @@ def test_an_engine_that_cannot_restart_is_unhealthy() -> None:
     engine._pipeline = None
     with pytest.raises(EngineError):
         tokens(generation)
-    engine.folder = folder  # the helpers take the tokenizer from there
+    engine.folder = folder  # the helpers read the tokenizer from there
     with pytest.raises(EngineError):
         tokens(submitted(engine, "Again"))
     assert not engine.is_healthy()
@@ -354,7 +354,7 @@ def _out_of_memory(*_: object, **__: object) -> None:
 
 
 def _running(engine: Engine) -> int:
-    """Generations that the engine still works on."""
+    """The generations that the engine still runs."""
     if isinstance(engine, OpenVino):
         return len(engine._running)
     assert isinstance(engine, Transformers)

@@ -1,4 +1,4 @@
-"""The key-value cache: as large as the manifest says, never past what is free; and what happens without memory."""
+"""The key-value cache: as large as the manifest says, within the free memory; and errors for too little memory."""
 
 from pathlib import Path
 from typing import Any, Literal

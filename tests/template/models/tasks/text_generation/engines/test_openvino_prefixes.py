@@ -1,4 +1,4 @@
-"""Which prompts OpenVINO's engine prefills side by side."""
+"""The prompts that OpenVINO's engine prefills at the same time."""
 
 from models.tasks.text_generation.engines.interface import Generation
 from models.tasks.text_generation.engines.openvino_prefixes import SharedPrefixes
@@ -15,7 +15,7 @@ def test_prompts_without_a_common_beginning_are_prefilled_together() -> None:
 
 
 def test_prompts_that_only_begin_alike_are_prefilled_together() -> None:
-    """A system prompt that was never a whole prompt: only full blocks of it are shared."""
+    """A system prompt that was never a complete prompt: only its full blocks are shared."""
     prefixes = SharedPrefixes(100)
     assert all(prefixes.may_prefill(asked(1, 2, 3, last)) for last in range(10))
 

@@ -1,4 +1,4 @@
-"""Prompts that begin alike: what the cache keeps is computed once, and nobody gets another's tokens."""
+"""Prompts that begin alike: cached blocks are computed once, and no generation gets another one's tokens."""
 
 import time
 
@@ -11,19 +11,19 @@ from models.tasks.text_generation.engines.openvino import OpenVino
 from tests.template.models.tasks.text_generation.engines.helpers import TEXT, encoded, started, tokens
 
 SURELY_WRONG = 1.0
-"""Of a logit: rounding moves one by at most 0.5, and tokens chosen from another's cache were seen to lack up to 17."""
+"""A deficit in logits: rounding causes at most 0.5; tokens from another one's cache were seen to have up to 17."""
 
 
 @pytest.fixture
 def right(engine: Engine, request: pytest.FixtureRequest) -> PreTrainedModel:
-    """What the engine's tokens are held against: the same weights in transformers' own float32."""
+    """The reference for the engine's tokens: the same weights in transformers and float32."""
     if isinstance(engine, OpenVino):
         return request.getfixturevalue("float32")
     return AutoModelForCausalLM.from_pretrained(request.getfixturevalue("tiny")[2], dtype=torch.float32)
 
 
 def deficit(right: PreTrainedModel, generation: Generation) -> float:
-    """How far the logits of the generated tokens lie below the largest ones, at most."""
+    """The most that the logit of a generated token is below the largest logit."""
     chosen = tokens(generation)
     with torch.inference_mode():
         logits = right(torch.tensor([generation.prompt_ids + chosen]), logits_to_keep=len(chosen) + 1).logits[0, :-1]

@@ -1,4 +1,4 @@
-"""Quality stays: each engine against transformers in float32 on the very weights that were downloaded."""
+"""The quality of each engine, compared with transformers in float32 on the downloaded weights."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ AGREEMENT = 0.96
 
 
 def scores(model: Any, token_ids: list[int]) -> tuple[float, list[int]]:
-    """Perplexity of a text, and the most likely next token after each of its tokens."""
+    """The perplexity of a text, and the most likely next token after each of its tokens."""
     with torch.inference_mode():
         logits = model(torch.tensor([token_ids])).logits[0].float()
     loss = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(token_ids[1:]))
@@ -45,7 +45,7 @@ def reference(float32: transformers.PreTrainedModel, token_ids: list[int]) -> tu
 
 
 def pipeline_perplexity(engine: OpenVino, token_ids: list[int]) -> float:
-    """Perplexity through the very pipeline that serves, from the log probabilities of the echoed prompt."""
+    """The perplexity in the serving pipeline, from the log probabilities of the echoed prompt."""
     pipeline, config = engine._new_pipeline(), openvino_genai.GenerationConfig()
     config.max_new_tokens, config.echo, config.logprobs = 1, True, 1
     prompt = openvino_runtime.Tensor(numpy.array([token_ids], dtype=numpy.int64))
@@ -65,7 +65,7 @@ def test_openvino_has_the_reference_s_perplexity(
     precision: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if precision == "f32":  # what a processor without bfloat16 computes in; the plugin takes not every cache beside it
+    if precision == "f32":  # for processors without bfloat16; not every cache supports it
         monkeypatch.setattr(openvino_engine, "_precision", lambda: "f32")
     assert pipeline_perplexity(openvino, token_ids) == pytest.approx(reference[0], rel=WITHIN)
 
