@@ -98,12 +98,12 @@ def test_actionlint_would_find_a_wrong_key_and_an_input_in_a_script(actionlint: 
 
 
 @each_workflow
-def test_only_the_job_that_commits_the_ledger_may_write(path: Path) -> None:
+def test_only_a_job_that_pushes_may_write(path: Path) -> None:
     workflow = parsed(path)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
-        records = any("git push" in one.get("run", "") for one in job["steps"])
-        assert job.get("permissions") == ({"contents": "write"} if records else None)
+        pushes = any("git push" in one.get("run", "") for one in job["steps"])
+        assert job.get("permissions") == ({"contents": "write"} if pushes else None)
         assert int(job["timeout-minutes"]) <= 120
 
 
@@ -303,6 +303,26 @@ def test_two_different_ledgers_are_never_merged_silently(published: Path) -> Non
     assert done.returncode != 0
     assert "+3" in done.stdout  # an entry that could not be recorded is at least in the log
     assert on_the_server(published, "releases/smollm2.jsonl") == "1\n2\nfrom a laptop\n"
+
+
+def test_upgraded_packages_are_pushed_as_a_branch_that_is_made_anew_each_time(published: Path) -> None:
+    script = step("packages.yml", "Push what has changed")["run"]
+    checkout = published / "checkout"
+    run("git clone --quiet origin checkout", published)
+    summary = {"GITHUB_STEP_SUMMARY": str(published / "summary"), "GITHUB_SERVER_URL": "https://github.com"}
+    variables = summary | {"GITHUB_REPOSITORY": "ada/fork"}
+    for text in ("pip==1\n", "pip==2\n"):
+        run("git checkout --quiet -B main origin/main", checkout)
+        (checkout / "requirements").mkdir(exist_ok=True)
+        (checkout / "requirements" / "lock.txt").write_text(text)
+        (checkout / "made").touch()
+        done = run(script, checkout, **variables)
+        assert done.returncode == 0, done.stderr
+        assert run("git show packages:requirements/lock.txt", published / "origin").stdout == text
+    assert run("git diff --name-only main packages", published / "origin").stdout == "requirements/lock.txt\n"
+    assert "https://github.com/ada/fork/compare/packages?expand=1" in (published / "summary").read_text()
+    run("git checkout --quiet -B main origin/packages && git branch --quiet -u origin/packages", checkout)
+    assert "all packages are the newest" in run(script, checkout, **variables).stdout
 
 
 def test_git_gets_the_token_only_through_the_environment(tmp_path: Path) -> None:
