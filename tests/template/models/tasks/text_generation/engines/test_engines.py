@@ -207,6 +207,7 @@ def test_a_slow_reader_does_not_slow_down_others(engine: Engine) -> None:
     assert len(tokens(unread)) == 60
 
 
+@pytest.mark.slow  # a prefill each
 def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
     process = psutil.Process()
 
