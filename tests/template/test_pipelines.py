@@ -70,6 +70,7 @@ def test_its_code_passes_the_checks(run: Run) -> None:
     run("make", "check")
 
 
+@pytest.mark.slow  # a server of two models in a copy
 def test_it_writes_and_classifies_what_it_wrote(run: Run) -> None:
     inputs = "-i prompt='Write a recipe for tomato soup.' -i labels=football -i labels=cooking"
     answer = json.loads(run(".venv/bin/python", "-m", "scripts.call", "local", "--json", "--inputs", inputs).stdout)
@@ -78,11 +79,13 @@ def test_it_writes_and_classifies_what_it_wrote(run: Run) -> None:
     assert [one["label"] for one in output["scores"]] == ["cooking", "football"]
 
 
+@pytest.mark.slow  # a server, and pytest
 def test_the_examples_of_its_manifest_hold(run: Run) -> None:
     tests = ("-k", "example", "tests/fork/test_server.py")
     assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", *tests).stdout
 
 
+@pytest.mark.slow  # the converter's own environment
 def test_the_weights_of_both_get_into_the_image(project: Path, run: Run) -> None:
     ignored = (project / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert {f"!models/catalog/{slug}" for slug in (SLUG, *USED)} <= set(ignored)
