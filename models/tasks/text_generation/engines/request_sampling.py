@@ -24,6 +24,8 @@ from transformers.generation.logits_process import (
 
 from models.tasks.text_generation.engines.interface import Sampling
 
+MOST_TOP_K = 1024
+_HALVINGS = 24
 _MASK = 0xFFFFFFFF
 _GREEDY = -1
 
@@ -35,8 +37,8 @@ def processors(max_requests: int, vocabulary: int, device: torch.device) -> Cont
         [
             RepetitionPenalty(max_requests, vocabulary, device),
             ContinuousBatchingTemperatureLogitsWarper(TemperatureLogitsWarper(1.0)),
-            ContinuousBatchingTopKLogitsWarper(TopKLogitsWarper(vocabulary)),
-            ContinuousBatchingTopPLogitsWarper(TopPLogitsWarper(1.0)),
+            TopK(TopKLogitsWarper(vocabulary)),
+            TopP(TopPLogitsWarper(1.0)),
             SeededChoice(),
         ]
     )
@@ -47,12 +49,12 @@ def processors(max_requests: int, vocabulary: int, device: torch.device) -> Cont
 
 
 def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
-    """A request's keyword arguments for these processors."""
+    """A request's keyword arguments for these processors; no `top_k` between MOST_TOP_K and all tokens is kept."""
     greedy = sampling.temperature == 0
     return {
         "repetition_penalty": float(sampling.repetition_penalty),
         "temperature": 1.0 if greedy else float(sampling.temperature),
-        "top_k": vocabulary if greedy else min(sampling.top_k or vocabulary, vocabulary),
+        "top_k": vocabulary if greedy or not sampling.top_k else min(sampling.top_k, MOST_TOP_K, vocabulary),
         "top_p": 1.0 if greedy else float(sampling.top_p),
         "seed": _GREEDY if greedy else sampling.seed,
     }
@@ -122,6 +124,55 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         self._factors[row, new] = penalty
         self._rows[state.request_id] = (row, len(tokens))
         return row
+
+
+class TopK(ContinuousBatchingTopKLogitsWarper):  # type: ignore[misc]
+    """Keeps the `top_k` highest scores of each request, up to 1,024 of them, or all.
+
+    The library sorts the whole vocabulary for it, for requests that keep all, too.
+    """
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        top_k = tensor_arg[: scores.size(0)].long().unsqueeze(-1)
+        highest = scores.topk(min(MOST_TOP_K, scores.size(1)), dim=-1).values
+        lowest_kept = highest.gather(-1, top_k.clamp(max=highest.size(1)) - 1)
+        lowest_kept = torch.where(top_k > highest.size(1), -torch.inf, lowest_kept)
+        return scores.masked_fill(scores < lowest_kept, -torch.inf)
+
+
+class TopP(ContinuousBatchingTopPLogitsWarper):  # type: ignore[misc]
+    """Keeps the fewest highest scores of each request whose probabilities add up to `top_p`.
+
+    The lowest score to keep is found without sorting the vocabulary: the range in which it can be is divided a fixed
+    number of times, so that it works inside a CUDA graph. Tokens less than 2e-6 below that score are kept too.
+    """
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        top_p = tensor_arg[: scores.size(0)].view(torch.float32).unsqueeze(-1)
+        log_probabilities = scores.log_softmax(dim=-1)
+        # A GPU waits for the start of each kernel, a CPU for its memory.
+        lowest_kept = lowest_of_top_p(log_probabilities, top_p, parts=4 if scores.is_cuda else 2)
+        return scores.masked_fill((log_probabilities < lowest_kept) & (top_p < 1), -torch.inf)
+
+
+def lowest_of_top_p(log_probabilities: torch.Tensor, top_p: torch.Tensor, parts: int) -> torch.Tensor:
+    """The lowest log probability that is kept, [requests, 1]; its range is divided into `parts`, 2 or 4, each time.
+
+    `log_probabilities`: [requests, vocabulary]; `top_p`: [requests, 1].
+    """
+    probabilities = log_probabilities.exp().unsqueeze(1)
+    # Tokens below this probability add up to less than 1 - top_p, even if all tokens had it.
+    low = torch.log((1 - top_p) / (2 * log_probabilities.size(1)))
+    high = log_probabilities.amax(dim=-1, keepdim=True)
+    steps = torch.arange(parts, device=low.device)
+    for _ in range(_HALVINGS * 2 // parts):
+        width = (high - low) / parts
+        bounds = low + width * steps
+        is_kept = log_probabilities.unsqueeze(1) >= bounds[:, 1:].unsqueeze(-1)
+        is_enough = torch.where(is_kept, probabilities, 0).sum(-1) >= top_p
+        low = bounds.gather(-1, is_enough.sum(-1, keepdim=True))
+        high = low + width
+    return low
 
 
 class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]

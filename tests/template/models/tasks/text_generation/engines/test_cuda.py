@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as library
+from transformers.generation.continuous_batching import cb_logits_processors
 
 from models.manifest import EngineChoice, Manifest
 from models.tasks.text_generation import engines
@@ -163,3 +164,25 @@ def test_the_penalty_gets_the_newest_token_and_the_seed_its_position_before_the_
     assert seeded.prepare_tensor_args([request]).equal(before)
     state.position_offset = 3
     assert not seeded.prepare_tensor_args([request]).equal(before)
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 4.0])
+def test_top_k_and_top_p_keep_what_sorting_the_vocabulary_keeps(spread: float) -> None:
+    torch.manual_seed(0)
+    scores, vocabulary = torch.randn(9, 5000) * spread, 5000
+    top_k = torch.tensor([1, 2, 10, 50, 500, 1000, 1024, vocabulary, vocabulary], dtype=torch.int32)
+    ours = request_sampling.TopK(library.TopKLogitsWarper(vocabulary))
+    sorting = cb_logits_processors.ContinuousBatchingTopKLogitsWarper(library.TopKLogitsWarper(vocabulary))
+    kept = ours(scores, top_k)
+    assert kept.equal(sorting(scores, top_k))
+    top_p = torch.tensor([0.01, 0.1, 0.3, 0.5, 0.8, 0.9, 0.95, 0.99, 1.0]).view(torch.int32)
+    for given in (scores, kept):
+        few = request_sampling.TopP(library.TopPLogitsWarper(1.0))(given, top_p)
+        expected = cb_logits_processors.ContinuousBatchingTopPLogitsWarper(library.TopPLogitsWarper(1.0))(given, top_p)
+        other = few.isinf() != expected.isinf()
+        assert other.sum() <= 1, "one token may be so close to the bound that float32 cannot tell"
+        assert few[~other].equal(expected[~other])
+        assert few[-1].equal(given[-1]), "1 keeps all"
+        shares, logs = top_p.view(torch.float32).unsqueeze(-1)[:-1], given.log_softmax(-1)[:-1]
+        lowest = [request_sampling.lowest_of_top_p(logs, shares, parts) for parts in (2, 4)]
+        assert torch.allclose(*lowest, atol=1e-5)
