@@ -1,8 +1,8 @@
 """python -m scripts.gpu_table [--minutes 14] [--only "135M,8B"] [--tiny]
 
 Measures the engine transformers on this machine's GPU in one go: the shapes of SmolLM2-135M and of Llama-3.1-8B with
-random weights in bfloat16, made here. Each subject has a process and a time limit of its own; its figures are printed
-and written to benchmarks/gpu/ as they come. --tiny runs the same code on the CPU, on models of two layers.
+random weights in bfloat16, which it creates. Each subject has its own process and time limit; its figures are printed
+and written to benchmarks/gpu/ as they arrive. --tiny runs the same code on the CPU, on models of two layers.
 """
 
 import datetime
@@ -35,13 +35,13 @@ LIMITS = {
     "8B, int4": 150,
     "8B, int8": 150,
 }
-"""The subjects in the order of their worth, and the most seconds that each may take."""
+"""The subjects, the most important first, each with the most seconds that it may take."""
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes")
 _FOLDER = PROJECT / "benchmarks" / "gpu"
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 when every subject was measured to its end."""
+    """Measure; 0 if every subject was measured to its end."""
     return command.run(table, argv, "scripts.gpu_table")
 
 
@@ -51,7 +51,7 @@ def table(
     tiny: Annotated[bool, typer.Option("--tiny", help="on the CPU, to try the command")] = False,
     to: Annotated[Path, typer.Option(help="the folder of the receipt")] = _FOLDER,
 ) -> int:
-    """Measure each subject, print its figures as they come, and write the receipt after each."""
+    """Measure each subject, print its figures as they arrive, and write the receipt after each."""
     if not tiny and not runtimes.has_cuda_device():
         raise EngineError("there is no NVIDIA GPU that nvidia-smi lists: --tiny tries the command on the CPU")
     names = only.split(";") if only else [*LIMITS]

@@ -53,17 +53,17 @@ def new(
     patterns = [files] if files else draft.files_of(found)
     draft.check_loadable(found, patterns)
     print(f"{found.source}: {chosen}, {licence['id']}, {', '.join(found.architectures) or 'GGUF'}", file=sys.stderr)
-    said = draft.manifest_of(chosen, found, licence, patterns, Facts(), size=0)
+    keys = draft.manifest_of(chosen, found, licence, patterns, Facts(), size=0)
     if dry_run:
-        print(draft.text_of(said), end="")
+        print(draft.text_of(keys), end="")
         return
     folder = manifest.path_of(name).parent
     try:
-        _write(name, said)
+        _write(name, keys)
         locked = _locked(name)
-        said = draft.manifest_of(chosen, found, licence, patterns, locked.facts, locked.size)
-        _write(name, said)
-        _with_examples(name, said, yes)
+        keys = draft.manifest_of(chosen, found, licence, patterns, locked.facts, locked.size)
+        _write(name, keys)
+        _with_examples(name, keys, yes)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # an incomplete model must not stay; its weights are kept
         raise
@@ -100,15 +100,17 @@ def _check_name(name: str) -> None:
     if not name:
         raise command.UsageError(f"say the model's name and source: {example}")
     if not name.replace("-", "").replace(".", "").isalnum() or name != name.lower():
-        raise command.UsageError(f"{name!r} is no name: small letters, digits, dots and hyphens, like my-model")
+        raise command.UsageError(
+            f"{name!r} is not a valid name: small letters, digits, dots and hyphens, like my-model"
+        )
     if name in manifest.slugs():
         raise TemplateError(f"there is a model {name} already: take another NAME, or edit {manifest.path_of(name)}")
 
 
-def _write(name: str, said: dict[str, Any]) -> None:
+def _write(name: str, keys: dict[str, Any]) -> None:
     path = manifest.path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(draft.text_of(said), encoding="utf-8")
+    path.write_text(draft.text_of(keys), encoding="utf-8")
 
 
 def _locked(name: str) -> lock.Lock:
@@ -123,19 +125,19 @@ def _locked(name: str) -> lock.Lock:
     return made
 
 
-def _with_examples(name: str, said: dict[str, Any], yes: bool) -> None:
+def _with_examples(name: str, keys: dict[str, Any], yes: bool) -> None:
     """Run the examples, show them, and write their results as expectations."""
     model = manifest.load(name)
     outputs = trial.run(model)
     expected = draft.expectations(model, outputs)
     output = console.stdout()
-    for example, answer, expectation in zip(said["examples"], outputs, expected, strict=True):
+    for example, answer, expectation in zip(keys["examples"], outputs, expected, strict=True):
         output.print(f"\n{example['name']}: {example['input']}\n  gave      {trial.shown(answer['output'])}")
         output.print(f"  must hold {expectation}")
         example["expect"] = expectation
     if not yes and sys.stdin.isatty() and not typer.confirm("\nkeep these examples?", default=True, err=True):
         raise TemplateError("not kept: run it again with other weights, or --yes and edit the examples")
-    _write(name, said)
+    _write(name, keys)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """python -m scripts.requirements [--upgrade PACKAGE ...] [--upgrade-all] [--check]
 
-Compiles requirements/*.in: lock.txt, what the image of each engine installs, and optimum.txt. Versions stay as they are
-where the sources allow it, but for those of --upgrade. With --check it asks no package index, writes nothing, and fails
-where a compiled file does not follow from its sources.
+Compiles requirements/*.in to lock.txt, a file for each engine's image, and optimum.txt. Versions are kept if the
+sources allow it, except those of --upgrade. With --check it uses no package index, writes nothing, and fails if a
+compiled file does not match its sources.
 """
 
 import sys
@@ -16,7 +16,7 @@ from scripts.dependencies import compiling
 
 
 def main(argv: list[str]) -> int:
-    """Compile or check; 0 when all agree."""
+    """Compile or check; 0 if all files match."""
     return command.run(requirements, argv, "scripts.requirements")
 
 
@@ -25,7 +25,7 @@ def requirements(
         list[str], typer.Option(help="take the newest version of this package that the sources allow")
     ] = [],
     upgrade_all: Annotated[bool, typer.Option("--upgrade-all", help="the same for every package")] = False,
-    check: Annotated[bool, typer.Option("--check", help="write nothing; fail where a file does not follow")] = False,
+    check: Annotated[bool, typer.Option("--check", help="write nothing; fail if a file does not match")] = False,
 ) -> None:
     """Compile requirements/*.in."""
     if check:

@@ -61,11 +61,11 @@ SUBJECTS: dict[str, dict[str, Any]] = {
     "8B, int4": {"shape": "8B", "cache_gb": 8, "quantisation": "int4"},
     "8B, int8": {"shape": "8B", "cache_gb": 8, "quantisation": "int8"},
 }
-"""What a subject is: a shape, and what differs from the usual."""
+"""The subjects: a shape, and the settings that differ from the usual ones."""
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 when all was measured."""
+    """Measure; 0 if everything was measured."""
     return command.run(measure, argv, "scripts.benchmark.gpu")
 
 
@@ -89,7 +89,7 @@ def _groups(subject: str, tiny: bool) -> Iterator[tuple[str, Figures]]:
 
 
 def machine_figures(tiny: bool) -> Figures:
-    """The device, and the bandwidth of its memory as a copy reaches it."""
+    """The device, and the bandwidth of its memory, measured with a copy."""
     import torch
 
     device = _device(tiny)
@@ -181,7 +181,7 @@ def new_shapes(engine: Engine, vocabulary: int, sizes: Sizes) -> Figures:
 
 
 def profile(engine: Engine, vocabulary: int, streams: int, device: Device) -> Figures:
-    """How much of a run the device computes, and in which kernels; of the CPU in which operations."""
+    """The share of a run in which the device computes, and in which kernels (on the CPU: in which operations)."""
     from torch.profiler import ProfilerActivity, profile
 
     prompts = [_prompt(vocabulary, 32, number) for number in range(streams)]
@@ -195,7 +195,7 @@ def profile(engine: Engine, vocabulary: int, streams: int, device: Device) -> Fi
 
 
 def agreement(engine: Engine, folder: Path, vocabulary: int, positions: int, device: Device) -> Figures:
-    """Of how many positions of one text the engine's next token is the most likely one in float32."""
+    """The share of positions in one text where the engine's next token is also the most likely one in float32."""
     import torch
 
     from models.runtimes import checkpoint
@@ -211,7 +211,7 @@ def agreement(engine: Engine, folder: Path, vocabulary: int, positions: int, dev
 
 
 def made(shape: str, tiny: bool) -> Path:
-    """The folder of a Llama of this shape with random weights in bfloat16, made the first time."""
+    """The folder of a Llama of this shape with random weights in bfloat16, created on first use."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -227,7 +227,7 @@ def made(shape: str, tiny: bool) -> Path:
 
 
 def _started(folder: Path, described: dict[str, Any], device: Device) -> tuple[Engine, EngineChoice]:
-    """The engine of a subject. Another kernel is put in place of the one that the device would get."""
+    """The engine of a subject, with the subject's kernel instead of the device's own if it names one."""
     from models.tasks.text_generation.engines import packed_attention
 
     if kernel := described.get("kernel") if device == "cuda" else None:
@@ -237,8 +237,8 @@ def _started(folder: Path, described: dict[str, Any], device: Device) -> tuple[E
     layers, kv_heads = config["num_hidden_layers"], config["num_key_value_heads"]
     shape = Architecture(layers=layers, kv_heads=kv_heads, head_dim=head_dim)
     model = manifest.selected_as(Manifest).model_copy(update={"architecture": shape})
-    said = {"engine": "transformers", "device": device, "dtype": "bfloat16", "cache_gb": described["cache_gb"]}
-    choice = EngineChoice.model_validate(said | {"quantisation": described.get("quantisation")})
+    keys = {"engine": "transformers", "device": device, "dtype": "bfloat16", "cache_gb": described["cache_gb"]}
+    choice = EngineChoice.model_validate(keys | {"quantisation": described.get("quantisation")})
     engine = engines.load(model, choice, folder)
     engines.warm_up(engine)
     return engine, choice

@@ -1,8 +1,8 @@
 """.venv-optimum/bin/python -m scripts.conversion.merging KIND SOURCE FOLDER FORMAT
 
 Runs in the converter's own environment: merges the adapter in SOURCE/adapter into the safetensors in SOURCE, and writes
-the model that comes of it, its numbers in FORMAT, with the tokenizer and configuration beside it. KIND: decoder (a
-language model) or encoder. https://huggingface.co/docs/peft/developer_guides/lora#merge-lora-weights-into-the-base-model
+the merged model with its numbers in FORMAT, and the tokenizer and configuration. KIND: decoder (a language model) or
+encoder. https://huggingface.co/docs/peft/developer_guides/lora#merge-lora-weights-into-the-base-model
 """
 
 import json
@@ -21,7 +21,7 @@ _REMEDY = "take the adapter's own base model as weights.source, or another adapt
 
 
 def make(kind: str, source: Path, folder: Path, weight_format: str) -> None:
-    """Do it in the converter's environment, from outside.
+    """Run this module in the converter's environment.
 
     Raises:
         EngineError: the environment cannot be made, or the adapter does not fit.
@@ -30,7 +30,7 @@ def make(kind: str, source: Path, folder: Path, weight_format: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Merge; 0 when FOLDER has all files, 1 with a reason on standard error."""
+    """Merge; 0 if FOLDER has all files, 1 with a reason on standard error."""
     kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
     try:
         merge(kind, source, folder, weight_format)
@@ -44,59 +44,61 @@ def main(argv: list[str]) -> int:
 
 
 def merge(kind: str, source: Path, folder: Path, weight_format: str) -> None:
-    """Write the merged model into `folder`, which is there.
+    """Write the merged model into `folder`, which must exist.
 
     Raises:
-        TemplateError: the source is no whole model, or the adapter does not fit it.
+        TemplateError: the source is not a complete model, or the adapter does not fit it.
     """
     import peft
     import torch
 
-    place = source / formats.ADAPTER
+    adapter = source / formats.ADAPTER
     loaders: dict[str, Any] = {"decoder": decoders, "encoder": encoders}
     model = loaders[kind].load(source, dtype=torch.float32)
-    config = peft.LoraConfig.from_pretrained(place)
-    _check(place, config, "CAUSAL_LM" if kind == "decoder" else _task_of_encoder(source))
+    config = peft.LoraConfig.from_pretrained(adapter)
+    _check(adapter, config, "CAUSAL_LM" if kind == "decoder" else _task_of_encoder(source))
     adapted = peft.get_peft_model(model, config)
     try:
-        report = adapted.load_adapter(place, "default", torch_device="cpu")
+        report = adapted.load_adapter(adapter, "default", torch_device="cpu")
     except RuntimeError as error:
         sizes = [line.strip() for line in str(error).splitlines() if "size mismatch" in line]
-        raise EngineError(f"{place} does not fit the model: {(sizes or [in_words(error)])[0]}; {_REMEDY}") from error
+        raise EngineError(f"{adapter} does not fit the model: {(sizes or [in_words(error)])[0]}; {_REMEDY}") from error
     wrong = [
         f"{len(names)} {word} ({', '.join(sorted(names)[:3])})"
         for word, names in (("missing", report.missing_keys), ("unexpected", report.unexpected_keys))
         if names
     ]
     if wrong:
-        raise EngineError(f"{place} does not fit the model, tensors: {' and '.join(wrong)}; {_REMEDY}")
+        raise EngineError(f"{adapter} does not fit the model, tensors: {' and '.join(wrong)}; {_REMEDY}")
     merged = adapted.merge_and_unload(safe_merge=True).to(getattr(torch, weight_format))
     merged.save_pretrained(folder)
-    _keep_beside(source, folder)
+    _copy_other_files(source, folder)
 
 
-def _check(place: Path, config: Any, task: str) -> None:
-    """Refuse what peft would only warn of, or leave out.
+def _check(adapter: Path, config: Any, task: str) -> None:
+    """Refuse adapters that peft would load with only a warning, or incompletely.
 
     Raises:
-        EngineError: it is for another task, or of a newer peft, which computes something that this one does not know.
+        EngineError: it is for another task, or uses a feature of a newer peft that this one does not know.
     """
     import peft
 
     if config.task_type not in (None, task):
-        raise EngineError(f"{place} is an adapter for {config.task_type}, and the model is one for {task}: {_REMEDY}")
-    said = json.loads((place / formats.ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    unknown = [key for key in sorted(set(said) - set(config.to_dict())) if said[key]]
+        raise EngineError(f"{adapter} is an adapter for {config.task_type}, and the model is one for {task}: {_REMEDY}")
+    written = json.loads((adapter / formats.ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    unknown = [key for key in sorted(set(written) - set(config.to_dict())) if written[key]]
     if unknown:
-        raise EngineError(f"{place} says {', '.join(unknown)}, which peft {peft.__version__} does not know: {_REMEDY}")
+        raise EngineError(
+            f"{adapter} says {', '.join(unknown)}, which peft {peft.__version__} does not know: {_REMEDY}"
+        )
 
 
 def _task_of_encoder(source: Path) -> str:
     return "SEQ_CLS" if encoders.is_classifier(source) else "FEATURE_EXTRACTION"
 
 
-def _keep_beside(source: Path, folder: Path) -> None:
-    """Put beside the weights what the source has there, as it is: saving writes some of it in its own way."""
+def _copy_other_files(source: Path, folder: Path) -> None:
+    """Copy the source's other files unchanged, because saving rewrites some of them."""
     for path in source.rglob("*"):
         name = path.relative_to(source)
         is_kept = path.is_file() and name.parts[0] != formats.ADAPTER

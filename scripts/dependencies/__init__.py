@@ -1,1 +1,1 @@
-"""The packages that requirements/ names: their versions, and whether its compiled files follow from its sources."""
+"""The packages in requirements/: their versions, and whether the compiled files match the sources."""

@@ -1,4 +1,4 @@
-"""The compiled files of requirements/: uv writes them; whether they still follow from the sources needs no network."""
+"""The compiled files of requirements/: written by uv, and checked against the sources without a network."""
 
 import importlib.util
 import re
@@ -24,7 +24,7 @@ _IMAGE = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", IMAG
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled file: from which sources, with which options of uv, and what its first lines say."""
+    """A compiled file: its sources, the options of uv, and its first lines."""
 
     file: str
     sources: tuple[str, ...]
@@ -37,7 +37,7 @@ class Compiled:
 
 
 def files() -> list[Compiled]:
-    """Every compiled file of requirements/, in the order in which they follow from each other."""
+    """Every compiled file of requirements/, in the order in which they must be compiled."""
     every = tuple(sorted(path.stem for path in FOLDER.glob("*.in") if path.stem != OPTIMUM))
     images = [Compiled(f"{name}.txt", (name,), _IMAGE, _IMAGE_HEADER.format(name=name)) for name in ENGINES]
     return [
@@ -50,13 +50,13 @@ def files() -> list[Compiled]:
 def write(one: Compiled, upgraded: Sequence[str] = (), upgrade_all: bool = False) -> None:
     """Compile one file with uv, from the package index that uv's own settings name.
 
-    Versions stay where the sources allow it, but for those of `upgraded`, or all. An image's are the lock's.
+    Versions are kept if the sources allow it, except those of `upgraded`, or all. An image has the lock's versions.
 
     Raises:
-        TemplateError: uv is not installed, or found no versions that go together; its own message is above.
+        TemplateError: uv is not installed, or found no versions that fit together; its message is above.
     """
     if importlib.util.find_spec("uv") is None:
-        raise TemplateError("uv is missing, which compiles requirements/: make .venv/.check")
+        raise TemplateError("uv is missing, it compiles requirements/: make .venv/.check")
     new = ["--upgrade"] if upgrade_all or one.is_image else [f"--upgrade-package={name}" for name in upgraded]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / one.file
@@ -72,7 +72,7 @@ def write(one: Compiled, upgraded: Sequence[str] = (), upgrade_all: bool = False
 
 
 def problems() -> list[str]:
-    """Where a compiled file does not follow from its sources, one line each; needs no network."""
+    """A line for each place where a compiled file does not match its sources; needs no network."""
     return [line for one in files() for line in _problems(one)]
 
 
@@ -85,7 +85,7 @@ def _problems(one: Compiled) -> Iterator[str]:
         for requirement in needed(source):
             found = [pin for pin in pins if pin.name == canonicalize_name(requirement.name)]
             if not found and canonicalize_name(requirement.name) not in _left_out(one):
-                yield f"{where} lacks {requirement.name}, which requirements/{source}.in needs"
+                yield f"{where} is missing {requirement.name}, which requirements/{source}.in needs"
             for pin in found:
                 if not requirement.specifier.contains(pin.version, prereleases=True):
                     yield f"{where} has {pin.requirement}, where requirements/{source}.in needs {requirement}"
@@ -98,7 +98,7 @@ def _problems(one: Compiled) -> Iterator[str]:
 
 
 def _unneeded(one: Compiled, pins: list[Pin]) -> list[Pin]:
-    """Those that no source names, nor another package of the file needs, as uv's notes say."""
+    """The packages that no source names and no other package of the file needs, according to uv's notes."""
     names = {pin.name for pin in pins} | set(_left_out(one))
     named = {f"-r {file.name}": _names(file) for file in FOLDER.glob("*.in")}
     return [
@@ -113,7 +113,7 @@ def _names(source: Path) -> set[str]:
 
 
 def _left_out(one: Compiled) -> list[str]:
-    """What an image's file must not name, though it is installed."""
+    """Packages that an image's file must not name, although they are installed."""
     if not one.is_image:
         return []
     return [*_BY_COG, *sorted({pin.name for pin in compiled(LOCK) if _BY_TORCH.fullmatch(pin.name)})]

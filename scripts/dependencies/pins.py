@@ -1,7 +1,7 @@
-"""The versions in requirements/: NAME.in has the packages that are needed, lock.txt the version of each and of theirs.
+"""The versions in requirements/: NAME.in lists needed packages, lock.txt pins them and the packages that they need.
 
-lock.txt holds for every machine and Python of the project, so its lines can have markers. ENGINE.txt is the part of it
-that an image of that engine installs: Cog copies one file, and no line of it may name another.
+lock.txt is for every machine and Python of the project, so its lines can have markers. ENGINE.txt is the part that an
+image of that engine installs: Cog copies a single file, which must not refer to another.
 """
 
 import re
@@ -33,19 +33,19 @@ IN_THE_IMAGE = cast(
         "python_full_version": f"{IMAGE_PYTHON}.0",
     },
 )
-"""The values that markers are compared with for an image."""
+"""The values of markers in an image."""
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A line of a compiled file, with what needs the package: its name, or `-r requirements/NAME.in`."""
+    """A line of a compiled file; `needed_by`: names of packages, or `-r requirements/NAME.in`."""
 
     requirement: Requirement
     needed_by: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """As package indexes normalise it."""
+        """The name as package indexes normalise it."""
         return canonicalize_name(self.requirement.name)
 
     @property
@@ -53,20 +53,20 @@ class Pin:
         return str(self.requirement.specifier).removeprefix("==")
 
     def holds(self, environment: Environment | None) -> bool:
-        """Whether the line is for that environment; None: for this one."""
+        """Whether the line applies to an environment; None: this one."""
         marker = self.requirement.marker
         return marker is None or marker.evaluate(cast("dict[str, str] | None", environment))
 
 
 def needed(name: str) -> list[Requirement]:
-    """What requirements/NAME.in and the files that it includes name.
+    """The packages in requirements/NAME.in and in the files that it includes.
 
     Raises:
         TemplateError: there is no such file.
     """
     path = FOLDER / f"{name}.in"
     if not path.is_file():
-        raise TemplateError(f"requirements/{name}.in is missing: write there what {name} needs, a package a line")
+        raise TemplateError(f"requirements/{name}.in is missing: list what {name} needs, one package per line")
     lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     included = [line.removeprefix("-r ").removesuffix(".in") for line in lines if line.startswith("-r ")]
     own = [Requirement(line) for line in lines if line and not line.startswith("-")]
@@ -94,14 +94,14 @@ def compiled(file: str) -> Iterator[Pin]:
 
 
 def versions(file: str = LOCK, environment: Environment | None = None) -> dict[str, str]:
-    """By its normalised name, the version of each package of a compiled file in an environment; None: this one."""
+    """The versions in a compiled file by normalised name, for an environment; None: this one."""
     return {pin.name: pin.version for pin in compiled(file) if pin.holds(environment)}
 
 
 def pinned(name: str, environment: Environment | None = None) -> dict[str, str]:
-    """By its name, the locked version of each package that requirements/NAME.in names itself."""
+    """The locked versions of the packages in requirements/NAME.in, by name."""
     locked = versions(LOCK, environment)
     names = [one.name for one in needed(name)]
-    if lacking := [one for one in names if canonicalize_name(one) not in locked]:
-        raise TemplateError(f"requirements/{LOCK} lacks {', '.join(lacking)}: python -m scripts.requirements")
+    if missing := [one for one in names if canonicalize_name(one) not in locked]:
+        raise TemplateError(f"requirements/{LOCK} is missing {', '.join(missing)}: python -m scripts.requirements")
     return {one: locked[canonicalize_name(one)] for one in names}

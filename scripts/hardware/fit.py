@@ -1,4 +1,4 @@
-"""Whether a model fits the hardware that its manifest names: its weights in their number format, and its cache."""
+"""Checks whether a model's weights, in their number format, and its cache fit the hardware in its manifest."""
 
 from models.errors import WeightsError
 from models.facts import Facts
@@ -9,7 +9,7 @@ from scripts.hardware.price_list import SHARE_FOR_WEIGHTS
 
 
 def facts_of(model: Manifest) -> Facts:
-    """What weights.lock says of the weights, if there is one, with the parameters of the manifest."""
+    """The facts in weights.lock, if there is one, with the parameters of the manifest."""
     try:
         locked = lock_of(model).facts
     except WeightsError:
@@ -18,13 +18,13 @@ def facts_of(model: Manifest) -> Facts:
 
 
 def needed_gb(choice: EngineChoice, facts: Facts) -> tuple[float, float] | None:
-    """The GB (10^9 bytes) of weights and of what the engine needs beside them; None if the parameters are not known."""
+    """The GB (10^9 bytes) of the weights, and of what the engine needs besides; None if the parameters are unknown."""
     weights = choice.weight_bytes(facts)
     return None if weights is None else (weights / 1e9, choice.gb_beside_weights * 2**30 / 1e9)
 
 
 def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
-    """Why `choice` cannot run on `hardware.replicate`, and what to change; empty if it can, or if nobody knows."""
+    """Why `choice` cannot run on `hardware.replicate`, and what to change; "" if it can, or if that is unknown."""
     needed, sku = needed_gb(choice, facts), model.hardware.replicate
     if choice.device != "cuda" or needed is None:
         return ""
@@ -48,6 +48,6 @@ def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
 
 
 def _smaller(choice: EngineChoice) -> str:
-    """The keys of the engine that make it need less."""
+    """A remark on the keys of the engine that reduce what it needs."""
     less = ", or lower cache_gb" if hasattr(choice, "cache_gb") else ""
     return less + (", or add quantisation: int4" if getattr(choice, "quantisation", "int4") is None else "")

@@ -46,7 +46,7 @@ def connect() -> Any:
         constants.HF_HUB_DISABLE_XET = True  # read at each upload; the environment variable is only read at import
     token = known_token()
     if not token:
-        raise HubRefusal(f"there is no token of the Hub: hf auth login, or export HF_TOKEN=..., from {TOKEN_PAGE}")
+        raise HubRefusal(f"there is no token for the Hub: hf auth login, or export HF_TOKEN=..., from {TOKEN_PAGE}")
     return HfApi(endpoint=endpoint, token=token, library_name="cog-template")
 
 

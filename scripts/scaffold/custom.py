@@ -1,7 +1,7 @@
-"""`make new TASK=custom`: examples/custom, a network of one's own, put into the project under a new name.
+"""`make new TASK=custom`: copies examples/custom, a network of your own, into the project under a new name.
 
-Each file goes to the place that it has there, and predict.py gets the class. Where the example says image-classifier,
-image_classifier or ImageClassifier, the copy says the new name.
+Each file is copied to the same path in the project, and the class is added to predict.py. The names image-classifier,
+image_classifier and ImageClassifier are replaced by the new name.
 """
 
 import ast
@@ -29,29 +29,29 @@ _WIDTH = 120
 
 
 def new_files(name: str) -> dict[str, str]:
-    """What would be written, by its path in the project; among it predict.py with the class added.
+    """The texts of the files to write, by path in the project, including predict.py with the class added.
 
     Raises:
-        UsageError: a model and a task can be called `name`, but no module and no class.
-        TemplateError: something has the name already, or the example was removed.
+        UsageError: `name` cannot be the name of a module and a class.
+        TemplateError: the name is taken, or the example was removed.
     """
     _check_name(name)
     paths = sorted(path for path in _EXAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     if not paths:
-        raise TemplateError(f"there is no {_EXAMPLE}, which would be copied: restore it from the template")
+        raise TemplateError(f"there is no {_EXAMPLE} to copy: restore it from the template")
     texts = {
         _renamed(str(path.relative_to(_EXAMPLE)), name): _renamed(path.read_text(encoding="utf-8"), name)
         for path in paths
     }
     addition = texts.pop(_SEAM.name)
-    if there := [path for path in texts if (PROJECT / path).exists()]:
-        raise TemplateError(f"there is {there[0]} already: take another NAME")
+    if present := [path for path in texts if (PROJECT / path).exists()]:
+        raise TemplateError(f"there is {present[0]} already: take another NAME")
     return texts | {_SEAM.name: _with_class(_SEAM.read_text(encoding="utf-8"), addition)}
 
 
 @contextmanager
 def written(texts: Mapping[str, str]) -> Iterator[None]:
-    """Write the files; where the block fails, predict.py is as it was, and the files and new folders are gone."""
+    """Write the files. If the block fails, restore predict.py, and remove the files and new folders."""
     before = _SEAM.read_text(encoding="utf-8")
     new = {_highest_absent(PROJECT / path) for path in texts if path != _SEAM.name}
     try:
@@ -71,10 +71,10 @@ def train(name: str) -> None:
     """Make the weights.
 
     Raises:
-        TemplateError: it failed; its own message is shown above.
+        TemplateError: it failed; its message is shown above.
     """
     module = f"training.{name.replace('-', '_')}"
-    print(f"python -m {module} trains the network, some seconds ...", file=sys.stderr)
+    print(f"python -m {module} trains the network, which takes some seconds ...", file=sys.stderr)
     if subprocess.run([sys.executable, "-m", module], cwd=PROJECT, stdout=sys.stderr).returncode != 0:
         raise TemplateError(f"python -m {module} failed, see above; torch comes with make setup ENGINE=torch")
 
@@ -83,7 +83,7 @@ def check_examples(model: Manifest) -> None:
     """Run the examples on Cog's server.
 
     Raises:
-        TemplateError: the model cannot be served here, or what the manifest says of an example does not hold.
+        TemplateError: the model cannot be served on this machine, or an example does not meet its expectations.
     """
     for example, answer in zip(model.examples, trial.run(model), strict=True):
         print(f"{example.name}: {trial.shown(answer['output'])}", file=sys.stderr)
@@ -101,7 +101,7 @@ def _check_name(name: str) -> None:
 
 
 def _highest_absent(path: Path) -> Path:
-    """The path, or the first of the folders on the way to it that is not there."""
+    """The path, or the highest of its parent folders that does not exist."""
     return next(one for one in [*reversed(path.parents), path] if not one.exists())
 
 
@@ -113,10 +113,10 @@ def _renamed(text: str, name: str) -> str:
 
 
 def _with_class(seam: str, addition: str) -> str:
-    """predict.py with the classes of another file, and the names that they import.
+    """predict.py with the classes of another file and their imports added.
 
     Raises:
-        TemplateError: it has such a class.
+        TemplateError: it already has such a class.
     """
     here, new = ast.parse(seam).body, ast.parse(addition).body
     classes = [node for node in new if isinstance(node, ast.ClassDef)]
@@ -129,7 +129,7 @@ def _with_class(seam: str, addition: str) -> str:
     absent = sorted(wanted.keys() - {node.module for node in present})
     end = max(node.end_lineno or 0 for node in present)
     lines[end:end] = [line for module in absent for line in _import(module, wanted[module])]
-    for node in reversed(present):  # from below: the line numbers above stay right
+    for node in reversed(present):  # from the bottom, so that the line numbers above stay right
         if more := wanted.get(str(node.module), set()) - _names(node):
             lines[node.lineno - 1 : node.end_lineno] = _import(str(node.module), _names(node) | more)
     return "\n".join([*lines, "", "", *addition.splitlines()[classes[0].lineno - 1 :]]) + "\n"
@@ -140,7 +140,7 @@ def _names(node: ast.ImportFrom) -> set[str]:
 
 
 def _import(module: str, names: set[str]) -> list[str]:
-    """The statement in the order and the form of `ruff check` and `ruff format`."""
+    """The import statement, sorted and formatted like `ruff check` and `ruff format`."""
     ordered = sorted(names, key=lambda name: (name[0].islower(), name))
     line = f"from {module} import {', '.join(ordered)}"
     if len(line) <= _WIDTH:

@@ -39,7 +39,7 @@ def task_of(found: Repository, wanted: str) -> str:
     if not fitting:
         raise TemplateError(f"no task of this project fits {what}: docs/your-model.md says how to add one")
     if wanted and wanted not in fitting:
-        raise TemplateError(f"{what} is no model for {wanted}: TASK={' or TASK='.join(fitting)}")
+        raise TemplateError(f"{what} is not a model for {wanted}: TASK={' or TASK='.join(fitting)}")
     return wanted or fitting[0]
 
 
@@ -77,15 +77,15 @@ def licence_of(found: Repository, wanted: str) -> dict[str, Any]:
         id = id[0]
     if not id:
         raise TemplateError(
-            f"{found.title} names no licence, and without one nobody may use it: ask its owner, and where you know it: "
+            f"{found.title} names no licence, and without one nobody may use it: ask its owner, and if you know it: "
             "LICENSE=apache-2.0, or another id of https://huggingface.co/docs/hub/repositories-licenses"
         )
     known = terms.known().get(id)
     link = card.get("license_link") or (known.link if known else found.page)
-    said = {"id": id if known else "other", "link": link if str(link).startswith("http") else found.page or "unknown"}
+    keys = {"id": id if known else "other", "link": link if str(link).startswith("http") else found.page or "unknown"}
     if not known:
-        said["name"] = re.sub(r"[^a-z0-9.-]+", "-", str(card.get("license_name") or id).lower())
-    return said
+        keys["name"] = re.sub(r"[^a-z0-9.-]+", "-", str(card.get("license_name") or id).lower())
+    return keys
 
 
 def manifest_of(
@@ -100,7 +100,7 @@ def manifest_of(
         raise ManifestError(f"{gigabytes:.0f} GB of weights fit no single GPU of Replicate: take a GGUF of it")
     count = f" of {_rounded(facts.parameters)} parameters" if facts.parameters else ""
     sku = "cpu" if (gigabytes < 1 and not beside) or not on_gpu else on_gpu[0].sku
-    said: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "task": task,
         "title": found.title,
         "summary": f"A model for {task.replace('-', ' ')}{count}.",
@@ -112,13 +112,13 @@ def manifest_of(
             {"name": name, "input": dict(inputs), "expect": {}} for name, inputs in tasks.named(task, "STARTERS", [])
         ],
     }
-    return said | _for_the_card(found, licence)
+    return keys | _for_the_card(found, licence)
 
 
-def text_of(said: Mapping[str, Any]) -> str:
+def text_of(keys: Mapping[str, Any]) -> str:
     """The text of the manifest's file."""
-    body = yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=110)
-    return _HEADER.format(source=said["weights"]["source"]) + body
+    body = yaml.safe_dump(dict(keys), sort_keys=False, allow_unicode=True, width=110)
+    return _HEADER.format(source=keys["weights"]["source"]) + body
 
 
 def expectations(model: Manifest, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -140,15 +140,15 @@ def _engine(task: str, facts: Facts, device: Device) -> dict[str, Any]:
 def _for_the_card(found: Repository, licence: Mapping[str, Any]) -> dict[str, Any]:
     """Keys for the new model's card, from the repository's own card."""
     card = found.card
-    said: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     if found.page:
-        said["card"] = found.page
+        keys["card"] = found.page
         base = found.page.removeprefix("https://huggingface.co/")
-        said["base"] = {"model": base, "relation": "copy", "license": dict(licence)}
+        keys["base"] = {"model": base, "relation": "copy", "license": dict(licence)}
     for key, ours in (("language", "languages"), ("tags", "tags"), ("datasets", "datasets")):
         if value := card.get(key):
-            said[ours] = [value] if isinstance(value, str) else [str(one) for one in value]
-    return said
+            keys[ours] = [value] if isinstance(value, str) else [str(one) for one in value]
+    return keys
 
 
 def _are_parts(names: Sequence[str]) -> bool:

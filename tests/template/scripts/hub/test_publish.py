@@ -131,7 +131,7 @@ def test_a_commit_by_others_during_the_publish_is_noticed_and_refused(
 @pytest.mark.parametrize(
     ("token", "to", "words"),
     [
-        ("", "acme/tiny", "there is no token of the Hub: hf auth login, or export HF_TOKEN=..."),
+        ("", "acme/tiny", "there is no token for the Hub: hf auth login, or export HF_TOKEN=..."),
         ("hf_wrong", "acme/tiny", "the Hub does not know this token"),
         ("hf_writer", "others/tiny", "use one with the right to write there"),
         ("hf_writer", "tiny", "TO=ORG/NAME on the Hub"),
