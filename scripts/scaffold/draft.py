@@ -49,7 +49,8 @@ def check_loadable(found: Repository, files: Sequence[str]) -> None:
     Raises:
         TemplateError: there are pickles alone, or other files without weights.
     """
-    formats.selected(found.names, files or formats.DEFAULT_PATTERNS)
+    is_one_gguf = found.names == found.ggufs[:1]
+    formats.selected(found.names, files or (found.names if is_one_gguf else formats.DEFAULT_PATTERNS))
 
 
 def files_of(found: Repository) -> list[str]:

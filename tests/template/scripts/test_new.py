@@ -66,6 +66,8 @@ def test_a_task_that_does_not_fit_is_refused(found: Repository, wanted: str, ans
 def test_with_several_ggufs_one_must_be_named() -> None:
     parts = [f"big-0000{part}-of-00002.gguf" for part in (1, 2)]
     assert draft.files_of(repository(names=parts)) == parts
+    draft.check_loadable(repository(names=parts), parts)
+    draft.check_loadable(repository(names=["one.gguf"]), draft.files_of(repository(names=["one.gguf"])))
     with pytest.raises(TemplateError, match=r"several GGUFs, say which: FILES=... of q4.gguf, q8.gguf"):
         draft.files_of(repository(names=["q4.gguf", "q8.gguf"]))
 
