@@ -41,7 +41,7 @@ def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     ("file", "old", "new", "message"),
     [
         ("plain.in", "pydantic\n", "pydantic>99\n", r"plain.txt has pydantic==\S+, where \S+ needs pydantic>99"),
-        ("openvino.in", "gguf\n", "gguf\nmore\n", "openvino.txt lacks more, which requirements/openvino.in needs"),
+        ("openvino.in", "gguf\n", "gguf\nmore\n", "openvino.txt is missing more, which requirements/openvino.in needs"),
         ("openvino.in", "gguf\n", "", r"openvino.txt has gguf==\S+, which nothing needs"),
         ("openvino.txt", "\nfsspec==", "\nextra==1.0\nfsspec==", "openvino.txt has extra==1.0, which nothing needs"),
         ("openvino.txt", "\nfsspec==", "\nfsspec==1", r"openvino.txt has fsspec==1\S+, but lock.txt has \d\S+"),
