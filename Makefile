@@ -119,7 +119,7 @@ status: .venv/.$(RUNS) ## what is live where on Replicate, and how its last pred
 doctor: .venv/.$(RUNS) ## what this machine has and lacks, and the command that mends each
 	@$(PY) scripts.doctor
 
-bench: .venv/.dev ## [measure] how fast, against Cog's streaming example; writes benchmarks/ (URL= another Cog server)
+bench: .venv/.dev ## [measure] how fast, against Cog's streaming example and llama.cpp, and how close to float32; writes benchmarks/ (URL= another Cog server)
 	@exec $(PY) scripts.bench --url "$$URL"
 
 eval: .venv/.evaluation ## [measure] how good: the task's metrics with intervals; writes evals/ (DATA= METRICS= AGAINST= DATASET= TASK_ID=)

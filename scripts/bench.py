@@ -6,6 +6,7 @@ Cog's streaming example; writes benchmarks/<model>/<machine>.json and a chart.
 
 import datetime
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import platform
@@ -33,12 +34,13 @@ from scripts.release import image
 
 LABELS = {
     "baseline": "Cog's streaming example (baseline)",
+    "peer": "llama.cpp, bare, on the same GGUF",
     "engine": "the bare engine",
     "server": "this template's Cog server",
     "container": "its container",
     "url": "the server at the given URL",
 }
-PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers")
+PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers", "xllamacpp")
 _STARTS = 5
 _WARM_UP = 2
 _SINGLE_RUNS = 4  # runs of one stream in each repeat, half as many of two: short runs are easily disturbed
@@ -104,7 +106,8 @@ def _runs(measured_with: load.Load, counts: list[int], repeats: int) -> Runs:
 def _measure(
     model: Manifest, choice: EngineChoice, wanted: list[str], url: str, measured_with: load.Load, runs: Runs
 ) -> dict[str, Any]:
-    task = tasks.of(model)
+    task, peer = tasks.of(model), tasks.fact(model, "PEER", None)
+    faithfulness = tasks.fact(model, "FAITHFULNESS", None)
     weights.ensure(model, choice)
     if "baseline" in wanted:
         weights.ensure(model, next(one for one in model.engines if one.engine == "transformers"))
@@ -113,6 +116,7 @@ def _measure(
         image.build(model, choice.device, tag)
     starting: dict[str, Start] = {
         "baseline": partial(subjects.baseline, model, tasks.fact(model, "BASELINE", ""), measured_with),
+        "peer": partial(subjects.bare_engine, model, choice, getattr(peer, "__name__", ""), measured_with),
         "engine": partial(subjects.bare_engine, model, choice, task.__name__, measured_with),
         "server": partial(subjects.local, model, measured_with),
         "container": partial(subjects.container, tag, measured_with),
@@ -132,6 +136,7 @@ def _measure(
         }
     return {
         "subjects": measured,
+        "faithfulness": faithfulness(model, choice.engine) if faithfulness else {},
         "loading": loading.measured(model, choice.engine, task.__name__) if hasattr(task, "load_engine") else {},
         "deliveries": _deliveries(model, tag, measured_with) if "container" in wanted else {},
     }
@@ -200,6 +205,7 @@ def _wanted(model: Manifest, is_usual: bool, only: str, url: str) -> list[str]:
     missing = {
         "baseline": _without_baseline(model),
         "engine": "" if hasattr(tasks.of(model), "bare_engine") else "an engine that its task runs without Cog",
+        "peer": _without_peer(model),
         "container": "" if shutil.which("cog") and shutil.which("docker") else "cog and Docker (make doctor)",
         "url": "" if url else "a server's --url",
     }
@@ -223,6 +229,14 @@ def _without_baseline(model: Manifest) -> str:
     return "" if any(one.engine == "transformers" for one in model.engines) else "an engine transformers"
 
 
+def _without_peer(model: Manifest) -> str:
+    """What it lacks, if anything: it is a package of the development environment, and reads its own format."""
+    peer = tasks.fact(model, "PEER", None)
+    if peer is None or not peer.reads(model):
+        return f"a library that the task {model.task} compares with, and weights in its format"
+    return "" if importlib.util.find_spec(peer.PACKAGE) else f"the package {peer.PACKAGE} (make test installs it)"
+
+
 def _print(receipt: report.Receipt, counts: list[int], targets: Sequence[report.Target]) -> None:
     output = console.stdout()
     table = Table(
@@ -231,7 +245,7 @@ def _print(receipt: report.Receipt, counts: list[int], targets: Sequence[report.
     for name, measured in receipt["subjects"].items():
         rates = [f"{measured['streams'][str(count)]['per_second']:.0f}" for count in counts]
         table.add_row(LABELS[name], *rates, f"{measured['start_seconds']} s", f"{measured['peak_memory_mb']} MB")
-    output.print(table, *report.loading_lines(receipt), sep="\n")
+    output.print(table, *report.faithfulness_lines(receipt), *report.loading_lines(receipt), sep="\n")
     held = Table("target", "bound", "measured", "")
     for target in targets:
         value, sign = target.value(receipt), "at least" if target.at_least else "at most"

@@ -83,6 +83,16 @@ def jitter(receipt: Receipt) -> float | None:
     return measured["between_pieces_ms_p99"] / measured["between_pieces_ms_p50"] if has_gaps else None
 
 
+def faithfulness_ratio(name: str) -> Callable[[Receipt], float | None]:
+    """The engine's share of equal answers (`same`) or its divergence, against transformers in bfloat16."""
+
+    def value(receipt: Receipt) -> float | None:
+        found = receipt.get("faithfulness")
+        return found["engine"][name] / found["bfloat16"][name] if found and found["bfloat16"][name] else None
+
+    return value
+
+
 TARGETS = [
     Target("server against the bare engine, 1 stream", 0.95, "times", True, ratio("server", "engine", 1)),
     Target("server against the bare engine, 8 streams", 0.95, "times", True, ratio("server", "engine", 8)),
@@ -129,6 +139,8 @@ def _measured(receipt: Receipt, targets: Sequence[Target]) -> str:
         memory, start = measured["peak_memory_mb"], measured["start_seconds"]
         cells += [f"{start:.1f} s" if start else "", f"{memory:.0f} MB" if memory else ""]
         lines.append(f"| {receipt['labels'][name]} | " + " | ".join(cells) + " |")
+    for line in faithfulness_lines(receipt):
+        lines += ["", line]
     return "\n".join(lines)
 
 
@@ -170,6 +182,18 @@ def loading_lines(receipt: Receipt) -> list[str]:
         starts = ", ".join(f"{seconds:.1f} s {state}" for state, seconds in deliveries.items())
         lines.append(f"A container's time to the first output, by delivery of its weights: {starts}.")
     return lines
+
+
+def faithfulness_lines(receipt: Receipt) -> list[str]:
+    """How many answers begin as in float32, and how far the first token's distribution is from it."""
+    if not (found := receipt.get("faithfulness")):
+        return []
+    engine, rounded = found["engine"], found["bfloat16"]
+    return [
+        f"Of {found['prompts']} short questions {engine['same']:.0%} are answered with the same first "
+        f"{found['tokens']} tokens as in float32 (transformers in bfloat16: {rounded['same']:.0%}); the first token's "
+        f"distribution differs from float32's by {engine['divergence']:.5f} nats ({rounded['divergence']:.5f})."
+    ]
 
 
 def draw(receipt: Receipt, target: Path) -> None:

@@ -6,7 +6,8 @@ Everything below is optional; without it, the tools use only the schema and the 
 `load(model)`: the load of the benchmark; `TARGETS`: its targets; `sweep(model)`: endless inputs of each size;
 `varied(model, choices)`: a random input; `REFUSED`: inputs that the model refuses.
 `bare_engine()`: a function that runs the load's inputs without Cog; `load_engine(model, choice, folder)`: the engine
-alone; `BASELINE`: a file with a class to compare with.
+alone; `BASELINE`: a file with a class to compare with; `PEER`: a module with another library,
+like scripts/benchmark/llama_cpp.py; `FAITHFULNESS(model, engine)`: how close the engine is to float32.
 `CONVERTED_AS`: the kind of model for scripts/conversion, by default a decoder.
 `cache_bytes_per_token(model, bytes_per_value)`: bytes that each step reads besides the weights.
 `check_weights(model, lock)`: refuses weights that an engine cannot run, before they are downloaded.

@@ -27,11 +27,13 @@ from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.model_text import ModelText
 from models.weights import PROJECT
 from models.weights.lock import Lock
+from scripts.benchmark import llama_cpp
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
 from scripts.benchmark.report import TARGETS as FOR_EVERY_TASK
-from scripts.benchmark.report import Target, jitter, memory, ratio, start_ratio
+from scripts.benchmark.report import Target, faithfulness_ratio, jitter, memory, ratio, start_ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
+from scripts.tasks import text_generation_faithfulness
 
 LIMITS = {"max_tokens": 4}
 """Inputs whose high values take minutes, with the highest value that a fuzz case lets run to its end."""
@@ -39,6 +41,10 @@ SIZES = {"input_tokens": "input_token_count", "output_tokens": "output_token_cou
 """The metric with each size of a prediction."""
 BASELINE = "benchmarks/baseline/predict.py"
 """A file with the class `Baseline`, which runs the same weights with transformers; `make bench` compares with it."""
+PEER = llama_cpp
+"""Another library on the same weights, if they are in its format."""
+FAITHFULNESS = text_generation_faithfulness.in_own_process
+"""Measures how faithful an engine is to float32."""
 REFUSED: list[dict[str, Any]] = [
     {"max_tokens": 5},
     {"prompt": "Hi", "stop": [""]},
@@ -52,6 +58,11 @@ TARGETS = [
     Target("total, 16 streams, against the baseline", 25, "times", True, ratio("server", "baseline", 16)),
     Target("process start to first token, against the baseline", 0.5, "times", False, start_ratio),
     Target("p99 of the gap between a stream's pieces against its median, 8 streams", 4, "times", False, jitter),
+    Target("the engine against llama.cpp, 1 stream", 1, "times", True, ratio("engine", "peer", 1)),
+    Target("the engine against llama.cpp, 8 streams", 2, "times", True, ratio("engine", "peer", 8)),
+    Target("the engine against llama.cpp, 16 streams", 2, "times", True, ratio("engine", "peer", 16)),
+    Target("answers as in float32, against bfloat16 in transformers", 1, "times", True, faithfulness_ratio("same")),
+    Target("divergence, against bfloat16 in transformers", 1, "times", False, faithfulness_ratio("divergence")),
     Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
 ]
 """The targets for a benchmark of the default model."""

@@ -1,20 +1,23 @@
 """The benchmark: what it counts, how it judges targets, and what it writes."""
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
+import numpy
 import pytest
 
 from models import manifest, weights
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.tokenizer import Tokenizer
 from scripts import bench, tasks
-from scripts.benchmark import load, report
+from scripts.benchmark import llama_cpp, load, report
 from scripts.cli.command import UsageError
 from scripts.conversion.weights import ensure
 from scripts.rendering import files as render
 from scripts.tasks import text_generation
+from scripts.tasks import text_generation_faithfulness as faithfulness
 
 MODEL = manifest.selected()
 
@@ -73,7 +76,9 @@ def test_a_row_that_cannot_be_measured_says_what_is_missing() -> None:
         bench._wanted(MODEL, True, "engine,url", "")
     with pytest.raises(UsageError, match="container cannot be measured without the engine that images contain"):
         bench._wanted(MODEL, False, "container", "")
-    assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "engine", "server", "url"]
+    assert bench._wanted(MODEL, False, "", "http://127.0.0.1:1") == ["baseline", "peer", "engine", "server", "url"]
+    with pytest.raises(UsageError, match="peer cannot be measured without a library that the task text-embedding"):
+        bench._wanted(manifest.load("all-minilm-l6-v2"), True, "peer", "")
 
 
 def test_a_missing_server_is_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +97,45 @@ def test_a_row_is_the_median_with_its_spread() -> None:
     assert row["first_ms_p50"] == 30
     assert row["between_pieces_ms_p50"] == 20
     assert row["sizes"] == {"input_tokens": [32], "output_tokens": [128]}
+
+
+def test_the_peer_makes_as_many_tokens_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_cpp, "_SLOTS", 2)
+    ensure(MODEL, MODEL.engine_on("cpu"))
+    found = llama_cpp.bare_engine()([text_generation.inputs_of(text, 4) for text in text_generation.prompts()[:2]])
+    assert found.sizes == {"input_tokens": [32, 32], "output_tokens": [4, 4]}
+    assert len(found.gaps) >= 2 * 3
+
+
+def test_faithfulness_counts_equal_answers_and_how_far_the_first_tokens_are() -> None:
+    expected = faithfulness.Answers([[1, 2], [3]], numpy.log(numpy.float32([[0.5, 0.5], [0.5, 0.5]])))
+    found = faithfulness.Answers([[1, 2], [4]], numpy.log(numpy.float32([[0.5, 0.5], [0.25, 0.75]])))
+    assert faithfulness.compared(expected, expected) == {"same": 1, "divergence": 0}
+    divergence = 0.5 * (0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75))
+    assert faithfulness.compared(found, expected) == {"same": 0.5, "divergence": pytest.approx(divergence, abs=1e-6)}
+
+
+def test_the_questions_are_many_short_and_each_asked_once() -> None:
+    asked = faithfulness.prompts()
+    assert len(asked) >= 200
+    assert len(set(asked)) == len(asked)
+    assert all(0 < len(one) < 120 for one in asked)
+    assert 0.08 < sum(not one.isascii() for one in asked) / len(asked) < 0.12  # in Japanese
+
+
+@pytest.mark.slow  # the whole model twice in transformers
+def test_the_engine_is_at_least_as_faithful_as_transformers_in_bfloat16() -> None:
+    found = faithfulness.in_own_process(MODEL, "openvino")
+    targets = [target for target in text_generation.TARGETS if "bfloat16" in target.what]
+    assert [target.verdict({"faithfulness": found}) for target in targets] == ["reached", "reached"]
+
+
+def test_the_receipt_s_section_says_how_faithful_the_engine_is() -> None:
+    figures = {"prompts": 200, "tokens": 24, "engine": {"same": 0.8, "divergence": 0.0004}}
+    measured = receipt(90, 30) | {"faithfulness": figures | {"bfloat16": {"same": 0.6, "divergence": 0.0015}}}
+    text = report.markdown([measured], "charts", text_generation.TARGETS)
+    assert "Of 200 short questions 80% are answered with the same first 24 tokens as in float32" in text
+    assert "0.00040 nats (0.00150)" in text
 
 
 @pytest.mark.parametrize(("server", "verdict"), [(90, "reached"), (89, "missed")])
