@@ -37,6 +37,8 @@ def test_the_continuous_batching_of_transformers() -> None:
     assert {"output_router", "logit_processor", "background_thread_status"} <= manager
     assert "_generation_step" in continuous_api.ContinuousBatchingManager._generation_loop_body.__code__.co_names
     assert "requests_in_batch" in input_outputs.ContinuousBatchingIOs.prepare_batch_update.__code__.co_names
+    pairs = input_outputs.ContinuousBatchingAsyncIOs.get_cumulative_seqlens.__code__.co_names
+    assert {"io_pairs", "current_pair", "host_io"} <= set(pairs)
     assert "block_new_requests" in scheduler.FIFOScheduler.schedule_batch.__code__.co_names
     assert model_runner.ModelRunner.maybe_pad_inputs
     assert model_runner.ModelRunner._get_forward_fn
