@@ -104,9 +104,9 @@ class Example(Strict):
 class Manifest(Strict):
     """The part of a model's manifest that all tasks have in common.
 
-    `parameters`: their count, left out if the files of the weights give it; `uses`: the models of the catalog that a
-    pipeline is made of, which has no weights of its own (docs/pipelines.md); `deployments`: OWNER/NAME on Replicate,
-    in the order in which a promotion updates them.
+    `parameters`: their count, left out if the files of the weights give it; `uses`: the catalog models that make up a
+    pipeline, which has no weights of its own (docs/pipelines.md); `deployments`: OWNER/NAME on Replicate, in the order
+    in which a promotion updates them.
     The keys after `examples` are for the model card and the release (models/publication.py): `card` is the link to the
     card that the facts are from, `datasets` are names on the Hub, `misuse` says what the model is not for.
     """
@@ -138,9 +138,11 @@ class Manifest(Strict):
     _slug: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
-    def _says_what_an_adapter_changes(self) -> "Manifest":
+    def _is_changed_by_its_adapter(self) -> "Manifest":
         if self.weights.adapter and self.base and self.base.relation in ("copy", "quantized"):
-            raise ValueError(f"weights.adapter makes more than base.relation says ({self.base.relation}): set adapter")
+            raise ValueError(
+                f"base.relation is {self.base.relation}, but weights.adapter changes the model: set it to adapter"
+            )
         return self
 
     @field_validator("engines")
@@ -161,7 +163,7 @@ class Manifest(Strict):
 
     @property
     def parts(self) -> "list[Manifest]":
-        """The models whose weights it needs: those of `uses`, or itself."""
+        """The models whose weights are needed: those of `uses`, or the model itself."""
         return [load(slug) for slug in self.uses] or [self]
 
     @property
@@ -170,7 +172,7 @@ class Manifest(Strict):
         return {name: value for slug in self.uses for name, value in load(slug).environment.items()}
 
     def like(self, choice: EngineChoice) -> EngineChoice:
-        """Its own choice of the same engine on the same device, for a pipeline's `choice`.
+        """The model's own choice for the engine and device of a pipeline's `choice`.
 
         Raises:
             ManifestError: the manifest has none.
@@ -304,7 +306,7 @@ def load(slug: str) -> Manifest:
 
 
 def _check_uses(manifest: Manifest) -> None:
-    """Check that what a pipeline uses is there, and runs where the pipeline does."""
+    """Check that the models of a pipeline exist, and have the engines and devices of the pipeline."""
     if manifest.uses and manifest.weights.source:
         raise ManifestError(f"{path_of(manifest.slug)}: uses and weights exclude each other: leave one of them out")
     for slug in manifest.uses:

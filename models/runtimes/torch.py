@@ -1,4 +1,4 @@
-"""torch with a network of one's own: the task's code builds it and loads the safetensors as they were downloaded."""
+"""torch with an own network: the task's code builds it, and loads the safetensors as they were downloaded."""
 
 from collections.abc import Sequence
 
@@ -8,5 +8,5 @@ EDITION = "1"
 
 
 def reads(names: Sequence[str]) -> bool:
-    """Whether there are safetensors: nothing is ever made of other files."""
+    """Whether there are safetensors; other files are never converted."""
     return any(name.endswith(".safetensors") for name in names)

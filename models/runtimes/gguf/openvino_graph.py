@@ -1,4 +1,4 @@
-"""What is changed in the graph that GenAI makes of a GGUF, so that OpenVINO's CPU plugin runs it well.
+"""Rewrites the graph that GenAI makes from a GGUF, so that OpenVINO's CPU plugin runs it fast and accurately.
 
 https://docs.openvino.ai/2026/openvino-workflow/model-preparation/conversion-parameters.html (compress_to_fp16)
 """
@@ -12,27 +12,27 @@ from xml.etree import ElementTree
 from models.errors import EngineError
 from models.runtimes.gguf.decoder import Decoder
 
-# Raised when `rewrite` makes another graph: files of another edition are made again.
+# Increased when `rewrite` makes another graph: files of another edition are made again.
 EDITION = "7"
 
-_NEVER = "dynamic:f16"  # from any type; the plugin reads float16 here as every 16-bit type
+_NEVER = "dynamic:f16"  # for any type; the plugin reads float16 here as every 16-bit type
 
 
 def rewrite(path: Path, decoder: Decoder) -> None:
-    """Rewrite the model at `path` (an .xml with its .bin beside it), made of the GGUF that `decoder` describes.
+    """Rewrite the model at `path` (an .xml with a .bin beside it), which GenAI made from the GGUF of `decoder`.
 
     It computes the same except for rounding; test_quality.py of the engines' tests limits how much that changes.
 
-    GenAI's file holds float16 weights behind plain conversions to float32, which the plugin computes once and keeps:
-    every weight is held in float32 beside the packed copy that is used. Weights that `save_model` compresses are
-    marked as such, and stay in the file's own pages.
+    In GenAI's file, float16 weights are converted to float32, which the plugin computes once and keeps: every weight is
+    then in memory in float32 besides the packed copy that is used. Weights that `save_model` compresses are marked as
+    such, and stay in the file's own pages.
     """
     import openvino
     from openvino._offline_transformations import apply_moc_transformations
 
     core = openvino.Core()
     model = core.read_model(path)
-    apply_moc_transformations(model, cf=True)  # what loading would do each time, constant folding included
+    apply_moc_transformations(model, cf=True)  # otherwise done at each load, constant folding included
     _join_projections(model)
     compressed, final = path.with_stem("compressed"), path.with_stem("final")
     openvino.save_model(model, compressed, compress_to_fp16=True)
@@ -49,7 +49,7 @@ def rewrite(path: Path, decoder: Decoder) -> None:
 def set_frequencies(model: Any, decoder: Decoder) -> None:
     """Give the graph the file's own rotary frequencies, exactly.
 
-    GenAI knows neither their factors nor their scaling, and saves them in float16: an angle at position 8,000 is then
+    GenAI ignores their factors and scaling, and saves them in float16: an angle at position 8,000 is then
     wrong by up to a turn.
 
     Raises:
@@ -80,9 +80,9 @@ def logits(model: Any, token_ids: list[int]) -> Any:
 
 
 def computing(model: Any, properties: dict[str, Any]) -> Callable[[list[int]], Any]:
-    """What computes the logits after each token of a text, float32[tokens, vocabulary], with the plugin's properties.
+    """A function that computes the logits after each token of a text, float32[tokens, vocabulary].
 
-    `model`: a graph, or the path of one. One thread at a time may call it.
+    `model`: a graph, or its path; `properties`: of the plugin. Not safe to use from several threads.
     """
     import openvino
 
@@ -97,7 +97,7 @@ def computing(model: Any, properties: dict[str, Any]) -> Callable[[list[int]], A
 
 
 def _inputs(model: Any, token_ids: list[int]) -> dict[str, Any]:
-    """A prompt as those inputs that a model has."""
+    """A prompt as the inputs that a model has."""
     import numpy
 
     inputs = {
@@ -111,7 +111,7 @@ def _inputs(model: Any, token_ids: list[int]) -> dict[str, Any]:
 
 
 def _join_projections(model: Any) -> None:
-    """Each layer's projections to query, key and value become one matrix product, split afterwards.
+    """Replace each layer's projections to query, key and value by one matrix product, which is split afterwards.
 
     One product of [tokens, hidden] with [query + key + value, hidden] reads memory faster than three small ones.
     """
@@ -136,7 +136,7 @@ def _join_projections(model: Any) -> None:
 
 
 def _constant(output: Any) -> Any:
-    """The constant that an output is, or is converted from; None if it is neither."""
+    """The constant that an output is or is converted from; None if there is none."""
     node = output.get_node()
     if node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
@@ -146,8 +146,8 @@ def _constant(output: Any) -> Any:
 def _replace_last_matrix(model: Any) -> None:
     """Give the last matrix, which may also be the embedding, the type bfloat16.
 
-    The plugin rounds the result of any other compressed type to bfloat16 when it computes in that: of 49,152 logits
-    the largest two would often be equal, and the wrong one chosen. The result of a bfloat16 matrix is float32.
+    When the plugin computes in bfloat16, it rounds the result of any other compressed type to it. Of 49,152 logits,
+    the largest two would then often be equal, and the wrong one chosen. The result of a bfloat16 matrix is float32.
     """
     import openvino
     from openvino import opset13 as operations
@@ -161,7 +161,7 @@ def _replace_last_matrix(model: Any) -> None:
 
 
 def _residual_stream(model: Any) -> Set[str]:
-    """The names of the operations that make the sum which the layers add to: the embedding and each addition."""
+    """The names of the operations of the residual stream, to which each layer adds: the embedding and the additions."""
     names = set()
     for operation in model.get_ordered_ops():
         kind, shape = operation.get_type_name(), operation.get_output_partial_shape(0)
@@ -172,10 +172,10 @@ def _residual_stream(model: Any) -> Set[str]:
 
 
 def _keep_in_float32(path: Path, names: Set[str]) -> None:
-    """Mark operations of a saved model that are computed in float32 whatever the others are computed in.
+    """Mark operations of a saved model to be computed always in float32.
 
     The residual stream has few large values, and every layer adds small ones: in bfloat16 each addition rounds them.
-    OpenVINO has this mark in its C++ interface alone (ov::disable_conversion), so it is written into the file.
+    OpenVINO can set this mark only in C++ (ov::disable_conversion), so it is written into the file.
     """
     document = ElementTree.parse(path)
     for layer in document.iterfind("layers/layer"):

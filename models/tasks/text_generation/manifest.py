@@ -12,7 +12,7 @@ from models.strict import Strict
 from models.tasks.text_generation.environment import ENVIRONMENT
 
 _QUANTISED_BYTES = {"int8": 1.0, "int4": 0.5 + 4 / 64}
-"""The bytes of a parameter. In 4 bits there is a float32 scale for every 64 parameters."""
+"""The bytes of a parameter. For int4 there is also a float32 scale for every 64 parameters."""
 
 
 class Architecture(Strict):
@@ -30,7 +30,7 @@ class Architecture(Strict):
 class EngineChoice(manifest.EngineChoice):
     """`cache_gb`: the most memory for the key-value cache (GiB).
 
-    `quantisation`: how many bits the matrices are rounded to while they are loaded; only transformers does it. It
+    `quantisation`: the format that matrices are rounded to while they are loaded; only for transformers, which still
     computes in `dtype`.
     """
 

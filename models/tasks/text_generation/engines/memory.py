@@ -1,4 +1,4 @@
-"""Memory: whether the weights fit, how large the key-value cache may be, and what to say where there is not enough."""
+"""Memory: whether the weights fit, how large the key-value cache may be, and the errors for too little memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @contextmanager
 def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[float]:
-    """Wraps the loading of the safetensors in `folder` in the number format of `choice`; gives the bytes they need.
+    """Wraps the loading of the safetensors in `folder` in the number format of `choice`; yields the bytes they need.
 
     Raises:
         EngineError: the device has less free memory than they need, or runs out of it while they are loaded.
@@ -61,7 +61,7 @@ def _smaller(choice: EngineChoice) -> str:
 
 
 def cache_tokens(manifest: Manifest, choice: EngineChoice, free_bytes: int, bytes_per_value: float, page: int) -> int:
-    """Tokens that the cache of `choice` holds, in whole pages of `page` tokens; `free_bytes`: beside the weights.
+    """The tokens in the cache of `choice`, in whole pages of `page` tokens; `free_bytes`: the memory after the weights.
 
     Raises:
         EngineError: not even one page fits.

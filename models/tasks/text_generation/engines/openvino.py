@@ -20,20 +20,20 @@ from models.weights import openvino_format
 
 _PAGE_TOKENS = 32
 _MAX_SEQUENCES = 64
-_HAND_OVER_SECONDS = 0.06
+_DELIVERY_SECONDS = 0.06
 _GATHER_SECONDS = 0.002
 _ARRIVAL_SECONDS = 0.01  # from a prediction's announcement to its submission, tokenizing included
 _CACHE_VALUE_BYTES = 2  # at most
-_KEPT_KERNELS = 32  # compiled ones; with the default, 5,000, a busy server grew by 150 MB in minutes
+_KEPT_KERNELS = 32  # compiled kernels; with the default, 5,000, a busy server grew by 150 MB in minutes
 
 
 def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "OpenVino":
-    """Load the files that models/runtimes/openvino.py made."""
+    """Load the files made by models/runtimes/openvino.py."""
     return OpenVino(manifest, choice, folder)
 
 
 def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
-    """The same files, computed in the same formats, without the batching."""
+    """Computes with the same files and in the same formats, without batching."""
     return openvino_graph.computing(folder / openvino_format.MODEL, _properties())
 
 
@@ -55,7 +55,7 @@ class OpenVino:
         self._prefixes = SharedPrefixes(self.cache_tokens)
         self._running: list[_Running] = []
         self._count = 0
-        self._handed_over = 0.0
+        self._delivered_at = 0.0
         self._healthy = True
         threading.Thread(target=self._run, name="openvino", daemon=True).start()
 
@@ -69,13 +69,13 @@ class OpenVino:
         return self._healthy
 
     def stop(self) -> None:
-        """Nothing to end: its thread does not keep the process."""
+        """Does nothing: its thread does not keep the process alive."""
 
     def _new_pipeline(self) -> Any:
         scheduler = self._genai.SchedulerConfig()
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
-        scheduler.enable_prefix_caching = True  # with the care that openvino_prefixes.py and `_forward` take
+        scheduler.enable_prefix_caching = True  # openvino_prefixes.py and `_forward` work around its faults
         return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
 
     def _run(self) -> None:
@@ -87,11 +87,11 @@ class OpenVino:
                 self._step()
 
     def _gather(self) -> None:
-        """Take what was submitted; wait for it when there is nothing to do.
+        """Take the submitted generations; wait for one if there is nothing else to do.
 
-        A prediction needs the GIL several times before it is submitted, and a step holds the GIL. So the announced
-        ones get a moment to come, and so do those that come together with one: they then share their first step. A
-        prediction whose announcement was read in an earlier step uses up no other's moment.
+        A prediction needs the GIL several times before it is submitted, and a step holds the GIL. So announced
+        predictions get a moment to arrive, and so do those that arrive at the same time: they share their first step.
+        A prediction whose announcement was read in an earlier step does not use up this time of another one.
         """
         is_idle = not self._running and not self._waiting
         with contextlib.suppress(queue.Empty):
@@ -102,14 +102,14 @@ class OpenVino:
                 announced = max(0, announced + self._take(self._submitted.get(timeout=patience)))
 
     def _take(self, arrived: Generation | None) -> int:
-        """1 for an announcement (None), -1 for a generation, which now waits to be admitted."""
+        """Returns 1 for an announcement (None), and -1 for a generation, which now waits to be admitted."""
         if arrived is None:
             return 1
         self._waiting.append(arrived)
         return -1
 
     def _admit(self) -> None:
-        """Add those that may be prefilled beside the ones that are, in the order in which they came."""
+        """Add the generations that may be prefilled together with the running ones, in their order of arrival."""
         self._prefixes.keep([running.generation for running in self._running if not running.is_prefilled])
         arrived, self._waiting = self._waiting, []
         for generation in arrived:
@@ -123,14 +123,14 @@ class OpenVino:
     def _step(self) -> None:
         try:
             self._pipeline.step()
-            self._hand_over()
+            self._deliver()
         except Exception as error:
-            self._start_anew(error)
+            self._restart(error)
 
-    def _start_anew(self, error: Exception) -> None:
-        """After a failed step: end what ran with the error, and go on with a new pipeline.
+    def _restart(self, error: Exception) -> None:
+        """After a failed step, end the running generations with the error, and continue with a new pipeline.
 
-        If that cannot be made either, every later generation fails, and the health check says so.
+        If no pipeline can be made, every later generation fails, and the health check reports it.
         """
         print(f"openvino: a step failed, starting a new pipeline: {error}")
         for running in self._running:
@@ -143,12 +143,12 @@ class OpenVino:
             self._healthy = False
             for generation in self._waiting:
                 generation.fail(failure)
-            while True:  # nobody may wait for an answer that never comes
+            while True:  # so that nobody waits forever
                 if submitted := self._submitted.get():
                     submitted.fail(failure)
 
     def _add(self, generation: Generation) -> None:
-        """Start a request; the pipeline drops one whose handle nobody holds."""
+        """Start a request. Its handle must be kept: the pipeline drops a request without one."""
         import numpy
         import openvino
 
@@ -165,7 +165,7 @@ class OpenVino:
         config = self._genai.GenerationConfig()
         config.max_new_tokens = sampling.max_tokens
         config.repetition_penalty = sampling.repetition_penalty
-        config.stop_token_ids = sampling.end_ids or {0}  # the library wants one, also where it is not to stop at it
+        config.stop_token_ids = sampling.end_ids or {0}  # the library needs one, even if it does not stop at it
         config.eos_token_id = min(config.stop_token_ids)
         config.ignore_eos = not sampling.end_ids
         if sampling.temperature > 0:
@@ -177,28 +177,28 @@ class OpenVino:
                 config.top_k = sampling.top_k
         return config
 
-    def _hand_over(self) -> None:
-        """Forward what the steps made: a generation's first token and its end at once, the rest every 60 ms.
+    def _deliver(self) -> None:
+        """Deliver the new tokens: a generation's first token and its end at once, the others every 60 ms.
 
-        Each hand-over wakes its reader, which takes the GIL and a processor from the next step.
+        Each delivery wakes a reader, which takes the GIL and a processor from the next step.
         """
         now = time.monotonic()
-        if is_time := now - self._handed_over >= _HAND_OVER_SECONDS:
-            self._handed_over = now
+        if is_time := now - self._delivered_at >= _DELIVERY_SECONDS:
+            self._delivered_at = now
         self._running = [
             running for running in self._running if (self._can_wait(running) and not is_time) or self._forward(running)
         ]
 
     def _can_wait(self, running: "_Running") -> bool:
-        """Whether it goes on, and its reader has its first token already."""
+        """Whether it continues, and its reader has its first token already."""
         is_running = running.handle.get_status() == self._genai.GenerationStatus.RUNNING
         return running.is_prefilled and is_running and not running.generation.has_ended
 
     def _forward(self, running: "_Running") -> bool:
-        """Hand over what the last steps made; whether there may be more.
+        """Deliver the tokens of the last steps; returns whether there may be more.
 
-        One that is cancelled in its prefill is prefilled to its end: GenAI would keep a block that is half computed for
-        later prompts. Its reader does not wait for that.
+        A prefill continues to its end even if it is cancelled: GenAI would keep a half computed block for
+        later prompts. The reader does not wait for that.
         """
         generation, handle = running.generation, running.handle
         if generation.has_ended and running.is_prefilled:
@@ -226,7 +226,7 @@ class OpenVino:
 
 @dataclass
 class _Running:
-    """A generation in the pipeline, its handle there, and whether its whole prompt is in the key-value cache."""
+    """A generation in the pipeline, its handle, and whether its complete prompt is in the key-value cache."""
 
     generation: Generation
     handle: Any
@@ -236,7 +236,8 @@ class _Running:
 def _properties() -> dict[str, Any]:
     """How the plugin runs the model: https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 
-    The cache is held in what this processor computes in, which is fastest; beside float32 the plugin takes only u8.
+    The cache has the number format in which this processor computes, which is fastest; but with float32 the
+    plugin takes only u8.
     """
     computes_in = _precision()
     return {
@@ -247,7 +248,7 @@ def _properties() -> dict[str, Any]:
 
 
 def _precision() -> str:
-    """What the plugin computes in on this processor: bf16, f16 or f32."""
+    """The number format in which the plugin computes on this processor: bf16, f16 or f32."""
     import openvino
 
     precision: str = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()

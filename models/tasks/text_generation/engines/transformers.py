@@ -29,7 +29,7 @@ def start(manifest: Manifest, choice: EngineChoice, folder: Path) -> "Transforme
 
 
 def logits(manifest: Manifest, choice: EngineChoice, folder: Path) -> Logits:
-    """The same files in the same number format, without the batching."""
+    """Computes with the same files and in the same number format, without batching."""
     import torch
 
     model = _load(choice, folder, _supported(torch, choice))
@@ -74,7 +74,7 @@ class Transformers:
                 print(f"transformers: {graphs.capture(self._model)}")
 
     def announce(self) -> None:
-        """Nothing to prepare: PyTorch releases the GIL while it computes."""
+        """Does nothing: PyTorch releases the GIL while it computes."""
 
     def submit(self, generation: Generation) -> None:
         self._begin(_Running(generation))
@@ -84,7 +84,7 @@ class Transformers:
         from models.tasks.text_generation.engines import request_sampling
 
         generation = running.generation
-        if generation.has_ended:  # cancelled already: its reader knows
+        if generation.has_ended:  # cancelled already, which its reader knows
             return
         with self._lock:
             self._count += 1
@@ -100,7 +100,7 @@ class Transformers:
             streaming=True,
             **request_sampling.arguments(generation.sampling, self._vocabulary),
         )
-        # Asked again, as the batch may have failed since, and its thread have looked into the queue for the last time.
+        # Check again: the batch may have failed meanwhile, and its thread may have read the queue for the last time.
         if accepted is None or self._manager.background_thread_status.can_accept_new_requests() is not None:
             self._running.pop(request_id, None)
             generation.fail(RuntimeError("a failed batch is still being cleared away: try again"))
@@ -118,13 +118,13 @@ class Transformers:
         choice = packed_attention.chosen(self._model)
         if self.device == "cuda":
             print(f"transformers: {fused_norms.install(self._model)} norms run as one kernel each")
-        # set_attn_implementation would look for a package behind any name with "flash" in it
+        # set_attn_implementation would look for a package for any name with "flash" in it
         self._model.config._attn_implementation = choice.name
         self._has_graphs = self.device == "cuda" and choice.name.startswith("flash")
         return f"{choice.name} ({choice.why})"
 
     def _batching(self, transformers: Any) -> Any:
-        """A manager whose requests each sample by themselves, and whose outputs go straight to their generations."""
+        """A manager whose requests have their own sampling, and whose outputs go directly to their generations."""
         from models.tasks.text_generation.engines import request_sampling
 
         config = transformers.ContinuousBatchingConfig(
@@ -146,7 +146,7 @@ class Transformers:
         return manager
 
     def _deliver_batch(self, outputs: list[Any]) -> None:
-        """Hand over what a step made, and cancel what has ended for its reader, also where it waits or is prefilled."""
+        """Deliver the outputs of a step, and cancel requests that have no reader any more, even waiting ones."""
         for output in outputs:
             self._deliver(output)
         for request_id, running in self._running.copy().items():
@@ -154,9 +154,9 @@ class Transformers:
                 self._cancel(request_id)
 
     def _deliver(self, output: Any) -> None:
-        """Hand what is new in a request's output to its generation; called by the batching thread.
+        """Pass the new tokens of a request to its generation; called by the batching thread.
 
-        A request that `submit` gave up may still have been in the queue: it is cancelled.
+        A request that `submit` has given up may still be in the queue: it is cancelled.
         """
         running = self._running.get(output.request_id)
         if running is None:
@@ -176,7 +176,7 @@ class Transformers:
             self._forget(output.request_id)
 
     def _fail(self, output: Any, running: "_Running") -> None:
-        """Fail a request; after a lack of memory that another request caused, keep it to be started again instead.
+        """Fail a request; if another request caused an out-of-memory error, keep it to be started again instead.
 
         The library ends all requests when a step fails.
         """
@@ -192,7 +192,7 @@ class Transformers:
             shortage.spared.append(_Running(running.generation, running.earlier + made))
 
     def _step(self, compute: Callable[[], None]) -> None:
-        """Compute one step. If memory runs out, the requests whose prompts it reads fail, else all those in it."""
+        """Compute one step. If memory runs out, the requests in prefill fail; without any, all requests of the step."""
         import torch
 
         try:
@@ -202,11 +202,11 @@ class Transformers:
             prompts = [request for request in requests if request.query_length > 1]
             concerned = {request.state.request_id for request in prompts or requests}
             self._shortage = _Shortage(threading.current_thread(), concerned)
-            threading.Thread(target=self._go_on, args=(self._shortage,), daemon=True).start()
+            threading.Thread(target=self._restart_spared, args=(self._shortage,), daemon=True).start()
             tokens = sum(request.query_length for request in requests)
             raise RuntimeError(memory.shortage_in_step(tokens, memory.free_bytes(self.device), self.device)) from error
 
-    def _go_on(self, shortage: "_Shortage") -> None:
+    def _restart_spared(self, shortage: "_Shortage") -> None:
         """Start the spared requests again, once the thread of the failed step has ended."""
         shortage.thread.join()
         for running in shortage.spared:
@@ -214,7 +214,7 @@ class Transformers:
 
     def _cancel(self, request_id: str) -> None:
         self._manager.cancel_request(request_id)
-        # After a full cache the library starts nothing until a request has ended, for which it takes no cancelled one.
+        # After a full cache the library starts no request until one has ended, and cancelled ones do not count.
         self._manager.batch_processor.scheduler.block_new_requests = False
         self._forget(request_id)
 
@@ -223,7 +223,7 @@ class Transformers:
         self._penalty.release(request_id)
 
     def _count_failure(self) -> None:
-        """Once a batch, however many requests it had: a batch that fails ends its thread."""
+        """Count a failed batch once, for any number of requests: a batch that fails ends its thread."""
         if self._failed_thread is not threading.current_thread():
             self._failed_thread = threading.current_thread()
             self._failures += 1
@@ -248,7 +248,7 @@ class _Shortage:
 
 
 def _load(choice: EngineChoice, folder: Path, dtype: Any) -> Any:
-    """The model on its device, in 8 or 4 bits where the manifest asks for it."""
+    """The model on its device, in 8 or 4 bits if the manifest says so."""
     return checkpoint.load(folder, device_map=choice.device, **quantisation.options(choice.quantisation, dtype))
 
 
@@ -260,7 +260,7 @@ def _requests(inputs: Any) -> list[Any]:
 
 
 def _supported(torch: Any, choice: EngineChoice) -> Any:
-    """The manifest's dtype; where the device computes no bfloat16, float16 on a GPU and float32 on a CPU.
+    """The manifest's dtype. If the device does not support bfloat16: float16 on a GPU, and float32 on a CPU.
 
     Raises:
         EngineError: torch cannot use the GPU.

@@ -147,7 +147,7 @@ def test_a_lock_without_the_adapter_of_the_manifest_is_refused(make: Make) -> No
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"relation": "copy"}, "weights.adapter makes more than base.relation says (copy): set adapter"),
+        ({"relation": "copy"}, "base.relation is copy, but weights.adapter changes the model: set it to adapter"),
         (
             {"delivery": "fetched", "source": "hf://a/b@main"},
             "a container cannot merge an adapter: set delivery: baked",
