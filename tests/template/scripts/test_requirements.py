@@ -13,7 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from models.weights import PROJECT
-from scripts.dependencies.pins import ENGINES, IN_THE_IMAGE, needed, versions
+from scripts.dependencies.pins import ENGINES, IN_THE_IMAGE, LOCK, compiled, needed, versions
 from tests.checkout import copied
 
 SOURCES = [path.stem for path in (PROJECT / "requirements").glob("*.in")]
@@ -85,6 +85,16 @@ def test_the_lock_holds_for_every_python_of_the_project() -> None:
         locked = versions(environment=environment)  # type: ignore[arg-type]
         for source in set(SOURCES) - {"optimum"}:
             assert {canonicalize_name(one.name) for one in needed(source)} <= set(locked)
+
+
+def test_make_check_installs_no_engine() -> None:
+    reached = {f"-r {name}.in" for name in ("plain", "scripts", "check")}
+    before = 0
+    while len(reached) > before:
+        before = len(reached)
+        reached |= {pin.name for pin in compiled(LOCK) if reached & set(pin.needed_by)}
+    assert {"mypy", "pydantic-core"} <= reached
+    assert not reached & {"torch", "transformers", "openvino", "openvino-genai", "gradio", "scipy"}
 
 
 def imported(folder: str) -> set[str]:
