@@ -135,4 +135,4 @@ def _too_large(packed: Path) -> WeightsError:
 
 
 def _damaged(packed: Path, error: Exception) -> str:
-    return f"{packed.name} is not a whole tar ({error}): see its source, then: make weights-lock"
+    return f"{packed.name} is not a complete tar ({error}): see its source, then: make weights-lock"

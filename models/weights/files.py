@@ -98,14 +98,14 @@ def check_room(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise WeightsError(
-            f"{place} has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to come: "
+            f"{place} has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are needed: "
             "free some disk, then: make weights"
         )
 
 
 def cannot_write(path: Path, error: OSError) -> WeightsError:
     """The error for a failed write."""
-    advice = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to it"
+    advice = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check its folder and permissions"
     return WeightsError(f"cannot write {path}: {error.strerror or error}; {advice}, then: make weights")
 
 

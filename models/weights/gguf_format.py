@@ -140,7 +140,7 @@ def read(path: Path) -> Gguf:
         )
     if len(parts(path)) > 1 and expected not in (None, len(tensors)):
         raise WeightsError(
-            f"{whole.path} and its parts hold {len(tensors)} tensors, and say {expected}: lock them anew"
+            f"{whole.path} and its parts hold {len(tensors)} tensors, and say {expected}: lock them again"
         )
     return whole
 

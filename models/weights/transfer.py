@@ -197,7 +197,7 @@ def _check_answer(response: Any, part: Part, begin: int) -> None:
 
 def _gave_up(name: str, url: str, problem: str, asked: str | None) -> str:
     asks = f", and asks to wait {asked} s" if asked else ""
-    return f"{_host(url)} failed to send {name} ({problem}{asks}); what has come is kept: make weights goes on"
+    return f"{_host(url)} failed to send {name} ({problem}{asks}); the received bytes are kept: make weights continues"
 
 
 def _refused(name: str, url: str, status: int) -> str:
@@ -207,7 +207,7 @@ def _refused(name: str, url: str, status: int) -> str:
         return f"{_host(url)} has another {name} than was locked ({status}): make weights-lock"
     if status in _REFUSED:
         return f"{_host(url)} does not let you have {name} ({status}): see whether you may, and your token"
-    return f"{_host(url)} answers {status} for {name}: try again later; what has come is kept"
+    return f"{_host(url)} answers {status} for {name}: try again later; the received bytes are kept"
 
 
 def _host(url: str) -> str:

@@ -151,7 +151,7 @@ def _json(path: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path.name} is not JSON ({error}): {_REMEDY}") from error
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path.name} is no JSON object: {_REMEDY}")
+        raise WeightsError(f"{path.name} is not a JSON object: {_REMEDY}")
     return content
 
 

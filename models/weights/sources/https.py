@@ -79,7 +79,9 @@ def _ask(url: str) -> _Answer:
     if status not in (200, 206):
         raise WeightsError(f"{url} answers {status}: correct weights.source, or see whether you may have it")
     if packed := transfer.compression(_name(url), headers):
-        raise WeightsError(f"{url} comes compressed ({packed}), though asked for as it is: take it from another server")
+        raise WeightsError(
+            f"{url} is sent compressed ({packed}), though requested uncompressed: take it from another server"
+        )
     size = headers.get("Content-Range", "").rpartition("/")[2] if status == 206 else headers.get("Content-Length", "")
     if not size.isdigit():
         raise WeightsError(f"{url} does not say how large it is: put the file where a server says so (Content-Length)")

@@ -176,7 +176,7 @@ def _say_no_ascii() -> None:
     """Print the warning once per process."""
     page = "https://huggingface.co/settings/tokens"
     print(
-        f"the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from {page}",
+        f"the Hub's token is not sent, as it is not ASCII, which every token is: copy it again from {page}",
         file=sys.stderr,
     )
 

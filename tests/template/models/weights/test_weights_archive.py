@@ -148,7 +148,7 @@ def test_a_file_that_can_run_code_is_refused_if_a_pattern_matches_it(tmp_path: P
 def test_a_damaged_tar_is_reported_in_one_line(tmp_path: Path, ending: str, damage: Callable[[bytes], bytes]) -> None:
     path = packed(tmp_path, member(*WEIGHTS), mode="w" if ending == "tar" else f"w:{ending[4:]}")
     path.write_bytes(damage(path.read_bytes()))
-    refused(path, tmp_path, r"is not a whole tar \(")
+    refused(path, tmp_path, r"is not a complete tar \(")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "other.safetensors"])

@@ -70,7 +70,7 @@ def test_too_many_requests_are_waited_for(hub: Hub, project: Project) -> None:
 def test_a_retry_after_of_an_hour_ends_the_download(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=429, headers={"Retry-After": "3600"}, times=9))
     message = project.refuses("weights")
-    assert "(it answers 429, and asks to wait 3600 s); what has come is kept: make weights goes on" in message
+    assert "(it answers 429, and asks to wait 3600 s); the received bytes are kept: make weights continues" in message
 
 
 def test_requests_to_an_unreliable_server_are_repeated(hub: Hub, project: Project) -> None:
@@ -83,7 +83,10 @@ def test_requests_to_an_unreliable_server_are_repeated(hub: Hub, project: Projec
 def test_a_server_that_always_fails_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=503, times=999))
     message = project.refuses("weights")
-    assert "failed to send model.safetensors (it answers 503); what has come is kept: make weights goes on" in message
+    assert (
+        "failed to send model.safetensors (it answers 503); the received bytes are kept: make weights continues"
+        in message
+    )
     assert project.files == {}
 
 
@@ -131,7 +134,7 @@ def test_a_server_that_stops_midway_loses_no_received_bytes(hub: Hub, project: P
     _, message = running.communicate(timeout=60)
     assert time.monotonic() - begun < 30
     assert running.returncode == 1
-    assert "what has come is kept: make weights goes on" in message.splitlines()[-1]
+    assert "the received bytes are kept: make weights continues" in message.splitlines()[-1]
     assert project.files == {}
     with Hub() as again:
         again.add(NAME, FILES)
@@ -185,7 +188,7 @@ def small_disk(hub: Hub, tmp_path: Path) -> Iterator[Project]:
 def test_a_disk_that_is_too_small_is_refused_at_the_start(hub: Hub, small_disk: Project) -> None:
     (Path(small_disk.environment["WEIGHTS_ROOT"]) / "other").write_bytes(bytes(5_000_000))
     message = small_disk.refuses("weights")
-    assert "MB free, and 5 MB are to come: free some disk, then: make weights" in message
+    assert "MB free, and 5 MB are needed: free some disk, then: make weights" in message
     assert sent(hub) == 0
 
 

@@ -100,7 +100,7 @@ def test_a_tar_needs_room_for_itself_and_its_files(server: FileServer, project: 
     lock["files"]["config.json"]["size"] = 10**15
     project.lock.write_text(json.dumps(lock))
     before = len(downloads(server))
-    assert "MB free, and 1000000003 MB are to come: free some disk" in project.refuses("weights")
+    assert "MB free, and 1000000003 MB are needed: free some disk" in project.refuses("weights")
     assert len(downloads(server)) == before
 
 
@@ -229,7 +229,7 @@ def empty_handed(project: Project) -> None:
 def test_a_server_that_compresses_weights_is_refused_by_name(server: FileServer, project: Project) -> None:
     server.faults.append(Fault("model.safetensors", "gzip", times=100))
     message = project.refuses("weights_lock")
-    assert message.endswith("comes compressed (gzip), though asked for as it is: take it from another server")
+    assert message.endswith("is sent compressed (gzip), though requested uncompressed: take it from another server")
 
 
 def test_a_tar_gz_sent_with_the_encoding_gzip_is_not_decompressed_twice(

@@ -279,7 +279,7 @@ def test_a_token_that_is_not_ascii_is_not_sent_and_a_warning_is_printed(
     hub.add(NAME, FILES, private=private)
     ran = project.run("weights_lock", HF_TOKEN="hf_réader")
     message = ran.stderr.splitlines()
-    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it anew from " in message[1]
+    assert "the Hub's token is not sent, as it is not ASCII, which every token is: copy it again from " in message[1]
     assert ran.returncode == private
     if private:
         assert message[-1].startswith(f"there is no https://huggingface.co/{NAME}, or it is private")

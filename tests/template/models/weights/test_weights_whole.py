@@ -51,7 +51,7 @@ def only_once(place: Path, files: dict[str, bytes]) -> set[str]:
         ({"a-00002-of-00003.gguf": b""}, r"is one of 3 parts, and without a-00001-of-00003.gguf, a-00003-of-00003"),
         ({"a.Q4_0.gguf": b"", "a.Q8_0.gguf": b""}, r"takes 2 GGUFs \(a\.Q4_0\.gguf, a\.Q8_0\.gguf\): name the one"),
         ({**TWO, INDEX: b"{"}, r"index\.json is not JSON"),
-        ({**TWO, INDEX: b"[]"}, r"index\.json is no JSON object"),
+        ({**TWO, INDEX: b"[]"}, r"index\.json is not a JSON object"),
         ({**TWO, INDEX: b"{}"}, r"index\.json is malformed, as it has no weight_map"),
     ],
 )
