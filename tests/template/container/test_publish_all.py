@@ -39,7 +39,7 @@ def test_every_step_of_a_plan_is_done_once(fork: Fork, tmp_path: Path) -> None:
 
     again = fork.run("publish_all", str(plan))
     assert again.returncode == 0, again.stderr
-    assert "the version is what this project is now" in again.stderr
+    assert "the version is up to date" in again.stderr
     assert len([entry for entry in fork.entries() if entry["step"] == "push"]) == 1
 
     fork.change("predict.py", "Answers with the capital of France.", "Answers with a capital.")

@@ -176,7 +176,7 @@ def test_no_file_is_overwritten(project: Project, tmp_path: Path) -> None:
     ran = project.run("to_safetensors", str(tmp_path / "model.pt"))
     assert (ran.returncode, ran.stderr) == (
         2,
-        f"{tmp_path}/model.safetensors is there already: remove it, or name another target\n",
+        f"{tmp_path}/model.safetensors already exists: remove it, or name another target\n",
     )
     assert project.run("to_safetensors", str(tmp_path / "missing.pt")).returncode == 2
     assert (tmp_path / "model.safetensors").read_bytes() == b"mine"
