@@ -80,7 +80,7 @@ def test_it_writes_and_classifies_what_it_wrote(run: Run) -> None:
 
 
 @pytest.mark.slow  # a server, and pytest
-def test_the_examples_of_its_manifest_hold(run: Run) -> None:
+def test_the_examples_of_its_manifest_meet_their_expectations(run: Run) -> None:
     tests = ("-k", "example", "tests/fork/test_server.py")
     assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", *tests).stdout
 
@@ -105,17 +105,17 @@ def test_the_weights_of_both_get_into_the_image(project: Path, run: Run) -> None
     ],
     ids=["unknown", "itself", "weights", "engine"],
 )
-def test_what_cannot_be_used_is_refused(
+def test_a_model_that_a_pipeline_cannot_use_is_refused(
     keys: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = yaml.safe_load(manifest.path_of(USED[1]).read_text(encoding="utf-8"))
-    del said["weights"]
-    said["engines"] = [{"engine": "openvino", "device": "cpu"}]
+    written = yaml.safe_load(manifest.path_of(USED[1]).read_text(encoding="utf-8"))
+    del written["weights"]
+    written["engines"] = [{"engine": "openvino", "device": "cpu"}]
     for slug in (*USED, "all-minilm-l6-v2"):
         (tmp_path / slug).symlink_to(manifest.CATALOG / slug)
     (tmp_path / SLUG).mkdir()
     monkeypatch.setattr(manifest, "CATALOG", tmp_path)
-    manifest.path_of(SLUG).write_text(yaml.safe_dump(said | {"uses": list(USED)} | keys), encoding="utf-8")
+    manifest.path_of(SLUG).write_text(yaml.safe_dump(written | {"uses": list(USED)} | keys), encoding="utf-8")
     with pytest.raises(ManifestError) as refused:
         manifest.load(SLUG)
     assert message in str(refused.value)

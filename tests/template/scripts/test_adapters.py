@@ -129,7 +129,7 @@ def run(project: Path, command: str, *arguments: str, **variables: str) -> "subp
 
 
 @pytest.mark.parametrize("engine", ["openvino", "transformers"])
-def test_what_is_served_is_what_peft_answers_before_merging(project: Path, place: Path, engine: str) -> None:
+def test_the_served_output_equals_that_of_peft_before_merging(project: Path, place: Path, engine: str) -> None:
     answers = json.loads((place / "answers.json").read_text())
     inputs = f"-i prompt='{PROMPT}' -i raw=true -i temperature=0 -i max_tokens={TOKENS} -i top_k=0"
     served = run(project, "predict", "--inputs", inputs, ENGINE=engine).stdout
@@ -156,7 +156,7 @@ def test_both_sources_are_pinned_and_verified(project: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["names", "rank", "task", "newer"])
-def test_what_does_not_fit_is_refused_by_name(refusals: dict[str, str], fault: str) -> None:
+def test_an_adapter_that_does_not_fit_is_refused_by_name(refusals: dict[str, str], fault: str) -> None:
     assert {
         "names": "does not fit the model",
         "rank": "size mismatch",

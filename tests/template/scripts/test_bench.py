@@ -99,7 +99,7 @@ def test_a_row_is_the_median_with_its_spread() -> None:
     assert row["sizes"] == {"input_tokens": [32], "output_tokens": [128]}
 
 
-def test_the_peer_makes_as_many_tokens_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peer_makes_the_requested_number_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cpp, "_SLOTS", 2)
     ensure(MODEL, MODEL.engine_on("cpu"))
     found = llama_cpp.bare_engine()([text_generation.inputs_of(text, 4) for text in text_generation.prompts()[:2]])

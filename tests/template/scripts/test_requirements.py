@@ -49,7 +49,9 @@ def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("plain.txt", "# What", "# This", "plain.txt: its first lines are not those of a compiled file"),
     ],
 )  # fmt: skip
-def test_what_does_not_follow_is_said(project: Path, file: str, old: str, new: str, message: str) -> None:
+def test_a_requirement_that_does_not_follow_from_its_source_is_named(
+    project: Path, file: str, old: str, new: str, message: str
+) -> None:
     path = project / "requirements" / file
     text = path.read_text(encoding="utf-8")
     assert old in text
@@ -60,7 +62,7 @@ def test_what_does_not_follow_is_said(project: Path, file: str, old: str, new: s
     assert "python -m scripts.requirements" in checked.stderr or "no option" in checked.stderr
 
 
-def test_what_is_committed_follows(project: Path) -> None:
+def test_the_committed_requirements_follow_from_their_sources(project: Path) -> None:
     assert run(project, "--check").stderr == ""
 
 
@@ -123,7 +125,7 @@ def test_every_import_is_of_a_package_that_is_named() -> None:
     assert unnamed == []
 
 
-def test_what_the_type_checker_says_does_not_depend_on_what_else_is_installed() -> None:
+def test_the_type_checker_s_result_does_not_depend_on_other_installed_packages() -> None:
     """Each package that is imported is one that make check installs, or one whose types the checker never reads."""
     skipped = set(re.findall(r'"(\w+)\.\*"', (PROJECT / "pyproject.toml").read_text(encoding="utf-8")))
     needs = [one.name for name in ("plain", "scripts", "check") for one in needed(name)]

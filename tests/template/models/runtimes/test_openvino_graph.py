@@ -1,4 +1,4 @@
-"""The rewritten graph is the one that the CPU plugin runs well, and a server with it stays within its memory."""
+"""The rewritten graph has the form that the CPU plugin runs fast, and its server stays within its memory."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 
 def weight_type(node: Any) -> str | None:
-    """The type of the constant that a matrix product's second input is converted from."""
+    """The type of the constant from which the second input of a matrix product is converted."""
     if node.get_type_name() != "MatMul":
         return None
     converted = node.input_value(1).get_node()
@@ -46,7 +46,7 @@ def names(facts: Any) -> str:
 
 
 def last_matrix(graph: Any) -> Any:
-    """What the last product, which gives the logits, multiplies with."""
+    """The matrix of the last product, which computes the logits."""
     return graph.output("logits").get_node().input_value(0).get_node().input_value(1).get_node()
 
 
@@ -84,12 +84,12 @@ def test_the_embedding_is_the_last_matrix_held_once(graph: Any) -> None:
 
 @needs_bfloat16
 def test_logits_are_not_rounded_to_bfloat16(graph: Any) -> None:
-    """Rounded, the two largest are often equal, and the first of them is chosen."""
+    """If they were rounded, the two largest would often be equal, and the first of them would be chosen."""
     logits = openvino_graph.computing(graph, {"INFERENCE_PRECISION_HINT": "bf16"})([1, 2, 3])
     assert (logits.view(numpy.uint32) & 0xFFFF != 0).mean() > 0.9
 
 
-def test_what_adds_to_the_residual_stream_is_found_behind_a_bias() -> None:
+def test_additions_to_the_residual_stream_are_found_behind_a_bias() -> None:
     token_ids = operations.parameter([1, -1], numpy.int64)
     token_ids.output(0).set_names({"input_ids"})
     embedded = operations.gather(operations.constant(numpy.ones((9, 4), numpy.float32)), token_ids, numpy.int64(0))

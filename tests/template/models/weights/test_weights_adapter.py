@@ -113,20 +113,20 @@ def test_no_engine_loads_the_base_in_its_place(make: Make) -> None:
     ],
     ids=["kind", "rank", "json", "model", "weights alone", "pickle"],
 )
-def test_what_is_no_adapter_is_refused(make: Make, adapter: dict[str, bytes], message: str) -> None:
+def test_a_source_that_is_not_an_adapter_is_refused(make: Make, adapter: dict[str, bytes], message: str) -> None:
     with pytest.raises(WeightsError) as refused:
         weights.make_lock(make(adapter), PlainLines())
     assert message in str(refused.value)
 
 
-def test_the_base_s_own_files_are_asked_for(make: Make) -> None:
+def test_a_base_without_a_config_or_that_is_an_adapter_is_refused(make: Make) -> None:
     with pytest.raises(WeightsError, match=r"merged into safetensors with a config\.json, which .* does not have"):
         weights.make_lock(make(lora(), base={"model.safetensors": safetensors(9)}), PlainLines())
     with pytest.raises(WeightsError, match=r"is an adapter of org/base: set weights\.source to its base model"):
         weights.make_lock(make(lora(), base=lora()), PlainLines())
 
 
-def test_another_base_than_the_adapter_names_is_said(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_base_that_differs_from_the_adapter_s_is_reported(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     weights.make_lock(make(lora(base_model_name_or_path="org/other")), PlainLines())
     assert "the adapter says that it was trained on org/other, and weights.source is file:" in capsys.readouterr().err
 

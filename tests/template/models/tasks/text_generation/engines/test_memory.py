@@ -91,7 +91,7 @@ def _out_of_memory(*_: object, **__: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
 
-def test_a_prompt_without_memory_fails_alone_and_what_ran_beside_it_goes_on(
+def test_a_prompt_without_memory_fails_alone_and_the_other_generations_continue(
     breakable: Transformers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {"max_tokens": 16, "temperature": 1, "seed": 3, "repetition_penalty": 1.2}
