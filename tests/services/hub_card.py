@@ -30,8 +30,8 @@ _FRONT = re.compile(r"\A---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
 def metadata_of(content: str) -> dict[str, Any]:
     """What the front matter of a README.md says; nothing where there is none."""
     found = _FRONT.match(content)
-    said = yaml.safe_load(found[1]) if found else None
-    return said if isinstance(said, dict) else {}
+    content = yaml.safe_load(found[1]) if found else None
+    return content if isinstance(content, dict) else {}
 
 
 def problems(content: str, kind: str) -> tuple[list[str], list[str]]:

@@ -53,9 +53,9 @@ def test_the_bench_counts_predictions(project: Path) -> None:
 
 
 def test_its_fork_tests_pass(project: Path) -> None:
-    told = succeed(project, ".venv/bin/python", "-m", "pytest", "-q", "-m", "not container", "tests/fork")
-    assert " passed" in told
-    assert "skipped" not in told
+    output = succeed(project, ".venv/bin/python", "-m", "pytest", "-q", "-m", "not container", "tests/fork")
+    assert " passed" in output
+    assert "skipped" not in output
 
 
 def test_its_modules_keep_to_the_layers(project: Path) -> None:

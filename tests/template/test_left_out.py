@@ -10,8 +10,8 @@ LEFT_OUT = ["tests/template/test_readme_tasks.py", "tests/template/container/tes
 
 def test_the_tests_that_are_left_out_are_counted_and_named_by_their_kind() -> None:  # 10 s: two processes of pytest
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
-    said = commands.succeed(*pytest, "-m", "not container and not slow", *LEFT_OUT)
-    assert "left out: 2 slow tests and 4 of containers; make test-all runs them too" in said
+    output = commands.succeed(*pytest, "-m", "not container and not slow", *LEFT_OUT)
+    assert "left out: 2 slow tests and 4 of containers; make test-all runs them too" in output
 
 
 def test_container_tests_are_for_one_process_and_others_for_one_each_file() -> None:

@@ -38,6 +38,6 @@ def test_it_answers(fork: Fork, name: str) -> None:
 
 def test_its_own_tests_are_green(fork: Fork) -> None:
     for line in TESTING:
-        told = fork.types(line)
-    assert " passed" in told
-    assert "tests/template" not in told
+        output = fork.types(line)
+    assert " passed" in output
+    assert "tests/template" not in output

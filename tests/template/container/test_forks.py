@@ -13,7 +13,7 @@ def test_the_container_of_a_fork_answers_and_passes_what_a_push_tries(name: str,
     _, _, *in_a_container = MODELS[name]
     with your_model.forked(name, tmp_path) as fork:
         for line in in_a_container:
-            told = fork.types(line)
-        assert told.strip()
+            output = fork.types(line)
+        assert output.strip()
         tests = "CONTAINER_TESTS=required .venv/bin/python -m pytest -q tests/fork/test_container.py"
         assert "1 passed" in fork.types(tests)

@@ -31,9 +31,9 @@ def test_measurements_are_printed_and_saved_and_a_slow_subject_does_not_stop_the
     assert receipt["subjects"]["machine"]["ended"] == "whole"
     assert receipt["subjects"]["machine"]["figures"]["machine"]["bandwidth_gb_s"] > 0
     assert receipt["versions"]["torch"]
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "8B: killed after 0 s"
-    assert said[-1] == "machine: whole"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "8B: killed after 0 s"
+    assert lines[-1] == "machine: whole"
 
 
 def test_a_share_of_the_bandwidth_needs_what_was_measured_before(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_files_that_differ_fail_the_check_which_names_them_and_does_not_change_t
         (copy / name).write_text(text)
     ran = run(copy, "--check")
     assert ran.returncode == 1
-    names, _, said = ran.stderr.splitlines()[-1].partition(": ")
+    names, _, message = ran.stderr.splitlines()[-1].partition(": ")
     assert sorted(names.split(", ")) == sorted(RENDERED)
-    assert said == "not as rendered: make render, and commit the result"
+    assert message == "not as rendered: make render, and commit the result"
     assert ran.stderr.count("-# by hand") == len(RENDERED)
     assert {name: (copy / name).read_text() for name in RENDERED} == drifted
 
@@ -71,8 +71,8 @@ def test_rendered_sections_that_differ_fail_the_check_and_are_rendered_again(cop
     for name, line in PARTS:
         lines = pages[name].splitlines(keepends=True)
         (copy / name).write_text("".join(each for each in lines if line not in each or "<!--" in each))
-    said = run(copy, "--check").stderr.splitlines()[-1]
-    assert said.startswith(f"{', '.join(pages)}: not as rendered")
+    message = run(copy, "--check").stderr.splitlines()[-1]
+    assert message.startswith(f"{', '.join(pages)}: not as rendered")
     assert run(copy).returncode == 0
     assert {name: (copy / name).read_text() for name in pages} == pages
 
