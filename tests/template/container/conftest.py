@@ -7,11 +7,15 @@ from pathlib import Path
 
 import docker
 import pytest
+from replicate.client import Client
+from replicate.version import Version
 
 from models import manifest
 from models.manifest import Manifest
 from scripts.release import image
 from tests import commands
+from tests.services.replicate import Replicate
+from tests.services.replicate_client import client_of, first_version, with_model
 
 from . import host
 
@@ -74,3 +78,23 @@ def r8_im(engine: docker.DockerClient) -> str:
     if addresses != {"127.0.0.1"} or known_to_engine["Secure"]:
         pytest.skip("r8.im is not a registry of this machine, and tests never push to Replicate's")
     return "r8.im"
+
+
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Replicate]:
+    """The local Replicate with one private model, of the name that the test's module gives."""
+    with with_model(request.module.NAME) as started:
+        yield started
+
+
+@pytest.fixture
+def client(service: Replicate) -> Client:
+    return client_of(service)
+
+
+@pytest.fixture
+def version(
+    request: pytest.FixtureRequest, r8_im: str, engine: docker.DockerClient, service: Replicate, cpu_image: str
+) -> Version:
+    """The CPU image, pushed once as the first version of that model."""
+    return first_version(service, engine, request.module.NAME, cpu_image)

@@ -4,33 +4,19 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 
 import docker
-import pytest
 from replicate.version import Version
 
 from models.weights import PROJECT
 from tests import commands
 from tests.services.replicate import Replicate
-from tests.services.replicate_client import client_of, first_version, with_model
+from tests.services.replicate_client import client_of
 
 NAME = f"acme/call-{uuid.uuid4().hex[:12]}"
 GREEDY = ("prompt=The capital of France is", "temperature=0", "max_tokens=16")
 # Greedy counting continues: it does not end soon by itself.
 COUNTING = ("prompt=1 2 3 4 5 6 7 8 9 10", "raw=true", "temperature=0", "max_tokens=4000")
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Replicate]:
-    with with_model(NAME) as started:
-        yield started
-
-
-@pytest.fixture
-def version(r8_im: str, engine: docker.DockerClient, service: Replicate, cpu_image: str) -> Version:
-    """The CPU image, pushed once as the model's first version."""
-    return first_version(service, engine, NAME, cpu_image)
 
 
 def call(service: Replicate, *arguments: str) -> subprocess.CompletedProcess[str]:

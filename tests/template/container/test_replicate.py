@@ -3,7 +3,6 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
 
 import docker
 import httpx
@@ -12,27 +11,10 @@ from replicate.client import Client
 from replicate.version import Version
 
 from tests.services.replicate import Fault, Replicate
-from tests.services.replicate_client import client_of, first_version, http_of, refused, until, with_model
+from tests.services.replicate_client import http_of, refused, until
 
 NAME = f"acme/local-{uuid.uuid4().hex[:12]}"
 CAPITAL = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Replicate]:
-    with with_model(NAME) as started:
-        yield started
-
-
-@pytest.fixture
-def client(service: Replicate) -> Client:
-    return client_of(service)
-
-
-@pytest.fixture
-def version(r8_im: str, engine: docker.DockerClient, service: Replicate, cpu_image: str) -> Version:
-    """The CPU image, pushed once as the model's first version."""
-    return first_version(service, engine, NAME, cpu_image)
 
 
 def test_the_account_and_the_hardware(client: Client) -> None:

@@ -3,7 +3,6 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
 
 import docker
 import httpx
@@ -16,13 +15,11 @@ from tests.services.replicate import CUDA_ERROR, LABEL, Replicate
 from tests.services.replicate_client import (
     Receiver,
     client_of,
-    first_version,
     http_of,
     push,
     push_variant,
     refused,
     until,
-    with_model,
 )
 
 from . import host
@@ -31,23 +28,6 @@ NAME = f"acme/local-{uuid.uuid4().hex[:12]}"
 CAPITAL = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
 # Greedy counting continues: it does not end soon by itself.
 COUNTING = {"prompt": "1 2 3 4 5 6 7 8 9 10", "raw": True, "temperature": 0, "max_tokens": 4000}
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Replicate]:
-    with with_model(NAME) as started:
-        yield started
-
-
-@pytest.fixture
-def client(service: Replicate) -> Client:
-    return client_of(service)
-
-
-@pytest.fixture
-def version(r8_im: str, engine: docker.DockerClient, service: Replicate, cpu_image: str) -> Version:
-    """The CPU image, pushed once as the model's first version."""
-    return first_version(service, engine, NAME, cpu_image)
 
 
 def digest_of(image: str) -> str:
