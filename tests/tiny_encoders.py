@@ -30,17 +30,23 @@ def bert(folder: Path, **config: Any) -> Path:
     return _save(folder, kind, made, tokenizer)
 
 
+def multilingual(folder: Path, **config: Any) -> Path:
+    """BERT with XLM-RoBERTa's kind of tokenizer, as multilingual MiniLMs are: cased, and padded with another id."""
+    tokenizer, count = _unigram()
+    made = transformers.BertConfig(vocab_size=count, max_position_embeddings=64, pad_token_id=0, **_SIZES, **config)
+    _save(folder, transformers.BertModel, made, tokenizer)
+    begin, pad, end, unknown = _SPECIAL
+    said = {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": begin, "sep_token": end, "model_max_length": 512}
+    said |= {"pad_token": pad, "unk_token": unknown}
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    return folder
+
+
 def xlm_roberta(folder: Path, **config: Any) -> Path:
     """XLM-RoBERTa with a sentencepiece (Unigram) tokenizer that knows some Japanese."""
-    pieces = sorted({"▁", *"".join(_SENTENCES).replace(" ", "")})
-    vocabulary = [(token, 0.0) for token in _SPECIAL] + [(piece, -2.0) for piece in pieces]
-    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
-    )
+    tokenizer, count = _unigram()
     made = transformers.XLMRobertaConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=count,
         max_position_embeddings=66,
         type_vocab_size=1,
         bos_token_id=0,
@@ -51,6 +57,19 @@ def xlm_roberta(folder: Path, **config: Any) -> Path:
     )
     kind = transformers.XLMRobertaForSequenceClassification if "id2label" in config else transformers.XLMRobertaModel
     return _save(folder, kind, made, tokenizer)
+
+
+def _unigram() -> tuple[Tokenizer, int]:
+    """The tokenizer, and how many tokens it has."""
+    pieces = sorted({"▁", "S", *"".join(_SENTENCES).replace(" ", "")})
+    vocabulary = [(token, 0.0) for token in _SPECIAL] + [(piece, -2.0) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer, len(vocabulary)
 
 
 def sentence_transformer(folder: Path, pooling: str, *others: str) -> None:

@@ -41,6 +41,7 @@ def of_class(name: str, *names: str, **changes: Any) -> Repository:
         (repository(names=["one.gguf"]), "text-generation"),
         (of_class("BertForSequenceClassification"), "text-classification"),
         (of_class("BertModel", "modules.json"), "text-embedding"),
+        (of_class("BertModel", "modules.json", pipeline_tag="sentence-similarity"), "text-embedding"),
         (of_class("XLMRobertaModel", pipeline_tag="feature-extraction"), "text-embedding"),
     ],
 )

@@ -15,10 +15,10 @@ from models.manifest import EngineChoice
 from tests import tiny_encoders
 
 CHOICE = EngineChoice(engine="transformers", device="cpu", dtype="float32")
-TEXTS = ["the sea is salty", "a cat", "rivers carry salt and the sea has it", "海は塩辛い"]
+TEXTS = ["the sea is salty", "a cat", "rivers carry salt and the sea has it", "海は塩辛い", "川が塩を運ぶ。", "Salt"]
 
 
-@pytest.mark.parametrize("build", [tiny_encoders.bert, tiny_encoders.xlm_roberta])
+@pytest.mark.parametrize("build", [tiny_encoders.bert, tiny_encoders.multilingual, tiny_encoders.xlm_roberta])
 @pytest.mark.parametrize("mode", ["cls_token", "max_tokens", "mean_sqrt_len_tokens", "mean_tokens"])
 def test_vectors_are_those_of_sentence_transformers(build: Any, mode: str, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
@@ -75,6 +75,16 @@ def test_a_sentence_transformer_with_do_lower_case_gets_lower_case(tmp_path: Pat
     (tmp_path / "sentence_bert_config.json").write_text(json.dumps({"do_lower_case": True}))
     upper, lower = Tokenizer(tmp_path, None).encode(["A CAT", "a cat"], "texts", cuts=True)
     assert upper == lower == Tokens(lower.ids, lower.types)
+
+
+def test_a_multilingual_model_reads_japanese_and_keeps_capitals(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(tiny_encoders.multilingual(tmp_path), None)
+    japanese, wide, upper, lower = tokenizer.encode(["海は塩辛い", "\uff53alt", "Salt", "salt"], "texts", cuts=True)
+    unknown = 3
+    assert unknown not in japanese.ids
+    assert wide == lower  # its tokenizer.json asks for NFKC
+    assert upper != lower
+    assert set(japanese.types) == {0}
 
 
 def test_an_unsupported_pooling_is_refused_by_name(tmp_path: Path) -> None:
