@@ -25,7 +25,7 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
     """The engine's images with the name of a test or the model, and those that lost their name to a newer build."""
     found = engine.api.images()
     names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
-    own = rf"([^/]+/)?(template|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
+    own = rf"([^/]+/)?(template|my-[a-z]+|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
     of_tests = {name for name in names if re.match(own, name)}
     return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
 
