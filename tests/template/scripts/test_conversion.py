@@ -51,6 +51,7 @@ for source in map(Path, sys.argv[1:]):
     folder.mkdir()
     export.convert("encoder", source, folder, "float16")
 """
+ENCODERS = ("bert", "classifier", "multilingual")
 FORMATS = ("float16", "int8", "int4")
 OF_GGUF = ("gpt2", "mistral", "gemma3_text")
 """Architectures whose GGUF is converted too, as GenAI's own reader does not know them."""
@@ -144,31 +145,33 @@ def test_a_pickle_instead_of_openvino_s_weights_is_refused(converted: Path, tmp_
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders NAME (safetensors) and NAME-float16 (OpenVINO's files, with their reference) of encoders of text."""
     place = tmp_path_factory.mktemp("encoders")
-    tiny_encoders.bert(place / "bert")
-    tiny_encoders.sentence_transformer(place / "bert", "mean_tokens")
+    for build in (tiny_encoders.bert, tiny_encoders.multilingual):
+        tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
     tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
     environment.make_environment()
-    command = [str(environment.python()), "-c", EXPORT_ENCODERS, str(place / "bert"), str(place / "classifier")]
+    command = [str(environment.python()), "-c", EXPORT_ENCODERS, *(str(place / name) for name in ENCODERS)]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
     return place
 
 
-@pytest.mark.parametrize("name", ["bert", "classifier"])
+@pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(encoders: Path, name: str) -> None:
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32")
     source, made = TransformersEncoder(choice, encoders / name), encoders / f"{name}-float16"
     assert encoder.check(made, "float16") <= encoder.BOUNDS["float16"]
-    texts = Tokenizer(made, None).encode(["the sea is salty", "川", "a cat sleeps " * 30], "texts", cuts=True)
+    texts = Tokenizer(made, None).encode(
+        ["the sea is salty", "川が塩を運ぶ。", "a cat sleeps " * 30], "texts", cuts=True
+    )
     on_openvino = OpenVinoEncoder(choice, made, exactly=True)
     expected, computed = source.run(texts), on_openvino.run(texts)
     assert on_openvino.run(texts[:2])[0].shape[-1] == expected.shape[-1]
     for row, one in enumerate(texts):
-        width = len(one.ids) if name == "bert" else None
+        width = None if name == "classifier" else len(one.ids)
         numpy.testing.assert_allclose(computed[row][:width], expected[row][:width], atol=2e-3)
-    if name == "bert":
+    if name != "classifier":
         pooled = [
             pooling.of(folder)(output, pooling.lengths(texts))
-            for folder, output in ((encoders / "bert", expected), (made, computed))
+            for folder, output in ((encoders / name, expected), (made, computed))
         ]
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
 
