@@ -157,9 +157,9 @@ def test_own_weights_have_no_duties_and_must_be_declared_as_own(model: Change) -
         answers.check(model(license=under("cc-by-nc-4.0"), base=None))
 
 
-def test_the_readmes_manifest_is_valid_and_its_release_is_allowed(model: Change) -> None:
-    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
-    (shown,) = [block for block in re.findall(r"^```yaml\n(.*?)^```$", readme, re.M | re.S) if "release:" in block]
+def test_the_manifest_in_the_docs_is_valid_and_its_release_is_allowed(model: Change) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "publishing.md").read_text(encoding="utf-8")
+    (shown,) = [block for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S) if "release:" in block]
     planned = answers.require(model(title="Llama Letters", **yaml.safe_load(shown)))
     assert [found.act for found in planned] == ["serve", "share", "change", "gate", "sell"]
 
