@@ -9,11 +9,11 @@ from pathlib import Path
 from models.errors import WeightsError
 from models.facts import AdapterFacts
 from models.manifest import Manifest
-from models.weights import model_facts, sources
+from models.weights import formats, model_facts, sources
 from models.weights.download import Progress
 from models.weights.lock import Lock
 
-_KIND = "LORA"
+_KIND, _FILES = "LORA", (formats.ADAPTER_CONFIG, "adapter_model.safetensors")
 _REMEDY = "name another under weights.adapter"
 
 
@@ -38,8 +38,8 @@ def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> L
         raise WeightsError(f"weights.adapter: {error}") from error
     if not any(place.iterdir()):
         place.rmdir()
-    if lock.facts.adapter is None or len(lock.files) != len(named.files):
-        raise WeightsError(f"{lock.resolved} is no adapter: it does not have {' and '.join(named.files)}; {_REMEDY}")
+    if lock.facts.adapter is None or not lock.files.keys() >= set(_FILES):
+        raise WeightsError(f"{lock.resolved} is no adapter: it does not have {' and '.join(_FILES)}; {_REMEDY}")
     if lock.facts.adapter.peft_type != _KIND:
         raise WeightsError(
             f"{lock.resolved} is an adapter of the kind {lock.facts.adapter.peft_type}, not {_KIND}: {_REMEDY}"

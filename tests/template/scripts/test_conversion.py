@@ -25,6 +25,7 @@ from models.errors import EngineError, WeightsError
 from models.manifest import EngineChoice
 from models.runtimes import checkpoint
 from models.runtimes import openvino as engine
+from models.runtimes import transformers as merged
 from models.tasks.text_generation import suitability
 from models.weights import PROJECT, formats, openvino_format
 from scripts.conversion import comparison, encoder, environment
@@ -186,8 +187,9 @@ def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, t
 
 
 def test_the_exporter_s_version_is_the_pinned_one() -> None:
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", environment.REQUIREMENTS.read_text(), re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", environment.REQUIREMENTS.read_text(), re.MULTILINE))
     assert engine.EXPORTER["optimum-intel"] == pinned["optimum-intel"]
+    assert merged.EXPORTER["peft"] == pinned["peft"]
 
 
 def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
