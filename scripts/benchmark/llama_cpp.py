@@ -30,6 +30,7 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
     settings.model.path = str(weights.gguf_file(selected()))
     settings.n_parallel, settings.n_ctx = _SLOTS, _SLOTS * _SLOT_TOKENS
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = os.cpu_count() or 1
+    settings.verbosity = 1  # errors alone
     server = xllamacpp.Server(settings)
 
     def run(inputs: Sequence[Inputs]) -> Sample:

@@ -44,7 +44,7 @@ class OpenVino:
         import openvino_genai
 
         self.name, self.device, self.dtype = choice.engine, choice.device, choice.dtype
-        self.attention = "paged attention"
+        self.attention = f"paged attention, computed in {_precision()} as this processor has it"
         free = memory.free_bytes("cpu") - (folder / "openvino_model.bin").stat().st_size  # the weights are loaded below
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, _CACHE_VALUE_BYTES, _PAGE_TOKENS)
         self._genai, self.folder = openvino_genai, folder
