@@ -1,5 +1,6 @@
 """docs/your-model.md as somebody follows it: copies of the project with the models that its commands name."""
 
+import json
 import os
 import re
 import shlex
@@ -20,6 +21,8 @@ MODELS = {re.findall(r"NAME=(\S+)", block[0])[0]: block for block in _BLOCKS if 
 """By the model's name the commands that make it, try it, and put it into a container."""
 (TESTING,) = (block for block in _BLOCKS if not block[0].startswith("make new"))
 _ID = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+_CONTEXT = 32768
+"""Tokens: a generation of a tiny model must hold its slot for some seconds."""
 _CARD = b"---\nlicense: apache-2.0\n---\n"
 
 
@@ -72,7 +75,7 @@ def forked(name: str, place: Path) -> Iterator[Fork]:
 def _offer(command: str, hub: Hub, home: Path, place: Path) -> None:
     """Put the model that a `make new` names where it looks for it."""
     if "SOURCE=file:" in command:
-        tiny_models.gguf(home / "models" / "writer.gguf", "llama")
+        tiny_models.gguf(home / "models" / "writer.gguf", "llama", **{"llama.context_length": _CONTEXT})
     elif "SOURCE=" in command:
         repository = re.findall(r"SOURCE=hf://(\S+)", command)[0]
         made = place / "made"
@@ -81,13 +84,19 @@ def _offer(command: str, hub: Hub, home: Path, place: Path) -> None:
         hub.add(repository, files | {"README.md": _CARD})
 
 
+def _writer(folder: Path) -> None:
+    config = tiny_models.safetensors(folder, "llama") / "config.json"
+    said = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps(said | {"max_position_embeddings": _CONTEXT}), encoding="utf-8")
+
+
 def _embedder(folder: Path) -> None:
     tiny_encoders.bert(folder)
     tiny_encoders.sentence_transformer(folder, "mean_tokens")
 
 
 _MAKERS = {
-    "writer": lambda folder: tiny_models.safetensors(folder, "llama"),
+    "writer": _writer,
     "classifier": lambda folder: tiny_encoders.bert(folder, id2label={0: "salty", 1: "sweet"}),
     "embedder": _embedder,
 }
