@@ -72,7 +72,8 @@ def test_one_prediction_too_many_is_refused_until_a_slot_is_free(served: Served)
     else:
         started = [begun(served, served.long) for _ in range(served.slots)]
         assert [status for status, _ in started] == [202] * served.slots
-        assert served.predict(MODEL.examples[0].input).status_code == 409
+        if served.predict(MODEL.examples[0].input).status_code != 409:  # a model that ends early has freed a slot
+            assert 404 in [connection.ask("POST", f"{url}/cancel").status_code for _, url in started]
         assert cancel([url for _, url in started], SECONDS)
     assert waiting.until(lambda: is_ready(served), SECONDS)
     assert served.predict(MODEL.examples[0].input).json()["status"] == "succeeded"
