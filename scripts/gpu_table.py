@@ -70,7 +70,7 @@ def _measure(name: str, tiny: bool, seconds: float, figures: dict[str, Any]) -> 
     """Run one subject, which adds its figures; returns how it ended."""
     if seconds <= 0:
         return "not begun: no time was left"
-    arguments = [sys.executable, "-m", "scripts.benchmark.gpu", name, *(["--tiny"] if tiny else [])]
+    arguments = [sys.executable, "-m", "scripts.tasks.text_generation_gpu", name, *(["--tiny"] if tiny else [])]
     process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     late = threading.Timer(seconds, process.kill)
     late.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts import gpu_table
-from scripts.benchmark import gpu
+from scripts.tasks import text_generation_gpu as gpu
 
 
 @pytest.mark.parametrize("subject", ["135M", pytest.param("8B, int4", marks=pytest.mark.slow)])

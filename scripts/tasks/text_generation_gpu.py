@@ -1,4 +1,4 @@
-"""python -m scripts.benchmark.gpu SUBJECT [--tiny]
+"""python -m scripts.tasks.text_generation_gpu SUBJECT [--tiny]
 
 Measures one subject of `python -m scripts.gpu_table` on the engine transformers without Cog, and writes each group of
 figures as one JSON line when it is known. With --tiny the same code runs on the CPU, on models of two layers.
@@ -66,7 +66,7 @@ SUBJECTS: dict[str, dict[str, Any]] = {
 
 def main(argv: list[str]) -> int:
     """Measure; 0 if everything was measured."""
-    return command.run(measure, argv, "scripts.benchmark.gpu")
+    return command.run(measure, argv, "scripts.tasks.text_generation_gpu")
 
 
 def measure(subject: str, tiny: Annotated[bool, typer.Option("--tiny", help="on the CPU")] = False) -> None:
