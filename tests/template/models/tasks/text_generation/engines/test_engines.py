@@ -1,4 +1,8 @@
-"""What every engine must do: run many generations, each with its own parameters, cancel at once, and lose none."""
+"""What every engine must do: run many generations, each with its own parameters, cancel at once, and lose none.
+
+Some tests break a private part of an engine (its model, its pipeline), because no input makes a real one fail; others
+read what still runs, which no caller can see.
+"""
 
 import threading
 import time

@@ -1,4 +1,7 @@
-"""The key-value cache: as large as the manifest says, within the free memory; and errors for too little memory."""
+"""The key-value cache: as large as the manifest says, within the free memory; and errors for too little memory.
+
+A lack of memory is raised in the model, a private part of the engine, because nothing else shows it on every machine.
+"""
 
 from pathlib import Path
 from typing import Any, Literal
