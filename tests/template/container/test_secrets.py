@@ -84,12 +84,12 @@ def test_no_token_is_in_the_image(engine: docker.DockerClient, model: Manifest, 
     assert found_in_image(engine, f"{IMAGE}-weights") == set()
 
 
-@pytest.mark.parametrize("line", [f"ENV LEFT={TOKEN}", f"LABEL left={TOKEN}", "COPY file /", f"COPY {TOKEN} /"])
+@pytest.mark.parametrize("line", ["ENV LEFT={token}", "LABEL left={token}", "COPY file /", "COPY {token} /"])
 def test_the_search_finds_a_token_in_an_image(engine: docker.DockerClient, line: str, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("an image without a layer cannot be saved")
     (tmp_path / "file").write_text(f"token = {TOKEN}")
     (tmp_path / TOKEN).write_text("a file named like it")
-    (tmp_path / "Dockerfile").write_text(f"FROM scratch\nCOPY plain /\n{line}\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\nCOPY plain /\n{line.format(token=TOKEN)}\n")
     image, _ = engine.images.build(path=str(tmp_path), rm=True)
     try:
         assert found_in_image(engine, image.id) == {"HF_TOKEN"}
