@@ -71,7 +71,7 @@ def test_an_example_fills_the_page_and_runs(visit: Visit, demo: str):
     assert page.locator("#input-raw input").is_checked()
     page.get_by_role("button", name="a conversation").click()
     expect(page.locator("#chat-status")).to_contain_text("Done in")
-    assert "Ada" in _answer(page)
+    assert "Rome" in _answer(page)
     assert page.locator("#chat [data-testid=user]").count() == 2
     assert not page.locator("#input-raw input").is_checked()
 

@@ -72,7 +72,7 @@ def test_the_model_itself_runs_in_the_space(environment: Path, visit: Visit, tmp
         page = visit(address)
         page.get_by_role("button", name="a conversation").click()
         expect(page.locator("#chat-status")).to_contain_text("Done in", timeout=90_000)
-        expect(page.locator("#chat [data-testid=bot]").last).to_contain_text("Ada")
+        expect(page.locator("#chat [data-testid=bot]").last).to_contain_text("Rome")
         page.close()
     command = "cog.server.http"
     mine = [path for path in Path("/proc").glob("[0-9]*/cwd") if _is_at(path, to)] if sys.platform == "linux" else []
