@@ -233,7 +233,7 @@ def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
 
 def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "openvino_model.bin").write_bytes(bytes(10**8))
-    monkeypatch.setattr(memory, "free_bytes", lambda: 10**8)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 10**8)
     with pytest.raises(EngineError, match=r"^0 MB free on cpu beside the weights leave no room"):
         engines.load(MODEL, choice_of(MODEL, "openvino"), tmp_path)
 
