@@ -161,6 +161,8 @@ def test_two_versions_are_compared_side_by_side(
 @pytest.mark.slow  # two processes that load models
 def test_two_engines_are_compared_side_by_side(tmp_path: Path) -> None:
     """The other engine answers first, in its own process; the test takes as long as loading two models."""
+    model = manifest.load("all-minilm-l6-v2")
+    ensure(model, model.engine_on("cpu"))  # the clone has no converter
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     others = {"A dog is running.": 5.0, "A dog sleeps.": 2.0, "Prices rose.": 0.0}
     lines = [{"input": {"texts": ["A dog runs.", text]}, "expected": alike} for text, alike in others.items()]
@@ -226,7 +228,7 @@ def test_an_embedding_model_is_judged_by_its_nearest_texts(
         for texts, score in zip(alike, (5.0, 2.0, 0.0), strict=True)
     ]
     assert command.main(["--data", str(written(tmp_path / "near.jsonl", lines))]) == 0
-    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2" / "near.json").read_text())
+    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2" / "near-transformers.json").read_text())
     figures = {figure["name"]: figure["value"] for figure in receipt_of_it["metrics"]}
     assert figures["accuracy_at_1"] == 0.5  # the second line expects the wrong one
     assert figures["spearman"] == pytest.approx(1)
@@ -253,6 +255,6 @@ def test_a_classifier_is_judged_by_its_first_label(
         for text in labels_of
     ]
     assert command.main(["--data", str(written(tmp_path / "labels.jsonl", lines))]) == 0
-    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2-zero-shot" / "labels.json").read_text())
+    receipt_of_it = json.loads((evals.parent / "all-minilm-l6-v2-zero-shot" / "labels-transformers.json").read_text())
     figures = {figure["name"]: figure["value"] for figure in receipt_of_it["metrics"]}
     assert figures == {"accuracy": 0.5, "macro_f1": pytest.approx(1 / 3)}
