@@ -1,7 +1,7 @@
 """python -m scripts.tasks.text_generation_faithfulness [EVERY]
 
 How faithful a language model's engine is to float32 on the short questions of benchmarks/chat-prompts.txt, and how
-faithful transformers in bfloat16 is on the same; prints one JSON line. EVERY 3 asks a third of them. For each of the two:
+faithful transformers in bfloat16 is on the same; prints one JSON line. EVERY 3 asks a third of them. For each:
 
 - `same`: the share of answers at temperature 0 whose first 24 tokens are those of float32;
 - `divergence`: the Kullback-Leibler divergence of the first token's distribution from float32's, in nats, on average.
