@@ -54,7 +54,7 @@ def test_the_task_follows_from_the_files(found: Repository, task: str) -> None:
 @pytest.mark.parametrize(
     ("found", "wanted", "answer"),
     [
-        (of_class("Qwen3ForCausalLM"), "text-embedding", "no model for text-embedding: TASK=text-generation"),
+        (of_class("Qwen3ForCausalLM"), "text-embedding", "is not a model for text-embedding: TASK=text-generation"),
         (of_class("CLIPModel", pipeline_tag="zero-shot-image-classification"), "", "no task of this project fits one"),
         (of_class("Qwen3ForCausalLM"), "images", "there is no task 'images': TASK is one of "),
     ],
@@ -97,9 +97,9 @@ def test_hardware_and_engines_are_large_enough_for_the_model() -> None:
     ("arguments", "code", "answer"),
     [
         ([], 2, "say the model's name and source"),
-        (["My Model", "hf://a/b"], 2, "'My Model' is no name"),
+        (["My Model", "hf://a/b"], 2, "'My Model' is not a valid name"),
         (["smollm2-135m-instruct", "hf://a/b"], 1, "there is a model smollm2-135m-instruct already"),
-        (["mine", "ftp://a/b"], 1, "'ftp://a/b' is no source to look up"),
+        (["mine", "ftp://a/b"], 1, "'ftp://a/b' is not a source to look up"),
         (["mine", "file:no-such-folder"], 1, "there is no no-such-folder"),
         (["mine", "hf://a/b", "--task", "custom"], 2, "TASK=custom takes a NAME alone"),
         (["3d-net", "--task", "custom"], 2, "'3d-net' cannot be the name of a Python module and class"),
