@@ -185,7 +185,9 @@ def test_no_token_is_printed_written_or_pushed(
 def test_an_unknown_token_is_refused_before_anything_is_built(fork: Fork) -> None:
     refused = fork.push(REPLICATE_API_TOKEN="r8_nobody")
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith("Replicate does not know this token; set REPLICATE_API_TOKEN")
+    assert refused.stderr.splitlines()[-1].startswith(
+        "Replicate does not know this token; set a new REPLICATE_API_TOKEN"
+    )
     assert fork.last("ready")["result"] == "refused"
     refused = fork.push(REPLICATE_API_TOKEN="")
     assert refused.stderr.splitlines()[-1].startswith("REPLICATE_API_TOKEN is not set: export REPLICATE_API_TOKEN")
