@@ -1,5 +1,6 @@
 """Fixtures of a fork's tests: Cog's real server of the selected model, on each engine that can run here."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,9 +43,15 @@ class Served:
         """The number of predictions that run at once."""
         return schema.max_concurrency(CLASS)
 
-    def predict(self, inputs: Mapping[str, Any]) -> httpx.Response:
-        """The response to a prediction, once there is one."""
-        return connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
+    def predict(self, inputs: Mapping[str, Any], patience: float = 10) -> httpx.Response:
+        """The response to a prediction. It is sent again for `patience` seconds while the server answers 409: a slot
+        stays taken for a moment after its prediction was answered."""
+        deadline = time.monotonic() + patience
+        while True:
+            answer = connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
+            if answer.status_code != 409 or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.05)
 
 
 def engines() -> list[str]:
