@@ -44,8 +44,10 @@ class Served:
         return schema.max_concurrency(CLASS)
 
     def predict(self, inputs: Mapping[str, Any], patience: float = 10) -> httpx.Response:
-        """The response to a prediction. It is sent again for `patience` seconds while the server answers 409: a slot
-        stays taken for a moment after its prediction was answered."""
+        """The response to a prediction; while the server answers 409, it is sent again for `patience` seconds.
+
+        A slot stays taken for a moment after its prediction was answered.
+        """
         deadline = time.monotonic() + patience
         while True:
             answer = connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
