@@ -17,7 +17,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_every_command_block_works(newcomer: Newcomer) -> None:
     plain = [block for block in blocks() if not needs_docker(block)]
-    first, inputs, serve, ask, of_weights, call, demo, space, earn, before, publish, fork = plain
+    first, inputs, serve, ask, of_weights, call, demo, space, before, publish, earn, fork = plain
 
     done = newcomer.types(first)
     assert done.returncode == 0, done.stderr
@@ -53,11 +53,6 @@ def test_every_command_block_works(newcomer: Newcomer) -> None:
     assert done.returncode == 0, done.stderr
     assert (newcomer.clone / "spaces" / "smollm2-135m-instruct" / "app.py").is_file()
 
-    done = newcomer.types(earn)
-    assert done.returncode == 0, done.stderr
-    assert "$5,200.00" in done.stdout
-    assert (newcomer.clone / "reports" / "sketch" / "report.html").is_file()
-
     done = newcomer.types(before)
     assert done.returncode == 0, done.stderr
     assert "Built with Llama" in done.stdout
@@ -66,6 +61,11 @@ def test_every_command_block_works(newcomer: Newcomer) -> None:
     assert done.returncode == 0, done.stderr
     assert "hf.co/acme/smollm2: would send" in done.stdout
     assert "hf.co/YOUR-NAME/smollm2" in done.stdout
+
+    done = newcomer.types(earn)
+    assert done.returncode == 0, done.stderr
+    assert "$5,200.00" in done.stdout
+    assert (newcomer.clone / "reports" / "sketch" / "report.html").is_file()
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr
