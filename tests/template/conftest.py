@@ -21,6 +21,17 @@ elif manifest.selected().slug != MODEL:
     os.environ["MODEL"] = MODEL
 
 
+@pytest.fixture(autouse=True, scope="module")
+def weights_root() -> Iterator[None]:
+    """Undo what loading a model does for the rest of a process: models/weights/places.py sets WEIGHTS_ROOT."""
+    before = os.environ.get("WEIGHTS_ROOT")
+    yield
+    if before is None:
+        os.environ.pop("WEIGHTS_ROOT", None)
+    else:
+        os.environ["WEIGHTS_ROOT"] = before
+
+
 @contextmanager
 def serving(engine: str, slug: str = "") -> Iterator[LiveServer]:
     """A server of the model `slug`, by default the selected one."""
