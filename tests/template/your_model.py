@@ -97,6 +97,6 @@ def _embedder(folder: Path) -> None:
 
 _MAKERS = {
     "writer": _writer,
-    "classifier": lambda folder: tiny_encoders.bert(folder, id2label={0: "salty", 1: "sweet"}, initializer_range=0.5),
+    "classifier": lambda folder: tiny_encoders.bert(folder, id2label={0: "salty", 1: "sweet"}, initializer_range=0.1),
     "embedder": _embedder,
 }
