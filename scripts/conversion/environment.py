@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from models.errors import EngineError
+from models.errors import EngineError, TemplateError, in_words
 from models.weights import PROJECT
 
 FOLDER = PROJECT / ".venv-optimum"
@@ -38,6 +39,23 @@ def run(command: str, *arguments: str) -> None:
         lines = ran.stdout.strip().splitlines() or [f"the converter ended with exit code {ran.returncode}"]
         killed = " (killed: it needs over four bytes of memory for each parameter)" if ran.returncode == -9 else ""
         raise EngineError(f"{lines[-1]}{killed}")
+
+
+def main(work: Callable[[str, Path, Path, str], None], argv: list[str], failure: str) -> int:
+    """Do the work of a module that `run` starts; 0 if it is done, 1 with a reason on standard error.
+
+    `argv`: KIND SOURCE FOLDER FORMAT; `failure`: the message for an error of a library, with {source} and {reason}.
+    """
+    kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
+    try:
+        work(kind, source, folder, weight_format)
+    except TemplateError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(failure.format(source=source, reason=in_words(error)), file=sys.stderr)
+        return 1
+    return 0
 
 
 def make_environment() -> None:

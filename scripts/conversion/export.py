@@ -7,16 +7,14 @@ language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/e
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from models.errors import TemplateError, in_words
 from models.runtimes import checkpoint
 from models.weights import formats
-from scripts.conversion import encoder, merging
+from scripts.conversion import encoder, environment, merging
 from scripts.conversion.comparison import REFERENCE
 
 _TOKENS = 200
@@ -32,16 +30,7 @@ _TEXT = (
 
 def main(argv: list[str]) -> int:
     """Convert; 0 if `FOLDER` has all files, 1 with a reason on standard error."""
-    kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
-    try:
-        convert(kind, source, folder, weight_format)
-    except TemplateError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as error:
-        print(f"optimum-intel cannot convert {source} ({in_words(error)})", file=sys.stderr)
-        return 1
-    return 0
+    return environment.main(convert, argv, "optimum-intel cannot convert {source} ({reason})")
 
 
 def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
@@ -58,10 +47,7 @@ def convert(kind: str, source: Path, folder: Path, weight_format: str) -> None:
                 merging.merge(kind, source, Path(name), "float32")
             convert(kind, Path(name), folder, weight_format)
         return
-    for path in source.rglob("*"):  # before export, which rewrites files of these names
-        if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
-            (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / path.relative_to(source))
+    merging.copy_other_files(source, folder)  # before export, which rewrites some of them
     tokenizer = _tokenizer(source, folder)
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     if kind == "encoder":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.encoders import checkpoint as encoders
-from models.errors import EngineError, TemplateError, in_words
+from models.errors import EngineError, in_words
 from models.runtimes import checkpoint as decoders
 from models.weights import formats
 from scripts.conversion import environment
@@ -31,16 +31,8 @@ def make(kind: str, source: Path, folder: Path, weight_format: str) -> None:
 
 def main(argv: list[str]) -> int:
     """Merge; 0 if FOLDER has all files, 1 with a reason on standard error."""
-    kind, source, folder, weight_format = argv[0], Path(argv[1]), Path(argv[2]), argv[3]
-    try:
-        merge(kind, source, folder, weight_format)
-    except TemplateError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as error:
-        print(f"peft cannot merge {source / formats.ADAPTER} ({in_words(error)}): {_REMEDY}", file=sys.stderr)
-        return 1
-    return 0
+    failure = f"peft cannot merge {{source}}/{formats.ADAPTER} ({{reason}}): {_REMEDY}"
+    return environment.main(merge, argv, failure)
 
 
 def merge(kind: str, source: Path, folder: Path, weight_format: str) -> None:
@@ -72,7 +64,7 @@ def merge(kind: str, source: Path, folder: Path, weight_format: str) -> None:
         raise EngineError(f"{adapter} does not fit the model, tensors: {' and '.join(wrong)}; {_REMEDY}")
     merged = adapted.merge_and_unload(safe_merge=True).to(getattr(torch, weight_format))
     merged.save_pretrained(folder)
-    _copy_other_files(source, folder)
+    copy_other_files(source, folder)  # after saving, which rewrites some of them
 
 
 def _check(adapter: Path, config: Any, task: str) -> None:
@@ -97,8 +89,8 @@ def _task_of_encoder(source: Path) -> str:
     return "SEQ_CLS" if encoders.is_classifier(source) else "FEATURE_EXTRACTION"
 
 
-def _copy_other_files(source: Path, folder: Path) -> None:
-    """Copy the source's other files unchanged, because saving rewrites some of them."""
+def copy_other_files(source: Path, folder: Path) -> None:
+    """Copy the files of a model that are neither weights nor its adapter."""
     for path in source.rglob("*"):
         name = path.relative_to(source)
         is_kept = path.is_file() and name.parts[0] != formats.ADAPTER
