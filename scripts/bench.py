@@ -5,7 +5,6 @@ Cog's streaming example; writes benchmarks/<model>/<machine>.json and a chart.
 """
 
 import datetime
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -178,14 +177,12 @@ def _samples(
 
 
 def _receipt(model: Manifest, choice: EngineChoice, counts: list[int], repeats: int, unit: str) -> dict[str, Any]:
-    found = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
-    installed = {name: found[name] for name in PACKAGES if name in found}
     return {
         "model": model.title,
         "date": datetime.date.today().isoformat(),
         "commit": repository.commit(),
         "machine": machine.described(choice),
-        "versions": {"python": platform.python_version()} | installed,
+        "versions": {"python": platform.python_version()} | machine.versions(PACKAGES),
         "settings": {
             "engine": choice.model_dump(),
             "streams": counts,

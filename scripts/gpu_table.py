@@ -6,10 +6,8 @@ and written to benchmarks/gpu/ as they arrive. --tiny runs the same code on the 
 """
 
 import datetime
-import importlib.metadata
 import json
 import platform
-import re
 import subprocess
 import sys
 import threading
@@ -22,6 +20,7 @@ import typer
 from models import runtimes
 from models.errors import EngineError
 from models.weights import PROJECT
+from scripts.benchmark import machine
 from scripts.cli import command, repository
 
 LIMITS = {
@@ -85,26 +84,24 @@ def _measure(name: str, tiny: bool, seconds: float, figures: dict[str, Any]) -> 
 
 
 def _receipt() -> dict[str, Any]:
-    found = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
     return {
         "date": datetime.date.today().isoformat(),
         "commit": repository.commit(),
-        "versions": {"python": platform.python_version()} | {name: found[name] for name in PACKAGES if name in found},
+        "versions": {"python": platform.python_version()} | machine.versions(PACKAGES),
         "subjects": {},
     }
 
 
 def _write(receipt: dict[str, Any], to: Path) -> None:
     """Write what is known so far, with the share of the bandwidth that one stream reaches."""
-    machine = receipt["subjects"].get("machine", {"figures": {}})["figures"].get("machine", {})
+    device = receipt["subjects"].get("machine", {"figures": {}})["figures"].get("machine", {})
     for subject in receipt["subjects"].values():
         alone, memory = subject["figures"].get("1 streams"), subject["figures"].get("memory")
-        if machine and alone and memory:
+        if device and alone and memory:
             read = alone["tokens_per_second"] * memory["weights_gb"]
-            alone["share_of_bandwidth"] = read / machine["bandwidth_gb_s"]
-    slug = re.sub(r"[^a-z0-9]+", "-", machine.get("device", "unknown").lower()).strip("-")
+            alone["share_of_bandwidth"] = read / device["bandwidth_gb_s"]
     to.mkdir(parents=True, exist_ok=True)
-    path = to / f"{slug}.json"
+    path = to / f"{machine.slug_of(device.get('device', 'unknown'))}.json"
     path.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,9 +1,11 @@
-"""The machine of a measurement."""
+"""The machine of a measurement, and the versions of its packages."""
 
+import importlib.metadata
 import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,19 @@ def described(choice: EngineChoice) -> dict[str, Any]:
         name = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()[0]
     else:
         name = _cpu_name()
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {os.cpu_count()} cores".lower()).strip("-")
+    slug = slug_of(f"{name} {os.cpu_count()} cores")
     return {"name": name, "slug": slug, "cores": os.cpu_count(), "system": platform.platform()}
+
+
+def slug_of(name: str) -> str:
+    """A name as a file has it: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those of the packages that are installed, in their order."""
+    installed = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
+    return {name: installed[name] for name in packages if name in installed}
 
 
 def _cpu_name() -> str:

@@ -4,7 +4,6 @@ Each answer is written as it arrives, so an interrupted run continues, and a rep
 """
 
 import hashlib
-import importlib.metadata
 import json
 import queue
 import sys
@@ -51,8 +50,7 @@ def maker(model: Manifest, choice: EngineChoice, data: Data) -> dict[str, Any]:
     for path in (manifest_path(model.slug), lock_path(model.slug), code, *sorted((PROJECT / "models").rglob("*.py"))):
         if path.is_file():  # a model without weights has no lock
             version.update(hashlib.sha256(path.read_bytes()).digest())
-    installed = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
-    packages = {name: installed[name] for name in PACKAGES if name in installed}
+    packages = machine.versions(PACKAGES)
     version.update(json.dumps([packages, choice.model_dump()], sort_keys=True).encode())
     return {
         "model": model.slug,

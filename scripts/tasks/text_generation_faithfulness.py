@@ -20,6 +20,7 @@ from typing import Any
 
 from models import weights
 from models.manifest import PROJECT, selected_as
+from models.runtimes import checkpoint
 from models.runtimes.gguf import to_safetensors
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines.interface import Generation, Sampling
@@ -119,12 +120,10 @@ def _of_engine(engine: Any, logits: Any, asked: list[list[int]], end_ids: frozen
 def _float32(model: Manifest) -> Any:
     """The downloaded weights in transformers."""
     import torch
-    import transformers
 
     if weights.are_gguf(model):
         return to_safetensors.model(gguf_format.read(weights.gguf_file(model)))
-    folder = weights.folder(model.slug, weights.SOURCE)
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return checkpoint.load(weights.folder(model.slug, weights.SOURCE), dtype=torch.float32).eval()
 
 
 def _of_transformers(model: Any, asked: list[list[int]], end_ids: frozenset[int]) -> Answers:

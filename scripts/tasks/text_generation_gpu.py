@@ -23,8 +23,10 @@ import typer
 from models import manifest
 from models.manifest import Device
 from models.tasks.text_generation import engines
+from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
 from models.tasks.text_generation.manifest import Architecture, EngineChoice, Manifest
+from scripts.benchmark.load import percentile
 from scripts.cli import command
 
 Figures = dict[str, Any]
@@ -121,7 +123,7 @@ def _figures(subject: str, tiny: bool) -> Iterator[tuple[str, Figures]]:
         )
     long = [_prompt(vocabulary, sizes.long_prompt, 1000 + number) for number in range(sizes.long_prompts)]
     yield "long prompts", {"last_first_token_seconds": max(answered(long, engine, 4).firsts)}
-    yield "memory", {"peak_gb": _peak_gb(device), "weights_gb": _weights_gb(choice, folder)}
+    yield "memory", {"peak_gb": _peak_gb(device), "weights_gb": memory.weight_bytes(choice, folder) / 1e9}
     yield "new shapes beside 16 streams", new_shapes(engine, vocabulary, sizes)
     for streams in sizes.streams[:2]:
         yield f"profile of {streams} streams", profile(engine, vocabulary, streams, device)
@@ -168,16 +170,13 @@ def new_shapes(engine: Engine, vocabulary: int, sizes: Sizes) -> Figures:
         engine.submit(generation)
     for generation in beside:
         next(iter(generation))
-    milliseconds = sorted(
+    milliseconds = [
         1000 * answered([_prompt(vocabulary, 7 + 5 * number, 3000 + number)], engine, 1).firsts[0]
         for number in range(sizes.shapes)
-    )
+    ]
     for generation in beside:
         generation.cancel()
-    return {
-        "p50_ms": statistics.median(milliseconds),
-        "p99_ms": milliseconds[max(len(milliseconds) * 99 // 100 - 1, 0)],
-    }
+    return {"p50_ms": statistics.median(milliseconds), "p99_ms": percentile(milliseconds, 0.99)}
 
 
 def profile(engine: Engine, vocabulary: int, streams: int, device: Device) -> Figures:
@@ -279,12 +278,6 @@ def _peak_gb(device: Device) -> float:
     import torch
 
     return (torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss) / 1e9
-
-
-def _weights_gb(choice: EngineChoice, folder: Path) -> float:
-    from models.weights import model_facts
-
-    return (choice.weight_bytes(model_facts.read([path.name for path in folder.iterdir()], folder)) or 0) / 1e9
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ def enough_for_weights(choice: EngineChoice, folder: Path) -> Iterator[float]:
     """
     import torch
 
-    facts = model_facts.read([path.name for path in folder.iterdir()], folder)
-    needed = choice.weight_bytes(facts) or 0
+    needed = weight_bytes(choice, folder)
     free = free_bytes(choice.device)
     error = EngineError(
         f"{choice.described}: the weights take {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: take hardware "
@@ -54,6 +53,11 @@ def enough_for_cache(choice: EngineChoice, cache_bytes: float) -> Iterator[None]
             f"{cache_bytes / 1e9:.2f} GB of key-value cache and for a step: "
             "lower cache_gb in the manifest, or take hardware with more memory"
         ) from cause
+
+
+def weight_bytes(choice: EngineChoice, folder: Path) -> float:
+    """The bytes of memory that the safetensors in `folder` need in the number format of `choice`; 0 if unknown."""
+    return choice.weight_bytes(model_facts.read([path.name for path in folder.iterdir()], folder)) or 0
 
 
 def _smaller(choice: EngineChoice) -> str:
