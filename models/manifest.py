@@ -295,14 +295,20 @@ def load(slug: str) -> Manifest:
     Raises:
         ManifestError: there is no such model, or its manifest is wrong; names the file, the key and the remedy.
     """
+    manifest = _read(slug)
+    _check_uses(manifest)
+    return manifest.with_facts(_locked_facts(manifest))
+
+
+def _read(slug: str) -> Manifest:
+    """The manifest as it is written, without the facts from weights.lock."""
     path = path_of(slug)
     if not path.is_file():
         raise ManifestError(f"there is no model {slug!r}{strict.suggestion(slug, slugs())}: make {path}, or set MODEL")
     content = strict.content(path, ManifestError)
     manifest = strict.check(path, content, _kind_of(path, content), ManifestError)
     manifest._slug = slug
-    _check_uses(manifest)
-    return manifest.with_facts(_locked_facts(manifest))
+    return manifest
 
 
 def _check_uses(manifest: Manifest) -> None:
@@ -310,12 +316,13 @@ def _check_uses(manifest: Manifest) -> None:
     if manifest.uses and manifest.weights.source:
         raise ManifestError(f"{path_of(manifest.slug)}: uses and weights exclude each other: leave one of them out")
     for slug in manifest.uses:
-        if slug == manifest.slug or load(slug).uses:
+        used = _read(slug)
+        if used.uses:
             raise ManifestError(
                 f"{path_of(manifest.slug)}: uses: {slug} is a pipeline itself: name models with weights"
             )
         for choice in manifest.engines:
-            load(slug).like(choice)
+            used.like(choice)
 
 
 def _locked_facts(manifest: Manifest) -> Facts:

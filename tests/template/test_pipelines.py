@@ -108,14 +108,28 @@ def test_the_weights_of_both_get_into_the_image(project: Path, run: Run) -> None
 def test_a_model_that_a_pipeline_cannot_use_is_refused(
     keys: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = yaml.safe_load(manifest.path_of(USED[1]).read_text(encoding="utf-8"))
-    del written["weights"]
-    written["engines"] = [{"engine": "openvino", "device": "cpu"}]
     for slug in (*USED, "all-minilm-l6-v2"):
         (tmp_path / slug).symlink_to(manifest.CATALOG / slug)
-    (tmp_path / SLUG).mkdir()
     monkeypatch.setattr(manifest, "CATALOG", tmp_path)
-    manifest.path_of(SLUG).write_text(yaml.safe_dump(written | {"uses": list(USED)} | keys), encoding="utf-8")
+    add_pipeline(SLUG, {"uses": list(USED)} | keys)
     with pytest.raises(ManifestError) as refused:
         manifest.load(SLUG)
     assert message in str(refused.value)
+
+
+def test_pipelines_that_use_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / USED[1]).symlink_to(manifest.CATALOG / USED[1])
+    monkeypatch.setattr(manifest, "CATALOG", tmp_path)
+    for slug, other in (("one", "two"), ("two", "one")):
+        add_pipeline(slug, {"uses": [other, USED[1]]})
+    with pytest.raises(ManifestError, match="uses: two is a pipeline itself"):
+        manifest.load("one")
+
+
+def add_pipeline(slug: str, keys: dict[str, object]) -> None:
+    """Add a classifier without weights of its own to the catalog, with these keys."""
+    written = yaml.safe_load(manifest.path_of(USED[1]).read_text(encoding="utf-8"))
+    del written["weights"]
+    written["engines"] = [{"engine": "openvino", "device": "cpu"}]
+    manifest.path_of(slug).parent.mkdir()
+    manifest.path_of(slug).write_text(yaml.safe_dump(written | keys), encoding="utf-8")
