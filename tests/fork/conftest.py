@@ -1,8 +1,6 @@
 """Fixtures of a fork's tests: Cog's real server of the selected model, on each engine that can run here."""
 
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +13,9 @@ from models.manifest import Manifest
 from scripts import tasks
 from scripts.cli import connection
 from scripts.contract import meaning, schema
-from scripts.conversion import weights
 from scripts.fuzzing import cases
-from scripts.serving import local_server
+from scripts.serving import predicting
+from tests.serving import serving
 
 connection.bypass_proxies_locally()
 MODEL = manifest.selected()
@@ -43,17 +41,14 @@ class Served:
         """The number of predictions that run at once."""
         return schema.max_concurrency(CLASS)
 
-    def predict(self, inputs: Mapping[str, Any], patience: float = 10) -> httpx.Response:
-        """The response to a prediction; while the server answers 409, it is sent again for `patience` seconds.
+    def predict(self, inputs: Mapping[str, Any]) -> httpx.Response:
+        """The response to a prediction, sent once the last one has returned its slot."""
+        predicting.wait_until_ready(self.address)
+        return self.send(inputs)
 
-        A slot stays taken for a moment after its prediction was answered.
-        """
-        deadline = time.monotonic() + patience
-        while True:
-            answer = connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
-            if answer.status_code != 409 or time.monotonic() > deadline:
-                return answer
-            time.sleep(0.05)
+    def send(self, inputs: Mapping[str, Any]) -> httpx.Response:
+        """The response to a prediction, which is sent whether a slot is free or not."""
+        return connection.ask("POST", f"{self.address}/predictions", json={"input": inputs}, timeout=600)
 
 
 def engines() -> list[str]:
@@ -88,12 +83,7 @@ def model() -> Manifest:
 @pytest.fixture(scope="package", params=engines())
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """A server on each engine in turn."""
-    with ExitStack() as until_the_end:
-        with pytest.MonkeyPatch.context() as environment:  # only the server is started on this engine
-            environment.setenv("ENGINE", request.param)
-            weights.ensure(MODEL, runtimes.choose(MODEL))
-            address, process = until_the_end.enter_context(local_server.running(MODEL))
-        local_server.wait_until_ready(address, process)
+    with serving(MODEL, request.param) as address:
         document = connection.ask("GET", f"{address}/openapi.json").json()
         limits = tasks.fact(MODEL, "LIMITS", cases.NO_LIMITS)
         yield Served(address, request.param, document, cases.longest(document, MODEL.examples[-1].input, limits))

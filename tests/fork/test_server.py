@@ -67,12 +67,12 @@ def test_one_prediction_too_many_is_refused_until_a_slot_is_free(served: Served)
     assert waiting.until(lambda: is_ready(served), SECONDS)
     if served.long is None:  # short predictions may not fill every slot: at most some are refused, none is lost
         with ThreadPoolExecutor(served.slots + 1) as pool:
-            answers = list(pool.map(lambda _: served.predict(MODEL.examples[0].input, 0), range(served.slots + 1)))
+            answers = list(pool.map(served.send, [MODEL.examples[0].input] * (served.slots + 1)))
         assert {answer.status_code for answer in answers} <= {200, 409}
     else:
         started = [begun(served, served.long) for _ in range(served.slots)]
         assert [status for status, _ in started] == [202] * served.slots
-        if served.predict(MODEL.examples[0].input, 0).status_code != 409:  # a model that ends early has freed a slot
+        if served.send(MODEL.examples[0].input).status_code != 409:  # a model that ends early has freed a slot
             assert 404 in [connection.ask("POST", f"{url}/cancel").status_code for _, url in started]
         assert cancel([url for _, url in started], SECONDS)
     assert waiting.until(lambda: is_ready(served), SECONDS)

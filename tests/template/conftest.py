@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from models import manifest, runtimes
+from models import manifest
 from scripts.cli import connection
-from scripts.conversion import weights
-from scripts.serving import local_server
+from tests.serving import serving
 from tests.template.server.live_server import LiveServer
 
 MODEL = "smollm2-135m-instruct"
@@ -32,29 +30,16 @@ def weights_root() -> Iterator[None]:
         os.environ["WEIGHTS_ROOT"] = before
 
 
-@contextmanager
-def serving(engine: str, slug: str = "") -> Iterator[LiveServer]:
-    """A server of the model `slug`, by default the selected one."""
-    with ExitStack() as until_the_end:
-        with pytest.MonkeyPatch.context() as environment:  # only the server is started on this engine
-            environment.setenv("ENGINE", engine)
-            model = manifest.load(slug) if slug else manifest.selected()
-            weights.ensure(model, runtimes.choose(model))
-            address, process = until_the_end.enter_context(local_server.running(model))
-        local_server.wait_until_ready(address, process)
-        yield LiveServer(address, engine)
-
-
 @pytest.fixture(scope="session")
 def openvino_server() -> Iterator[LiveServer]:
-    with serving("openvino") as running:
-        yield running
+    with serving(manifest.selected(), "openvino") as address:
+        yield LiveServer(address, "openvino")
 
 
 @pytest.fixture(scope="session")
 def transformers_server() -> Iterator[LiveServer]:
-    with serving("transformers") as running:
-        yield running
+    with serving(manifest.selected(), "transformers") as address:
+        yield LiveServer(address, "transformers")
 
 
 @pytest.fixture

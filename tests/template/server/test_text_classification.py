@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from models import manifest
-from tests.template.conftest import serving
+from tests.serving import serving
 from tests.template.server.live_server import LiveServer
 
 MODEL = "all-minilm-l6-v2-zero-shot"
@@ -36,8 +36,8 @@ LABELS = sorted(set(TEXTS.values()))
 
 @pytest.fixture(scope="module", params=[pytest.param("openvino", marks=pytest.mark.slow), "transformers"])
 def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
-    with serving(request.param, MODEL) as running:
-        yield running
+    with serving(manifest.load(MODEL), request.param) as address:
+        yield LiveServer(address, request.param)
 
 
 def test_twenty_texts_get_the_right_labels(server: LiveServer) -> None:

@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 from models import manifest, weights
-from tests.template.conftest import serving
+from tests.serving import serving
 from tests.template.server.live_server import SLOTS, LiveServer
 
 MODEL = "all-minilm-l6-v2"
@@ -31,8 +31,8 @@ in bfloat16 where the processor has instructions for it, four times as fast."""
 
 @pytest.fixture(scope="module", params=[pytest.param("openvino", marks=pytest.mark.slow), "transformers"])
 def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
-    with serving(request.param, MODEL) as running:
-        yield running
+    with serving(manifest.load(MODEL), request.param) as address:
+        yield LiveServer(address, request.param)
 
 
 def vectors(server: LiveServer, **inputs: Any) -> Any:
