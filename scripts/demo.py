@@ -75,9 +75,8 @@ def _answering(model: Manifest, what: str) -> Iterator[str]:
 def _started(model: Manifest) -> Iterator[str]:
     """The address of a server of the model that ends with the block."""
     weights.ensure(model, runtimes.choose(model))
-    with tempfile.TemporaryFile() as log, local_server.running(model, log=log) as (address, process):
-        print(f"starting the server of {model.slug}", file=sys.stderr, flush=True)
-        local_server.wait_until_ready(address, process)
+    print(f"starting the server of {model.slug}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryFile() as log, local_server.running(model, log=log) as (address, _):
         yield address
 
 

@@ -6,7 +6,7 @@ wrong answers, each with a curl command that reproduces it. The same seed sends 
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -80,9 +80,9 @@ def _served(model: Manifest, url: str) -> Iterator[str]:
         yield url
         return
     weights.ensure(model, runtimes.choose(model))
-    with local_server.running(model) as (address, process):
+    with ExitStack() as until_the_end:
         with console.stderr().status("starting the server"):
-            local_server.wait_until_ready(address, process)
+            address, _ = until_the_end.enter_context(local_server.running(model))
         yield address
 
 

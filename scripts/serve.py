@@ -27,7 +27,6 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.
     model = manifest.selected()
     weights.ensure(model, runtimes.choose(model))
     with local_server.running(model, port, log=sys.stderr.buffer) as (address, process):
-        local_server.wait_until_ready(address, process)
         hint = f"{model.title} at {address}, stop it with Ctrl-C. Try:\n{_example(model, address)}"
         print(hint, file=sys.stderr, flush=True)
         if process.wait() != 0:

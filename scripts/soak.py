@@ -62,7 +62,6 @@ def soak(minutes: Annotated[float, typer.Option(min=0.1)] = 10, seed: int = 1) -
     load = tasks.load(model)
     weights.ensure(model, runtimes.choose(model))
     with local_server.running(model) as (address, process):
-        local_server.wait_until_ready(address, process)
         before, uses = _speed(address, load), _uses_of(model)
         watch = _Memory(psutil.Process(process.pid))
         outcomes = _all_clients(address, uses, minutes * 60, seed, watch)

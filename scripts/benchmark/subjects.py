@@ -97,7 +97,6 @@ def local(model: Manifest, load: Load) -> Iterator[Subject]:
     """The project's Cog server, on this machine."""
     started = time.monotonic()
     with local_server.running(model) as (address, process):
-        local_server.wait_until_ready(address, process)
         yield HttpSubject(address, [psutil.Process(process.pid)], started, load)
 
 

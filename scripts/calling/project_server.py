@@ -1,6 +1,7 @@
 """A prediction on this project's own server, which is started for it and stopped after it."""
 
 import tempfile
+from contextlib import ExitStack
 from typing import Any
 
 from models import manifest, runtimes
@@ -22,7 +23,8 @@ class ProjectServer(Client):
     def run(self, request: PredictionRequest, display: Display) -> dict[str, Any]:
         """Fetch the weights if need be, start the server, and run the prediction on it."""
         weights.ensure(self._model, runtimes.choose(self._model))
-        with tempfile.TemporaryFile() as log, local_server.running(self._model, log=log) as (address, process):
+        with ExitStack() as until_the_end:
+            log = until_the_end.enter_context(tempfile.TemporaryFile())
             with display.meanwhile(f"starting the server of {self._model.slug}"):
-                local_server.wait_until_ready(address, process)
+                address, _ = until_the_end.enter_context(local_server.running(self._model, log=log))
             return CogServer(address).run(request, display)

@@ -21,8 +21,7 @@ def run(model: Manifest) -> list[dict[str, Any]]:
     """
     weights.ensure(model, runtimes.choose(model))
     print(f"running {len(model.examples)} examples on {model.slug} ...", file=sys.stderr)
-    with local_server.running(model) as (address, process):
-        local_server.wait_until_ready(address, process)
+    with local_server.running(model) as (address, _):
         return [_prediction(address, example.name, example.input) for example in model.examples]
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -24,6 +24,7 @@ PREDICTIONS = Path("/tmp/coglet/predictions")
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
 _STOP_SECONDS = 5
 _REMINDER_SECONDS = 30
+_PATIENCE_SECONDS = 10
 _FINAL = ("UNHEALTHY", "DEFUNCT")
 
 
@@ -35,17 +36,43 @@ class ServerError(TemplateError):
 def running(
     manifest: Manifest, port: int = 0, log: IO[bytes] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The server's address and process; stopped, with its workers, when the block ends.
+    """The address and process of a server that is ready; stopped, with its workers, when the block ends.
 
     `port`: 0 for a free one; `log` receives the server's output, which is discarded by default.
-    The server is still loading the model when the block begins; `wait_until_ready` waits for it.
+
+    Raises:
+        ServerError: it did not become ready; says why.
     """
     port = port or free_port()
-    process = start(manifest, port, log)
+    address = f"http://{HOST}:{port}"
+    with ExitStack() as until_the_end:
+        with _only_one_starts():
+            process = start(manifest, port, log)
+            until_the_end.callback(stop, process)
+            wait_until_ready(address, process)
+        yield address, process
+
+
+@contextmanager
+def _only_one_starts() -> Iterator[None]:
+    """Wait until no other server of this project is starting.
+
+    coglet 0.22 reads .cog/openapi_schema.json only when the model is loaded. A server of another class that started
+    before that would replace the file, and this server would check its inputs by the other one's schema.
+    """
+    from filelock import FileLock, Timeout
+
+    (PROJECT / ".cog").mkdir(exist_ok=True)
+    lock = FileLock(PROJECT / ".cog" / "server.lock")
     try:
-        yield f"http://{HOST}:{port}", process
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except Timeout:
+        print("another server of this project is starting: waiting for it", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
     finally:
-        stop(process)
+        lock.release()
 
 
 def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Popen[bytes]:

@@ -71,8 +71,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
     def serving(body: str, setup: str = "pass") -> Iterator[LiveServer]:
         body = body.strip().replace("{wait}", str(WAIT_SECONDS))
         (tmp_path / "predict.py").write_text(PREDICTOR.format(setup=setup, body=body, wait=WAIT_SECONDS))
-        with local_server.running(manifest.selected()) as (address, process):
-            local_server.wait_until_ready(address, process)
+        with local_server.running(manifest.selected()) as (address, _):
             yield LiveServer(address)
 
     return serving

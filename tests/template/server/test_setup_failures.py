@@ -65,11 +65,15 @@ def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: 
     path = copied / "openvino" / NAME
     expected = json.loads((path.parent / "derived.json").read_text())["files"][NAME]["sha256"]
     one_bit_changed(path)
-    with local_server.running(MODEL) as (address, process):
+    port = local_server.free_port()
+    address, process = f"http://{local_server.HOST}:{port}", local_server.start(MODEL, port, None)
+    try:
         with pytest.raises(local_server.ServerError) as refusal:
             local_server.wait_until_ready(address, process)
         assert httpx.get(f"{address}/health-check").json()["status"] == "SETUP_FAILED"
         assert httpx.post(f"{address}/predictions", json={"input": {"prompt": "Hi"}}).status_code == 503
+    finally:
+        local_server.stop(process)
     remedy = f"rm -r {path.parent}, then: make weights ENGINE=openvino"
     assert str(refusal.value) == f"{path} has sha256 {sha256(path)}, expected {expected}: {remedy}"
 
@@ -80,8 +84,7 @@ def test_setup_converts_again_if_a_file_is_missing(copied: Path, damage: Callabl
     path = copied / "openvino" / NAME
     size = path.stat().st_size
     damage(path)
-    with local_server.running(MODEL) as (address, process):
-        local_server.wait_until_ready(address, process)
+    with local_server.running(MODEL) as (address, _):
         logs = httpx.get(f"{address}/health-check").json()["setup"]["logs"]
     assert f"no weights for openvino in {copied.parent}: fetching them into {copied.parent}" in logs
     assert "made openvino's files" in logs

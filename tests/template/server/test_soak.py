@@ -13,7 +13,6 @@ from scripts.serving import local_server
 def test_under_mixed_load_no_prediction_is_lost_and_no_slot_leaks() -> None:
     model = manifest.selected()
     with local_server.running(model) as (address, process):
-        local_server.wait_until_ready(address, process)
         watch = soak._Memory(psutil.Process(process.pid))
         outcomes = soak._all_clients(address, soak._uses_of(model), seconds=15, seed=3, watch=watch)
         soak._wait_until_idle(address, model.examples[0].input, schema.max_concurrency(model.predictor_class))

@@ -51,7 +51,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unhealthy]:
         patch.setattr(schema, "PROJECT", place)
         patch.setenv("PYTHONPATH", str(PROJECT))
         with local_server.running(manifest.selected()) as (address, process):
-            local_server.wait_until_ready(address, process)
             caller = CogServer(address)
             (worker,) = psutil.Process(process.pid).children()
             worker.kill()

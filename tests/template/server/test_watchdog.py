@@ -51,7 +51,6 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: IO[bytes]) -> 
     def running(setup: str) -> Iterator[tuple[LiveServer, "subprocess.Popen[bytes]"]]:
         (tmp_path / "predict.py").write_text(PREDICTOR.format(setup=setup))
         with local_server.running(manifest.selected(), log=log) as (address, process):
-            local_server.wait_until_ready(address, process)
             yield LiveServer(address), process
 
     return running
