@@ -147,6 +147,7 @@ def test_a_custom_task_that_fails_leaves_everything_as_it_was(tmp_path: Path, mo
     assert (tmp_path / "predict.py").read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path) -> None:  # 15 s: a server of its own
     project, file = tmp_path / "project", tmp_path / "tiny.gguf"
     project.mkdir()

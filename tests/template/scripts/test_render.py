@@ -134,6 +134,7 @@ def test_cogs_configuration_names_files_that_exist(name: str, gpu: bool) -> None
     assert class_name in schema.class_names()
 
 
+@pytest.mark.slow
 def test_the_packages_of_an_image_follow_from_the_engine_of_its_device(copy: Path) -> None:
     manifest_file = copy / "models" / "catalog" / manifest.selected().slug / "model.yaml"
     content = yaml.safe_load(manifest_file.read_text())

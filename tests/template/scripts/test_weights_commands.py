@@ -54,6 +54,7 @@ def run_default(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_locking_reports_what_changed(hub: Hub, project: Project) -> None:
     first = project.does("weights_lock")
     commit = project.locked()["resolved"]
@@ -118,6 +119,7 @@ def test_missing_weights_are_an_error_that_names_the_command(project: Project) -
     assert any(line.split()[:2] == ["none", "source"] and "make weights" in line for line in lines(ran))
 
 
+@pytest.mark.slow
 def test_the_default_model() -> None:
     assert run_default("weights").returncode == 0
     info = json.loads(run_default("weights_info", "--json").stdout)
@@ -163,6 +165,7 @@ def test_with_everything_in_place_it_takes_little_longer_than_its_imports(ready:
     assert fastest < 2 * fastest_imports
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_and_plain_lines_elsewhere(hub: Hub, project: Project) -> None:
     project.does("weights_lock")
     hub.faults.append(Fault("safetensors", "slow", host="cdn", times=99, rate=1_000_000))

@@ -3,6 +3,8 @@
 import random
 from contextlib import ExitStack
 
+import pytest
+
 from tests.template.server.live_server import ENDLESS, SLOTS, LiveServer, eventually
 
 
@@ -27,6 +29,7 @@ def test_cancel_before_the_first_token(server: LiveServer):
     server.assert_answers()
 
 
+@pytest.mark.slow
 def test_cancelling_one_prediction_does_not_stop_the_others(server: LiveServer):
     short = ENDLESS | {"max_tokens": 60}
     alone = server.predict(**short)["output"]
@@ -61,6 +64,7 @@ def test_a_dropped_connection_frees_its_slot(each_server: LiveServer):
     each_server.assert_answers()
 
 
+@pytest.mark.slow
 def test_forty_cancellations_leak_no_slot(server: LiveServer):
     """Cancels after the second event: coglet 0.22 can lose a cancel that arrives before it starts the prediction."""
     choices = random.Random(40)

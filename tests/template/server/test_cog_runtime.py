@@ -85,6 +85,7 @@ def chunks_when_the_gate_opens_after_the_first(server: LiveServer, gate: Path) -
     return stream.chunks
 
 
+@pytest.mark.slow
 def test_an_async_generator_does_not_stream(serve: Serve, tmp_path: Path):
     """When this fails, the runtime streams async generators: text generation can be one, and
     models/cancellation.py can be deleted.
@@ -100,6 +101,7 @@ def test_an_async_function_that_returns_a_generator_streams(serve: Serve, tmp_pa
     assert chunks == ["first", "the gate was open"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setup", "status", "end"),
     [("pass", "succeeded", "reached"), ("cancellation.install()", "canceled", "cancelled")],

@@ -174,6 +174,7 @@ def fuzzed(planted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fuz
     return fuzzing
 
 
+@pytest.mark.slow
 def test_a_correct_predictor_passes(fuzzed: Fuzz):
     report = fuzzed("pass")
     assert report.failures == []
@@ -183,6 +184,7 @@ def test_a_correct_predictor_passes(fuzzed: Fuzz):
     assert report.outcomes["succeeded"] > 50
 
 
+@pytest.mark.slow
 def test_every_form_of_input_gets_valid_values(planted: Any):
     address, document = planted("", slots=1, source=FORMS)
     example = {"photos": [next(files.data_uris(None))[1]]}
@@ -210,6 +212,7 @@ def test_the_proof_requests_events_if_the_class_streams(planted: Any, decorator:
     assert problems == [] if problem is None else problems[0].startswith(problem)
 
 
+@pytest.mark.slow
 def test_each_bug_is_found_at_its_value_and_its_curl_command_repeats_it(fuzzed: Fuzz):
     report = fuzzed("\n        ".join(BUGS), examples=[{"text": "hi"}, {"text": "ho"}])
     expected = {case: reason for cases, reason in BUGS.values() for case in cases}
@@ -239,6 +242,7 @@ def test_the_value_that_kills_the_process_is_named(fuzzed: Fuzz, bug: str, case:
     assert f"stopped after {report.sent} of" in report.failures[-1].reason
 
 
+@pytest.mark.slow
 def test_a_prediction_that_never_ends_is_reported_and_its_slot_is_freed(fuzzed: Fuzz):
     report = fuzzed("if count == 10: await asyncio.sleep(600)", timeout=0.7)
     failures = {failure.case: failure.reason for failure in report.failures}
@@ -246,6 +250,7 @@ def test_a_prediction_that_never_ends_is_reported_and_its_slot_is_freed(fuzzed: 
     assert all(name.startswith("mixed ") for name in failures)
 
 
+@pytest.mark.slow
 def test_a_value_that_stops_the_event_loop_is_found(fuzzed: Fuzz):
     """Cog's server still reports that it is ready."""
     report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
@@ -253,6 +258,7 @@ def test_a_value_that_stops_the_event_loop_is_found(fuzzed: Fuzz):
     assert "3 cases got no answer: stopped after" in report.failures[-1].reason
 
 
+@pytest.mark.slow
 def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
     """Every 20th prediction keeps its slot and ignores the cancel."""
     leak = f"if self.served % 20 == 0:{DEAF.format(seconds=60)}".replace("\n        ", "\n            ")
@@ -261,6 +267,7 @@ def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
     assert "no slot became free, though nothing else runs: stopped after" in report.failures[-1].reason
 
 
+@pytest.mark.slow
 def test_an_ignored_cancel_is_found(fuzzed: Fuzz):
     report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
     assert report.failures[0].case.startswith("hold: ")
@@ -276,6 +283,7 @@ def test_cancelling_reports_whether_the_predictions_ended(planted: Any, bug: str
     assert cancel(urls, seconds=1) == has_ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
 def test_a_wrong_number_of_slots_is_found(fuzzed: Fuzz, slots: int, answers: str):
     failures = fuzzed("pass", slots=slots).failures
@@ -286,11 +294,13 @@ def test_a_wrong_number_of_slots_is_found(fuzzed: Fuzz, slots: int, answers: str
     assert failure.curl.startswith("for n in $(seq 3); do curl ")
 
 
+@pytest.mark.slow
 def test_a_server_that_becomes_slow_is_found(fuzzed: Fuzz):
     report = fuzzed(SLOW)
     assert re.search(r"the plain case 'example 1' takes [12]\.\d s, at the start 0\.\d s", report.failures[-1].reason)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_check_its_inputs_is_found(fuzzed: Fuzz):
     report = fuzzed("pass", has_schema=False, timeout=0.7)
     reasons = {failure.case: failure.reason for failure in report.failures}

@@ -1,5 +1,7 @@
 """The benchmark's load against a real server."""
 
+import pytest
+
 from models import manifest
 from scripts import tasks
 from scripts.benchmark import load
@@ -9,6 +11,7 @@ LOAD = tasks.load(manifest.selected())
 EXAMPLES = load.Load([{"prompt": "Hi", "max_tokens": 2}], streams=False, each=3)
 
 
+@pytest.mark.slow
 def test_every_token_of_a_stream_is_counted(server: LiveServer) -> None:
     sample = load.run(server.address, LOAD.inputs[:4], LOAD)
     assert sample.sizes == {"input_tokens": [32] * 4, "output_tokens": [128] * 4}
@@ -24,6 +27,7 @@ def test_predictions_that_do_not_stream_are_counted_one_by_one(server: LiveServe
     assert (sample.gaps, sample.sizes) == ([], {})
 
 
+@pytest.mark.slow
 def test_a_full_server_is_tried_again_until_it_accepts_the_stream(server: LiveServer) -> None:
     shorter = [{**inputs, "max_tokens": 32} for inputs in LOAD.inputs[: SLOTS + 4]]
     assert len(load.run(server.address, shorter, LOAD).firsts) == SLOTS + 4

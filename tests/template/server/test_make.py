@@ -129,6 +129,7 @@ def given_to_program(project: Path, *typed: str) -> list[str]:
     return done.stdout.split("\0")[1:-1]
 
 
+@pytest.mark.slow
 def test_only_the_text_goes_to_stdout_and_a_second_run_converts_nothing(project: Path):
     first = make(project, "predict", "PROMPT=The capital of France is", GREEDY)
     before = state_of(project)
@@ -142,6 +143,7 @@ def test_only_the_text_goes_to_stdout_and_a_second_run_converts_nothing(project:
         )
 
 
+@pytest.mark.slow
 def test_hostile_environment_variables_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch):
     """Proxies that do not exist, an ASCII terminal, a read-only TMPDIR, and misleading Python variables."""
     hostile = {
@@ -185,6 +187,7 @@ def test_a_missing_prompt_is_an_error_that_says_how_to_give_one(project: Path):
     assert done.stderr.startswith('say something: PROMPT="Why is the sea salty?"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to make", "SIGTERM to the group"])
 def test_an_interrupted_predict_cancels_its_prediction_and_leaves_no_process(project: Path, how: str):
     process = start_make(project, "predict", *ENDLESS)
@@ -201,6 +204,7 @@ def test_an_interrupted_predict_cancels_its_prediction_and_leaves_no_process(pro
     eventually(lambda: processes_in(project) == [], "the end of every process")
 
 
+@pytest.mark.slow
 def test_serve_serves_until_interrupted(project: Path):
     port = local_server.free_port()
     process = start_make(project, "serve", f"PORT={port}")
@@ -213,6 +217,7 @@ def test_serve_serves_until_interrupted(project: Path):
     eventually(lambda: processes_in(project) == [], "the end of every process")
 
 
+@pytest.mark.slow
 def test_serve_fails_when_its_worker_was_killed_and_call_reports_why(project: Path):
     port = local_server.free_port()
     process = start_make(project, "serve", f"PORT={port}")

@@ -60,6 +60,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME

@@ -85,6 +85,7 @@ def _family(server: Unhealthy) -> psutil.Process:
     return psutil.Process(server.process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
 def test_a_client_is_refused_with_one_sentence(
     server: Unhealthy, client: Callable[[Unhealthy], Any], monkeypatch: pytest.MonkeyPatch

@@ -67,6 +67,7 @@ def text_of(log: IO[bytes]) -> str:
     return log.read().decode()
 
 
+@pytest.mark.slow
 def test_without_the_watchdog_the_runtime_keeps_running_without_a_worker(running: Running):
     """When this fails, the runtime ends by itself or starts a new worker: models/watchdog.py can be deleted.
 
@@ -97,6 +98,7 @@ def test_the_server_ends_even_if_a_child_of_the_worker_survives(running: Running
         assert process.wait(SECONDS) != 0
 
 
+@pytest.mark.slow
 def test_a_normal_shutdown_is_not_treated_as_a_crash(running: Running, log: IO[bytes]):
     with running("watchdog.install()") as (_, process):
         family = psutil.Process(process.pid).children(recursive=True)

@@ -59,6 +59,7 @@ def fault(kind: str, **details: object) -> Fault:
     return Fault("/org/name/", kind, host="cdn", **details)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_too_many_requests_are_waited_for(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("status", status=429, headers={"Retry-After": "2"}))
     begun = time.monotonic()
@@ -192,6 +193,7 @@ def test_a_disk_that_is_too_small_is_refused_at_the_start(hub: Hub, small_disk: 
     assert sent(hub) == 0
 
 
+@pytest.mark.slow
 def test_a_disk_that_becomes_full_keeps_the_received_bytes(hub: Hub, small_disk: Project) -> None:
     disk = Path(small_disk.environment["WEIGHTS_ROOT"])
     hub.faults.append(fault("slow", rate=500_000, times=999))

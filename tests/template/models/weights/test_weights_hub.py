@@ -181,6 +181,7 @@ def test_a_missing_repository_or_file_is_named_before_any_byte_is_downloaded(hub
     assert len(bodies(hub)) == before
 
 
+@pytest.mark.slow
 def test_a_request_to_a_busy_hub_is_repeated(hub: Hub, project: Project) -> None:
     hub.add(NAME, FILES)
     hub.faults.append(Fault("/api/models/", "status", status=429, headers={"Retry-After": "1"}))

@@ -72,6 +72,7 @@ def begins(hub: Hub, after: int) -> set[int]:
     return {int(str(request.range).removeprefix("bytes=").partition("-")[0]) for request in asked}
 
 
+@pytest.mark.slow
 def test_ten_kills_lose_at_most_a_chunk_each(hub: Hub, project: Project, weights: Path) -> None:
     moments, size = random.Random(0), weights.stat().st_size
     there = [0] * -(-size // CHUNK)

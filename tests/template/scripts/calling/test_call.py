@@ -256,6 +256,7 @@ def test_ctrl_c_cancels_and_frees_the_slot(painter: str, tmp_path: Path, start: 
     assert "image/png" in output
 
 
+@pytest.mark.slow
 def test_a_timeout_cancels(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call.main([painter, "prompt=a", "seconds=60", "--timeout", "5"]) == 1
     errors = capsys.readouterr().err
@@ -263,6 +264,7 @@ def test_a_timeout_cancels(painter: str, capsys: pytest.CaptureFixture[str]) -> 
     assert "canceled · " in errors
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_the_wait_for_a_slot(painter: str, start: Start) -> None:
     process = start(painter, "prompt=a", "seconds=60")
     wait_for(process, "processing")

@@ -216,6 +216,7 @@ def test_wrong_usage_is_refused_before_anything_runs(service: ScriptedReplicate)
     assert posts(service) == []
 
 
+@pytest.mark.slow
 def test_requests_refused_with_429_are_repeated_after_the_time_that_replicate_gives(
     service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +248,7 @@ def test_a_failed_prediction_exits_with_1(service: ScriptedReplicate, capsys: py
     assert "the prediction failed: CUDA error: out of memory" in errors
 
 
+@pytest.mark.slow
 def test_an_aborted_prediction_exits_with_1(service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]) -> None:
     service.script = lambda prediction: None
     assert call.main(["acme/writer", "prompt=a", "--timeout", "5"]) == 1

@@ -50,6 +50,7 @@ def test_nothing_is_imported_that_takes_long(fork: Fork) -> None:
     )
 
 
+@pytest.mark.slow
 def test_uncommitted_changes_are_named_and_dirty_allows_and_records_them(fork: Fork) -> None:
     for number in range(7):
         (fork.folder / f"note-{number}.txt").write_text("new")
@@ -64,12 +65,14 @@ def test_uncommitted_changes_are_named_and_dirty_allows_and_records_them(fork: F
     assert "and changes" in fork.run("releases", "--all").stdout
 
 
+@pytest.mark.slow
 def test_the_ledger_does_not_count_as_an_uncommitted_change(fork: Fork) -> None:
     assert gate(fork).returncode == 0
     assert "releases/" in fork.git("status", "--porcelain")
     assert gate(fork).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_outside_a_repository_is_not_committed(fork: Fork) -> None:
     (fork.folder / ".git").rename(fork.folder.parent / "gone")
     refused = gate(fork)
@@ -103,6 +106,7 @@ def test_an_error_of_git_is_not_taken_for_a_missing_repository_even_with_dirty(f
     assert refused.stderr.splitlines()[-1].endswith(f"git config --global --add safe.directory {fork.folder}")
 
 
+@pytest.mark.slow
 def test_a_committed_schema_that_is_not_json_is_refused(fork: Fork) -> None:
     (fork.folder / "schemas" / "TextGeneration.json").write_text("<<<<<<< HEAD\n")
     fork.git("commit", "--quiet", "--all", "--message", "conflict")
@@ -130,6 +134,7 @@ def test_a_model_without_a_licence_is_refused(licence: str, fork: Fork) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_breaking_change_is_refused_with_its_remedy_unless_a_reason_is_given(fork: Fork) -> None:
     path = fork.folder / "predict.py"
     path.write_text(path.read_text().replace("loud: bool", "shout: bool"))
@@ -154,6 +159,7 @@ def test_an_unknown_stage_is_wrong_usage(fork: Fork) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_release_that_the_licence_forbids_is_refused_by_its_clause(fork: Fork) -> None:
     (fork.folder / "models" / "catalog" / fork.slug / "README.md").unlink()
     fork.change(f"models/catalog/{fork.slug}/model.yaml", "license: {id: apache-2.0,", "license: {id: cc-by-nc-4.0,")

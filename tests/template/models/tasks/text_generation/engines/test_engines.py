@@ -80,6 +80,7 @@ def test_top_k_1_is_greedy(engine: Engine) -> None:
     assert tokens(submitted(engine, "The sea is", temperature=1, top_k=1)) == greedy
 
 
+@pytest.mark.slow
 def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
     """The token may differ from the greedy one: logits are rounded to bfloat16, and two may be equal."""
     first, second, free = (
@@ -238,6 +239,7 @@ def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monke
         engines.load(MODEL, choice_of(MODEL, "openvino"), tmp_path)
 
 
+@pytest.mark.slow
 def test_generations_beyond_the_cache_wait_their_turn() -> None:
     small = choice_of(MODEL, "openvino").model_copy(update={"cache_gb": 0.004})
     engine = _openvino_with(small)
@@ -246,6 +248,7 @@ def test_generations_beyond_the_cache_wait_their_turn() -> None:
     assert [len(tokens(generation)) for generation in running] == [60] * 6
 
 
+@pytest.mark.slow
 def test_a_generation_evicted_from_a_full_cache_continues_when_the_others_are_cancelled(
     tiny: tuple[Manifest, EngineChoice, Path],
 ) -> None:
