@@ -10,11 +10,12 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from models import strict
+from models.engine import Device, EngineChoice, with_dtype
 from models.errors import ManifestError
 from models.facts import Facts
 from models.origin import Weights as Weights
@@ -25,57 +26,7 @@ PROJECT = Path(__file__).parents[1]
 CATALOG = PROJECT / "models" / "catalog"
 TASKS = PROJECT / "models" / "tasks"
 
-EngineName = Literal["openvino", "transformers", "torch", "plain"]
-Device = Literal["cpu", "cuda"]
-Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
-_DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
-    "openvino": ("int8", "int4", "float16"),
-    "transformers": ("bfloat16", "float16", "float32"),
-    "torch": ("float32", "bfloat16", "float16"),
-    "plain": (),
-}
-"""The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16."""
-BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
-"""The bytes of a parameter in each number format."""
-_ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
 _ROUNDED = 0.1
-
-
-class EngineChoice(Strict):
-    """An engine on a device, and the number format of its weights.
-
-    `dtype`: by default the one that suits the engine and the weights: for openvino int8 from safetensors and float16
-    from a GGUF, for transformers bfloat16, for torch float32. plain, the task's own code, has none.
-    """
-
-    engine: EngineName
-    device: Device
-    dtype: Dtype = "float16"
-
-    @property
-    def described(self) -> str:
-        """The choice in words, like: openvino on cpu in int8."""
-        return f"{self.engine} on {self.device}" + (f" in {self.dtype}" if _DTYPES[self.engine] else "")
-
-    @property
-    def gb_beside_weights(self) -> float:
-        """The most memory that the engine needs in addition to the weights (GiB)."""
-        return 0
-
-    def weight_bytes(self, facts: Facts) -> float | None:
-        """The bytes of memory that weights with these facts need; None if their parameters are not known."""
-        return None if facts.parameters is None else facts.parameters * BYTES[self.dtype]
-
-    @model_validator(mode="after")
-    def _fits(self) -> "EngineChoice":
-        formats = _DTYPES[self.engine]
-        if "dtype" in self.model_fields_set and self.dtype not in formats:
-            remedy = f"set dtype to one of {', '.join(formats)}" if formats else "leave out dtype"
-            raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
-        if self.device == "cuda" and self.engine not in _ON_CUDA:
-            others = " or ".join(_ON_CUDA)
-            raise ValueError(f"{self.engine} runs only on the device cpu: set device: cpu, or engine: {others}")
-        return self
 
 
 class Hardware(Strict):
@@ -149,7 +100,7 @@ class Manifest(Strict):
     @classmethod
     def _have_dtypes(cls, engines: Sequence[EngineChoice], info: ValidationInfo) -> Sequence[EngineChoice]:
         weights, uses = info.data.get("weights"), info.data.get("uses")
-        return [_with_dtype(choice, weights) for choice in engines] if weights and not uses else engines
+        return [with_dtype(choice, weights) for choice in engines] if weights and not uses else engines
 
     @property
     def slug(self) -> str:
@@ -215,23 +166,6 @@ class Manifest(Strict):
                     "remove the key, as weights.lock has it"
                 )
         return self.model_copy(update=read)
-
-
-def _with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
-    """The engine with the number format of its weights filled in."""
-    if choice.engine == "plain":
-        return choice
-    if not weights.source:
-        raise ValueError(f"{choice.engine} needs weights: set weights.source")
-    is_made_of_gguf = choice.engine == "openvino" and weights.are_gguf
-    if "dtype" not in choice.model_fields_set:
-        default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]
-        return choice.model_copy(update={"dtype": default})
-    if is_made_of_gguf and choice.dtype != "float16":
-        raise ValueError(
-            f"openvino converts a GGUF only to float16, not to {choice.dtype}: leave out dtype, or take safetensors"
-        )
-    return choice
 
 
 def _differs(key: str, written: Any, read: Any) -> bool:

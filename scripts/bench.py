@@ -22,8 +22,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models import manifest, runtimes
+from models.engine import EngineChoice
 from models.errors import TemplateError
-from models.manifest import EngineChoice, Manifest
+from models.manifest import Manifest
 from models.weights import PROJECT
 from scripts import tasks
 from scripts.benchmark import load, loading, machine, report, subjects

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from models import manifest, runtimes
+from models.engine import EngineChoice
 from models.errors import TemplateError
-from models.manifest import PROJECT, EngineChoice, Manifest
+from models.manifest import PROJECT, Manifest
 from models.strict import suggestion
 from scripts import tasks
 from scripts.cli import command

@@ -13,8 +13,9 @@ import typer
 from rich.table import Table
 
 from models import manifest, weights
+from models.engine import BYTES
 from models.errors import ManifestError, WeightsError
-from models.manifest import BYTES, Manifest, path_of
+from models.manifest import Manifest, path_of
 from models.weights import formats
 from models.weights.lock import lock_of
 from scripts.cli import command, console

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from models import runtimes
 from models.encoders.tokens import Tokens
-from models.manifest import EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import Manifest
 
 _WARM_TEXTS = (1, 16)
 _WARM_TOKENS = 16

@@ -8,8 +8,8 @@ from typing import Any
 from models.encoders import checkpoint
 from models.encoders.padding import padded
 from models.encoders.tokens import Tokens
+from models.engine import EngineChoice
 from models.errors import EngineError
-from models.manifest import EngineChoice
 
 
 def load(choice: EngineChoice, folder: Path) -> "TransformersEncoder":

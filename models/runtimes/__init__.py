@@ -27,8 +27,9 @@ from types import ModuleType
 from typing import Any, get_args
 
 from models import weights
+from models.engine import EngineChoice, EngineName
 from models.errors import EngineError, TemplateError, in_words
-from models.manifest import PROJECT, EngineChoice, EngineName, Manifest
+from models.manifest import PROJECT, Manifest
 from models.weights import places
 from models.weights.download import Progress
 from models.weights.lock import lock_of, path_of

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from models.engine import EngineChoice
 from models.errors import TemplateError, WeightsError, in_words
 from models.manifest import PROJECT as PROJECT
-from models.manifest import EngineChoice, Manifest
+from models.manifest import Manifest
 from models.weights import adapter, files, formats, places, sources, whole
 from models.weights.download import Progress
 from models.weights.files import File

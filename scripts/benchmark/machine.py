@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from models.manifest import EngineChoice
+from models.engine import EngineChoice
 
 
 def described(choice: EngineChoice) -> dict[str, Any]:

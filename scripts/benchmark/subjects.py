@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import psutil
 import yaml
 
-from models.manifest import EngineChoice, Manifest, path_of
+from models.engine import EngineChoice
+from models.manifest import Manifest, path_of
 from models.weights import PROJECT, folder
 from scripts.benchmark.load import Inputs, Load, Sample, run
 from scripts.contract import schema

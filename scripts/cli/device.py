@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from models import runtimes
-from models.manifest import Device
+from models.engine import Device
 from scripts.cli.command import UsageError
 
 CONFIGS: dict[Device, str] = {"cuda": "cog.yaml", "cpu": "cog.cpu.yaml"}

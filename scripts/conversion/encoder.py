@@ -11,8 +11,8 @@ from models.encoders import checkpoint
 from models.encoders.files import read_json
 from models.encoders.openvino import OpenVinoEncoder
 from models.encoders.tokens import Tokenizer, Tokens
+from models.engine import EngineChoice
 from models.errors import EngineError
-from models.manifest import EngineChoice
 from scripts.conversion.comparison import REFERENCE
 
 BOUNDS = {"float16": 0.005, "int8": 0.1, "int4": 0.5}

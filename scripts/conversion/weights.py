@@ -3,7 +3,8 @@
 from functools import partial
 
 from models import runtimes
-from models.manifest import EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import Manifest
 from scripts import tasks
 from scripts.cli.progress import progress
 from scripts.conversion import merging, to_openvino

@@ -13,8 +13,8 @@ from packaging.markers import Environment, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from models.engine import EngineName
 from models.errors import TemplateError
-from models.manifest import EngineName
 from models.weights import PROJECT
 
 FOLDER = PROJECT / "requirements"

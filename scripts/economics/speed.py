@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from models.manifest import BYTES, Manifest
+from models.engine import BYTES
+from models.manifest import Manifest
 from scripts import tasks
 from scripts.economics.fit import Fit, by_streams
 from scripts.economics.receipts import Measurement

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from models.cancellation import Cancellation
+from models.engine import EngineChoice
 from models.errors import TemplateError, in_words
-from models.manifest import PROJECT, EngineChoice, Manifest
+from models.manifest import PROJECT, Manifest
 from models.manifest import path_of as manifest_path
 from models.weights.lock import path_of as lock_path
 from scripts.benchmark import machine

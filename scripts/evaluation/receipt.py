@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.manifest import PROJECT, EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import PROJECT, Manifest
 from scripts.benchmark import machine
 from scripts.cli import repository
 from scripts.evaluation import intervals

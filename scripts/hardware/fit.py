@@ -1,8 +1,9 @@
 """Checks whether a model's weights, in their number format, and its cache fit the hardware in its manifest."""
 
+from models.engine import EngineChoice
 from models.errors import WeightsError
 from models.facts import Facts
-from models.manifest import EngineChoice, Manifest, path_of
+from models.manifest import Manifest, path_of
 from models.weights.lock import lock_of
 from scripts.hardware import replicate
 from scripts.hardware.price_list import SHARE_FOR_WEIGHTS

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from models import manifest, runtimes, weights
+from models.engine import EngineChoice
 from models.errors import TemplateError
-from models.manifest import EngineChoice, Manifest
+from models.manifest import Manifest
 from models.publication import Access
 from models.weights import files
 from models.weights.lock import lock_of

@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from models import manifest, strict
+from models.engine import Device
 from models.errors import TemplateError
-from models.manifest import Device, Manifest
+from models.manifest import Manifest
 from models.publication import RepositoryName
 from models.strict import Strict
 from scripts.hub.card import Other

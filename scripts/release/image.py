@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models import runtimes, weights
+from models.engine import Device, EngineChoice
 from models.errors import TemplateError
-from models.manifest import Device, EngineChoice, Manifest, path_of
+from models.manifest import Manifest, path_of
 from models.weights import PROJECT, lock
 from models.weights.files import described
 from scripts.cli.device import CONFIGS

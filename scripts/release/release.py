@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.engine import Device
 from models.errors import TemplateError
-from models.manifest import Device, Manifest
+from models.manifest import Manifest
 from scripts.cli import repository
 from scripts.release import ledger
 from scripts.release.ledger import Entry, Result

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models import manifest
-from models.manifest import EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import Manifest
 from models.weights import PROJECT, places
 from scripts import tasks
 from scripts.benchmark import report

@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from models import manifest
+from models.engine import Device
 from models.errors import ManifestError, TemplateError
 from models.facts import Facts
-from models.manifest import Device, Manifest
+from models.manifest import Manifest
 from models.weights import formats
 from scripts import tasks
 from scripts.hardware import replicate

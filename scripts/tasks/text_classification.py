@@ -12,7 +12,8 @@ from typing import Any
 from models import encoders
 from models.cancellation import Cancellation
 from models.encoders import checkpoint
-from models.manifest import EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import Manifest
 from models.tasks import text_classification
 from models.tasks.text_classification import manifest
 from models.weights.lock import Lock

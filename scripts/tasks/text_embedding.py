@@ -14,7 +14,8 @@ from models import encoders
 from models.cancellation import Cancellation
 from models.encoders import checkpoint
 from models.encoders.sentences import SentenceEncoder
-from models.manifest import EngineChoice, Manifest, selected_as
+from models.engine import EngineChoice
+from models.manifest import Manifest, selected_as
 from models.tasks import text_embedding
 from models.tasks.text_embedding import manifest
 from models.weights.lock import Lock

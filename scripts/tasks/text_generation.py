@@ -17,9 +17,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from models.cancellation import Cancellation
+from models.engine import Device
 from models.errors import InputError
 from models.facts import Facts
-from models.manifest import Device, selected_as
+from models.manifest import selected_as
 from models.tasks import text_generation
 from models.tasks.text_generation import engines, suitability
 from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling

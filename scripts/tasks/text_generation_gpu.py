@@ -21,7 +21,7 @@ import psutil
 import typer
 
 from models import manifest
-from models.manifest import Device
+from models.engine import Device
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling

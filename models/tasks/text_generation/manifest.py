@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from models import manifest
+from models import engine, manifest
 from models.errors import ManifestError
 from models.facts import Facts
 from models.strict import Strict
@@ -27,7 +27,7 @@ class Architecture(Strict):
         return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
 
 
-class EngineChoice(manifest.EngineChoice):
+class EngineChoice(engine.EngineChoice):
     """`cache_gb`: the most memory for the key-value cache (GiB).
 
     `quantisation`: the format that matrices are rounded to while they are loaded; only for transformers, which still
@@ -49,7 +49,7 @@ class EngineChoice(manifest.EngineChoice):
         if self.quantisation is None or facts.parameters is None:
             return super().weight_bytes(facts)
         plain = facts.embedding_parameters or 0
-        return plain * manifest.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
+        return plain * engine.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
 
     @model_validator(mode="after")
     def _can_quantise(self) -> "EngineChoice":

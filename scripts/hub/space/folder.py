@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from models import runtimes, weights
-from models.manifest import PROJECT, EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import PROJECT, Manifest
 from scripts.contract import schema
 from scripts.dependencies.pins import IMAGE_PYTHON, IN_THE_IMAGE, pinned
 from scripts.hub.space import facts

@@ -16,8 +16,9 @@ from typing import IO
 import pytest
 
 from models import manifest, weights
+from models.engine import EngineChoice
 from models.errors import WeightsError
-from models.manifest import EngineChoice, Manifest, Weights
+from models.manifest import Manifest, Weights
 from models.weights import lock, places
 from models.weights.files import File
 from models.weights.progress import PlainLines

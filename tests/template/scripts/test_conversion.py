@@ -21,8 +21,8 @@ from models.encoders import pooling
 from models.encoders.openvino import OpenVinoEncoder
 from models.encoders.tokens import Tokenizer
 from models.encoders.transformers import TransformersEncoder
+from models.engine import EngineChoice
 from models.errors import EngineError, WeightsError
-from models.manifest import EngineChoice
 from models.runtimes import checkpoint
 from models.runtimes import openvino as engine
 from models.runtimes import transformers as merged

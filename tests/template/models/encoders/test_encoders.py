@@ -10,8 +10,8 @@ import pytest
 from models.encoders import pooling
 from models.encoders.tokens import Tokenizer, Tokens
 from models.encoders.transformers import TransformersEncoder
+from models.engine import EngineChoice
 from models.errors import EngineError, InputError, WeightsError
-from models.manifest import EngineChoice
 from tests import tiny_encoders
 
 CHOICE = EngineChoice(engine="transformers", device="cpu", dtype="float32")

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from models import runtimes
+from models.engine import EngineChoice
 from models.errors import EngineError, InputError, in_words
-from models.manifest import EngineChoice, selected_as
+from models.manifest import selected_as
 from models.tasks.image_classifier.manifest import Manifest
 
 _DECIMALS = 6

@@ -8,8 +8,8 @@ import pytest
 
 from models import manifest
 from models.encoders.transformers import TransformersEncoder
+from models.engine import EngineChoice
 from models.errors import EngineError, InputError
-from models.manifest import EngineChoice
 from models.tasks.text_classification import Request, TextClassification
 from models.tasks.text_classification.manifest import Expectation, Manifest
 from tests import tiny_encoders

@@ -10,8 +10,8 @@ import pytest
 from models import manifest
 from models.encoders.sentences import SentenceEncoder
 from models.encoders.transformers import TransformersEncoder
+from models.engine import EngineChoice
 from models.errors import ManifestError
-from models.manifest import EngineChoice
 from models.tasks.text_embedding import Request, TextEmbedding
 from models.tasks.text_embedding.manifest import Expectation, Manifest, Nearest
 from tests import tiny_encoders

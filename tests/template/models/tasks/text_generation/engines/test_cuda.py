@@ -10,7 +10,8 @@ import torch
 import transformers as library
 from transformers.generation.continuous_batching import cb_logits_processors
 
-from models.manifest import EngineChoice, Manifest
+from models.engine import EngineChoice
+from models.manifest import Manifest
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import fused_norms, packed_attention, request_sampling
 from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
