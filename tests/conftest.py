@@ -1,4 +1,4 @@
-"""Reports which tests are left out, and decides how two processes share the tests."""
+"""Reports which tests are left out, and decides how several processes share the tests."""
 
 from typing import Any
 
@@ -13,10 +13,16 @@ _left_out = pytest.StashKey[list[int]]()
 
 
 class ByFile(LoadFileScheduling):
-    """Each process takes a file at a time, but one process takes all container tests, as they share Docker's images."""
+    """Each process takes a file at a time.
+
+    One takes all tests of containers of the project's own image, which they share, and one the releases of forks.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "containers" if "container" in nodeid.partition("::")[0] else super()._split_scope(nodeid)
+        file = nodeid.partition("::")[0]
+        if "container" not in file:
+            return super()._split_scope(nodeid)
+        return "releases" if any(f"/test_{name}" in file for name in ("release", "push", "publish")) else "containers"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:

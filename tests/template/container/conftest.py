@@ -29,11 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def engine() -> Iterator[docker.DockerClient]:
-    """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail.
-
-    At the end all new images are removed: otherwise each run would leave gigabytes.
-    """
+def engine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[docker.DockerClient]:
+    """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail."""
     if shutil.which("cog") is None:
         commands.skip_or_fail("the cog command (https://cog.run/#install)")
     try:
@@ -41,9 +38,8 @@ def engine() -> Iterator[docker.DockerClient]:
         client.ping()
     except docker.errors.DockerException as error:
         commands.skip_or_fail(f"a running Docker engine ({error})")
-    images = host.images_of_tests(client)
-    yield client
-    host.forget(client, host.images_of_tests(client) - images)
+    with host.leaves_no_images(client, tmp_path_factory.getbasetemp().parent / f"images-{testrun_uid}.json"):
+        yield client
     client.close()
 
 

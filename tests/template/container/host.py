@@ -10,6 +10,7 @@ from typing import Any
 
 import docker
 import httpx
+from filelock import FileLock
 
 from models import manifest
 from models.weights import PROJECT
@@ -28,6 +29,24 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
     own = rf"([^/]+/)?(template|my-[a-z]+|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
     of_tests = {name for name in names if re.match(own, name)}
     return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
+
+
+@contextmanager
+def leaves_no_images(engine: docker.DockerClient, state: Path) -> Iterator[None]:
+    """Remove the images that are new at the end: otherwise each run would leave gigabytes.
+
+    `state`: a file for all processes of a test run; the last one that ends removes the images of all.
+    """
+    lock = FileLock(f"{state}.lock")
+    with lock:
+        before, running = json.loads(state.read_text()) if state.exists() else (sorted(images_of_tests(engine)), 0)
+        state.write_text(json.dumps((before, running + 1)))
+    yield
+    with lock:
+        before, running = json.loads(state.read_text())
+        state.write_text(json.dumps((before, running - 1)))
+        if running == 1:
+            forget(engine, images_of_tests(engine) - set(before))
 
 
 def forget(engine: docker.DockerClient, references: set[str]) -> None:
