@@ -1,6 +1,8 @@
-"""`make test` says how many tests it left out, and all container tests run in one process."""
+"""`make test` says how many tests it left out, and tests of containers run in two processes at most."""
 
 import sys
+
+import pytest
 
 from tests import commands
 from tests.conftest import ByFile
@@ -8,16 +10,22 @@ from tests.conftest import ByFile
 LEFT_OUT = ["tests/template/test_readme_tasks.py", "tests/template/container/test_host.py"]
 
 
+@pytest.mark.slow
 def test_the_tests_that_are_left_out_are_counted_and_named_by_their_kind() -> None:  # 10 s: two processes of pytest
-    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
-    output = commands.succeed(*pytest, "-m", "not container and not slow", *LEFT_OUT)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
+    output = commands.succeed(*command, "-m", "not container and not slow", *LEFT_OUT)
     assert "left out: 2 slow tests and 4 of containers; make test-all runs them too" in output
 
 
-def test_container_tests_are_for_one_process_and_others_for_one_each_file() -> None:
+def test_containers_and_releases_are_for_one_process_each_and_others_for_one_each_file() -> None:
     scope = ByFile.__new__(ByFile)._split_scope
     of_containers = ["tests/fork/test_container.py::test_a", "tests/template/container/test_b.py::test_c[d::e]"]
-    assert len({scope(name) for name in of_containers}) == 1
+    of_releases = [
+        "tests/template/container/test_release_cut.py::test_a",
+        "tests/template/container/test_push.py::test_b",
+    ]
+    assert {scope(name) for name in of_containers} == {"containers"}
+    assert {scope(name) for name in of_releases} == {"releases"}
     others = [
         "tests/template/test_a.py::test_b",
         "tests/template/test_a.py::test_c",

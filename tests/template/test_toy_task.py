@@ -53,6 +53,7 @@ def test_the_checks_pass(run: Run) -> None:
     run("make", "check")
 
 
+@pytest.mark.slow
 def test_make_predict_and_make_call_work(run: Run) -> None:
     assert run("make", "predict", "INPUTS=text='one two' times=3").stdout == "6\n"
     assert run("make", "call", "WHAT=local", "INPUTS=text=once").stdout == "1\n"

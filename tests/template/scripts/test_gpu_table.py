@@ -21,6 +21,7 @@ def test_each_group_of_figures_is_measured(subject: str) -> None:
     assert found["next token as in float32"]["share"] > (0.9 if subject == "135M" else 0.1)
 
 
+@pytest.mark.slow
 def test_measurements_are_printed_and_saved_and_a_slow_subject_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
     for folder in filter(
         lambda name: (PROJECT / name).is_dir(), ("models", "scripts", "schemas", "benchmarks", "evals", "docs")
     ):
-        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
     for file in ("predict.py", "cog.yaml", "cog.cpu.yaml", ".dockerignore", "README.md", "Makefile"):
         shutil.copy(PROJECT / file, tmp_path / file)
     return tmp_path
@@ -66,6 +66,7 @@ def test_files_that_differ_fail_the_check_which_names_them_and_does_not_change_t
     assert {name: (copy / name).read_text() for name in RENDERED} == drifted
 
 
+@pytest.mark.slow
 def test_rendered_sections_that_differ_fail_the_check_and_are_rendered_again(copy: Path) -> None:
     pages = {name: (copy / name).read_text() for name, _ in PARTS}
     for name, line in PARTS:
@@ -96,6 +97,7 @@ def test_make_shows_at_most_16_verbs_and_every_verb_and_command_says_what_it_doe
     assert all(commands.values())
 
 
+@pytest.mark.slow
 def test_a_description_that_cog_garbles_is_a_warning_and_no_failure(copy: Path) -> None:
     path = copy / "predict.py"
     path.write_text(path.read_text().replace('description="', 'description="A" "', 1))
@@ -106,6 +108,7 @@ def test_a_description_that_cog_garbles_is_a_warning_and_no_failure(copy: Path) 
     assert re.fullmatch(warning, ran.stderr)
 
 
+@pytest.mark.slow
 def test_rendering_writes_only_files_that_differ_or_are_missing(copy: Path) -> None:
     (copy / "cog.cpu.yaml").write_text("by hand\n")
     shutil.rmtree(copy / "schemas")

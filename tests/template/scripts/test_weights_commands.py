@@ -110,6 +110,7 @@ def lines(ran: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in ran.stdout.splitlines() if line.strip()]
 
 
+@pytest.mark.slow
 def test_missing_weights_are_an_error_that_names_the_command(project: Project) -> None:
     assert project.refuses("weights").endswith(f"weights.lock is missing: make weights-lock MODEL={SLUG}")
     project.does("weights_lock")

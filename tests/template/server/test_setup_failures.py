@@ -111,6 +111,7 @@ def test_setup_errors_in_an_image_say_that_make_is_in_the_project(tmp_path: Path
         runtimes.start(MODEL, lambda *given: None)
 
 
+@pytest.mark.slow
 def test_predict_refuses_weights_with_one_bit_changed_in_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VERIFY_WEIGHTS", "full")
     path = copied / "openvino" / NAME

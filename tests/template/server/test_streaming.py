@@ -90,6 +90,7 @@ def test_the_reported_seed_repeats_a_text_whose_seed_was_random(server: LiveServ
     assert "".join(again["output"]) == "".join(first["output"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [[" 8"], ["8, 9"], ["nowhere", "9, 10, 11"]])
 def test_no_part_of_a_stop_string_is_sent(server: LiveServer, stop: list[str]):
     counting = {"prompt": "1, 2, 3, 4, 5,", "raw": True, "temperature": 0, "max_tokens": 40}

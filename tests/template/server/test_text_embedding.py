@@ -80,6 +80,7 @@ def test_vectors_are_normalised_and_shortened_as_requested(server: LiveServer) -
     numpy.testing.assert_allclose(raw / numpy.linalg.norm(raw), whole, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_texts_can_be_returned_as_a_file_with_the_same_numbers(server: LiveServer) -> None:
     texts = [f"{sentence} {number}" for number in range(30) for sentence in SENTENCES]
     prediction = server.predict(texts=texts, output_format="npy")

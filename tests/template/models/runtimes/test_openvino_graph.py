@@ -99,6 +99,7 @@ def test_additions_to_the_residual_stream_are_found_behind_a_bias() -> None:
     assert found == {embedded.get_friendly_name(), total.get_friendly_name()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say a process's peak memory")
 @needs_bfloat16
 def test_loading_has_each_weight_in_memory_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ class Project:
         self.environment = {name: value for name, value in os.environ.items() if name not in unseen}
         self.environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder / "hf"), "ENGINE": "transformers"}
         self.environment |= environment
-        unwanted = shutil.ignore_patterns("__pycache__", "catalog")
+        unwanted = shutil.ignore_patterns("catalog")
         for part in ("models", "scripts"):
             shutil.copytree(PROJECT / part, folder / part, ignore=unwanted)
         (folder / "models" / "catalog" / SLUG).mkdir(parents=True)

@@ -125,6 +125,7 @@ def test_wrong_bytes_of_the_right_length_are_never_kept(hub: Hub, project: Proje
     assert project.files == FILES
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_midway_loses_no_received_bytes(hub: Hub, project: Project) -> None:
     hub.faults.append(fault("stall", after=300_000, times=999))
     running = project.start("weights")
@@ -161,6 +162,7 @@ def test_two_files_with_the_same_bytes_are_downloaded(hub: Hub, tmp_path: Path) 
     assert project.files == {**FILES, "copy.safetensors": WEIGHTS, "copy.json": b"{}", "empty.txt": b""}
 
 
+@pytest.mark.slow
 def test_more_files_than_a_process_may_open_are_downloaded(hub: Hub, tmp_path: Path) -> None:
     files = {f"{number}.json": b"{}" * (number + 1) for number in range(150)}
     hub.add(NAME, {**FILES, **files})

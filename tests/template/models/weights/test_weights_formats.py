@@ -134,6 +134,7 @@ class Malicious:
         return os.system, (f"touch {self.target}",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickled_state_dict_becomes_safetensors(project: Project, tmp_path: Path, zipped: bool) -> None:
     torch = pytest.importorskip("torch")
@@ -150,6 +151,7 @@ def test_a_pickled_state_dict_becomes_safetensors(project: Project, tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", ["torch", "pickle"])
 def test_a_pickle_with_code_is_not_executed(project: Project, tmp_path: Path, saved: str) -> None:
     torch = pytest.importorskip("torch")
@@ -164,6 +166,7 @@ def test_a_pickle_with_code_is_not_executed(project: Project, tmp_path: Path, sa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.bin", "project"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"<html>"])
 def test_a_file_that_is_not_a_pickle_is_refused_in_one_line(project: Project, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)

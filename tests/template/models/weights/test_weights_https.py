@@ -64,6 +64,7 @@ def test_a_file_is_locked_by_its_hash_and_downloaded_once(server: FileServer, pr
     assert len(downloads(server)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.tar", "model.tar.gz", "model.tgz", "model.tar.bz2", "model.tar.xz"])
 @pytest.mark.parametrize("top", ["", "top"])
 def test_a_tar_may_have_a_top_folder(server: FileServer, project: Project, tmp_path: Path, name: str, top: str) -> None:
@@ -75,6 +76,7 @@ def test_a_tar_may_have_a_top_folder(server: FileServer, project: Project, tmp_p
     assert project.files == FILES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["size", "sha256"])
 def test_a_lock_that_disagrees_with_its_tar_is_refused(
     server: FileServer, project: Project, tmp_path: Path, key: str
@@ -154,6 +156,7 @@ def test_other_bytes_of_the_same_size_are_refused(server: FileServer, project: P
     assert project.files == {}
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_locked_is_not_mixed(
     server: FileServer, project: Project, tmp_path: Path
 ) -> None:

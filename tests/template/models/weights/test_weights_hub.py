@@ -164,6 +164,7 @@ def test_missing_access_is_an_error_before_any_byte_is_downloaded(
     assert not (project.weights / "source").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_repository_or_file_is_named_before_any_byte_is_downloaded(hub: Hub, project: Project) -> None:
     commit = hub.add(NAME, FILES)
     project.model(f"hf://{NAME}@v9")

@@ -242,6 +242,7 @@ def test_a_webhook_reports_the_result(painter: str, capsys: pytest.CaptureFixtur
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_and_frees_the_slot(painter: str, tmp_path: Path, start: Start) -> None:
     process = start(painter, "prompt=a", "seconds=60")
     wait_for(process, "processing")

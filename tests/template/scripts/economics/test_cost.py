@@ -325,6 +325,7 @@ def test_without_measurements_only_tokens_are_estimated(folder: Path) -> None:
         cost_report.costs(MODEL, LIST, 1000, {"images": 1})
 
 
+@pytest.mark.slow
 def test_a_running_server_is_measured_by_input_and_output_length(
     server: LiveServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

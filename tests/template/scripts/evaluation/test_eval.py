@@ -244,6 +244,7 @@ def test_an_answer_that_a_metric_cannot_judge_is_named(
     assert "line 1 of the data expects 2.5, which accuracy_at_1 cannot judge" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_classifier_is_judged_by_its_first_label(
     tmp_path: Path, evals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

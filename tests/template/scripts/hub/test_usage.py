@@ -120,6 +120,7 @@ def test_the_python_client_streams_from_the_newest_version(service: ScriptedRepl
     assert prediction.version is service.models[NAME].repository.versions[-1]
 
 
+@pytest.mark.slow
 def test_the_javascript_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
     folder = clients_in(tmp_path)
     (folder / "card.mjs").write_text(code("JavaScript"))

@@ -62,6 +62,7 @@ def test_concurrent_generations_each_end_at_their_own_length(engine: Engine) -> 
     assert {generation.state for generation in running} == {State.CUT}
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_and_another_differs(engine: Engine) -> None:
     first, again, other = (
         tokens(submitted(engine, "Once upon a time", temperature=1.5, seed=seed)) for seed in (0, 0, 1)
@@ -206,6 +207,7 @@ def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(trans
     tokens(beside)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_does_not_slow_down_others(engine: Engine) -> None:
     unread = submitted(engine, "Nobody reads this:", max_tokens=60)
     assert len(tokens(submitted(engine, "Somebody reads this:", max_tokens=60))) == 60

@@ -129,6 +129,7 @@ def test_a_step_without_prompts_and_without_memory_fails_what_it_computed(
     assert len(tokens(started(breakable, [5, 6, 7], max_tokens=4))) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", ["int4", "int8"])
 def test_weights_in_fewer_bits_take_what_is_counted_and_answer_alike(
     bits: Literal["int4", "int8"], tiny: tuple[Manifest, EngineChoice, Path]
