@@ -60,8 +60,9 @@ weights-verify: .venv/.$(RUNS) ## read every byte of the weights and compare
 weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed, and which hardware of Replicate it fits
 	@$(PY) scripts.weights_info
 
-# In three processes, a file each: tests wait for servers and containers a third of their time.
-PYTEST := $(PY) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# In three processes, a file each: tests wait for servers and containers a third of their time. They start Python about
+# a thousand times, so its compiled modules are kept.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.dev ## [make it yours] the tests of some minutes, without containers; says how many it left out
 	@$(PYTEST) -m "not container and not slow"

@@ -69,26 +69,26 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
     Raises:
         WeightsError: names the file, what was expected and found, and the remedy.
     """
-    place, locked = folder(manifest.slug, part), lock_of(manifest).files
+    root, locked = folder(manifest.slug, part), lock_of(manifest).files
     own = "" if part == SOURCE else f" ENGINE={part}"
     remedy = "make image" if places.are_baked() else f"make weights{own}"
     if part == SOURCE:
-        files.verify(place, locked, remedy, full)
-        whole.check(list(locked), place)
+        files.verify(root, locked, remedy, full)
+        whole.check(list(locked), root)
         return
-    record = _record(place)
+    record = _record(root)
     if record is None:
-        raise WeightsError(f"{place / RECORD} is missing: {remedy}")
+        raise WeightsError(f"{root / RECORD} is missing: {remedy}")
     if record.made_from != locked:
-        raise WeightsError(f"{place} was made from other weights than weights.lock names: {remedy}")
-    files.verify(place, record.files, remedy, full)
+        raise WeightsError(f"{root} was made from other weights than weights.lock names: {remedy}")
+    files.verify(root, record.files, remedy, full)
 
 
 def is_fetched(manifest: Manifest) -> bool:
     """Whether the downloaded files are present, each with the right size, and not those of another lock."""
-    place, locked = folder(manifest.slug, SOURCE), lock_of(manifest).files
-    stamp = _stamp_of(place)
-    return files.sizes_match(place, locked) and (not stamp.is_file() or stamp.read_text() == _stamped(locked))
+    root, locked = folder(manifest.slug, SOURCE), lock_of(manifest).files
+    stamp = _stamp_of(root)
+    return files.sizes_match(root, locked) and (not stamp.is_file() or stamp.read_text() == _stamped(locked))
 
 
 def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, str]) -> bool:
@@ -99,13 +99,13 @@ def is_derived(manifest: Manifest, choice: EngineChoice, converter: dict[str, st
 
 def is_made(manifest: Manifest, choice: EngineChoice) -> bool:
     """Whether the engine's files are present with the right sizes, made from the locked source by any converter."""
-    place = folder(manifest.slug, choice.engine)
-    record = _record(place)
+    root = folder(manifest.slug, choice.engine)
+    record = _record(root)
     return (
         record is not None
         and record.made_from == lock_of(manifest).files
         and record.dtype == choice.dtype
-        and files.sizes_match(place, record.files)
+        and files.sizes_match(root, record.files)
     )
 
 
@@ -117,13 +117,13 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
     """
     lock = lock_of(manifest)
     final = folder(manifest.slug, SOURCE)
-    with files.new_folder(final, _on_the_way(final)) as place:
+    with files.new_folder(final, _on_the_way(final)) as root:
         for below, part in lock.parts.items():
-            (place / below).mkdir(exist_ok=True)
-            sources.module(part.source).fetch(part, place / below, progress)
-        _leave_only(place, set(lock.files))
-        files.verify(place, lock.files, "make weights", full=False)
-        whole.check(list(lock.files), place)
+            (root / below).mkdir(exist_ok=True)
+            sources.module(part.source).fetch(part, root / below, progress)
+        _leave_only(root, set(lock.files))
+        files.verify(root, lock.files, "make weights", full=False)
+        whole.check(list(lock.files), root)
     try:
         _stamp_of(final).write_text(_stamped(lock.files))
     except OSError as error:
@@ -136,16 +136,16 @@ def make_lock(manifest: Manifest, progress: Progress) -> Lock:
     Raises:
         WeightsError: the source refuses, or has files that must not be loaded.
     """
-    place = _on_the_way(folder(manifest.slug, SOURCE))
+    root = _on_the_way(folder(manifest.slug, SOURCE))
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock: Lock = sources.module(manifest.weights.source).lock(manifest.weights, place, progress)
-        lock = adapter.added(lock, manifest, place / formats.ADAPTER, progress)
-        if files.sizes_match(folder(manifest.slug, SOURCE), lock.files) or not any(place.iterdir()):
-            shutil.rmtree(place)
+        root.mkdir(parents=True, exist_ok=True)
+        lock: Lock = sources.module(manifest.weights.source).lock(manifest.weights, root, progress)
+        lock = adapter.added(lock, manifest, root / formats.ADAPTER, progress)
+        if files.sizes_match(folder(manifest.slug, SOURCE), lock.files) or not any(root.iterdir()):
+            shutil.rmtree(root)
         return lock
     except OSError as error:
-        raise files.cannot_write(place, error) from error
+        raise files.cannot_write(root, error) from error
 
 
 def derive(
@@ -159,26 +159,26 @@ def derive(
         WeightsError: the source is not the locked one, or the disk is full.
     """
     verify(manifest, SOURCE, full=True)
-    with files.new_folder(folder(manifest.slug, choice.engine)) as place:
+    with files.new_folder(folder(manifest.slug, choice.engine)) as root:
         source = gguf_file(manifest) if are_gguf(manifest) else folder(manifest.slug, SOURCE)
-        _converted(source, convert, place, choice)
-        paths = sorted(path for path in place.rglob("*") if path.is_file())
+        _converted(source, convert, root, choice)
+        paths = sorted(path for path in root.rglob("*") if path.is_file())
         for path in paths:
             path.chmod(0o644)
-        made = {str(path.relative_to(place)): files.described(path) for path in paths}
+        made = {str(path.relative_to(root)): files.described(path) for path in paths}
         record = Derived(made_from=lock_of(manifest).files, dtype=choice.dtype, converter=converter, files=made)
-        (place / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (root / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _converted(source: Path, convert: Callable[[Path, Path, str], None], place: Path, choice: EngineChoice) -> None:
+def _converted(source: Path, convert: Callable[[Path, Path, str], None], root: Path, choice: EngineChoice) -> None:
     """Convert the source, and turn any error of the libraries into one line.
 
     Raises:
         WeightsError: the source cannot be converted; names it.
-        OSError: `place` cannot be written.
+        OSError: `root` cannot be written.
     """
     try:
-        convert(source, place, choice.dtype)
+        convert(source, root, choice.dtype)
     except (TemplateError, OSError):
         raise
     except Exception as error:
@@ -193,17 +193,17 @@ def one_at_a_time(manifest: Manifest) -> Iterator[None]:
     """Hold a lock, so that only one process works on this model's weights. It is released if the process dies."""
     from filelock import FileLock, Timeout
 
-    place = folder(manifest.slug, SOURCE).parent
+    root = folder(manifest.slug, SOURCE).parent
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        guard = FileLock(place / ".lock")
+        root.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(root / ".lock")
         try:
             guard.acquire(timeout=0)
         except Timeout:
-            print(f"another process works on {place}: waiting for it", file=sys.stderr, flush=True)
+            print(f"another process works on {root}: waiting for it", file=sys.stderr, flush=True)
             guard.acquire()
     except OSError as error:
-        raise files.cannot_write(place, error) from error
+        raise files.cannot_write(root, error) from error
     try:
         yield
     finally:
@@ -214,27 +214,27 @@ def _on_the_way(final: Path) -> Path:
     return final.with_name(f".{final.name}")
 
 
-def _leave_only(place: Path, names: set[str]) -> None:
+def _leave_only(root: Path, names: set[str]) -> None:
     """Remove files that an earlier attempt with another lock left behind."""
-    for path in sorted(place.rglob("*"), reverse=True):
-        if path.is_file() and str(path.relative_to(place)) not in names:
+    for path in sorted(root.rglob("*"), reverse=True):
+        if path.is_file() and str(path.relative_to(root)) not in names:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
-def _stamp_of(place: Path) -> Path:
-    return place.with_name(f".{place.name}.json")
+def _stamp_of(root: Path) -> Path:
+    return root.with_name(f".{root.name}.json")
 
 
 def _stamped(locked: Mapping[str, File]) -> str:
     return json.dumps({name: file.sha256 for name, file in sorted(locked.items())}, indent=2)
 
 
-def _record(place: Path) -> Derived | None:
+def _record(root: Path) -> Derived | None:
     try:
-        return Derived.model_validate(json.loads((place / RECORD).read_text(encoding="utf-8")))
+        return Derived.model_validate(json.loads((root / RECORD).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise WeightsError(f"{place / RECORD} is malformed: rm -r {place}, then: make weights") from error
+        raise WeightsError(f"{root / RECORD} is malformed: rm -r {root}, then: make weights") from error

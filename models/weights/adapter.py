@@ -17,8 +17,8 @@ _KIND, _FILES = "LORA", (formats.ADAPTER_CONFIG, "adapter_model.safetensors")
 _REMEDY = "name another under weights.adapter"
 
 
-def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> Lock:
-    """The lock of a model with the adapter that its manifest names, if any. Files that were downloaded are in `place`.
+def added(model: Lock, manifest: Manifest, folder: Path, progress: Progress) -> Lock:
+    """The lock of a model with the adapter that its manifest names, if any. Files that were downloaded are in `folder`.
 
     Raises:
         WeightsError: the source refuses, or the adapter cannot be merged into the model.
@@ -31,13 +31,13 @@ def added(model: Lock, manifest: Manifest, place: Path, progress: Progress) -> L
         )
     if named is None:
         return model
-    place.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     try:
-        lock: Lock = sources.module(named.source).lock(named, place, progress)
+        lock: Lock = sources.module(named.source).lock(named, folder, progress)
     except WeightsError as error:
         raise WeightsError(f"weights.adapter: {error}") from error
-    if not any(place.iterdir()):
-        place.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
     if lock.facts.adapter is None or not lock.files.keys() >= set(_FILES):
         raise WeightsError(f"{lock.resolved} is no adapter: it does not have {' and '.join(_FILES)}; {_REMEDY}")
     if lock.facts.adapter.peft_type != _KIND:

@@ -24,7 +24,9 @@ _OPENERS: dict[str, Any] = {".tar": open, ".gz": gzip.open, ".tgz": gzip.open, "
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
-def unpack(packed: Path, place: Path, patterns: Collection[str], locked: Mapping[str, File] | None = None) -> list[str]:
+def unpack(
+    packed: Path, folder: Path, patterns: Collection[str], locked: Mapping[str, File] | None = None
+) -> list[str]:
     """Unpack the files that match a pattern; returns their names. A top folder that all members share is left out.
 
     With `locked`, unpack exactly these files with these sizes.
@@ -38,9 +40,9 @@ def unpack(packed: Path, place: Path, patterns: Collection[str], locked: Mapping
         names = formats.selected(members, patterns) if locked is None else list(locked)
         for name in names:
             _check_locked(members.get(name), name, packed, locked)
-        check_room(place, sum(members[name].size for name in names))
+        check_room(folder, sum(members[name].size for name in names))
         for name in names:
-            _extract(tar, members[name], place / name)
+            _extract(tar, members[name], folder / name)
     return names
 
 

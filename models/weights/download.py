@@ -45,15 +45,15 @@ class Remote:
     version: str = ""
     etag: str = ""
 
-    def part(self, place: Path) -> Part:
-        """The part of it that is in `place` already."""
+    def part(self, folder: Path) -> Part:
+        """The part of it that is in `folder` already."""
         content = self.sha256 or f"{self.size} {self.version} {self.etag}"
         key = hashlib.sha256(f"{self.name} {content}".encode()).hexdigest()
-        return Part(place, self.name, self.size, self.sha256, key, self.ranges, self.etag)
+        return Part(folder, self.name, self.size, self.sha256, key, self.ranges, self.etag)
 
 
-def fetch(remotes: Sequence[Remote], place: Path, progress: Progress, then: int = 0) -> dict[str, File]:
-    """Download the files that are missing in `place`, and return all hashes; needs room for `then` more bytes.
+def fetch(remotes: Sequence[Remote], folder: Path, progress: Progress, then: int = 0) -> dict[str, File]:
+    """Download the files that are missing in `folder`, and return all hashes; needs room for `then` more bytes.
 
     All files are located before the first is downloaded, so that missing access to one is found before any download.
 
@@ -61,13 +61,13 @@ def fetch(remotes: Sequence[Remote], place: Path, progress: Progress, then: int 
         WeightsError: the disk is too small, a server refuses, or the bytes are not the right ones; says what to do.
             The received bytes are kept for the next try, except wrong ones.
     """
-    files = {remote.name: file for remote in remotes if (file := _there(place, remote))}
+    files = {remote.name: file for remote in remotes if (file := _there(folder, remote))}
     wanted = [remote for remote in remotes if remote.name not in files]
     parts: list[Part] = []
     try:
-        parts.extend(remote.part(place) for remote in wanted)
+        parts.extend(remote.part(folder) for remote in wanted)
         missing = sum(part.size - part.there for part in parts)
-        check_room(place, missing + then)
+        check_room(folder, missing + then)
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="locate") as pool:
             addresses = list(pool.map(Address, [remote.locate for remote in wanted]))
         total = sum(remote.size for remote in remotes)
@@ -77,7 +77,7 @@ def fetch(remotes: Sequence[Remote], place: Path, progress: Progress, then: int 
         progress.stop()
         for part in parts:
             part.close()
-    shutil.rmtree(place / FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return files
 
 
@@ -145,9 +145,9 @@ class _Download:
             return part.whole_up_to(at)
 
 
-def _there(place: Path, remote: Remote) -> File | None:
+def _there(folder: Path, remote: Remote) -> File | None:
     """The file of an earlier try, if its bytes are the right ones."""
-    path = place / remote.name
+    path = folder / remote.name
     if remote.sha256 is None or not path.is_file() or path.stat().st_size != remote.size:
         return None
     file = described(path)

@@ -40,22 +40,23 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sizes_match(place: Path, files: Mapping[str, File]) -> bool:
-    """Whether every file is in `place` with the right size."""
-    return all((place / name).is_file() and (place / name).stat().st_size == file.size for name, file in files.items())
+def sizes_match(folder: Path, files: Mapping[str, File]) -> bool:
+    """Whether every file is in `folder` with the right size."""
+    paths = {folder / name: file.size for name, file in files.items()}
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
 
 
-def verify(place: Path, files: Mapping[str, File], remedy: str, full: bool) -> None:
+def verify(folder: Path, files: Mapping[str, File], remedy: str, full: bool) -> None:
     """Check names, sizes and headers; with `full` also every byte.
 
     Raises:
         WeightsError: names the file, what was expected and found, and `remedy`, the command that fixes it.
     """
     for name, file in sorted(files.items(), key=lambda entry: entry[1].size):
-        path = place / name
+        path = folder / name
         if not path.is_file():
             raise WeightsError(f"{path} is missing: {remedy}")
-        again = f"rm -r {place}, then: {remedy}"
+        again = f"rm -r {folder}, then: {remedy}"
         if (size := path.stat().st_size) != file.size:
             raise WeightsError(f"{path} has {size} bytes, expected {file.size}: {again}")
         if full and (digest := sha256(path)) != file.sha256:
@@ -64,16 +65,16 @@ def verify(place: Path, files: Mapping[str, File], remedy: str, full: bool) -> N
 
 
 @contextmanager
-def new_folder(final: Path, place: Path | None = None) -> Iterator[Path]:
+def new_folder(final: Path, folder: Path | None = None) -> Iterator[Path]:
     """A folder beside `final` that is renamed to `final` when the block succeeds.
 
-    If the block fails, a temporary folder is removed, but a given `place` is kept for the next try. Folders of killed
+    If the block fails, a temporary folder is removed, but a given `folder` is kept for the next try. Folders of killed
     processes are removed first, so no other process may work on the same `final`.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     for left in final.parent.glob(f".{final.name}-*"):
         shutil.rmtree(left, ignore_errors=True)
-    made = place or Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    made = folder or Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
         made.mkdir(exist_ok=True)
         yield made
@@ -83,22 +84,22 @@ def new_folder(final: Path, place: Path | None = None) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(final, error) from error
     finally:
-        if not place:
+        if not folder:
             shutil.rmtree(made, ignore_errors=True)
         elif made.is_dir() and not any(made.iterdir()):
             made.rmdir()
 
 
-def check_room(place: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int) -> None:
     """Check that there is room for `needed` bytes, before the work begins.
 
     Raises:
         WeightsError: there is not; gives both sizes.
     """
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise WeightsError(
-            f"{place} has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are needed: "
+            f"{folder} has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are needed: "
             "free some disk, then: make weights"
         )
 

@@ -18,18 +18,18 @@ from models.weights.transfer import BUSY, MOST_WAIT, TRIES, ask, refuse_certific
 FIRST, _MOST, _GROWTH = 1 << 16, 1 << 28, 16
 
 
-def fetch(remotes: Sequence[Remote], place: Path) -> None:
-    """Put the headers into `place`, under the files' names.
+def fetch(remotes: Sequence[Remote], folder: Path) -> None:
+    """Put the headers into `folder`, under the files' names.
 
     Raises:
         WeightsError: a server does not send one.
     """
     with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="headers") as pool:
-        list(pool.map(partial(_fetch, place=place), remotes))
+        list(pool.map(partial(_fetch, folder=folder), remotes))
 
 
-def _fetch(remote: Remote, place: Path) -> None:
-    path = place / remote.name
+def _fetch(remote: Remote, folder: Path) -> None:
+    path = folder / remote.name
     path.parent.mkdir(parents=True, exist_ok=True)
     has_header = path.name != openvino_format.VALUES  # the .xml beside it describes its content
     wanted, there = min(FIRST, remote.size) if has_header else 0, b""

@@ -20,19 +20,19 @@ _COUNT = struct.Struct("<Q")
 
 
 class Part:
-    """`name`: its path below `place`; `size`: bytes; `sha256`: None if unknown; `key`: identifies the file's content.
+    """`name`: its path below `folder`; `size`: bytes; `sha256`: None if unknown; `key`: identifies the file's content.
 
     `ranges`: whether the server supports ranges; without them the file is one chunk. `etag`: what each response must
     have, if set.
     """
 
     def __init__(
-        self, place: Path, name: str, size: int, sha256: str | None, key: str, ranges: bool, etag: str
+        self, folder: Path, name: str, size: int, sha256: str | None, key: str, ranges: bool, etag: str
     ) -> None:
         self.name, self.size, self.ranges, self.etag = name, size, ranges, etag
-        self._sha256, self._final = sha256, place / name
-        (place / FOLDER).mkdir(parents=True, exist_ok=True)
-        self._bytes, self._journal = place / FOLDER / key, place / FOLDER / f"{key}.journal"
+        self._sha256, self._final = sha256, folder / name
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        self._bytes, self._journal = folder / FOLDER / key, folder / FOLDER / f"{key}.journal"
         self._chunk = CHUNK if ranges else max(size, 1)
         self.done = self._noted(-(-size // self._chunk))
         self._data = self._notes = self._read = -1

@@ -33,9 +33,9 @@ def only_once(names: Collection[str], folder: Path) -> list[str]:
     if len(found := ggufs(names)) > 1:
         raise WeightsError(f"weights.files takes {len(found)} GGUFs ({_some(found)}): name the one to use")
     copies: set[str] = set()
-    for place in sorted({PurePosixPath(name).parent for name in names}):
-        inside = [name for name in names if PurePosixPath(name).parent == place and name.endswith(".safetensors")]
-        indexed = _indexed(names, place, folder)
+    for subfolder in sorted({PurePosixPath(name).parent for name in names}):
+        inside = [name for name in names if PurePosixPath(name).parent == subfolder and name.endswith(".safetensors")]
+        indexed = _indexed(names, subfolder, folder)
         preferred = {name for name in inside if re.match(r"model(-\d{5}-of-\d{5})?\.safetensors", Path(name).name)}
         if indexed:
             copies |= {name for name in inside if name not in indexed and _is_copy(name)}
@@ -57,11 +57,11 @@ def check(names: Collection[str], folder: Path) -> None:
         model = gguf_format.read(folder / name)
         layers = model.own("block_count", 0)
         check_layers(model.tensors, name, layers if isinstance(layers, int) else 0)
-    for place in sorted({PurePosixPath(name).parent for name in names}):
-        inside = [name for name in names if PurePosixPath(name).parent == place and name.endswith(".safetensors")]
+    for subfolder in sorted({PurePosixPath(name).parent for name in names}):
+        inside = [name for name in names if PurePosixPath(name).parent == subfolder and name.endswith(".safetensors")]
         held = {name: {tensor.name for tensor in formats.safetensors(folder / name)} for name in inside}
-        _check_index(held, _indexed(names, place, folder))
-        config = str(place / "config.json")
+        _check_index(held, _indexed(names, subfolder, folder))
+        config = str(subfolder / "config.json")
         if inside and config in names:
             _check_layers(set().union(*held.values()), inside, _layers(_json(folder / config)))
 
@@ -102,22 +102,22 @@ def _check_parts(names: Collection[str]) -> None:
             raise WeightsError(f"{name} is one of {len(parts)} parts, and without {_some(missing)} no model: {_REMEDY}")
 
 
-def _indexed(names: Collection[str], place: PurePosixPath, folder: Path) -> dict[str, set[str]]:
+def _indexed(names: Collection[str], subfolder: PurePosixPath, folder: Path) -> dict[str, set[str]]:
     """The shards that the indexes of a folder name, and the tensors of each.
 
     Raises:
         WeightsError: an index is malformed, or a shard is missing.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for index in sorted(name for name in names if name.endswith(_INDEX) and PurePosixPath(name).parent == place):
+    for index in sorted(name for name in names if name.endswith(_INDEX) and PurePosixPath(name).parent == subfolder):
         shards = _json(folder / index).get("weight_map")
         if not isinstance(shards, Mapping) or not all(isinstance(shard, str) for shard in shards.values()):
             raise WeightsError(f"{index} is malformed, as it has no weight_map: {_REMEDY}")
-        wanted = {str(place / shard) for shard in shards.values()}
+        wanted = {str(subfolder / shard) for shard in shards.values()}
         if wanted.isdisjoint(names):  # a leftover index beside a model in one file, or beside a GGUF
             continue
         for tensor, shard in shards.items():
-            found[str(place / shard)].add(tensor)
+            found[str(subfolder / shard)].add(tensor)
         if missing := sorted(wanted - set(names)):
             raise WeightsError(f"{index} names {_some(missing)}, which is not there: {_REMEDY}")
     return found

