@@ -204,7 +204,7 @@ def selected() -> Manifest:
     """
     if wanted := os.environ.get("MODEL"):
         return load(wanted)
-    known, rendered = slugs(), _rendered_for()
+    known, rendered = slugs(), rendered_for("cog.yaml")
     if rendered not in known and len(known) != 1:
         raise ManifestError(f"set MODEL to one of {', '.join(known) or '(models/catalog is empty)'}")
     return load(rendered if rendered in known else known[0])
@@ -279,9 +279,9 @@ def _kind_of(path: Path, content: Any) -> type[Manifest]:
     return kind
 
 
-def _rendered_for() -> str:
-    """The model that `make render` wrote cog.yaml for; empty if there is no cog.yaml."""
-    config = PROJECT / "cog.yaml"
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+def rendered_for(config: str) -> str:
+    """The model that `make render` wrote cog.yaml or cog.cpu.yaml for; empty if there is no such file."""
+    path = PROJECT / config
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found = re.search(r"^ +- MODEL=(\S+)$", text, re.MULTILINE)
     return found[1] if found else ""

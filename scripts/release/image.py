@@ -11,7 +11,7 @@ from pathlib import Path
 from models import runtimes, weights
 from models.engine import Device, EngineChoice
 from models.errors import TemplateError
-from models.manifest import Manifest, path_of
+from models.manifest import Manifest, path_of, rendered_for
 from models.weights import PROJECT, lock
 from models.weights.files import described
 from scripts.cli.device import CONFIGS
@@ -24,9 +24,13 @@ def build(model: Manifest, device: Device, tag: str = "") -> str:
     """Prepare the weights and build; returns the image's name.
 
     Raises:
-        TemplateError: the weights are not available, cog is missing or refused, or the image's contract is not that of
-            predict.py.
+        TemplateError: the weights are not available, cog is missing or refused, the configuration is for another
+            model, or the image's contract is not that of predict.py.
     """
+    if (rendered := rendered_for(CONFIGS[device])) != model.slug:
+        raise TemplateError(
+            f"{CONFIGS[device]} is for {rendered or 'no model'}, and MODEL is {model.slug}: make use MODEL={model.slug}"
+        )
     tag = tag or f"{model.slug}:{device}"
     bake(model, model.engine_on(device))
     with build_folder(model) as folder:
