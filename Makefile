@@ -60,15 +60,15 @@ weights-verify: .venv/.$(RUNS) ## read every byte of the weights and compare
 weights-info: .venv/.$(RUNS) ## files, number formats, parameters, memory needed, and which hardware of Replicate it fits
 	@$(PY) scripts.weights_info
 
-# In three processes, a file each: tests wait for servers and containers a third of their time. They start Python about
-# a thousand times, so its compiled modules are kept.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# A file for each process at a time. Tests start Python about a thousand times, so its compiled modules are kept.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) pytest --dist loadfile --no-loadscope-reorder
 
+# Tests of some minutes wait for servers a third of their time; browsers and containers keep two cores busy.
 test: .venv/.dev ## [make it yours] the tests of some minutes, without containers; says how many it left out
-	@$(PYTEST) -m "not container and not slow"
+	@$(PYTEST) --numprocesses 3 -m "not container and not slow"
 
 test-all: .venv/.dev ## every test this machine can run (CONTAINER_TESTS=required: none is skipped for want of Docker)
-	@$(PYTEST)
+	@$(PYTEST) --numprocesses 2
 
 check: .venv/.check ## [make it yours] lint, types, and whether the rendered files are current
 	@$(PY) ruff check . && $(PY) ruff format --check . && $(PY) mypy && $(PY) scripts.requirements --check && $(PY) scripts.render --check
