@@ -1,13 +1,12 @@
 """Prepares weights for an engine, with a progress bar."""
 
 from functools import partial
+from pathlib import Path
 
 from models import runtimes
 from models.engine import EngineChoice
 from models.manifest import Manifest
-from scripts import tasks
 from scripts.cli.progress import progress
-from scripts.conversion import merging, to_openvino
 
 
 def ensure(model: Manifest, choice: EngineChoice) -> None:
@@ -16,7 +15,14 @@ def ensure(model: Manifest, choice: EngineChoice) -> None:
     Raises:
         TemplateError: what failed, and the remedy.
     """
-    make = to_openvino.export if choice.engine == "openvino" else merging.make
     for part in model.parts:
-        export = partial(make, tasks.fact(part, "CONVERTED_AS", "decoder"))
-        runtimes.ensure(part, part.like(choice), progress(), export)
+        runtimes.ensure(part, part.like(choice), progress(), partial(_export, part, choice))
+
+
+def _export(model: Manifest, choice: EngineChoice, source: Path, folder: Path, weight_format: str) -> None:
+    """Convert safetensors. The converters are imported here, as weights are in place nearly always."""
+    from scripts import tasks
+    from scripts.conversion import merging, to_openvino
+
+    make = to_openvino.export if choice.engine == "openvino" else merging.make
+    make(tasks.fact(model, "CONVERTED_AS", "decoder"), source, folder, weight_format)
