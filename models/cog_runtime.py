@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from models import cancellation, watchdog
+from models import cancellation, leftovers, watchdog
 
 
 def complete(announce: Callable[[], None] | None = None) -> None:
-    """Give streaming predictions a cancel signal, and end the server when its worker has died. Call it in setup.
+    """Give streams a cancel signal, remove what predictions leave on the disk, end the server when its worker has died.
+
+    Call it in setup.
 
     `announce` is called when a prediction begins, before its inputs are read.
     """
     cancellation.install(announce)
+    leftovers.install()
     watchdog.install()

@@ -6,15 +6,18 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
 
 from models.errors import EngineError, TemplateError, in_words
 from models.weights import PROJECT
+from scripts.dependencies import pins
 
 FOLDER = PROJECT / ".venv-optimum"
-REQUIREMENTS = PROJECT / "requirements" / "optimum.txt"
+REQUIREMENTS = pins.FOLDER / "optimum.txt"
 _STAMP = FOLDER / ".installed"
 
 
@@ -74,12 +77,14 @@ def _make_environment() -> None:
     if _STAMP.is_file() and _STAMP.read_text(encoding="utf-8") == wanted and python().is_file():
         return
     print(
-        f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once (6 GB, minutes)",
+        f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once"
+        " (minutes; 6 GB, or 1 GB where .venv has torch)",
         file=sys.stderr,
         flush=True,
     )
     shutil.rmtree(FOLDER, ignore_errors=True)
     venv.create(FOLDER, with_pip=True, symlinks=True)
+    _link_packages()
     command = [str(python()), "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
     bar = "on" if sys.stderr.isatty() else "off"
     if subprocess.run([*command, "--progress-bar", bar, "-r", str(REQUIREMENTS)], stdout=sys.stderr).returncode != 0:
@@ -87,6 +92,30 @@ def _make_environment() -> None:
             f"{FOLDER.name} was not made: see pip's message above; it needs 6 GB there, and room in TMPDIR"
         )
     _STAMP.write_text(wanted, encoding="utf-8")
+
+
+def _link_packages() -> None:
+    """Give it hard links to the pinned packages that this program's environment has in the same version.
+
+    torch and its libraries take 5 GB, and pip would download and store them once more.
+    """
+    site = FOLDER / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    for name, version in pins.versions(REQUIREMENTS.name).items():
+        with suppress(metadata.PackageNotFoundError):
+            package = metadata.distribution(name)
+            if package.version != version:
+                continue
+            for file in package.files or ():
+                if ".." not in file.parts:  # a command, which names its own interpreter
+                    (site / file).parent.mkdir(parents=True, exist_ok=True)
+                    _link(Path(package.locate_file(file)), site / file)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # the file system has no hard links
+        shutil.copyfile(source, target)
 
 
 def python() -> Path:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from models import leftovers
 from models.errors import TemplateError
 from models.manifest import Manifest
 from models.weights import PROJECT
@@ -19,8 +20,7 @@ from scripts.cli import connection
 from scripts.contract import schema
 
 HOST = "127.0.0.1"
-PREDICTIONS = Path("/tmp/coglet/predictions")
-"""Where Cog 0.22 makes a folder for each prediction, regardless of TMPDIR. Source: its crates/coglet/src/service.rs"""
+PREDICTIONS = leftovers.FOLDER
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
 _STOP_SECONDS = 5
 _REMINDER_SECONDS = 30

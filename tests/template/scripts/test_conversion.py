@@ -192,6 +192,12 @@ def test_the_exporter_s_version_is_the_pinned_one() -> None:
     assert merged.EXPORTER["peft"] == pinned["peft"]
 
 
+def test_the_converter_s_environment_stores_torch_only_once() -> None:
+    environment.make_environment()
+    (shared,) = environment.FOLDER.glob("lib/python*/site-packages/torch/__init__.py")
+    assert shared.samefile(torch.__file__)
+
+
 def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
     """The tokens of GenAI's continuous batching for a prompt, in float32."""
     scheduler = openvino_genai.SchedulerConfig()
