@@ -105,10 +105,10 @@ def _link_packages() -> None:
             package = metadata.distribution(name)
             if package.version != version:
                 continue
-            for file in package.files or ():
+            for file in set(package.files or ()):  # some packages list a file twice
                 if ".." not in file.parts:  # a command, which names its own interpreter
                     (site / file).parent.mkdir(parents=True, exist_ok=True)
-                    _link(Path(package.locate_file(file)), site / file)
+                    _link(Path(str(package.locate_file(file))), site / file)
 
 
 def _link(source: Path, target: Path) -> None:
