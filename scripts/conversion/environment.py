@@ -78,7 +78,7 @@ def _make_environment() -> None:
         return
     print(
         f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once"
-        " (minutes; 6 GB, or 1 GB where .venv has torch)",
+        " (minutes; 6 GB, or 0.5 GB where .venv has torch)",
         file=sys.stderr,
         flush=True,
     )
