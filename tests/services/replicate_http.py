@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 if TYPE_CHECKING:
     from .replicate import Replicate
 
-FaultKind = Literal[429, 500, 503, "cut", "after"]
+FaultKind = Literal[403, 429, 500, 503, "cut", "after"]
 Body = TypeVar("Body", bound=BaseModel)
 NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
 """Paths whose URL is itself the secret, so that browsers can use it."""
@@ -32,8 +32,8 @@ NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
 class Fault:
     """A fault of the next `times` requests with the method `method` and a path that matches `path` completely.
 
-    `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: 429, 500 and 503 are
-    answered with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response, and nothing
+    `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: numbers are
+    the status of an answer with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response, and nothing
     is done (a stream ends after its first event); "after" carries out the request and closes before it responds.
     """
 

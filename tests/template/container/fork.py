@@ -47,7 +47,11 @@ class TextGeneration(BaseRunner):
     ) -> ConcatenateIterator[str]:
         yield from self.words[: int(count)]
 '''
-QUICK_EXAMPLES = """examples:
+QUICK_KEYS = """weights: {}
+engines:
+  - {engine: plain, device: cpu, cache_gb: 1}
+hardware: {replicate: cpu, memory_gb: 1}
+examples:
   - {name: capital, input: {prompt: The capital of France is}, expect: {contains: [Paris]}}
   - {name: short, input: {count: 1}, expect: {contains: [It is], excludes: [Paris]}}
   - {name: two words, input: {count: 2}, expect: {contains: [Paris], excludes: [.]}}
@@ -205,7 +209,8 @@ def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
         path = f"models/catalog/{fork.slug}/model.yaml"
         (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
         text = (folder / path).read_text(encoding="utf-8")
-        fork.write(path, re.sub(r"^examples:\n(( .*)?\n)*", QUICK_EXAMPLES, text, flags=re.MULTILINE))
+        kept = re.sub(r"^(weights|engines|hardware|examples):\n((  .*)?\n)*", "", text, flags=re.MULTILINE)
+        fork.write(path, kept + QUICK_KEYS)
     return place
 
 

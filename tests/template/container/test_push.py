@@ -5,17 +5,15 @@ No push uses credentials. Releases to Replicate are tested in test_release*.py.
 
 import json
 import os
-import shutil
 import uuid
 from pathlib import Path
 
 import docker
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from models import runtimes
-from models.manifest import Manifest
-from models.weights import PROJECT
 from scripts.serving.local_server import free_port
 from tests import commands
 
@@ -86,23 +84,37 @@ def test_a_plain_registry_gets_a_staging_tag_and_then_the_same_digest_and_the_co
     assert "the input count: le=MOST is not a literal to Cog, which would leave it out" in refused.stderr
 
 
-def test_a_change_of_code_manifest_or_weights_pushes_only_the_changed_layer(fork: Fork, model: Manifest) -> None:
+def test_a_change_of_code_manifest_or_weights_pushes_only_the_changed_layer(fork: Fork, tmp_path: Path) -> None:
+    give_weights(fork, tmp_path / "model.safetensors")
     first = pushed_layers(fork)
     assert sum(first.values()) > 1e8
-    fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
+    change_code(fork)
     second = pushed_layers(fork)
     assert 0 < sum(not_in(first, second)) < 1e6
-    fork.change(f"models/catalog/{fork.slug}/model.yaml", f"title: {model.title}", "title: A better name")
+    fork.change(f"models/catalog/{fork.slug}/model.yaml", "\ntitle: ", "\ntitle: The new ")
     first, second = second, pushed_layers(fork)
     assert 0 < sum(not_in(first, second)) < 1e6
 
-    (fork.folder / "weights").unlink()
-    shutil.copytree(PROJECT / "weights", fork.folder / "weights", copy_function=os.link)
-    part = runtimes.part_of(model, model.engine_on("cpu"))
-    (fork.folder / "weights" / model.slug / part / "new.bin").write_text("another file")
+    (fork.folder / "weights" / fork.slug / "source" / "new.bin").write_text("another file")
     *code, weights = not_in(second, pushed_layers(fork))
-    assert weights > 1e8
+    assert weights > 1e7
     assert sum(code) < 1e6, code
+
+
+def change_code(fork: Fork) -> None:
+    """Render and commit, with one more line of code in the image."""
+    path = "models/errors.py"
+    fork.write(path, f"{(fork.folder / path).read_text()}# {uuid.uuid4()}\n")
+
+
+def give_weights(fork: Fork, path: Path) -> None:
+    """Name a new file in the manifest, big enough that cog puts it into the layer of the weights."""
+    save_file({"random": np.frombuffer(os.urandom(12 << 20), np.uint8)}, path)
+    (fork.folder / "weights").unlink()
+    manifest = fork.folder / "models" / "catalog" / fork.slug / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("weights: {}", f"weights: {{source: 'file:{path}'}}"))
+    assert fork.run("weights_lock").returncode == 0
+    change_code(fork)
 
 
 def test_a_dry_run_prints_what_each_stage_would_do_and_does_nothing(fork: Fork) -> None:
