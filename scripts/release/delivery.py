@@ -188,7 +188,7 @@ def _ended(client: Any, created: Any) -> dict[str, Any]:
         prediction = patiently(lambda: get(client, path, what))
         return prediction if prediction["status"] in ENDED else None
 
-    if prediction := waiting.until(ended, _SECONDS, pause=0.5):
+    if prediction := waiting.until(ended, _SECONDS, pause=0.2):
         return prediction
     created.cancel()
     raise Refused(f"{what} did not end in {_SECONDS} s: cancelled")

@@ -36,7 +36,7 @@ from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
 from scripts.tasks import text_generation_faithfulness
 
-LIMITS = {"max_tokens": 4}
+LIMITS = {"max_tokens": 2}
 """Inputs whose high values take minutes, with the highest value that a fuzz case lets run to its end."""
 SIZES = {"input_tokens": "input_token_count", "output_tokens": "output_token_count"}
 """The metric with each size of a prediction."""

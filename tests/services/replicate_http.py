@@ -32,9 +32,10 @@ NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
 class Fault:
     """A fault of the next `times` requests with the method `method` and a path that matches `path` completely.
 
-    `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: numbers are
-    the status of an answer with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response, and nothing
-    is done (a stream ends after its first event); "after" carries out the request and closes before it responds.
+    `path` is a regular expression for the path without its query, like "/v1/models/.*". The kinds: a number is the
+    status of an answer with Retry-After, and nothing is done; "cut" closes the connection in the middle of a response,
+    and nothing is done (a stream ends after its first event); "after" carries out the request and closes before it
+    responds.
     """
 
     method: str

@@ -25,7 +25,7 @@ from tests.services.replicate_client import client_of, http_of
 from . import host
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-QUICK_PREDICT = '''"""A model that is quick to start and to try; only what it says is no language model's."""
+QUICK_PREDICT = '''"""A model without weights, quick to start and to try; only what it says is no language model's."""
 
 from cog import BaseRunner, ConcatenateIterator, Input, Secret, streaming
 
@@ -186,14 +186,14 @@ def new_name() -> str:
     return f"acme/fork-{uuid.uuid4().hex[:8]}"
 
 
-def make(folder: Path, to: str, service: Replicate | None = None, quick: bool = False) -> Fork:
-    """A committed copy of the project in a new folder; `quick`: with a predict.py that is tested in seconds."""
-    shutil.copytree(Path(_committed(quick).name) / "fork", folder, symlinks=True)
+def make(folder: Path, to: str, service: Replicate | None = None) -> Fork:
+    """A committed copy of the project in a new folder, with a model that is built, pushed and tried in seconds."""
+    shutil.copytree(Path(_committed().name) / "fork", folder, symlinks=True)
     return Fork(folder, to, service)
 
 
 @cache
-def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
+def _committed() -> "tempfile.TemporaryDirectory[str]":
     """The folder with the copy that every fork of a process begins with, as `fork`."""
     place = tempfile.TemporaryDirectory()
     folder = Path(place.name) / "fork"
@@ -205,19 +205,18 @@ def _committed(quick: bool) -> "tempfile.TemporaryDirectory[str]":
     fork.git("config", "user.email", "ada@example.com")
     fork.git("add", "--all")
     fork.git("commit", "--quiet", "--message", "fork")
-    if quick:
-        path = f"models/catalog/{fork.slug}/model.yaml"
-        (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
-        text = (folder / path).read_text(encoding="utf-8")
-        kept = re.sub(r"^(weights|engines|hardware|examples):\n((  .*)?\n)*", "", text, flags=re.MULTILINE)
-        fork.write(path, kept + QUICK_KEYS)
+    (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
+    path = f"models/catalog/{fork.slug}/model.yaml"
+    text = (folder / path).read_text(encoding="utf-8")
+    kept = re.sub(r"^(weights|engines|hardware|examples):\n((  .*)?\n)*", "", text, flags=re.MULTILINE)
+    fork.write(path, kept + QUICK_KEYS)
     return place
 
 
 @contextmanager
-def on_replicate(folder: Path, quick: bool = False) -> Iterator[Fork]:
+def on_replicate(folder: Path) -> Iterator[Fork]:
     """A fork and the local Replicate that it pushes to."""
     with Replicate() as service:
-        fork = make(folder, f"r8.im/{new_name()}", service, quick)
+        fork = make(folder, f"r8.im/{new_name()}", service)
         yield fork
         assert service.token not in fork.output

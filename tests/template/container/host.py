@@ -56,6 +56,14 @@ def forget(engine: docker.DockerClient, references: set[str]) -> None:
             engine.images.remove(reference, force=True)
 
 
+@contextmanager
+def removed(engine: docker.DockerClient, *images: str) -> Iterator[None]:
+    """Remove images at the end, and the layers of builds that no image has then: torch takes gigabytes."""
+    yield
+    forget(engine, {f"{image}{kind}" for image in images for kind in ("", "-weights")})
+    engine.api.prune_builds(filters={"type": ["regular"]})
+
+
 def files_in(engine: docker.DockerClient, image: str) -> set[str]:
     """Every file under the image's /src, by its path relative to it."""
     listing = engine.containers.run(image, ["find", ".", "-not", "-type", "d", "-printf", "%P\n"], remove=True)

@@ -20,7 +20,9 @@ INPUT = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 2
 
 
 @pytest.fixture(scope="module")
-def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def transformers_image(
+    engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The image of make image DEVICE=cpu for a model whose engine on the CPU is transformers."""
     copy = host.copy_project(tmp_path_factory.mktemp("project"))
     described = yaml.safe_load(manifest.path_of(model.slug).read_text())
@@ -30,8 +32,9 @@ def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_fa
     (copy / "models" / "catalog" / model.slug / "model.yaml").write_text(yaml.safe_dump(described))
     commands.succeed(sys.executable, "-m", "scripts.render", cwd=copy, MODEL=model.slug)
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", IMAGE]
-    commands.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
-    return IMAGE
+    with host.removed(engine, IMAGE):
+        commands.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
+        yield IMAGE
 
 
 def test_cog_accepts_the_gpu_configuration(model: Manifest) -> None:

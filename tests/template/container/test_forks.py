@@ -1,11 +1,21 @@
 """docs/your-model.md, followed word for word: the containers of its forks."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from tests.template import your_model
 from tests.template.your_model import MODELS
+
+from . import host
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images_are_removed(engine: docker.DockerClient) -> Iterator[None]:
+    with host.removed(engine, *(f"{name}:cpu" for name in MODELS)):
+        yield
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -12,7 +12,7 @@ from .fork import Fork, on_replicate
 
 @pytest.fixture
 def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
-    with on_replicate(tmp_path / "fork", quick=True) as fork, Hub() as hub:
+    with on_replicate(tmp_path / "fork") as fork, Hub() as hub:
         hub.writer("hf_writer", "ada", "acme")
         fork.variables |= {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "hf_writer", "HF_HUB_DISABLE_TELEMETRY": "1"}
         yield fork

@@ -33,7 +33,7 @@ def registry() -> str:
 
 @pytest.fixture
 def fork(registry: str, tmp_path: Path) -> Fork:
-    return make(tmp_path / "fork", f"{registry}/{new_name()}", quick=True)
+    return make(tmp_path / "fork", f"{registry}/{new_name()}")
 
 
 def pushed_layers(fork: Fork) -> dict[str, int]:

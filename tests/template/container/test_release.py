@@ -21,7 +21,7 @@ STAGES = ["ready", "contract", "image", "proof", "push", "staging", "promote", "
 
 @pytest.fixture
 def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
-    with on_replicate(tmp_path / "fork", quick=True) as fork:
+    with on_replicate(tmp_path / "fork") as fork:
         yield fork
 
 

@@ -71,7 +71,7 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def fork(engine: docker.DockerClient, tmp_path: Path, proxy: Proxy) -> Fork:
     """A fork whose layers are in the registry, except that of its code."""
-    fork = make(tmp_path / "fork", f"127.0.0.1:5055/{new_name()}", quick=True)
+    fork = make(tmp_path / "fork", f"127.0.0.1:5055/{new_name()}")
     fork.succeed("--until", "push")
     fork.to = f"{proxy.address}/{fork.model}"
     fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")

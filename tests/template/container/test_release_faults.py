@@ -19,13 +19,11 @@ from tests.services.replicate_client import push_variant
 from . import test_secrets
 from .fork import Fork, on_replicate
 
-PREDICTIONS = "/v1/(deployments/.*/)?predictions"
-
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     """A fork that was released once, and has two deployments."""
-    with on_replicate(tmp_path_factory.mktemp("shipped") / "fork", quick=True) as fork:
+    with on_replicate(tmp_path_factory.mktemp("shipped") / "fork") as fork:
         fork.succeed("--create", "private")
         fork.deploy()
         yield fork
@@ -87,19 +85,20 @@ def test_a_rollback_after_a_killed_promotion_restores_the_live_version(fork: For
 def test_bursts_of_429_and_500_and_cut_connections_are_retried(fork: Fork) -> None:
     assert fork.service is not None
     soon = partial(Fault, retry_after=0)
+    first, second = (f"/v1/deployments/{name}" for name in fork.deployments)
     fork.service.faults += [
         soon("GET", "/v1/account", 2, 500),
-        soon("GET", "/v1/models/.*", 2, 500),
-        soon("GET", "/v1/models/.*", 1, "cut"),
-        soon("POST", PREDICTIONS, 2, 429),
-        soon("POST", PREDICTIONS, 2, 500),
-        soon("POST", PREDICTIONS, 1, "after"),
+        soon("GET", f"/v1/models/{fork.model}", 2, 500),
+        soon("GET", f"/v1/models/{fork.model}-staging", 1, "cut"),
+        soon("POST", "/v1/predictions", 2, 429),
+        soon("POST", f"{first}/predictions", 2, 500),
+        soon("POST", f"{second}/predictions", 1, "after"),
         soon("GET", "/v1/predictions/.*", 1, 503),
         soon("GET", "/v1/predictions/.*", 1, "cut"),
-        soon("GET", "/v1/deployments/.*", 1, "cut"),
-        soon("PATCH", "/v1/deployments/.*", 1, 429),
-        soon("PATCH", "/v1/deployments/.*", 1, "cut"),
-        soon("PATCH", "/v1/deployments/.*", 1, "after"),
+        soon("GET", first, 1, "cut"),
+        soon("PATCH", first, 1, 429),
+        soon("PATCH", first, 1, "cut"),
+        soon("PATCH", second, 1, "after"),
     ]
     digest = fork.succeed()
     assert [fork.held(), *fork.deployed()] == [digest] * 3

@@ -21,12 +21,12 @@ BUGS = {
 
 @pytest.fixture
 def plain(engine: docker.DockerClient, tmp_path: Path) -> Fork:
-    return make(tmp_path / "plain", f"127.0.0.1:5055/{new_name()}", quick=True)
+    return make(tmp_path / "plain", f"127.0.0.1:5055/{new_name()}")
 
 
 @pytest.fixture
 def fork(r8_im: str, tmp_path: Path) -> Iterator[Fork]:
-    with on_replicate(tmp_path / "fork", quick=True) as fork:
+    with on_replicate(tmp_path / "fork") as fork:
         yield fork
 
 

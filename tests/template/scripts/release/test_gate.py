@@ -24,7 +24,7 @@ To release it anyway, as a new major version: make push TO={TO} BREAKING="why"
 
 @pytest.fixture
 def fork(tmp_path: Path) -> Fork:
-    return make(tmp_path / "fork", TO, quick=True)
+    return make(tmp_path / "fork", TO)
 
 
 def gate(fork: Fork, *arguments: str) -> "subprocess.CompletedProcess[str]":
