@@ -57,10 +57,14 @@ def forget(engine: docker.DockerClient, references: set[str]) -> None:
 
 
 @contextmanager
-def removed(engine: docker.DockerClient, *images: str) -> Iterator[None]:
-    """Remove images at the end, and the layers of builds that no image has then: torch takes gigabytes."""
+def without_torch(engine: docker.DockerClient, *images: str) -> Iterator[None]:
+    """Remove images at the end, and what is left of their builds: each torch in it takes 5 GB.
+
+    That is an image without a name, which cog has put labels on, and the layers that no image has any more.
+    """
     yield
-    forget(engine, {f"{image}{kind}" for image in images for kind in ("", "-weights")})
+    unnamed = engine.api.images(filters={"dangling": True})
+    forget(engine, {*images, *(image["Id"] for image in unnamed if image["Size"] > 2e9)})
     engine.api.prune_builds(filters={"type": ["regular"]})
 
 

@@ -32,7 +32,7 @@ def transformers_image(
     (copy / "models" / "catalog" / model.slug / "model.yaml").write_text(yaml.safe_dump(described))
     commands.succeed(sys.executable, "-m", "scripts.render", cwd=copy, MODEL=model.slug)
     command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", IMAGE]
-    with host.removed(engine, IMAGE):
+    with host.without_torch(engine, IMAGE):
         commands.succeed(*command, cwd=copy, seconds=1200, MODEL=model.slug)
         yield IMAGE
 

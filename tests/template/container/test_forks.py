@@ -14,7 +14,7 @@ from . import host
 
 @pytest.fixture(scope="module", autouse=True)
 def images_are_removed(engine: docker.DockerClient) -> Iterator[None]:
-    with host.removed(engine, *(f"{name}:cpu" for name in MODELS)):
+    with host.without_torch(engine, *(f"{name}:cpu" for name in MODELS)):
         yield
 
 
