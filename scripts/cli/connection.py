@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
@@ -10,6 +11,8 @@ from urllib.request import getproxies, proxy_bypass
 from models.errors import TemplateError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -20,21 +23,21 @@ def client(address: str, **options: Any) -> httpx.Client:
     """A client of the server at `address`; `options`: more of httpx.Client's."""
     import httpx
 
-    return httpx.Client(base_url=address, trust_env=_uses_proxies(address), **options)
+    return httpx.Client(base_url=address, **_chosen(address), **options)
 
 
 def ask(method: str, url: str, **options: Any) -> httpx.Response:
     """One request; `options`: more of httpx.request's."""
     import httpx
 
-    return httpx.request(method, url, trust_env=_uses_proxies(url), **options)
+    return httpx.request(method, url, **_chosen(url), **options)
 
 
 def stream(method: str, url: str, **options: Any) -> Any:
     """One request whose response is read as it arrives; `options`: more of httpx.stream's."""
     import httpx
 
-    return httpx.stream(method, url, trust_env=_uses_proxies(url), **options)
+    return httpx.stream(method, url, **_chosen(url), **options)
 
 
 def transport(url: str) -> httpx.HTTPTransport:
@@ -64,6 +67,20 @@ def proxies_elsewhere() -> dict[str, str]:
     found = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES and value}
     found = {name: value for name, value in found.items() if not _is_here(_proxy(value).url.host)}
     return found | {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if found and name in os.environ}
+
+
+def _chosen(url: str) -> dict[str, Any]:
+    """The options of httpx that depend on where a server is."""
+    elsewhere = _uses_proxies(url)
+    return {"trust_env": elsewhere, "verify": _certificates(elsewhere)}
+
+
+@cache
+def _certificates(elsewhere: bool) -> ssl.SSLContext:
+    """What httpx trusts by default; it would read it anew for each request, which takes longer than a short answer."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=elsewhere)
 
 
 def _uses_proxies(url: str) -> bool:
