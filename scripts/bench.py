@@ -41,7 +41,6 @@ LABELS = {
     "url": "the server at the given URL",
 }
 PACKAGES = ("cog", "coglet", "openvino-genai", "torch", "transformers", "xllamacpp")
-_STARTS = 5
 _WARM_UP = 2
 _SINGLE_RUNS = 4  # runs of one stream in each repeat, half as many of two: short runs are easily disturbed
 Runs = list[list[load.Inputs]]
@@ -59,6 +58,7 @@ def bench(
     streams: Annotated[str, typer.Option(help="numbers of streams, separated by commas")] = "1,2,4,8,16",
     only: Annotated[str, typer.Option(help=f"some of {', '.join(LABELS)}, separated by commas")] = "",
     url: Annotated[str, typer.Option(help="another Cog server to compare with")] = "",
+    starts: Annotated[int, typer.Option(min=1, help="starts of each, after one that is not timed")] = 5,
 ) -> None:
     """Measure and write the receipt."""
     model, counts = manifest.selected(), _counts(streams)
@@ -68,7 +68,7 @@ def bench(
     measured_with = tasks.load(model)
     runs = _runs(measured_with, counts, repeats)
     receipt = _receipt(model, choice, counts, repeats, measured_with.unit)
-    receipt |= _measure(model, choice, wanted, url, measured_with, runs)
+    receipt |= _measure(model, choice, wanted, url, measured_with, runs, starts)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only or not is_usual:
         print("no receipt is written, because only a part was measured, or not the usual engine", file=sys.stderr)
@@ -104,7 +104,13 @@ def _runs(measured_with: load.Load, counts: list[int], repeats: int) -> Runs:
 
 
 def _measure(
-    model: Manifest, choice: EngineChoice, wanted: list[str], url: str, measured_with: load.Load, runs: Runs
+    model: Manifest,
+    choice: EngineChoice,
+    wanted: list[str],
+    url: str,
+    measured_with: load.Load,
+    runs: Runs,
+    count: int,
 ) -> dict[str, Any]:
     task, peer = tasks.of(model), tasks.fact(model, "PEER", None)
     faithfulness = tasks.fact(model, "FAITHFULNESS", None)
@@ -123,7 +129,7 @@ def _measure(
         "url": partial(subjects.served, url, measured_with),
     }
     with ExitStack() as stack, Progress(console=console.stderr(), transient=True) as progress:
-        starts = _starts({name: starting[name] for name in wanted}, progress)
+        starts = _starts({name: starting[name] for name in wanted}, count, progress)
         running = {name: stack.enter_context(starting[name]()) for name in wanted}
         samples = _samples(running, measured_with.inputs[-_WARM_UP:], runs, progress)
         measured = {
@@ -151,10 +157,10 @@ def _deliveries(model: Manifest, tag: str, measured_with: load.Load) -> dict[str
         return {}
 
 
-def _starts(starting: dict[str, Start], progress: Progress) -> dict[str, list[float]]:
+def _starts(starting: dict[str, Start], count: int, progress: Progress) -> dict[str, list[float]]:
     """Seconds to each subject's first output; each is started alone and stopped, in turn, the first time to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in starting}
-    for _ in progress.track(range(1 + _STARTS), description="starting"):
+    for _ in progress.track(range(1 + count), description="starting"):
         for name, start in starting.items():
             with start() as subject:
                 seconds[name].append(subject.start_seconds)

@@ -1,5 +1,6 @@
 """Reports which tests are left out, and decides how several processes share the tests."""
 
+import os
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ from models import manifest
 
 KINDS = ("slow", "container")
 """The markers of the tests that `make test` leaves out."""
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+"""Several processes share the cores. By default torch's threads wait for each other in a loop, which takes the core
+from the thread that they wait for."""
 _left_out = pytest.StashKey[list[int]]()
 
 

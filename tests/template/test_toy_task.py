@@ -72,7 +72,7 @@ def test_the_fuzz_finds_nothing(run: Run) -> None:
 
 @pytest.mark.slow  # starts a server again and again
 def test_the_bench_counts_predictions(run: Run) -> None:
-    done = run(*script("bench", "--only", "server", "--streams", "1,2", "--repeats", "1"))
+    done = run(*script("bench", "--only", "server", "--streams", "1,2", "--repeats", "1", "--starts", "1"))
     assert "predictions a second" in done.stdout
 
 

@@ -5,6 +5,7 @@ environment is made, which takes minutes.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -77,7 +78,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             arguments += [str(gguf), str(place / f"{architecture}-gguf"), "float16"]
     environment.make_environment()
     command = [str(environment.python()), "-c", EXPORT_ALL, *arguments]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(PROJECT)})
     yield place
     shutil.rmtree(place)
 
@@ -151,7 +152,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
     environment.make_environment()
     command = [str(environment.python()), "-c", EXPORT_ENCODERS, *(str(place / name) for name in ENCODERS)]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env={"PYTHONPATH": str(PROJECT)})
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(PROJECT)})
     return place
 
 
