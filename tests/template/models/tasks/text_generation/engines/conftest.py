@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers as library
 
-from models import weights
+from models import runtimes, weights
 from models.tasks.text_generation import engines, model_files
 from models.tasks.text_generation.engines.interface import Engine
 from models.tasks.text_generation.engines.openvino import OpenVino
@@ -16,12 +16,13 @@ from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import Architecture, EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 from scripts.conversion.weights import ensure
+from tests import tiny_models
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
 
 
 @pytest.fixture(scope="session")
-def openvino() -> OpenVino:
-    """The real model."""
+def real() -> OpenVino:
+    """The real model in OpenVINO."""
     choice = choice_of(MODEL, "openvino")
     ensure(MODEL, choice)
     engine: OpenVino = engines.load(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
@@ -58,6 +59,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoi
     shape = Architecture(layers=2, kv_heads=2, head_dim=16)
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32", cache_gb=0.01)
     return MODEL.model_copy(update={"architecture": shape}), choice, folder
+
+
+@pytest.fixture(scope="session")
+def tiny_openvino(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoice, Path]:
+    """A randomly initialised Llama of two layers with a small tokenizer, for OpenVINO."""
+    folder = tmp_path_factory.mktemp("tiny-openvino")
+    file = tiny_models.gguf(folder / "model.gguf", "llama", **{"llama.context_length": 8192})
+    runtimes.module("openvino").convert(file, folder, "float16")
+    shape = Architecture(layers=2, kv_heads=2, head_dim=64)
+    choice = EngineChoice(engine="openvino", device="cpu", dtype="float16", cache_gb=0.1)
+    return MODEL.model_copy(update={"architecture": shape}), choice, folder
+
+
+@pytest.fixture(scope="session")
+def openvino(tiny_openvino: tuple[Manifest, EngineChoice, Path]) -> OpenVino:
+    engine: OpenVino = engines.load(*tiny_openvino)
+    return engine
 
 
 @pytest.fixture(scope="session")

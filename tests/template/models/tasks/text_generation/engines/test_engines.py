@@ -47,12 +47,12 @@ def test_the_log_says_why_an_engine_was_chosen(
     assert f", {why}" in capsys.readouterr().out
 
 
-def test_the_capital_of_france_is_paris(openvino: OpenVino) -> None:
+def test_the_capital_of_france_is_paris(real: OpenVino) -> None:
     """The two most likely first tokens are close: a computation that rounds too much answers something else."""
-    text = ModelText(openvino.folder, MODEL)
+    text = ModelText(real.folder, MODEL)
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt_ids = text.chat_ids(question, None, {}, "prompt")
-    assert "Paris" in text.tokenizer.decode(tokens(started(openvino, prompt_ids)))
+    assert "Paris" in text.tokenizer.decode(tokens(started(real, prompt_ids)))
 
 
 def test_concurrent_generations_each_end_at_their_own_length(engine: Engine) -> None:
@@ -92,9 +92,9 @@ def test_top_p_near_zero_is_greedy(engine: Engine) -> None:
     assert first[:3] == tokens(submitted(engine, "The sea is"))[:3]
 
 
-def test_a_repetition_penalty_makes_repetition_rare(openvino: OpenVino) -> None:
+def test_a_repetition_penalty_makes_repetition_rare(real: OpenVino) -> None:
     text = "one two one two one two one two"
-    plain, penalised = (tokens(submitted(openvino, text, repetition_penalty=penalty)) for penalty in (1, 10))
+    plain, penalised = (tokens(submitted(real, text, repetition_penalty=penalty)) for penalty in (1, 10))
     assert len(set(penalised)) > len(set(plain))
 
 
@@ -242,11 +242,11 @@ def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monke
 
 
 @pytest.mark.slow
-def test_generations_beyond_the_cache_wait_their_turn() -> None:
-    small = choice_of(MODEL, "openvino").model_copy(update={"cache_gb": 0.004})
-    engine = _openvino_with(small)
+def test_generations_beyond_the_cache_wait_their_turn(tiny_openvino: tuple[Manifest, EngineChoice, Path]) -> None:
+    model, choice, folder = tiny_openvino
+    engine = engines.load(model, choice.model_copy(update={"cache_gb": 0.00035}), folder)
     assert engine.cache_tokens < 400
-    running = [submitted(engine, "word " * 100, max_tokens=60) for _ in range(6)]
+    running = [started(engine, [5] * 100, max_tokens=60) for _ in range(6)]
     assert [len(tokens(generation)) for generation in running] == [60] * 6
 
 
@@ -260,7 +260,7 @@ def test_a_generation_evicted_from_a_full_cache_continues_when_the_others_are_ca
     try:
         assert engine.cache_tokens == 1024
         for _ in range(2):
-            started(engine, [5] * 400, max_tokens=600)
+            started(engine, [5] * 400, max_tokens=400)
         scheduler = engine._manager.batch_processor.scheduler
         eventually(lambda: scheduler.block_new_requests, "one of two to be sent back")
         for request_id in list(scheduler.active_requests):
@@ -282,8 +282,8 @@ def test_a_failed_step_fails_the_running_generations_and_the_next_one_works(open
     assert openvino.is_healthy()
 
 
-def test_an_engine_that_cannot_restart_is_unhealthy() -> None:
-    engine = _openvino_with(choice_of(MODEL, "openvino"))
+def test_an_engine_that_cannot_restart_is_unhealthy(tiny_openvino: tuple[Manifest, EngineChoice, Path]) -> None:
+    engine: OpenVino = engines.load(*tiny_openvino)
     generation = submitted(engine, "A long story:", max_tokens=2000)
     next(iter(generation))
     folder, engine.folder = engine.folder, Path("/nonexistent")
@@ -350,13 +350,6 @@ def test_any_of_several_end_tokens_ends_the_text_and_is_not_part_of_it(engine: E
     generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))
     assert tokens(generation) == endless[: endless.index(second)]
     assert generation.state is State.STOPPED
-
-
-def _openvino_with(choice: EngineChoice) -> OpenVino:
-    from models import weights
-
-    engine: OpenVino = engines.load(MODEL, choice, weights.folder(MODEL.slug, "openvino"))
-    return engine
 
 
 def _out_of_memory(*_: object, **__: object) -> None:

@@ -59,7 +59,7 @@ def pipeline_perplexity(engine: OpenVino, token_ids: list[int]) -> float:
 
 @pytest.mark.parametrize("precision", ["this processor's", "f32"])
 def test_openvino_has_the_reference_s_perplexity(
-    openvino: OpenVino,
+    real: OpenVino,
     token_ids: list[int],
     reference: tuple[float, list[int]],
     precision: str,
@@ -67,25 +67,25 @@ def test_openvino_has_the_reference_s_perplexity(
 ) -> None:
     if precision == "f32":  # for processors without bfloat16; not every cache supports it
         monkeypatch.setattr(openvino_engine, "_precision", lambda: "f32")
-    assert pipeline_perplexity(openvino, token_ids) == pytest.approx(reference[0], rel=WITHIN)
+    assert pipeline_perplexity(real, token_ids) == pytest.approx(reference[0], rel=WITHIN)
 
 
 def test_evaluation_gives_a_text_the_same_likelihood_as_the_serving_pipeline(
-    openvino: OpenVino, token_ids: list[int]
+    real: OpenVino, token_ids: list[int]
 ) -> None:
     some = token_ids[:400]
-    logits = openvino_engine.logits(MODEL, choice_of(MODEL, "openvino"), openvino.folder)(some)[:-1]
+    logits = openvino_engine.logits(MODEL, choice_of(MODEL, "openvino"), real.folder)(some)[:-1]
     chosen = logits[numpy.arange(len(logits)), some[1:]] - numpy.logaddexp.reduce(logits, axis=-1)
-    assert math.exp(-chosen.mean()) == pytest.approx(pipeline_perplexity(openvino, some), rel=WITHIN)
+    assert math.exp(-chosen.mean()) == pytest.approx(pipeline_perplexity(real, some), rel=WITHIN)
 
 
 def test_openvino_chooses_the_reference_s_next_token(
-    openvino: OpenVino, token_ids: list[int], reference: tuple[float, list[int]]
+    real: OpenVino, token_ids: list[int], reference: tuple[float, list[int]]
 ) -> None:
     lengths = list(range(1, len(token_ids), 12))
     chosen = []
     for begin in range(0, len(lengths), 16):
-        running = [started(openvino, token_ids[:length], max_tokens=1) for length in lengths[begin : begin + 16]]
+        running = [started(real, token_ids[:length], max_tokens=1) for length in lengths[begin : begin + 16]]
         chosen += [token_id for generation in running for token_id in tokens(generation)]
     agreed = sum(ours == reference[1][length - 1] for ours, length in zip(chosen, lengths, strict=True))
     assert agreed / len(chosen) >= AGREEMENT
