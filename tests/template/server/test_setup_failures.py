@@ -18,6 +18,8 @@ from models.weights import PROJECT, places
 from models.weights.files import sha256
 from scripts.conversion.weights import ensure
 from scripts.serving import local_server
+from tests import tiny_models
+from tests.template import toy
 
 MODEL = manifest.selected()
 NAME = "tokenizer.json"
@@ -55,9 +57,30 @@ def _copy(source: str, target: str) -> None:
     (os.link if os.path.getsize(source) > 100_000_000 else shutil.copy2)(source, target)
 
 
-def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with a tiny model, which is converted in a moment."""
+    place = tmp_path_factory.mktemp("fork")
+    (place / "project").mkdir()
+    toy.copy_project(place / "project")
+    file = tiny_models.gguf(place / "tiny.gguf", "llama")
+    command = [sys.executable, "-m", "scripts.new", "tiny", f"file:{file}", "--license", "mit"]
+    toy.succeed(place / "project", *command)
+    return place / "project"
+
+
+@pytest.fixture
+def tiny(fork: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the tiny model's weights."""
+    monkeypatch.setenv("ENGINE", "openvino")
+    monkeypatch.setenv("MODEL", "tiny")
+    monkeypatch.delenv("WEIGHTS_ROOT", raising=False)
+    return fork / "weights" / "tiny"
+
+
+def run(module: str, *arguments: str, project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.slow
@@ -79,15 +102,21 @@ def test_setup_fails_on_weights_with_one_bit_changed(copied: Path, monkeypatch: 
     assert str(refusal.value) == f"{path} has sha256 {sha256(path)}, expected {expected}: {remedy}"
 
 
-@pytest.mark.slow  # converts the whole model
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [missing, cut_short])
-def test_setup_converts_again_if_a_file_is_missing(copied: Path, damage: Callable[[Path], None]):
-    path = copied / "openvino" / NAME
+def test_setup_converts_again_if_a_file_is_missing(tiny: Path, damage: Callable[[Path], None]):
+    path = tiny / "openvino" / NAME
     size = path.stat().st_size
     damage(path)
-    with local_server.running(MODEL) as (address, _):
+    port = local_server.free_port()
+    address, variables = f"http://{local_server.HOST}:{port}", {"COG_PREDICT_TYPE_STUB": "predict.py:TextGeneration"}
+    process = local_server.start_in(tiny.parents[1], port, variables, None)
+    try:
+        local_server.wait_until_ready(address, process)
         logs = httpx.get(f"{address}/health-check").json()["setup"]["logs"]
-    assert f"no weights for openvino in {copied.parent}: fetching them into {copied.parent}" in logs
+    finally:
+        local_server.stop(process)
+    assert f"no weights for openvino in {tiny.parent}: fetching them into {tiny.parent}" in logs
     assert "made openvino's files" in logs
     assert path.stat().st_size == size
 
@@ -138,15 +167,15 @@ def test_predict_refuses_a_download_with_one_bit_changed(copied: Path):
     assert not (copied / "openvino").exists()
 
 
-@pytest.mark.slow  # converts the whole model
-def test_predict_converts_again_if_a_file_of_the_engine_is_missing(copied: Path):
-    path = copied / "openvino" / NAME
+@pytest.mark.slow
+def test_predict_converts_again_if_a_file_of_the_engine_is_missing(tiny: Path):
+    path = tiny / "openvino" / NAME
     missing(path)
-    done = run("scripts.call", "local", "prompt=Hi", "max_tokens=2")
+    done = run("scripts.call", "local", "prompt=Hi", "max_tokens=2", project=tiny.parents[1])
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("making openvino's files")
     assert path.is_file()
-    assert [entry.name for entry in copied.iterdir() if entry.name.startswith(".")] == [".lock"]
+    assert {entry.name for entry in tiny.iterdir() if entry.name.startswith(".")} == {".lock", ".source.json"}
 
 
 def test_serve_says_in_one_line_that_the_port_is_in_use(copied: Path):
