@@ -1,8 +1,7 @@
-"""A copy of the project with one model in its catalog; tests run its commands like people."""
+"""The project with one model in its catalog, in a folder of links; tests run its commands like people."""
 
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -32,7 +31,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 class Project:
-    """The copy. `settings`: constants of modules to change for its commands, by their full name.
+    """The folder. `settings`: constants of modules to change for its commands, by their full name.
 
     `environment`: variables of its commands; HF_HOME is a separate folder, so that no token of this machine is used.
     """
@@ -44,10 +43,11 @@ class Project:
         self.environment = {name: value for name, value in os.environ.items() if name not in unseen}
         self.environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder / "hf"), "ENGINE": "transformers"}
         self.environment |= environment
-        unwanted = shutil.ignore_patterns("catalog")
-        for part in ("models", "scripts"):
-            shutil.copytree(PROJECT / part, folder / part, ignore=unwanted)
         (folder / "models" / "catalog" / SLUG).mkdir(parents=True)
+        (folder / "scripts").symlink_to(PROJECT / "scripts")
+        for part in (PROJECT / "models").iterdir():
+            if part.name != "catalog":
+                (folder / "models" / part.name).symlink_to(part)
 
     @property
     def lock(self) -> Path:
