@@ -65,8 +65,17 @@ def test_a_file_is_locked_by_its_hash_and_downloaded_once(server: FileServer, pr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["model.tar", "model.tar.gz", "model.tgz", "model.tar.bz2", "model.tar.xz"])
-@pytest.mark.parametrize("top", ["", "top"])
+@pytest.mark.parametrize(
+    ("name", "top"),
+    [
+        ("model.tar", ""),
+        ("model.tar", "top"),
+        ("model.tar.gz", ""),
+        ("model.tgz", "top"),
+        ("model.tar.bz2", ""),
+        ("model.tar.xz", "top"),
+    ],
+)
 def test_a_tar_may_have_a_top_folder(server: FileServer, project: Project, tmp_path: Path, name: str, top: str) -> None:
     project.model(pack(server, tmp_path, name, top))
     project.does("weights_lock")
