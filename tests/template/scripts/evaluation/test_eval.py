@@ -122,7 +122,7 @@ def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     """Ctrl-C while it asks: the process ends in a moment with what it has, and the next asks for the rest."""
     clone = copied(tmp_path / "clone", only=("models/", "scripts/", "predict.py", "benchmarks/"))
     lines = [
-        capital(str(number), "Rome", input={"prompt": f"{number} is", "raw": True, "max_tokens": 8 if number < 8 else 64})
+        {"input": {"prompt": f"{number} is", "raw": True, "max_tokens": 8 if number < 8 else 64}, "expected": "Rome"}
         for number in range(32)
     ]
     written(clone / "data.jsonl", lines)

@@ -1,6 +1,6 @@
 """Prompts that begin alike: cached blocks are computed once, and no generation gets another one's tokens."""
 
-import os
+import itertools
 import time
 
 import pytest
@@ -40,7 +40,8 @@ def deficit(right: PreTrainedModel, running: list[Generation]) -> float:
     for generation in running:
         chosen = tokens(generation)
         token_ids = [*generation.prompt_ids, *chosen[:-1]]
-        same = len(os.path.commonprefix([known, token_ids, list(generation.prompt_ids[:-1])]))
+        pairs = zip(known, generation.prompt_ids[:-1], strict=False)
+        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         if same < len(known):
             cache.crop(same - len(known))
         known = token_ids
