@@ -60,12 +60,29 @@ def forget(engine: docker.DockerClient, references: set[str]) -> None:
 def without_torch(engine: docker.DockerClient, *images: str) -> Iterator[None]:
     """Remove images at the end, and what is left of their builds: each torch in it takes 5 GB.
 
-    That is an image without a name, which cog has put labels on, and the layers that no image has any more.
+    That is an image without a name, which cog has put labels on, and the layer with torch.
     """
+    unnamed, layers = _large_unnamed(engine), _with_torch(engine)
     yield
-    unnamed = engine.api.images(filters={"dangling": True})
-    forget(engine, {*images, *(image["Id"] for image in unnamed if image["Size"] > 2e9)})
-    engine.api.prune_builds(filters={"type": ["regular"]})
+    forget(engine, {*images, *(_large_unnamed(engine) - unnamed)})
+    for layer in _with_torch(engine):
+        if layer not in layers:
+            engine.api.prune_builds(filters={"id": [layer]}, all=True)
+
+
+def _large_unnamed(engine: docker.DockerClient) -> set[str]:
+    """The ids of images that have no name and over 2 GB."""
+    return {image["Id"] for image in engine.api.images(filters={"dangling": True}) if image["Size"] > 2e9}
+
+
+def _with_torch(engine: docker.DockerClient) -> list[str]:
+    """The ids of builds' layers over 2 GB and of those on top of them, the topmost first: only that can be removed."""
+    found: list[str] = []
+    for layer in sorted(engine.api.df()["BuildCache"] or (), key=lambda layer: layer["CreatedAt"]):
+        below = layer.get("Parents") or layer.get(" Parents") or ()  # Docker 26 writes the space
+        if layer["Size"] > 2e9 or set(below) & set(found):
+            found.insert(0, layer["ID"])
+    return found
 
 
 def files_in(engine: docker.DockerClient, image: str) -> set[str]:
