@@ -10,8 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 _SENTENCES = ("the sea is salty", "rivers carry salt", "a cat sleeps", "海は塩辛い", "川が塩を運ぶ", "猫が眠る")
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
-_SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 1, "intermediate_size": 64}
-"""With heads of 8 numbers OpenVINO on AMX was seen to compute cosines of 0.62 in bfloat16 that are 0.95 in float32."""
+_SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 def bert(folder: Path, **config: Any) -> Path:

@@ -49,9 +49,10 @@ import sys
 from pathlib import Path
 from scripts.conversion import export
 for source in map(Path, sys.argv[1:]):
-    folder = source.with_name(source.name + "-float16")
-    folder.mkdir()
-    export.convert("encoder", source, folder, "float16")
+    for dtype in ("float16", "int8"):
+        folder = source.with_name(f"{source.name}-{dtype}")
+        folder.mkdir()
+        export.convert("encoder", source, folder, dtype)
 """
 ENCODERS = ("bert", "classifier", "multilingual")
 FORMATS = ("float16", "int8", "int4")
@@ -145,7 +146,7 @@ def test_a_pickle_instead_of_openvino_s_weights_is_refused(converted: Path, tmp_
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders NAME (safetensors) and NAME-float16 (OpenVINO's files, with their reference) of encoders of text."""
+    """Folders NAME (safetensors), NAME-float16 and NAME-int8 (OpenVINO's files, with their reference) of encoders."""
     place = tmp_path_factory.mktemp("encoders")
     for build in (tiny_encoders.bert, tiny_encoders.multilingual):
         tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
@@ -176,6 +177,11 @@ def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(encoders
             for folder, output in ((encoders / name, expected), (made, computed))
         ]
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_int8_files_are_computed_correctly_as_they_are_served(encoders: Path, name: str) -> None:
+    assert encoder.check(encoders / f"{name}-int8", "int8") <= encoder.BOUNDS["int8"]
 
 
 def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, tmp_path: Path) -> None:
