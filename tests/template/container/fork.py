@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -114,7 +114,7 @@ class Fork:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
-    def killed_at(self, line: str, wait: Callable[[], None] = lambda: None) -> None:
+    def killed_at(self, line: str) -> None:
         """Push, and kill -9 all its processes once a line of its standard error begins with `line`."""
         with self.pushing() as process:
             assert process.stderr is not None
@@ -122,7 +122,6 @@ class Fork:
             for read in process.stderr:
                 seen.append(read)
                 if read.startswith(line):
-                    wait()
                     return
         raise AssertionError(f"it never printed {line!r}: {''.join(seen)}")
 
