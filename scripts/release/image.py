@@ -1,12 +1,14 @@
 """Builds the container with the real cog command, including the weights that its engine loads."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from models import runtimes, weights
 from models.engine import Device, EngineChoice
@@ -33,11 +35,28 @@ def build(model: Manifest, device: Device, tag: str = "") -> str:
         )
     tag = tag or f"{model.slug}:{device}"
     bake(model, model.engine_on(device))
+    with docker_engine.connected() as client:
+        _end_killed_build(client, tag)
     with build_folder(model) as folder:
         run_cog("build", "-f", CONFIGS[device], *build_flags(), "-t", tag, folder=folder)
     with docker_engine.connected() as client:
         label.check(client.images.get(tag).attrs, schema.served_class(model))
     return tag
+
+
+def _end_killed_build(client: Any, tag: str) -> None:
+    """Remove the containers in which a killed `cog build` of this name still looks at its image.
+
+    cog 0.22 gives an image for r8.im another name until it is complete, and cannot remove that name while a container
+    uses it (pkg/image/build.go).
+    """
+    from docker.errors import APIError
+
+    unfinished = f"cog-tmp:{hashlib.sha256(tag.encode()).hexdigest()}"
+    for container in client.containers.list(all=True, ignore_removed=True):
+        if container.attrs["Config"]["Image"] == unfinished:
+            with suppress(APIError):  # it ends by itself
+                container.remove(force=True)
 
 
 def bake(model: Manifest, choice: EngineChoice) -> None:

@@ -3,6 +3,7 @@
 A killed release and all processes that it started get SIGKILL, which nothing can catch.
 """
 
+import hashlib
 import json
 import re
 import time
@@ -72,6 +73,14 @@ def test_after_a_kill_at_any_stage_the_same_command_continues(fork: Fork, engine
     assert len({entry["release"] for entry in ended}) == 9
     proofs = [entry for entry in fork.entries()[before:] if entry["step"] in ("proof", "push")]
     assert {entry["content"] for entry in proofs} == {fork.last("promote")["content"]}
+
+
+def test_a_container_that_a_killed_build_left_is_removed(fork: Fork, engine: docker.DockerClient) -> None:
+    unfinished = f"cog-tmp:{hashlib.sha256(f'{fork.to}-staging'.encode()).hexdigest()}"
+    engine.images.get("python:3.11-slim").tag(unfinished)
+    left = engine.containers.run(unfinished, ["sleep", "600"], detach=True)
+    fork.succeed("--until", "image")
+    assert left.id not in [container.id for container in engine.containers.list(all=True, ignore_removed=True)]
 
 
 def test_a_rollback_after_a_killed_promotion_restores_the_live_version(fork: Fork) -> None:
