@@ -59,8 +59,9 @@ def check(folder: Path, dtype: str) -> float:
     """
     reference = read_json(folder / REFERENCE)
     (folder / REFERENCE).unlink()
+    difference = _compare(folder, reference, dtype, BOUNDS[dtype], exactly=True)
     _compare(folder, reference, dtype, BOUNDS[dtype] + ROUNDING, exactly=False)
-    return _compare(folder, reference, dtype, BOUNDS[dtype], exactly=True)
+    return difference
 
 
 def _compare(folder: Path, reference: dict[str, Any], dtype: str, limit: float, exactly: bool) -> float:

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from models.errors import EngineError, TemplateError, in_words
 from models.weights import PROJECT
+from scripts.cli.files import link_or_copy
 from scripts.dependencies import pins
 
 FOLDER = PROJECT / ".venv-optimum"
@@ -103,19 +104,15 @@ def _link_packages() -> None:
     for name, version in pins.versions(REQUIREMENTS.name).items():
         with suppress(metadata.PackageNotFoundError):
             package = metadata.distribution(name)
-            if package.version != version:
-                continue
-            for file in set(package.files or ()):  # some packages list a file twice
-                if ".." not in file.parts:  # a command, which names its own interpreter
-                    (site / file).parent.mkdir(parents=True, exist_ok=True)
-                    _link(Path(str(package.locate_file(file))), site / file)
+            if package.version == version:
+                _link_package(package, site)
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # the file system has no hard links
-        shutil.copyfile(source, target)
+def _link_package(package: metadata.Distribution, site: Path) -> None:
+    for file in set(package.files or ()):  # some packages list a file twice
+        if ".." not in file.parts:  # a command, which names its own interpreter
+            (site / file).parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(str(package.locate_file(file)), str(site / file))
 
 
 def python() -> Path:

@@ -17,6 +17,7 @@ from models.manifest import Manifest, path_of, rendered_for
 from models.weights import PROJECT, lock
 from models.weights.files import described
 from scripts.cli.device import CONFIGS
+from scripts.cli.files import link_or_copy
 from scripts.contract import label, schema
 from scripts.conversion.weights import ensure
 from scripts.serving import docker_engine
@@ -73,7 +74,7 @@ def bake(model: Manifest, choice: EngineChoice) -> None:
             ensure(one, own)
             part = runtimes.part_of(one, own)
             weights.verify(one, part, full=True)
-            shutil.copytree(weights.folder(one.slug, part), baked / one.slug / part, copy_function=_link)
+            shutil.copytree(weights.folder(one.slug, part), baked / one.slug / part, copy_function=link_or_copy)
 
 
 def build_flags() -> list[str]:
@@ -104,7 +105,7 @@ def build_folder(model: Manifest) -> Iterator[Path]:
         for path in exclude_paths(PROJECT, ignored) | requirements:
             if (PROJECT / path).is_file():
                 (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
-                _link(str(PROJECT / path), str(Path(name) / path))
+                link_or_copy(str(PROJECT / path), str(Path(name) / path))
         for config in Path(name).glob("cog*.yaml"):
             text = config.read_text(encoding="utf-8") + _digests(model)
             config.unlink()  # it is a hard link to the project's file
@@ -128,11 +129,3 @@ def _digests(model: Manifest) -> str:
     """The line with the digests of manifest and locks, for a configuration."""
     locks = [f"/weights.lock-{described(lock.path_of(one.slug)).sha256}" for one in model.parts if one.weights.source]
     return f"image: {model.slug}/manifest-{described(path_of(model.slug)).sha256}{''.join(locks)}\n"
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

@@ -20,7 +20,6 @@ from scripts.cli import connection
 from scripts.contract import schema
 
 HOST = "127.0.0.1"
-PREDICTIONS = leftovers.FOLDER
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
 _STOP_SECONDS = 5
 _REMINDER_SECONDS = 30
@@ -239,14 +238,14 @@ def _share_predictions_folder() -> None:
     Raises:
         ServerError: it already belongs to another user.
     """
-    for folder in (PREDICTIONS.parent, PREDICTIONS):
+    for folder in (leftovers.FOLDER.parent, leftovers.FOLDER):
         with suppress(OSError):
             folder.mkdir(exist_ok=True)
             folder.chmod(0o1777)
-    if not os.access(PREDICTIONS, os.W_OK | os.X_OK):
+    if not os.access(leftovers.FOLDER, os.W_OK | os.X_OK):
         raise ServerError(
-            f"Cog keeps predictions in {PREDICTIONS}, and this user may not write there: "
-            f"sudo chmod 1777 {PREDICTIONS.parent} {PREDICTIONS}"
+            f"Cog keeps predictions in {leftovers.FOLDER}, and this user may not write there: "
+            f"sudo chmod 1777 {leftovers.FOLDER.parent} {leftovers.FOLDER}"
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models import manifest
+from models import leftovers, manifest
 from scripts.contract import schema
 from scripts.serving import local_server
 from scripts.serving.local_server import ServerError
@@ -32,8 +32,8 @@ class TextEmbedding(BasePredictor):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(local_server, "PREDICTIONS", tmp_path / "coglet" / "predictions")
-    return local_server.PREDICTIONS
+    monkeypatch.setattr(leftovers, "FOLDER", tmp_path / "coglet" / "predictions")
+    return leftovers.FOLDER
 
 
 def test_every_user_can_write_to_cogs_folder_of_predictions(folder: Path) -> None:
