@@ -142,16 +142,3 @@ def test_concurrent_callers_get_their_own_vectors(server: LiveServer) -> None:
             return answer.json()["output"]["embeddings"][0]
 
         numpy.testing.assert_allclose(list(pool.map(ask, texts)), expected, atol=2 * NEAR[server.engine])
-
-
-def test_the_runtime_does_not_inspect_each_number(server: LiveServer) -> None:
-    """models/tasks/text_embedding/numbers.py; without it JSON takes ten times as long as a file."""
-    texts = ["salt"] * 100
-
-    def took(output_format: str) -> float:
-        return float(server.predict(texts=texts, output_format=output_format)["metrics"]["predict_time"])
-
-    pairs = [(took("json"), took("npy")) for _ in range(5)]
-    as_json, as_file = (min(times) for times in zip(*pairs, strict=True))
-    print(f"as JSON {as_json:.3f} s, as a file {as_file:.3f} s")
-    assert as_json < 4 * as_file
