@@ -1,5 +1,8 @@
 """Writes a GGUF as safetensors and a configuration, as transformers saves a model. The package gguf dequantises it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +70,8 @@ def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
     from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
 
     processor = TENSOR_PROCESSORS.get(gguf.architecture, TensorProcessor)(config=made.config.to_dict())
-    names = get_gguf_hf_weights_map(made, processor, gguf.architecture)
+    with _one_map_of_names():
+        names = get_gguf_hf_weights_map(made, processor, gguf.architecture)
     read: dict[str, dict[str, Any]] = {"tensors": {}}
     unknown = []
     for name, tensor in gguf.tensors.items():
@@ -85,6 +89,19 @@ def _tensors(gguf: Gguf, made: Any) -> dict[str, Any]:
     if unknown:
         raise _refusal(gguf, "tensors that its architecture has not", unknown)
     return read["tensors"]
+
+
+@contextmanager
+def _one_map_of_names() -> Iterator[None]:
+    """Within it, the package gguf builds its map of names once: transformers asks for it at each of 400 modules."""
+    import gguf
+
+    builds = gguf.get_tensor_name_map
+    gguf.get_tensor_name_map = cache(builds)
+    try:
+        yield
+    finally:
+        gguf.get_tensor_name_map = builds
 
 
 def _round(made: Any, dtype: Any) -> None:
