@@ -280,8 +280,8 @@ def _kind_of(path: Path, content: Any) -> type[Manifest]:
 
 
 def rendered_for(config: str) -> str:
-    """The model that `make render` wrote cog.yaml or cog.cpu.yaml for; empty if there is no such file."""
+    """The model that the first line of cog.yaml or cog.cpu.yaml names; empty if there is no such file."""
     path = PROJECT / config
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    found = re.search(r"^ +- MODEL=(\S+)$", text, re.MULTILINE)
+    found = re.match(r"# Rendered from models/catalog/([^/]+)/", text)
     return found[1] if found else ""

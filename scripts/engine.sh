@@ -5,7 +5,7 @@
 # because there is no .venv yet; models/manifest.py checks it.
 set -eu
 
-slug=${MODEL:-$(sed -n 's/^ *- MODEL=//p' cog.yaml 2>/dev/null || true)}
+slug=${MODEL:-$(sed -n '1s:^# Rendered from models/catalog/\([^/]*\)/.*:\1:p' cog.yaml 2>/dev/null || true)}
 [ -f "models/catalog/$slug/model.yaml" ] || slug=${MODEL:-*}
 
 for file in models/catalog/$slug/model.yaml; do

@@ -76,8 +76,12 @@ def pages(model: Manifest) -> dict[str, str]:
 
 
 def cog_config(model: Manifest, choice: EngineChoice) -> str:
-    """The configuration for `cog build` (https://cog.run/yaml): the engine's packages, and CUDA for a GPU."""
-    variables = model.environment | {"MODEL": model.slug, "WEIGHTS_ROOT": places.CONTAINER}
+    """The configuration for `cog build` (https://cog.run/yaml): the engine's packages, and CUDA for a GPU.
+
+    Its first line names the model. A variable that did would come before the packages in Cog's Dockerfile, and each
+    model's image would install them again, in a layer of its own.
+    """
+    variables = model.environment | {"WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
     return f"""{_HEADER.format(slug=model.slug)}
 build:

@@ -69,4 +69,4 @@ def test_every_command_block_works(newcomer: Newcomer) -> None:
 
     done = newcomer.types(fork)
     assert done.returncode == 0, done.stderr
-    assert "MODEL=my-model" in (newcomer.clone / "cog.yaml").read_text()
+    assert "models/catalog/my-model/model.yaml" in (newcomer.clone / "cog.yaml").read_text()

@@ -154,7 +154,7 @@ def test_with_several_models_the_packages_are_those_of_the_model_in_cog_yaml(tmp
         (tmp_path / "models" / "catalog" / slug).mkdir(parents=True)
         manifest = tmp_path / "models" / "catalog" / slug / "model.yaml"
         manifest.write_text(f"engines: [{{engine: {engine}, device: cpu}}]\n", encoding="utf-8")
-    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=b\n", encoding="utf-8")
+    (tmp_path / "cog.yaml").write_text("# Rendered from models/catalog/b/model.yaml", encoding="utf-8")
     command = ["sh", str(PROJECT / "scripts" / "engine.sh"), "cpu"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout == "transformers\n"
     chosen = os.environ | {"MODEL": "a"}

@@ -140,10 +140,10 @@ def test_the_model_comes_from_the_variable_then_cog_yaml_then_a_catalog_of_one(
     catalog("b", lambda content: content.update(title="Second"))
     with pytest.raises(ManifestError, match="set MODEL to one of a, b"):
         manifest.selected()
-    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=gone\n", encoding="utf-8")
+    (tmp_path / "cog.yaml").write_text("# Rendered from models/catalog/gone/model.yaml", encoding="utf-8")
     with pytest.raises(ManifestError, match="set MODEL to one of a, b"):
         manifest.selected()
-    (tmp_path / "cog.yaml").write_text("environment:\n  - MODEL=a\n", encoding="utf-8")
+    (tmp_path / "cog.yaml").write_text("# Rendered from models/catalog/a/model.yaml", encoding="utf-8")
     assert manifest.selected().title == "First"
     monkeypatch.setenv("MODEL", "b")
     assert manifest.selected().title == "Second"

@@ -33,7 +33,7 @@ def test_another_model_is_served_after_use(
     assert use.main(["all-minilm-l6-v2"]) == 0
     text = (tmp_path / "cog.yaml").read_text(encoding="utf-8")
     assert "predict: predict.py:TextEmbedding" in text
-    assert "MODEL=all-minilm-l6-v2" in text
+    assert "models/catalog/all-minilm-l6-v2/model.yaml" in text
     assert capsys.readouterr().err.endswith("next: make predict\n")
 
 

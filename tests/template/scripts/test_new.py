@@ -160,7 +160,7 @@ def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path)
     drafted = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
     assert all(example["expect"]["max_output_tokens"] for example in drafted["examples"])
     assert "million" in drafted["summary"] or "thousand" in drafted["summary"]
-    assert "MODEL=tiny" in (project / "cog.yaml").read_text(encoding="utf-8")
+    assert "models/catalog/tiny/model.yaml" in (project / "cog.yaml").read_text(encoding="utf-8")
     assert (project / "models/catalog/tiny/weights.lock").is_file()
     again = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=60)
     assert again.stderr.startswith("there is a model tiny already")
