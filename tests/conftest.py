@@ -19,12 +19,13 @@ _left_out = pytest.StashKey[list[int]]()
 class ByFile(LoadFileScheduling):
     """Each process takes a file at a time.
 
-    One takes all tests of containers of the project's own image, which they share, and one the releases of forks.
+    One takes all tests of containers of the project's own image, which they share, and of images with torch, which
+    would together fill a disk; one takes the releases of forks.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if "container" not in file:
+        if "container" not in file and "test_your_model" not in file:
             return super()._split_scope(nodeid)
         return "releases" if any(f"/test_{name}" in file for name in ("release", "push", "publish")) else "containers"
 

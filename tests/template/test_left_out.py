@@ -20,6 +20,7 @@ def test_the_tests_that_are_left_out_are_counted_and_named_by_their_kind() -> No
 def test_containers_and_releases_are_for_one_process_each_and_others_for_one_each_file() -> None:
     scope = ByFile.__new__(ByFile)._split_scope
     of_containers = ["tests/fork/test_container.py::test_a", "tests/template/container/test_b.py::test_c[d::e]"]
+    of_containers.append("tests/template/test_your_model.py::test_a[b]")
     of_releases = [
         "tests/template/container/test_release_cut.py::test_a",
         "tests/template/container/test_push.py::test_b",

@@ -1,10 +1,12 @@
-"""docs/your-model.md, followed word for word in a fork for each kind of model: what needs no Docker."""
+"""docs/your-model.md, followed word for word in a fork for each kind of model."""
 
 from collections.abc import Iterator
 
+import docker
 import pytest
 
 from tests.template import your_model
+from tests.template.container import host
 from tests.template.your_model import MODELS, TESTING, Fork
 
 pytestmark = pytest.mark.slow  # each fork converts its model, starts servers of it, and runs its own make test
@@ -14,6 +16,12 @@ RENDERED = {".dockerignore", "README.md", "cog.cpu.yaml", "cog.yaml"}
 @pytest.fixture(scope="module", params=sorted(MODELS))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[docker.DockerClient]:
+    with host.engine(tmp_path_factory, testrun_uid) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +49,14 @@ def test_its_own_tests_are_green(fork: Fork) -> None:
         output = fork.types(line)
     assert " passed" in output
     assert "tests/template" not in output
+
+
+@pytest.mark.container
+def test_its_container_answers_and_passes_what_a_push_tries(fork: Fork, name: str, engine: docker.DockerClient) -> None:
+    _, _, *in_a_container = MODELS[name]
+    with host.without_torch(engine, f"{name}:cpu"):
+        for line in in_a_container:
+            output = fork.types(line)
+        assert output.strip()
+        tests = "CONTAINER_TESTS=required .venv/bin/python -m pytest -q tests/fork/test_container.py"
+        assert "1 passed" in fork.types(tests)

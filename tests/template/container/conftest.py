@@ -1,6 +1,5 @@
 """For every container test: the marker `container`, a host that can run it, and the project's CPU image."""
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from replicate.version import Version
 from models import manifest
 from models.manifest import Manifest
 from scripts.release import image
-from tests import commands
 from tests.services.replicate import Replicate
 from tests.services.replicate_client import client_of, first_version, with_model
 
@@ -30,17 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def engine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[docker.DockerClient]:
-    """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail."""
-    if shutil.which("cog") is None:
-        commands.skip_or_fail("the cog command (https://cog.run/#install)")
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except docker.errors.DockerException as error:
-        commands.skip_or_fail(f"a running Docker engine ({error})")
-    with host.leaves_no_images(client, tmp_path_factory.getbasetemp().parent / f"images-{testrun_uid}.json"):
+    with host.engine(tmp_path_factory, testrun_uid) as client:
         yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,11 +11,28 @@ from typing import Any
 
 import docker
 import httpx
+import pytest
 from filelock import FileLock
 
 from models import manifest
 from models.weights import PROJECT
+from tests import commands
 from tests.checkout import copied
+
+
+@contextmanager
+def engine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[docker.DockerClient]:
+    """The Docker engine; without it or cog, tests are skipped, and with CONTAINER_TESTS=required they fail."""
+    if shutil.which("cog") is None:
+        commands.skip_or_fail("the cog command (https://cog.run/#install)")
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        commands.skip_or_fail(f"a running Docker engine ({error})")
+    with leaves_no_images(client, tmp_path_factory.getbasetemp().parent / f"images-{testrun_uid}.json"):
+        yield client
+    client.close()
 
 
 def joined(output: str) -> str:
