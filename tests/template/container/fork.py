@@ -129,6 +129,11 @@ class Fork:
         """Write a file, render, and commit."""
         (self.folder / path).write_text(text, encoding="utf-8")
         assert self.run("render").returncode == 0
+        self.commit(path, text)
+
+    def commit(self, path: str, text: str) -> None:
+        """Write a file on which no rendered file depends, and commit."""
+        (self.folder / path).write_text(text, encoding="utf-8")
         self.git("commit", "--quiet", "--all", "--message", f"change {path}")
 
     def change(self, path: str, old: str, new: str) -> None:

@@ -74,7 +74,7 @@ def fork(engine: docker.DockerClient, tmp_path: Path, proxy: Proxy) -> Fork:
     fork = make(tmp_path / "fork", f"127.0.0.1:5055/{new_name()}")
     fork.succeed("--until", "push")
     fork.to = f"{proxy.address}/{fork.model}"
-    fork.write("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
+    fork.commit("models/errors.py", f"{(fork.folder / 'models/errors.py').read_text()}# {uuid.uuid4()}\n")
     return fork
 
 

@@ -36,7 +36,7 @@ def fork(r8_im: str, shipped: Fork) -> Fork:
     assert shipped.service is not None
     shipped.service.faults.clear()
     text = (shipped.folder / "predict.py").read_text(encoding="utf-8")
-    shipped.write("predict.py", f"{text}# at {time.time()}\n")
+    shipped.commit("predict.py", f"{text}# at {time.time()}\n")
     return shipped
 
 
