@@ -4,16 +4,13 @@ A short predictor runs in the real server. It waits for a file that the test mak
 output, so that the order of events decides, not a clock.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from models import manifest
-from models.weights import PROJECT
-from scripts.contract import schema
-from scripts.serving import local_server
+from tests.serving import serving_class
 from tests.template.server.live_server import LiveServer
 
 WAIT_SECONDS = 2
@@ -57,24 +54,14 @@ SYNC_GENERATOR = """
         cancellation.current().listen(cancelled.set)
         return continue_until(cancelled)
 """
-Serve = Callable[..., AbstractContextManager[LiveServer]]
 
 
-@pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Serves a predictor with the given body from `tmp_path`."""
-    monkeypatch.setattr(local_server, "PROJECT", tmp_path)
-    monkeypatch.setattr(schema, "PROJECT", tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-
-    @contextmanager
-    def serving(body: str, setup: str = "pass") -> Iterator[LiveServer]:
-        body = body.strip().replace("{wait}", str(WAIT_SECONDS))
-        (tmp_path / "predict.py").write_text(PREDICTOR.format(setup=setup, body=body, wait=WAIT_SECONDS))
-        with local_server.running(manifest.selected()) as (address, _):
-            yield LiveServer(address)
-
-    return serving
+@contextmanager
+def serving(body: str, folder: Path, setup: str = "pass") -> Iterator[LiveServer]:
+    """Serves a predictor with the given body from `folder`."""
+    body = body.strip().replace("{wait}", str(WAIT_SECONDS))
+    with serving_class(PREDICTOR.format(setup=setup, body=body, wait=WAIT_SECONDS), folder) as (address, _):
+        yield LiveServer(address)
 
 
 def chunks_when_the_gate_opens_after_the_first(server: LiveServer, gate: Path) -> list[str]:
@@ -86,17 +73,17 @@ def chunks_when_the_gate_opens_after_the_first(server: LiveServer, gate: Path) -
 
 
 @pytest.mark.slow
-def test_an_async_generator_does_not_stream(serve: Serve, tmp_path: Path):
+def test_an_async_generator_does_not_stream(tmp_path: Path):
     """When this fails, the runtime streams async generators: text generation can be one, and
     models/cancellation.py can be deleted.
     """
-    with serve(ASYNC_GENERATOR) as server:
+    with serving(ASYNC_GENERATOR, tmp_path) as server:
         chunks = chunks_when_the_gate_opens_after_the_first(server, tmp_path / "gate")
     assert chunks == ["first", "the gate stayed shut"]
 
 
-def test_an_async_function_that_returns_a_generator_streams(serve: Serve, tmp_path: Path):
-    with serve(SYNC_GENERATOR) as server:
+def test_an_async_function_that_returns_a_generator_streams(tmp_path: Path):
+    with serving(SYNC_GENERATOR, tmp_path) as server:
         chunks = chunks_when_the_gate_opens_after_the_first(server, tmp_path / "gate")
     assert chunks == ["first", "the gate was open"]
 
@@ -106,10 +93,8 @@ def test_an_async_function_that_returns_a_generator_streams(serve: Serve, tmp_pa
     ("setup", "status", "end"),
     [("pass", "succeeded", "reached"), ("cancellation.install()", "canceled", "cancelled")],
 )
-def test_cancel_interrupts_a_returned_generator_only_once_installed(
-    serve: Serve, tmp_path: Path, setup: str, status: str, end: str
-):
-    with serve(SYNC_GENERATOR, setup) as server, server.stream() as stream:
+def test_cancel_interrupts_a_returned_generator_only_once_installed(tmp_path: Path, setup: str, status: str, end: str):
+    with serving(SYNC_GENERATOR, tmp_path, setup) as server, server.stream() as stream:
         stream.until("output")
         stream.cancel()
         assert stream.until("completed")["status"] == status

@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import numpy
-import pytest
 
 from models import manifest
 from models.tasks.text_embedding.numbers import numbers
-from models.weights import PROJECT
-from scripts.contract import schema
-from scripts.serving import local_server
+from tests.serving import serving_class
 from tests.template.server.live_server import LiveServer
 
 PREDICTOR = """
@@ -26,12 +23,8 @@ class TextEmbedding(BasePredictor):
 """
 
 
-def test_the_runtime_does_not_inspect_each_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "predict.py").write_text(PREDICTOR)
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-    for module in (local_server, schema):
-        monkeypatch.setattr(module, "PROJECT", tmp_path)
-    with local_server.running(manifest.load("all-minilm-l6-v2")) as (address, _):
+def test_the_runtime_does_not_inspect_each_number(tmp_path: Path) -> None:
+    with serving_class(PREDICTOR, tmp_path, manifest.load("all-minilm-l6-v2")) as (address, _):
         server = LiveServer(address)
 
         def took(inspected: bool) -> float:

@@ -10,16 +10,14 @@ from typing import Any
 import psutil
 import pytest
 
-from models import manifest
-from models.weights import PROJECT
 from scripts import soak
 from scripts.benchmark import load
 from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
-from scripts.contract import schema
 from scripts.fuzzing import cases, probe
 from scripts.serving import local_server, predicting
+from tests.serving import serving_class
 from tests.template.server.live_server import LiveServer, eventually
 
 PREDICTOR = """
@@ -44,20 +42,14 @@ class Unhealthy:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unhealthy]:
-    place = tmp_path_factory.mktemp("unhealthy")
-    (place / "predict.py").write_text(PREDICTOR)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_server, "PROJECT", place)
-        patch.setattr(schema, "PROJECT", place)
-        patch.setenv("PYTHONPATH", str(PROJECT))
-        with local_server.running(manifest.selected()) as (address, process):
-            caller = CogServer(address)
-            (worker,) = psutil.Process(process.pid).children()
-            worker.kill()
-            live = LiveServer(address)
-            eventually(lambda: live.post().status_code == 409, "409")
-            assert live.health() == "UNHEALTHY"
-            yield Unhealthy(address, process, caller)
+    with serving_class(PREDICTOR, tmp_path_factory.mktemp("unhealthy")) as (address, process):
+        caller = CogServer(address)
+        (worker,) = psutil.Process(process.pid).children()
+        worker.kill()
+        live = LiveServer(address)
+        eventually(lambda: live.post().status_code == 409, "409")
+        assert live.health() == "UNHEALTHY"
+        yield Unhealthy(address, process, caller)
 
 
 def fuzzed(server: Unhealthy) -> None:
@@ -74,15 +66,15 @@ CLIENTS: dict[str, Callable[[Unhealthy], Any]] = {
     "call": lambda server: CogServer(server.address),
     "call, while it waits for a slot": lambda server: server.caller.run(PredictionRequest({}), Display()),
     "bench, while it waits for a slot": lambda server: load.run(server.address, [{"prompt": "Hi"}], LOAD),
-    "soak, at work": lambda server: soak._all_clients(server.address, USES, 2, 1, soak._Memory(_family(server))),
+    "soak, at work": lambda server: soak._all_clients(server.address, USES, 2, 1, _memory(server)),
     "soak, while it waits for slots": lambda server: soak._wait_until_idle(server.address, {"prompt": "Hi"}, 1),
     "proof": lambda server: predicting.wait_until_ready(server.address),
     "fuzz": fuzzed,
 }
 
 
-def _family(server: Unhealthy) -> psutil.Process:
-    return psutil.Process(server.process.pid)
+def _memory(server: Unhealthy) -> soak._Memory:
+    return soak._Memory(psutil.Process(server.process.pid))
 
 
 @pytest.mark.slow

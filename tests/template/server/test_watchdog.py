@@ -2,17 +2,14 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
 import psutil
 import pytest
 
-from models import manifest
-from models.weights import PROJECT
-from scripts.contract import schema
-from scripts.serving import local_server
+from tests.serving import serving_class
 from tests.template.server.live_server import LiveServer, eventually
 
 SECONDS = 5
@@ -31,7 +28,7 @@ class TextGeneration(BasePredictor):
         time.sleep(60)
 """
 MESSAGE = "the worker, which runs the model, has died"
-Running = Callable[..., AbstractContextManager[tuple[LiveServer, "subprocess.Popen[bytes]"]]]
+Running = Callable[..., AbstractContextManager[tuple[str, "subprocess.Popen[bytes]"]]]
 
 
 @pytest.fixture
@@ -41,19 +38,9 @@ def log(tmp_path: Path) -> Iterator[IO[bytes]]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: IO[bytes]) -> Running:
+def running(tmp_path: Path, log: IO[bytes]) -> Running:
     """Serves the predictor with this setup."""
-    monkeypatch.setattr(local_server, "PROJECT", tmp_path)
-    monkeypatch.setattr(schema, "PROJECT", tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-
-    @contextmanager
-    def running(setup: str) -> Iterator[tuple[LiveServer, "subprocess.Popen[bytes]"]]:
-        (tmp_path / "predict.py").write_text(PREDICTOR.format(setup=setup))
-        with local_server.running(manifest.selected(), log=log) as (address, process):
-            yield LiveServer(address), process
-
-    return running
+    return lambda setup: serving_class(PREDICTOR.format(setup=setup), tmp_path, log=log)
 
 
 def kill_worker(server: int) -> None:
@@ -73,7 +60,8 @@ def test_without_the_watchdog_the_runtime_keeps_running_without_a_worker(running
 
     It waits as long as the watchdog may take.
     """
-    with running("pass") as (server, process):
+    with running("pass") as (address, process):
+        server = LiveServer(address)
         kill_worker(process.pid)
         eventually(lambda: server.health() == "UNHEALTHY", "UNHEALTHY")
         server.post()  # the response is 200, failed
@@ -83,8 +71,8 @@ def test_without_the_watchdog_the_runtime_keeps_running_without_a_worker(running
 
 
 def test_the_server_ends_when_its_worker_has_died_and_callers_get_an_error(running: Running, log: IO[bytes]):
-    with running("watchdog.install()") as (server, process):
-        with server.stream() as stream:
+    with running("watchdog.install()") as (address, process):
+        with LiveServer(address).stream() as stream:
             stream.until("output")
             kill_worker(process.pid)
             assert stream.until("completed")["status"] == "failed"

@@ -19,6 +19,7 @@ from scripts.contract import schema
 from scripts.serving import local_server
 from tests.services.canned import answering
 from tests.services.replicate_client import Receiver
+from tests.serving import serving_class
 
 Start = Callable[..., "subprocess.Popen[str]"]
 PAINTER = '''import struct, tempfile, time, zlib
@@ -63,18 +64,8 @@ class Painter(BasePredictor):
 @pytest.fixture(scope="module")
 def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Cog server that paints grey images."""
-    place = tmp_path_factory.mktemp("painter")
-    (place / "predict.py").write_text(PAINTER)
-    (place / ".cog").mkdir()
-    described = schema.generate("Painter", place / "predict.py")
-    (place / ".cog" / "openapi_schema.json").write_text(json.dumps(described))
-    port = local_server.free_port()
-    process = local_server.start_in(place, port, {"COG_PREDICT_TYPE_STUB": "predict.py:Painter"}, None)
-    try:
-        local_server.wait_until_ready(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        local_server.stop(process)
+    with serving_class(PAINTER, tmp_path_factory.mktemp("painter")) as (address, _):
+        yield address
 
 
 @pytest.fixture

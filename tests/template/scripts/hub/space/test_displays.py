@@ -1,7 +1,7 @@
 """Outputs of every form on the page: small classes in Cog's real server return images, sound, scores and lists."""
 
-import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from models import manifest
-from scripts.contract import schema
 from scripts.hub.space import facts
 from scripts.hub.space.demo.facts import Example, Facts
-from scripts.serving import local_server
+from tests.serving import serving_class
 from tests.template.scripts.hub.space.conftest import Visit
 
 CLASSES = {
@@ -65,23 +64,13 @@ Demo = Callable[..., str]
 @pytest.fixture
 def demo_of(show: Callable[..., str], tmp_path: Path) -> Iterator[Demo]:
     """Serves a class in Cog's server, and its page; returns the page's address."""
-    processes = []
+    with ExitStack() as until_the_end:
 
-    def serve(name: str, *examples: dict[str, Any]) -> str:
-        (tmp_path / "predict.py").write_text(CLASSES[name], encoding="utf-8")
-        document = schema.generate(name, tmp_path / "predict.py")
-        (tmp_path / ".cog").mkdir()
-        (tmp_path / ".cog" / "openapi_schema.json").write_text(json.dumps(document))
-        port = local_server.free_port()
-        process = local_server.start_in(tmp_path, port, {"COG_PREDICT_TYPE_STUB": f"predict.py:{name}"}, None)
-        processes.append(process)
-        address = f"http://127.0.0.1:{port}"
-        local_server.wait_until_ready(address, process)
-        return show(_facts(address, examples))
+        def serve(name: str, *examples: dict[str, Any]) -> str:
+            address, _ = until_the_end.enter_context(serving_class(CLASSES[name], tmp_path))
+            return show(_facts(address, examples))
 
-    yield serve
-    for process in processes:
-        local_server.stop(process)
+        yield serve
 
 
 def _facts(address: str, examples: tuple[dict[str, Any], ...]) -> Facts:
