@@ -1,10 +1,7 @@
 """docs/pipelines.md: its files are taken from the page and added to a copy of the project, where they must work."""
 
 import json
-import os
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +15,6 @@ SLUG = "write-and-classify"
 USED = ("smollm2-135m-instruct", "all-minilm-l6-v2-zero-shot")
 _FILE = re.compile(r"^`(?P<path>[\w/.-]+)`[^`]*?\n\n```(python|yaml)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLASS = re.compile(r"^At the end of `predict\.py`.*?```python\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -43,54 +39,39 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert count == 1
     seam.write_text(f"{code}\n\n{added['text']}", encoding="utf-8")
     (copy / "weights").symlink_to(manifest.PROJECT / "weights")
-    done = _run(copy, "make", "render", f"MODEL={SLUG}")
-    assert done.returncode == 0, done.stderr
+    toy.succeed(copy, "make", "render", f"MODEL={SLUG}")
     return copy
 
 
-@pytest.fixture
-def run(project: Path) -> Run:
-    """Runs a command in the project, which must succeed."""
-
-    def succeed(*command: str) -> "subprocess.CompletedProcess[str]":
-        done = _run(project, *command)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    return succeed
-
-
-def _run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
-    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=600)
-
-
 @pytest.mark.slow  # the type checker
-def test_its_code_passes_the_checks(run: Run) -> None:
-    run("make", "check")
+def test_its_code_passes_the_checks(project: Path) -> None:
+    toy.succeed(project, "make", "check")
 
 
 @pytest.mark.slow  # a server of two models in a copy
-def test_it_writes_and_classifies_what_it_wrote(run: Run) -> None:
+def test_it_writes_and_classifies_what_it_wrote(project: Path) -> None:
     inputs = "-i prompt='Write a recipe for tomato soup.' -i labels=football -i labels=cooking"
-    answer = json.loads(run(".venv/bin/python", "-m", "scripts.call", "local", "--json", "--inputs", inputs).stdout)
+    command = (".venv/bin/python", "-m", "scripts.call", "local", "--json", "--inputs", inputs)
+    answer = json.loads(toy.succeed(project, *command))
     output = answer["output"]
     assert "tomato" in output["text"].lower()
     assert [one["label"] for one in output["scores"]] == ["cooking", "football"]
 
 
 @pytest.mark.slow  # a server, and pytest
-def test_the_examples_of_its_manifest_meet_their_expectations(run: Run) -> None:
+def test_the_examples_of_its_manifest_meet_their_expectations(project: Path) -> None:
     tests = ("-k", "example", "tests/fork/test_server.py")
-    assert " passed" in run(".venv/bin/python", "-m", "pytest", "-q", *tests).stdout
+    assert " passed" in toy.succeed(project, ".venv/bin/python", "-m", "pytest", "-q", *tests)
 
 
 @pytest.mark.slow  # the converter's own environment
-def test_the_weights_of_both_get_into_the_image(project: Path, run: Run) -> None:
+def test_the_weights_of_both_get_into_the_image(project: Path) -> None:
     ignored = (project / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert {f"!models/catalog/{slug}" for slug in (SLUG, *USED)} <= set(ignored)
     bake = f"from models import manifest; from scripts.release import image; m = manifest.load({SLUG!r})"
-    run(".venv/bin/python", "-c", f"{bake}; image.bake(m, m.engine_on('cpu')); print(image._digests(m))")
+    toy.succeed(
+        project, ".venv/bin/python", "-c", f"{bake}; image.bake(m, m.engine_on('cpu')); print(image._digests(m))"
+    )
     for slug in USED:
         assert (project / "baked" / slug / "openvino" / "openvino_model.bin").is_file()
 

@@ -1,6 +1,5 @@
 """`make doctor`, run like by a person, on this machine and on machines with missing tools."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from models import manifest
 from scripts import doctor
 from scripts.conversion.weights import ensure
+from tests import commands
 
 PROJECT = Path(__file__).parents[3]
 MODEL = manifest.selected()
@@ -23,14 +23,7 @@ def weights_are_made() -> None:
 
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.doctor"],
-        cwd=PROJECT,
-        env=os.environ | {"ENGINE": CHOICE.engine} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(sys.executable, "-m", "scripts.doctor", **{"ENGINE": CHOICE.engine} | environment)
 
 
 def rows(ran: subprocess.CompletedProcess[str]) -> dict[str, str]:

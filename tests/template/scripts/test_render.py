@@ -15,6 +15,7 @@ from models.weights import openvino_format
 from scripts.contract import schema
 from scripts.rendering import files as render
 from scripts.rendering import verbs
+from tests import commands
 
 PROJECT = Path(__file__).parents[3]
 CARD = "models/catalog/smollm2-135m-instruct/README.md"
@@ -39,8 +40,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.render", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return commands.run(sys.executable, "-m", "scripts.render", *options, cwd=folder)
 
 
 def test_the_rendered_files_of_this_repository_are_current() -> None:

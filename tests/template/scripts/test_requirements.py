@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from models.weights import PROJECT
 from scripts.dependencies.pins import ENGINES, IN_THE_IMAGE, LOCK, compiled, needed, versions
+from tests import commands
 from tests.checkout import copied
 
 SOURCES = [path.stem for path in (PROJECT / "requirements").glob("*.in")]
@@ -33,8 +34,7 @@ def project(copy: Path) -> Path:
 
 
 def run(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "scripts.requirements", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
+    return commands.run(sys.executable, "-m", "scripts.requirements", *arguments, cwd=project)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_uv_compiles_what_is_committed(project: Path) -> None:
     path = project / "requirements" / "plain.txt"
     path.unlink()
     one = "from scripts.dependencies.compiling import *; write(next(one for one in files() if one.file == 'plain.txt'))"
-    subprocess.run([sys.executable, "-c", one], cwd=project, check=True, timeout=120)
+    commands.succeed(sys.executable, "-c", one, cwd=project)
     assert path.read_text(encoding="utf-8") == (PROJECT / "requirements" / "plain.txt").read_text(encoding="utf-8")
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from models import manifest
+from tests import commands
 from tests.services.http import Fault
 from tests.services.hub import Hub
-from tests.template.models.weights.project import PROJECT, SLUG, Project, safetensors
+from tests.template.models.weights.project import SLUG, Project, safetensors
 
 NAME = "org/name"
 SHAPE = {"dtype": "BF16", "shape": [1000, 500], "data_offsets": [0, 1_000_000]}
@@ -49,9 +50,8 @@ def ready(project: Project) -> Project:
 
 def run_default(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command on the default model of this checkout."""
-    environment = os.environ | {"MODEL": MODEL, "ENGINE": "openvino", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", f"scripts.{name}", *arguments]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+    environment = {"MODEL": MODEL, "ENGINE": "openvino", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    return commands.run(sys.executable, "-m", f"scripts.{name}", *arguments, **environment)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from models import manifest, runtimes, weights
+from scripts.cli.files import link_or_copy
 from scripts.conversion.weights import ensure
 from scripts.serving import local_server
 from tests.checkout import copied
@@ -45,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (copy / ".venv").symlink_to(Path(sys.executable).parent.parent)
         for part in ("source", "openvino"):
             place = weights.folder(model.slug, part)
-            shutil.copytree(place, copy / "weights" / model.slug / part, copy_function=link)
+            shutil.copytree(place, copy / "weights" / model.slug / part, copy_function=link_or_copy)
         yield copy
     assert processes_in(copy) == []
 
@@ -54,13 +55,6 @@ def copy_tracked_files(target: Path) -> None:
     copied(target)
     for requirements in (target / "requirements").iterdir():
         os.utime(requirements, (0, 0))  # older than the stamps in .venv, so that make installs nothing
-
-
-def link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +72,14 @@ def start_make(project: Path, *arguments: str) -> subprocess.Popen[str]:
         process_group=0,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def start_server(project: Path) -> tuple[subprocess.Popen[str], str]:
+    """`make serve`, ready, and its address."""
+    port = local_server.free_port()
+    process, address = start_make(project, "serve", f"PORT={port}"), f"http://{local_server.HOST}:{port}"
+    assert any(f"at {address}, stop it with Ctrl-C" in line for line in process.stderr)
+    return process, address
 
 
 def processes_in(project: Path) -> list[str]:
@@ -206,10 +208,7 @@ def test_an_interrupted_predict_cancels_its_prediction_and_leaves_no_process(pro
 
 @pytest.mark.slow
 def test_serve_serves_until_interrupted(project: Path):
-    port = local_server.free_port()
-    process = start_make(project, "serve", f"PORT={port}")
-    address = f"http://{local_server.HOST}:{port}"
-    assert any(f"at {address}, stop it with Ctrl-C" in line for line in process.stderr)
+    process, address = start_server(project)
     LiveServer(address).assert_answers()
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -219,10 +218,7 @@ def test_serve_serves_until_interrupted(project: Path):
 
 @pytest.mark.slow
 def test_serve_fails_when_its_worker_was_killed_and_call_reports_why(project: Path):
-    port = local_server.free_port()
-    process = start_make(project, "serve", f"PORT={port}")
-    address = f"http://{local_server.HOST}:{port}"
-    assert any(f"at {address}, stop it with Ctrl-C" in line for line in process.stderr)
+    process, address = start_server(project)
     long = "prompt='Once upon a time' raw=true temperature=0 max_tokens=8000"
     call = start_make(project, "call", f"WHAT={address}", f"INPUTS={long}")
     assert call.stdout.read(1)

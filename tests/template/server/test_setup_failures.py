@@ -18,7 +18,7 @@ from models.weights import PROJECT, places
 from models.weights.files import sha256
 from scripts.conversion.weights import ensure
 from scripts.serving import local_server
-from tests import tiny_models
+from tests import commands, tiny_models
 from tests.template import toy
 
 MODEL = manifest.selected()
@@ -79,8 +79,7 @@ def tiny(fork: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(module: str, *arguments: str, project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    return commands.run(sys.executable, "-m", module, *arguments, cwd=project)
 
 
 @pytest.mark.slow

@@ -1,8 +1,6 @@
 """The card's examples of use, each run unchanged; tests/template/container/test_readme.py runs the container's."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from scripts import tasks
 from scripts.contract import schema
 from scripts.conversion.weights import ensure
 from scripts.hub import usage
+from tests.commands import succeed
 from tests.services.node import clients_in
 from tests.services.replicate_prediction import Prediction
 from tests.services.scripted_replicate import ScriptedReplicate
@@ -29,14 +28,6 @@ def code(title: str, model: manifest.Manifest = MODEL) -> str:
     """The code block with this title."""
     (found,) = [block.code for block in usage.blocks(model, NAME, NAME) if block.title.startswith(title)]
     return found
-
-
-def runs(*command: str, folder: Path, **variables: str) -> str:
-    """The output of a command in a folder."""
-    environment = os.environ | variables
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow  # each in a process that imports torch
@@ -55,7 +46,7 @@ def test_python_runs_the_weights_of_the_repository(slug: str, title: str, says: 
     ensure(model, choice)
     (tmp_path / "acme").mkdir()
     (tmp_path / NAME).symlink_to(weights.folder(slug, runtimes.part_of(model, choice)))
-    assert says in runs(sys.executable, "-c", code(title, model), folder=tmp_path, HF_HUB_OFFLINE="1")
+    assert says in succeed(sys.executable, "-c", code(title, model), cwd=tmp_path, HF_HUB_OFFLINE="1")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +77,7 @@ def test_a_classifier_of_either_kind_runs_with_transformers(
 def test_the_curl_block_gets_the_server_s_response(server: LiveServer, tmp_path: Path) -> None:
     """Runs the block's last command against Cog's own server; another test runs the container."""
     ask = code("curl")[code("curl").rindex("curl ") :].replace("http://127.0.0.1:5000", server.address)
-    answer = json.loads(runs("sh", "-c", ask, folder=tmp_path))
+    answer = json.loads(succeed("sh", "-c", ask, cwd=tmp_path))
     assert answer["status"] == "succeeded"
     assert MODEL.examples[0].expect.failures(answer["output"], answer["metrics"]) == []
 
@@ -115,7 +106,7 @@ SAID = "said: " + json.dumps(usage.example_input(MODEL), sort_keys=True)
 def test_the_python_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
     block = code("Python, on Replicate")
     where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
-    assert runs(sys.executable, "-c", block, folder=tmp_path, **where) == SAID
+    assert succeed(sys.executable, "-c", block, cwd=tmp_path, **where) == SAID
     (prediction,) = service.predictions.values()
     assert prediction.version is service.models[NAME].repository.versions[-1]
 
@@ -125,7 +116,7 @@ def test_the_javascript_client_streams_from_the_newest_version(service: Scripted
     folder = clients_in(tmp_path)
     (folder / "card.mjs").write_text(code("JavaScript"))
     where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
-    assert runs("node", "--import", "./local_replicate.mjs", "card.mjs", folder=folder, **where) == SAID
+    assert succeed("node", "--import", "./local_replicate.mjs", "card.mjs", cwd=folder, **where) == SAID
 
 
 def test_without_a_model_on_replicate_there_is_no_block_for_it() -> None:
@@ -145,9 +136,9 @@ def test_text_with_any_characters_arrives_unchanged(tmp_path: Path) -> None:
     example = MODEL.examples[0].model_copy(update={"input": {"prompt": text, "raw": True}})
     model = MODEL.model_copy(update={"examples": [example, *MODEL.examples[1:]]})
     shown = code("In a container", model).splitlines()[-1]
-    assert runs("sh", "-c", f"printf '%s|' {shown}", folder=tmp_path) == f"-i|prompt={text}|-i|raw=true|"
+    assert succeed("sh", "-c", f"printf '%s|' {shown}", cwd=tmp_path) == f"-i|prompt={text}|-i|raw=true|"
     body = code("curl", model).splitlines()[-1].rpartition(" -d ")[2]
-    assert json.loads(runs("sh", "-c", f"printf %s {body}", folder=tmp_path)) == {
+    assert json.loads(succeed("sh", "-c", f"printf %s {body}", cwd=tmp_path)) == {
         "input": {"prompt": text, "raw": True}
     }
     line = next(line for line in code("Python, on", model).splitlines() if line.startswith("inputs"))

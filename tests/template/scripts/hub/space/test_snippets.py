@@ -1,8 +1,6 @@
 """The code on the page works: with the local Cog server, and with the local Replicate and its own clients."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from models import manifest
 from scripts.hub.space import facts
 from scripts.hub.space.demo import snippets
 from scripts.hub.space.demo.prediction import data_uri
+from tests import commands
 from tests.schemas import cog
 from tests.services.node import clients_in
 from tests.services.replicate_client import client_of
@@ -25,16 +24,12 @@ AWKWARD = 'It\'s "100%", $HOME `id` \\n — ja: はい'
 """Characters that a shell or a language could misread."""
 
 
-def _run(language: str, code: str, folder: Path, **variables: str) -> str:
+def _run(language: str, code: str, folder: Path) -> str:
     """The output of the code, which must succeed."""
     name = {"python": "call.py", "javascript": "call.mjs", "curl": "call.sh"}[language]
     (folder / name).write_text(code, encoding="utf-8")
     program = {"python": sys.executable, "javascript": "node", "curl": "sh"}[language]
-    done = subprocess.run(
-        [program, name], cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, f"{code}\n{done.stderr}"
-    return done.stdout
+    return commands.succeed(program, name, cwd=folder)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
