@@ -1,7 +1,6 @@
 """python -m scripts.status against the local Replicate's HTTP: the live versions, and the results of predictions."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,10 @@ DOCUMENT = cog({})
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    with ScriptedReplicate() as started:
-        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
-        started.add_model("acme/writer", *[DOCUMENT] * 12)
-        started.add_model("acme/painter", DOCUMENT, visibility="public")
-        yield started
+def service(service: ScriptedReplicate) -> ScriptedReplicate:
+    service.add_model("acme/writer", *[DOCUMENT] * 12)
+    service.add_model("acme/painter", DOCUMENT, visibility="public")
+    return service
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +35,18 @@ IMAGE = cog(
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    with ScriptedReplicate() as started:
-        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
-        monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
-        started.add_model("acme/writer", TEXT, TEXT)
-        started.add_model("acme/painter", IMAGE)
-        yield started
+def service(service: ScriptedReplicate, monkeypatch: pytest.MonkeyPatch) -> ScriptedReplicate:
+    monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
+    service.add_model("acme/writer", TEXT, TEXT)
+    service.add_model("acme/painter", IMAGE)
+    return service
 
 
-def writes(*pieces: str, logs: str = "", **metrics: Any) -> Any:
+def writes(*pieces: str, **metrics: Any) -> Any:
     """A script that streams these pieces."""
 
     def script(prediction: Prediction) -> None:
         prediction.start()
-        prediction.add_logs(logs)
         for piece in pieces:
             prediction.add_output(piece)
         prediction.end("succeeded", metrics={"predict_time": 2.0} | metrics)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ import pytest
 from scripts import call
 from tests.services.replicate_webhooks import signature
 from tests.services.scripted_replicate import ScriptedReplicate
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    with ScriptedReplicate() as started:
-        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
-        yield started
 
 
 def test_a_webhook_is_checked(

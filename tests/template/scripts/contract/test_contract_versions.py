@@ -1,10 +1,8 @@
 """The contract check reads the schemas of several versions of Cog, and refuses other files."""
 
 import copy
-import functools
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +10,9 @@ import pytest
 from scripts.contract.comparison import compare
 from scripts.contract.document import ContractError
 from tests.schemas import cog
-from tests.template.scripts.contract.contracts import ANSWER, found, write
+from tests.template.scripts.contract.contracts import ANSWER, found
 
 Write = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Write:
-    """The schema of a predict.py with these parameters, output and decorator."""
-    return functools.partial(write, tmp_path)
 
 
 NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,22 +90,19 @@ def writes(prediction: Prediction) -> None:
 
 
 @pytest.fixture
-def service() -> Iterator[ScriptedReplicate]:
+def service(service: ScriptedReplicate) -> ScriptedReplicate:
     """Replicate with two versions of the model, whose input is the card's."""
-    with ScriptedReplicate() as started:
-        document = schema.generate("TextGeneration")
-        started.add_model(NAME, document, document)
-        started.script = writes
-        yield started
+    document = schema.generate("TextGeneration")
+    service.add_model(NAME, document, document)
+    service.script = writes
+    return service
 
 
 SAID = "said: " + json.dumps(usage.example_input(MODEL), sort_keys=True)
 
 
 def test_the_python_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
-    block = code("Python, on Replicate")
-    where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
-    assert succeed(sys.executable, "-c", block, cwd=tmp_path, **where) == SAID
+    assert succeed(sys.executable, "-c", code("Python, on Replicate"), cwd=tmp_path) == SAID
     (prediction,) = service.predictions.values()
     assert prediction.version is service.models[NAME].repository.versions[-1]
 
@@ -115,8 +111,7 @@ def test_the_python_client_streams_from_the_newest_version(service: ScriptedRepl
 def test_the_javascript_client_streams_from_the_newest_version(service: ScriptedReplicate, tmp_path: Path) -> None:
     folder = clients_in(tmp_path)
     (folder / "card.mjs").write_text(code("JavaScript"))
-    where = {"REPLICATE_API_TOKEN": service.token, "REPLICATE_BASE_URL": service.address}
-    assert succeed("node", "--import", "./local_replicate.mjs", "card.mjs", cwd=folder, **where) == SAID
+    assert succeed("node", "--import", "./local_replicate.mjs", "card.mjs", cwd=folder) == SAID
 
 
 def test_without_a_model_on_replicate_there_is_no_block_for_it() -> None:

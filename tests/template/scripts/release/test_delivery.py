@@ -47,36 +47,30 @@ def test_an_image_other_than_the_pushed_one_is_refused(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("status", ["aborted", "canceled", "failed"])
-def test_an_example_that_replicate_aborts_is_refused(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedReplicate() as service:
-        monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)
-        (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
+def test_an_example_that_replicate_aborts_is_refused(status: str, service: ScriptedReplicate) -> None:
+    (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
 
-        def script(prediction: Prediction) -> None:
-            eventually(lambda: len(service.requests) > 1, "its creation to be answered")
-            prediction.end(status)  # type: ignore[arg-type]
+    def script(prediction: Prediction) -> None:
+        eventually(lambda: len(service.requests) > 1, "its creation to be answered")
+        prediction.end(status)  # type: ignore[arg-type]
 
-        service.script = script
-        with pytest.raises(Refused, match=rf"example '{MODEL.examples[0].name}' {status} in staging: no reason given"):
-            delivery.run_example(replicate_api.connect(), MODEL.examples[0], version.id)
+    service.script = script
+    with pytest.raises(Refused, match=rf"example '{MODEL.examples[0].name}' {status} in staging: no reason given"):
+        delivery.run_example(replicate_api.connect(), MODEL.examples[0], version.id)
 
 
-def test_a_staging_run_is_recorded_with_its_seconds_wait_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedReplicate() as service:
-        monkeypatch.setenv("REPLICATE_BASE_URL", service.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", service.token)
-        (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
-        example = MODEL.examples[0].model_copy(update={"expect": Expectation(contains=["Paris"])})
+def test_a_staging_run_is_recorded_with_its_seconds_wait_and_tokens(service: ScriptedReplicate) -> None:
+    (version,) = service.add_model("acme/x", schema.generate(MODEL.predictor_class))
+    example = MODEL.examples[0].model_copy(update={"expect": Expectation(contains=["Paris"])})
 
-        def script(prediction: Prediction) -> None:
-            time.sleep(0.3)
-            prediction.start()
-            prediction.add_output("Paris")
-            metrics = {"predict_time": 1.25, "input_token_count": 31, "output_token_count": 7}
-            prediction.end("succeeded", metrics=metrics)
+    def script(prediction: Prediction) -> None:
+        time.sleep(0.3)
+        prediction.start()
+        prediction.add_output("Paris")
+        metrics = {"predict_time": 1.25, "input_token_count": 31, "output_token_count": 7}
+        prediction.end("succeeded", metrics=metrics)
 
-        service.script = script
-        run = delivery.run_example(replicate_api.connect(), example, version.id)
-        assert (run.seconds, delivery._sizes(MODEL, run.metrics)) == (1.25, {"input_tokens": 31, "output_tokens": 7})
-        assert run.waited >= 0.3
+    service.script = script
+    run = delivery.run_example(replicate_api.connect(), example, version.id)
+    assert (run.seconds, delivery._sizes(MODEL, run.metrics)) == (1.25, {"input_tokens": 31, "output_tokens": 7})
+    assert run.waited >= 0.3

@@ -1,6 +1,6 @@
 """The demo with Replicate's API: the page of a deployment, against the local Replicate."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -31,16 +31,13 @@ def _writes(prediction: Prediction) -> None:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
-    with ScriptedReplicate() as started:
-        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
-        (version,) = started.add_model("acme/writer", schema.generate("TextGeneration"))
-        client_of(started).deployments.create(
-            name="live", model="acme/writer", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
-        )
-        started.script = _writes
-        yield started
+def service(service: ScriptedReplicate) -> ScriptedReplicate:
+    (version,) = service.add_model("acme/writer", schema.generate("TextGeneration"))
+    client_of(service).deployments.create(
+        name="live", model="acme/writer", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
+    )
+    service.script = _writes
+    return service
 
 
 @pytest.mark.parametrize("what", ["acme/writer", "deployment:acme/live"])

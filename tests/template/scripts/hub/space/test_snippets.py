@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,24 +56,21 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedReplicate]:
+def service(service: ScriptedReplicate, monkeypatch: pytest.MonkeyPatch) -> ScriptedReplicate:
     """acme/painter, and its deployment acme/live; a prediction returns its input."""
-    with ScriptedReplicate() as started:
-        monkeypatch.setenv("REPLICATE_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_BASE_URL", started.address)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", started.token)
-        monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
-        (version,) = started.add_model("acme/painter", PAINTER)
-        client_of(started).deployments.create(
-            name="live", model="acme/painter", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
-        )
+    monkeypatch.setenv("REPLICATE_API_BASE_URL", service.address)
+    monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
+    (version,) = service.add_model("acme/painter", PAINTER)
+    client_of(service).deployments.create(
+        name="live", model="acme/painter", version=version.id, hardware="gpu-t4", min_instances=0, max_instances=1
+    )
 
-        def echo(prediction: Prediction) -> None:
-            prediction.start()
-            prediction.end("succeeded", output=json.dumps(prediction.as_json()["input"]))
+    def echo(prediction: Prediction) -> None:
+        prediction.start()
+        prediction.end("succeeded", output=json.dumps(prediction.as_json()["input"]))
 
-        started.script = echo
-        yield started
+    service.script = echo
+    return service
 
 
 @pytest.mark.parametrize("what", ["acme/painter", "deployment:acme/live"])
