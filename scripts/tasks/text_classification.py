@@ -1,30 +1,21 @@
 """Text classification: what the tools need to know."""
 
 import asyncio
-import itertools
 import json
 import random
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from models import encoders
 from models.cancellation import Cancellation
-from models.encoders import checkpoint
-from models.engine import EngineChoice
 from models.manifest import Manifest
 from models.tasks import text_classification
 from models.tasks.text_classification import manifest
-from models.weights.lock import Lock
-from scripts.benchmark import texts
 from scripts.benchmark.load import Load
-from scripts.benchmark.report import Target, memory, ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
+from scripts.tasks import of_encoders
 
-CONVERTED_AS = "encoder"
-"""How its safetensors are converted to OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
 SIZES = {"texts": "text_count", "labels": "label_count", "input_tokens": "input_token_count"}
 """The metric with each size of a prediction."""
 REFUSED: list[dict[str, Any]] = [
@@ -34,13 +25,8 @@ REFUSED: list[dict[str, Any]] = [
     {"text": "Hi", "labels": [""]},
 ]
 """Inputs that the schema allows and the model refuses."""
-TARGETS = [
-    Target("16 streams against 1", 4, "times", True, ratio("server", "server", 16, 1)),
-    Target("container against the server, 16 streams", 0.97, "times", True, ratio("container", "server", 16)),
-    Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
-]
-_WORDS = 12
-_KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+CONVERTED_AS, TARGETS = of_encoders.CONVERTED_AS, of_encoders.TARGETS
+check_weights, load_engine = of_encoders.check_weights, of_encoders.load_engine
 
 
 def suits(found: Repository) -> bool:
@@ -60,42 +46,19 @@ def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     return {"best": [scores[0]["label"] for scores in output]}
 
 
-def check_weights(model: Manifest, lock: Lock) -> None:
-    """Refuse weights that no engine can run, before they are downloaded.
-
-    Raises:
-        EngineError: the model needs code of its repository.
-    """
-    checkpoint.check(model, lock.facts)
-
-
 def load(model: Manifest) -> Load:
     """One sentence for each call, with the labels of the first example."""
-    sentences = itertools.islice(texts.of_length(_WORDS), 200)
-    inputs = [{"text": text} | _labels(model) for text in sentences]
-    return Load(inputs, False, each=40, sizes=SIZES, unit="texts", counted="texts")
+    return of_encoders.load(SIZES, _labels(model))
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
     """Endless inputs for each number of texts and of words in them."""
-
-    def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
-        endless = texts.of_length(words)
-        while True:
-            yield {"texts": list(itertools.islice(endless, count))} | _labels(model)
-
-    return [of_size(count, words) for count, words in _KINDS]
+    return of_encoders.sweep(_labels(model))
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
     """An input of the soak test: one or several texts, short and long."""
-    endless = texts.of_length(choices.choice([3, 20, 300]))
-    return {"texts": list(itertools.islice(endless, choices.choice([1, 4, 40])))} | _labels(model)
-
-
-def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
-    """The engine without a server, with the weights in `folder`."""
-    return encoders.load(choice, folder)
+    return of_encoders.varied(choices) | _labels(model)
 
 
 def python_example(model: manifest.Manifest, repository: str, inputs: dict[str, Any]) -> tuple[str, str]:

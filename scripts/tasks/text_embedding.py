@@ -1,32 +1,24 @@
 """Text embedding: what the tools need to know."""
 
 import asyncio
-import itertools
 import json
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from models import encoders
 from models.cancellation import Cancellation
-from models.encoders import checkpoint
 from models.encoders.sentences import SentenceEncoder
-from models.engine import EngineChoice
 from models.manifest import Manifest, selected_as
 from models.tasks import text_embedding
 from models.tasks.text_embedding import manifest
-from models.weights.lock import Lock
-from scripts.benchmark import texts
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed
-from scripts.benchmark.report import Target, memory, ratio
 from scripts.evaluation.task import Evaluation, Kind, Line, Measure
 from scripts.lookup.repository import Repository
+from scripts.tasks import of_encoders
 
-CONVERTED_AS = "encoder"
-"""How its safetensors are converted to OpenVINO's files: one of scripts/conversion/to_openvino.py's KINDS."""
 PIPELINE_TAG = "feature-extraction"
 """The Hub's name of the task."""
 SIZES = {"texts": "text_count", "input_tokens": "input_token_count"}
@@ -38,14 +30,8 @@ REFUSED: list[dict[str, Any]] = [
     {"text": "Hi", "dimensions": 65536},
 ]
 """Inputs that the schema allows and the model refuses."""
-TARGETS = [
-    Target("16 streams against 1", 4, "times", True, ratio("server", "server", 16, 1)),
-    Target("container against the server, 16 streams", 0.97, "times", True, ratio("container", "server", 16)),
-    Target("peak resident memory of the server, 16 streams", 1, "GB", False, memory),
-]
-_WORDS = 12
-_EACH = 40
-_KINDS = list(itertools.product((1, 32), (8, 80)))  # texts of a call, words of a text
+CONVERTED_AS, TARGETS = of_encoders.CONVERTED_AS, of_encoders.TARGETS
+check_weights, load_engine = of_encoders.check_weights, of_encoders.load_engine
 
 
 def suits(found: Repository) -> bool:
@@ -57,7 +43,6 @@ def suits(found: Repository) -> bool:
     )
 
 
-_TAGS = ("", "feature-extraction", "sentence-similarity", "fill-mask")
 STARTERS: list[tuple[str, dict[str, Any]]] = [
     (
         "like means near",
@@ -76,44 +61,19 @@ def expectation(output: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     return {"count": len(vectors), "dimensions": len(vectors[0])} | nearest
 
 
-def check_weights(model: Manifest, lock: Lock) -> None:
-    """Refuse weights that no engine can run, before they are downloaded.
-
-    Raises:
-        EngineError: the model needs code of its repository.
-    """
-    checkpoint.check(model, lock.facts)
-
-
 def load(model: Manifest) -> Load:
     """One sentence for each call."""
-    sentences = itertools.islice(texts.of_length(_WORDS), 200)
-    return Load([{"text": text} for text in sentences], False, each=_EACH, sizes=SIZES, unit="texts", counted="texts")
+    return of_encoders.load(SIZES, {})
 
 
 def sweep(model: Manifest) -> list[Iterator[dict[str, Any]]]:
     """Endless inputs for each number of texts and of words in them."""
-
-    def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
-        endless = texts.of_length(words)
-        while True:
-            yield {"texts": list(itertools.islice(endless, count))}
-
-    return [of_size(count, words) for count, words in _KINDS]
+    return of_encoders.sweep({})
 
 
 def varied(model: Manifest, choices: random.Random) -> dict[str, Any]:
     """An input of the soak test: one or several texts, short and long, with vectors as JSON or as a file."""
-    endless = texts.of_length(choices.choice([3, 20, 300]))
-    return {
-        "texts": list(itertools.islice(endless, choices.choice([1, 4, 40]))),
-        "output_format": choices.choice(["json", "npy"]),
-    }
-
-
-def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders.Encoder:
-    """The engine without a server, with the weights in `folder`."""
-    return encoders.load(choice, folder)
+    return of_encoders.varied(choices) | {"output_format": choices.choice(["json", "npy"])}
 
 
 def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
@@ -124,7 +84,7 @@ def bare_engine() -> Callable[[Sequence[Inputs]], Sample]:
     def run(inputs: Sequence[Inputs]) -> Sample:
         given = [one["text"] for one in inputs]
         started, predictions = time.perf_counter(), []
-        for _ in range(_EACH):
+        for _ in range(of_encoders.EACH):
             begun = time.perf_counter()
             tokens = sentences.tokenizer.encode(given, "texts", cuts=True)
             sentences.run(tokens)
