@@ -192,7 +192,6 @@ def class_of(task: str) -> str:
 
 
 def path_of(slug: str) -> Path:
-    """The manifest of the model `slug`."""
     return CATALOG / slug / "model.yaml"
 
 

@@ -34,7 +34,6 @@ _SHORTEST_TIMEOUT, _LONGEST_WAIT = 5, 60  # seconds; Replicate's limits
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
     return command.run(call, argv, "scripts.call")
 
 

@@ -16,7 +16,6 @@ from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:
-    """Build and predict; 0 if the prediction succeeded."""
     return command.run(container_predict, argv, "scripts.container_predict")
 
 

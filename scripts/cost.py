@@ -20,7 +20,6 @@ from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:
-    """Show the costs; 0 done, 1 refused, 2 wrong usage."""
     return command.run(cost, argv, "scripts.cost")
 
 

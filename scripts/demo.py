@@ -25,7 +25,6 @@ _SERVED = "http://127.0.0.1:5001"  # the server of make serve
 
 
 def main(argv: list[str]) -> int:
-    """Serve the page until Ctrl-C."""
     return command.run(demo, argv, "scripts.demo")
 
 

@@ -26,7 +26,6 @@ _SERVED = "http://127.0.0.1:5001"  # the server of make serve
 
 
 def main(argv: list[str]) -> int:
-    """Fuzz; 0 if every answer was right."""
     return command.run(fuzz, argv, "scripts.fuzz")
 
 

@@ -40,7 +40,6 @@ _FOLDER = PROJECT / "benchmarks" / "gpu"
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 if every subject was measured to its end."""
     return command.run(table, argv, "scripts.gpu_table")
 
 

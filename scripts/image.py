@@ -16,7 +16,6 @@ from scripts.release.image import build
 
 
 def main(argv: list[str]) -> int:
-    """Build; 0 if the image was built."""
     return command.run(image, argv, "scripts.image")
 
 

@@ -24,7 +24,6 @@ HEADINGS = ("", "model", "task", "licence", "weights", "memory", "hardware", "we
 
 
 def main(argv: list[str]) -> int:
-    """Print the catalog."""
     return command.run(models, argv, "scripts.models")
 
 

@@ -25,7 +25,6 @@ from scripts.scaffold import custom, draft, trial
 
 
 def main(argv: list[str]) -> int:
-    """Add the model; 0 if it is locked, tested and selected."""
     return command.run(new, argv, "scripts.new")
 
 

@@ -10,7 +10,6 @@ from scripts import call
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled."""
     return call.main(["local", *argv])
 
 

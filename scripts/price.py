@@ -19,7 +19,6 @@ from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:
-    """Show what to charge; 0 done, 1 refused, 2 wrong usage."""
     return command.run(price, argv, "scripts.price")
 
 

@@ -22,7 +22,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be don
 
 
 def main(argv: list[str]) -> int:
-    """Promote; 0 if the digest is live everywhere."""
     return command.run(promote, argv, "scripts.promote")
 
 

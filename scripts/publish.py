@@ -29,7 +29,6 @@ from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
-    """Publish; 0 if the Hub has all of it."""
     return command.run(publish, argv, "scripts.publish")
 
 

@@ -19,7 +19,6 @@ from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
-    """0 if all of it is published."""
     return command.run(publish_all, argv, "scripts.publish_all")
 
 

@@ -39,7 +39,6 @@ _MEANS = {
 
 
 def main(argv: list[str]) -> int:
-    """Release it; 0 if every requested stage passed."""
     return command.run(push, argv, "scripts.push")
 
 

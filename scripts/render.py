@@ -21,7 +21,6 @@ from scripts.rendering.files import out_of_date, write
 
 
 def main(argv: list[str]) -> int:
-    """Write or check; 0 if all files are current."""
     return command.run(render, argv, "scripts.render")
 
 

@@ -16,7 +16,6 @@ from scripts.dependencies import compiling
 
 
 def main(argv: list[str]) -> int:
-    """Compile or check; 0 if all files match."""
     return command.run(requirements, argv, "scripts.requirements")
 
 

@@ -20,7 +20,6 @@ from scripts.hardware import price_list
 
 
 def main(argv: list[str]) -> int:
-    """Write the report; 0 done, 1 refused, 2 wrong usage."""
     return command.run(revenue, argv, "scripts.revenue")
 
 

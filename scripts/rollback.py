@@ -15,7 +15,6 @@ from scripts.release.release import say
 
 
 def main(argv: list[str]) -> int:
-    """Go back; 0 if the earlier digest is live everywhere."""
     return command.run(rollback, argv, "scripts.rollback")
 
 

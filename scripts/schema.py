@@ -14,7 +14,6 @@ from scripts.contract.schema import SchemaError, class_names, generate
 
 
 def main(argv: list[str]) -> int:
-    """Print the schema; 0 if Cog would understand the class."""
     return command.run(schema, argv, "scripts.schema")
 
 

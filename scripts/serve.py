@@ -18,7 +18,6 @@ from scripts.serving import local_server
 
 
 def main(argv: list[str]) -> int:
-    """Serve until interrupted."""
     return command.run(serve, argv, "scripts.serve")
 
 

@@ -52,7 +52,6 @@ class _Uses:
 
 
 def main(argv: list[str]) -> int:
-    """Soak; 0 if every check passed."""
     return command.run(soak, argv, "scripts.soak")
 
 

@@ -17,7 +17,6 @@ from scripts.cli import command
 
 
 def main(argv: list[str]) -> int:
-    """Write the folder; 0 if it was written."""
     return command.run(space, argv, "scripts.space")
 
 

@@ -25,7 +25,6 @@ _FINISHED = ("succeeded", "failed")
 
 
 def main(argv: list[str]) -> int:
-    """Show the status; 0 done, 1 refused, 2 wrong usage."""
     return command.run(status, argv, "scripts.status")
 
 

@@ -33,7 +33,6 @@ print(f"{len(tensors)} tensors, {sum(value.numel() for value in tensors.values()
 
 
 def main(argv: list[str]) -> int:
-    """Convert; 0 if the safetensors file was written."""
     return command.run(convert, argv, "scripts.to_safetensors")
 
 

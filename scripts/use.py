@@ -15,7 +15,6 @@ from scripts.rendering.files import out_of_date, write
 
 
 def main(argv: list[str]) -> int:
-    """Render the files for the model; 0 if they were written."""
     return command.run(use, argv, "scripts.use")
 
 

@@ -10,7 +10,6 @@ from scripts.rendering import verbs
 
 
 def main(argv: list[str]) -> int:
-    """Print the lists."""
     return command.run(show, argv, "scripts.verbs")
 
 

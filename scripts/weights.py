@@ -12,7 +12,6 @@ from scripts.conversion.weights import ensure
 
 
 def main(argv: list[str]) -> int:
-    """Fetch, verify, convert; 0 if everything is in place, 1 with a reason."""
     return command.run(fetch_and_make, argv, "scripts.weights")
 
 

@@ -23,7 +23,6 @@ from scripts.hardware import fit, replicate
 
 
 def main(argv: list[str]) -> int:
-    """Print the facts; 0 if the weights are on this machine."""
     return command.run(info, argv, "scripts.weights_info")
 
 

@@ -19,7 +19,6 @@ from scripts.cli.progress import progress
 
 
 def main(argv: list[str]) -> int:
-    """Resolve and write; 0 if weights.lock matches the source."""
     return command.run(write_lock, argv, "scripts.weights_lock")
 
 

@@ -69,17 +69,14 @@ class _Careful(io.RawIOBase):
         self._file, self._packed = file, packed
 
     def read(self, count: int = -1) -> bytes:
-        """Up to `count` bytes."""
         if not 0 <= count <= 16 * _BLOCK:
             raise _too_large(self._packed)
         return self._file.read(count)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to another position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The current position."""
         return self._file.tell()
 
 

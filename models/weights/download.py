@@ -118,7 +118,6 @@ class _Download:
                 connection.bring(*task)
 
     def _tell(self, count: int) -> None:
-        """Report `count` more bytes."""
         if count:
             self._progress.advance(count)
         with self._came:

@@ -27,12 +27,10 @@ class File(BaseModel):
 
 
 def described(path: Path) -> File:
-    """The hash and size of a file."""
     return File(sha256=sha256(path), size=path.stat().st_size)
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal sha256 of a file's bytes."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
@@ -105,7 +103,6 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> WeightsError:
-    """The error for a failed write."""
     advice = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check its folder and permissions"
     return WeightsError(f"cannot write {path}: {error.strerror or error}; {advice}, then: make weights")
 

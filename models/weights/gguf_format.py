@@ -95,7 +95,6 @@ class Gguf:
         return str(self.get("general.architecture", ""))
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key of the metadata."""
         return self.values[key].content if key in self.values else default
 
     def own(self, key: str, default: Any = None) -> Any:
@@ -163,8 +162,6 @@ def read_part(path: Path) -> tuple[dict[str, Value], dict[str, Tensor]]:
 
 
 class _Header:
-    """Reads a file's header from its beginning."""
-
     def __init__(self, path: Path, content: mmap.mmap, size: int) -> None:
         self._path, self._content, self._size, self._at = path, content, size, 4
 

@@ -85,7 +85,6 @@ class Lock(Pinned):
 
 
 def path_of(slug: str) -> Path:
-    """The lock of the model `slug`."""
     return CATALOG / slug / "weights.lock"
 
 

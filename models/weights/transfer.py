@@ -91,7 +91,6 @@ class Connection:
         self._stopped, self._came, self._http = stopped, came, requests.Session()
 
     def close(self) -> None:
-        """Close the connection."""
         self._http.close()
 
     def bring(self, part: Part, chunk: int, address: Address) -> None:

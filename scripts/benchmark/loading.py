@@ -26,7 +26,6 @@ _BLOCK = 4 << 20
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
     model = manifest.selected()
     choice = runtimes.choose(model)
     folder = weights.folder(model.slug, runtimes.part_of(model, choice))

@@ -115,7 +115,6 @@ class _Given:
             raise UsageError(f"{self.name}: the value is not UTF-8 text") from None
 
     def is_file(self) -> bool:
-        """Whether it is a file's path, standard input, or a URL."""
         is_content = self.typed.startswith("@") or (self.typed == "-" and self.stdin is not None)
         return is_content or re.match(r"data:|[a-z][a-z0-9+.-]*://", self.typed) is not None
 

@@ -33,7 +33,6 @@ class Bar:
         self._task: Any = None
 
     def start(self, total: int, done: int) -> None:
-        """Show a download of `total` bytes, of which `done` are already present."""
         from rich import progress
 
         columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
@@ -42,7 +41,6 @@ class Bar:
         self._task = self._bar.add_task("download", total=total, completed=done)
 
     def advance(self, count: int) -> None:
-        """`count` more bytes have arrived."""
         self._bar.advance(self._task, count)
 
     def stop(self) -> None:

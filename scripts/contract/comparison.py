@@ -143,7 +143,6 @@ class Comparison:
             self.found.append(Difference(f"{path}.x-order", "cosmetic", what))
 
     def _form(self, path: str, old: Form, new: Form) -> None:
-        """Compare two forms of a type."""
         if old.format != new.format:
             self.note(f"{path}.format", "format", "other", was("the format", old.format, new.format))
         self._choices(f"{path}.enum", old.choices, new.choices)

@@ -116,5 +116,4 @@ def _link_package(package: metadata.Distribution, site: Path) -> None:
 
 
 def python() -> Path:
-    """The environment's interpreter."""
     return FOLDER / "bin" / "python"

@@ -86,7 +86,6 @@ def usual_sizes(found: Sequence[Measurement]) -> dict[str, float]:
 
 
 def section(costs: Costs) -> Section:
-    """The whole report."""
     tables = [_by_hardware(costs), _units(costs), _flips(costs), _fits(costs), _excluded(costs)]
     return Section("What a prediction costs", _notes(costs), tables=[table for table in tables if table.rows])
 

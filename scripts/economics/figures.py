@@ -39,14 +39,11 @@ class Figure:
 
 
 def of_range(found: Range, kind: Kind, source: str, is_estimate: bool = False) -> Figure:
-    """A figure with its range."""
     return Figure(found.middle, kind, source, found.low, found.high, is_estimate)
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence and its source."""
-
     text: str
     source: str
 
@@ -72,8 +69,6 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report."""
-
     title: str
     notes: Sequence[Note] = field(default_factory=list)
     pictures: Sequence[Picture] = field(default_factory=list)
@@ -100,7 +95,6 @@ def rows(sections: Sequence[Section], money: Money) -> Iterator[dict[str, Any]]:
 
 
 def to_csv(sections: Sequence[Section], money: Money) -> str:
-    """One line for each figure."""
     found = list(rows(sections, money))
     text = io.StringIO()
     writer = csv.DictWriter(text, list(found[0]) if found else ["section"], lineterminator="\n")
@@ -110,7 +104,6 @@ def to_csv(sections: Sequence[Section], money: Money) -> str:
 
 
 def to_json(sections: Sequence[Section], money: Money) -> str:
-    """One object for each figure."""
     return json.dumps(list(rows(sections, money)), indent=1, ensure_ascii=False)
 
 

@@ -55,7 +55,6 @@ class Money:
         return str(format_decimal(rounded(value, decimals), format=pattern, locale=self.locale))
 
     def percent(self, share: float) -> str:
-        """A share, 0 to 1, in percent."""
         from babel.numbers import format_percent
 
         return str(format_percent(rounded(share, 3), format="#,##0.#%", locale=self.locale))

@@ -24,7 +24,6 @@ def write(title: str, sections: Sequence[Section], money: Money, folder: Path) -
 
 
 def html(title: str, sections: Sequence[Section], money: Money) -> str:
-    """The page."""
     from jinja2 import Environment, StrictUndefined
 
     numbers = {source: number for number, source in enumerate(dict.fromkeys(_sources(sections)), start=1)}

@@ -51,8 +51,6 @@ class Measurement:
 
 
 class Machine(BaseModel):
-    """The machine of a measurement."""
-
     name: str
     slug: str
     cores: int
@@ -84,7 +82,6 @@ class Lengths(BaseModel):
 
 
 def folder_of(model: Manifest) -> Path:
-    """Where the receipts of a model are."""
     return PROJECT / "benchmarks" / model.slug
 
 

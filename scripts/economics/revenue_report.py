@@ -44,7 +44,6 @@ def earnings(plan: Plan, name: str, draws: int, seed: int) -> Earnings:
 
 
 def sections(earned: Earnings, costs: Costs | None, margin: float, money: Money) -> list[Section]:
-    """The whole report."""
     found = [_summary(earned, money), _channels(earned), _matters(earned, money), *_funnels(earned, money)]
     found.append(_pricing(earned, margin, money))
     if costs:

@@ -95,7 +95,6 @@ def _year(plan: Plan, values: Values) -> float:
 
 
 def of_channel(channel: Channel, values: Values, months: int = MONTHS) -> Ledger:
-    """The income and costs of a channel."""
     import numpy
 
     def of(key: str) -> Any:
@@ -128,7 +127,6 @@ def _subscribers(new: Any, churn: Any, already: Any) -> Any:
 
 
 def by_channel(plan: Plan, values: Values, months: int = MONTHS) -> dict[str, Ledger]:
-    """The income and costs of each channel, by its name."""
     return {channel.name: of_channel(channel, values, months) for channel in plan.channels}
 
 

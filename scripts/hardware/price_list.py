@@ -104,8 +104,6 @@ class Conventions(Strict):
 
 
 class PriceList(Strict):
-    """The whole file."""
-
     providers: dict[str, Provider] = Field(min_length=1)
     gpus: dict[str, Gpu]
     estimates: Estimates
@@ -166,7 +164,6 @@ def read(path: Path = PATH) -> PriceList:
 
 @cache
 def shipped() -> PriceList:
-    """The price list of this project."""
     return read()
 
 

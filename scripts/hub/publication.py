@@ -146,7 +146,6 @@ class Publication:
         note(self.model, self.id, STEP, self.repo.to, result, **fields)
 
     def page(self, api: Any) -> str:
-        """The repository's address."""
         return f"{api.endpoint}/{'spaces/' if self.repo.kind == 'space' else ''}{self.repo.name}"
 
 

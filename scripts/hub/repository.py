@@ -53,7 +53,6 @@ class Difference:
 
     @property
     def is_none(self) -> bool:
-        """Whether the repository is up to date."""
         return not self.send and not self.remove
 
 

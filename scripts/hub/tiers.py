@@ -42,7 +42,6 @@ class Tier(Strict):
 
     @property
     def manifest(self) -> Manifest:
-        """The model's manifest."""
         return manifest.load(self.model)
 
     @property

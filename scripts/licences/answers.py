@@ -22,7 +22,6 @@ class Answer:
     duties: Sequence[Duty] = ()
 
     def in_words(self) -> str:
-        """One line."""
         reason = f": {self.why}" if self.why else ""
         return f"{ACTS[self.act]}: {self.verdict} ({self.clause}){reason}"
 

@@ -37,7 +37,6 @@ class Repository:
 
     @property
     def ggufs(self) -> list[str]:
-        """Its GGUF files."""
         return [name for name in self.names if name.endswith(".gguf")]
 
 

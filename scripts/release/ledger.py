@@ -56,7 +56,6 @@ class Entry(BaseModel):
 
 
 def path_of(slug: str) -> Path:
-    """The ledger of the model `slug`."""
     return FOLDER / f"{slug}.jsonl"
 
 

@@ -214,7 +214,6 @@ def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | Non
 
 
 def _fails(act: Callable[[], None]) -> bool:
-    """Call `act`; whether it failed."""
     try:
         act()
     except Exception as error:

@@ -58,7 +58,6 @@ class Release:
         self.commit, self.dirty = entry.commit, entry.dirty
 
     def note(self, step: str, result: Result, seconds: float = 0, where: str = "", why: str = "") -> None:
-        """Add a line to the ledger."""
         entry = Entry(
             time=ledger.now(),
             release=self.id,

@@ -40,7 +40,6 @@ def connect() -> Any:
 
 
 def address() -> str:
-    """The address of Replicate's API."""
     return os.environ.get("REPLICATE_BASE_URL") or "https://api.replicate.com"
 
 

@@ -42,7 +42,6 @@ class Answers:
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
     with redirect_stdout(sys.stderr):
         found = measured(prompts()[:: int(argv[0]) if argv else 1])
     print(json.dumps(found), flush=True)

@@ -67,7 +67,6 @@ SUBJECTS: dict[str, dict[str, Any]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Measure; 0 if everything was measured."""
     return command.run(measure, argv, "scripts.tasks.text_generation_gpu")
 
 

@@ -76,7 +76,6 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session")
 def model() -> Manifest:
-    """The selected model."""
     return MODEL
 
 

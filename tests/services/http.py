@@ -121,8 +121,6 @@ class Service:
 
 
 class Server(ThreadingHTTPServer):
-    """One port of a service."""
-
     daemon_threads = True
     request_queue_size = 128
 

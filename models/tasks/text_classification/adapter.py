@@ -52,8 +52,6 @@ def load(slug: str = "") -> "TextClassification":
 
 
 class TextClassification:
-    """A loaded model."""
-
     def __init__(self, encoder: Encoder, model: Manifest) -> None:
         self.encoder, self._model = encoder, model
         self.classifier: Classifier = classifiers.of(encoder, model)
@@ -62,7 +60,6 @@ class TextClassification:
         print(f"{type(self.classifier).__name__}: {chosen}, texts of up to {self.classifier.tokenizer.limit} tokens")
 
     def is_healthy(self) -> bool:
-        """Whether the engine can still answer."""
         return self.classifier.batcher.is_healthy()
 
     async def classify(self, request: Request, record_metric: RecordMetric) -> list[list[Score]]:

@@ -36,7 +36,6 @@ def softmax(values: Any) -> Any:
 
 
 def sigmoid(values: Any) -> Any:
-    """The logistic function of each value."""
     import numpy
 
     return 1 / (1 + numpy.exp(-numpy.clip(values, -80, 80)))

@@ -68,7 +68,6 @@ class TextEmbedding:
         )
 
     def is_healthy(self) -> bool:
-        """Whether the engine can still answer."""
         return self.sentences.batcher.is_healthy()
 
     async def embed(self, request: Request, record_metric: RecordMetric) -> Embedded:

@@ -64,7 +64,6 @@ class TextGeneration:
         self.context_length = context_length
 
     def is_healthy(self) -> bool:
-        """Whether the engine can still answer."""
         return self.engine.is_healthy()
 
     def generate(self, request: Request, cancellation: Cancellation, record_metric: RecordMetric) -> Iterator[str]:

@@ -23,7 +23,6 @@ class Annotation:
 
     @property
     def is_none(self) -> bool:
-        """Whether it is None, in a union."""
         return self.kind == "name" and self.name == "None"
 
     def __str__(self) -> str:

@@ -37,7 +37,6 @@ class InputType:
         return self.parts[0].name if self.kind == "list" and self.parts[0].kind == "primitive" else self.name
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON schema."""
         if self.kind == "list":
             described: dict[str, Any] = {"type": "array", "items": self.parts[0].schema()}
         elif self.kind == "union":

@@ -48,8 +48,6 @@ class Input:
 
 
 class Reader:
-    """Reads the inputs of a function."""
-
     def __init__(self, target: Target, models: Models) -> None:
         self._target, self._file, self._models = target, target.file, models
         self._shared = shared(target.file)

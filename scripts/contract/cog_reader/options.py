@@ -123,7 +123,6 @@ def lost(keyword: str, value: Node, file: File) -> dict[str, str]:
 
 
 def is_input(node: Node, file: File) -> bool:
-    """Whether an expression is an Input(...)."""
     called = part(node, "function") if node.type == "call" else None
     if called is None:
         return False

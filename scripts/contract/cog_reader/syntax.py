@@ -31,7 +31,6 @@ def parse(source: bytes, name: str) -> Node:
 
 
 def text(node: Node) -> str:
-    """The source of a node."""
     return (node.text or b"").decode("utf-8", errors="replace")
 
 

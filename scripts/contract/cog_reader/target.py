@@ -29,7 +29,6 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The function's name."""
         name = part(self.node, "name")
         return text(name) if name else ""
 
@@ -154,7 +153,6 @@ def slots(target: Target) -> int:
 
 
 def is_async(target: Target) -> bool:
-    """Whether it is an `async def`."""
     return any(child.type == "async" for child in target.node.children)
 
 

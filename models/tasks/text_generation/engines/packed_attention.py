@@ -154,7 +154,6 @@ def _one_by_one(
 
 
 def _head_values(config: Any) -> int:
-    """The number of values per head."""
     values: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return values
 

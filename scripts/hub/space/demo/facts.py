@@ -34,8 +34,6 @@ class Field(BaseModel):
 
 
 class Example(BaseModel):
-    """An example of the manifest."""
-
     name: str
     input: dict[str, Any]
 
@@ -67,5 +65,4 @@ class Facts(BaseModel):
 
 
 def read(path: Path) -> Facts:
-    """The facts in a Space's folder."""
     return Facts.model_validate_json(path.read_text(encoding="utf-8"))

@@ -52,7 +52,6 @@ def _theme() -> gr.Theme:
 
 
 def service_of(facts: Facts, folder: Path) -> Service:
-    """The service that runs the predictions."""
     if facts.what == "own":
         return OwnServer(folder, facts.server, facts.streams)
     return CogServer(facts.what, facts.streams) if facts.what.startswith("http") else Replicate(facts.what)

@@ -59,6 +59,5 @@ async def _uri(path: str, service: Service) -> str:
 
 
 def data_uri(path: Path) -> str:
-    """A file as a data: URI."""
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -57,7 +57,6 @@ def weight_types(model: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def graph() -> Any:
-    """The rewritten graph."""
     ensure(MODEL, choice_of(MODEL, "openvino"))
     return runtime.Core().read_model(weights.folder(MODEL.slug, "openvino") / "openvino_model.xml")
 

@@ -216,7 +216,6 @@ for decorator in DECORATORS:
 
 
 def write(folder: Path) -> None:
-    """Write the stubs as a project."""
     for name, text in (_FILES | {"predict.py": "".join(_TEXTS)}).items():
         (folder / name).write_text(text, encoding="utf-8")
 

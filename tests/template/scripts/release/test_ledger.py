@@ -27,7 +27,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def note(step: str, digest: str = "", result: Result = "ok", to: str = TO, id: str = "s", **more: str) -> Entry:
-    """Add a line."""
     entry = Entry(time=ledger.now(), release=id, step=step, result=result, to=to, commit="c", digest=digest, **more)
     ledger.append(SLUG, entry)
     return entry
