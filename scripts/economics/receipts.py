@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,17 +95,13 @@ def measurements(model: Manifest) -> list[Measurement]:
     lengths = [_lengths(path, model) for path in sorted((folder / LENGTHS).glob("*.json"))]
     benchmarks = [_benchmark(path, model) for path in sorted(folder.glob("*.json"))]
     starts = {one.machine: one.start_seconds for one in benchmarks}
-    lengths = [_started(one, starts.get(one.machine)) for one in lengths]
+    lengths = [replace(one, start_seconds=starts.get(one.machine)) for one in lengths]
     found = [_newest_first(lengths), _newest_first(benchmarks), _newest_first(_staging_runs(model))]
     return [one for kind in found for one in kind if one.points]
 
 
 def _newest_first(found: list[Measurement]) -> list[Measurement]:
     return sorted(found, key=lambda one: one.date, reverse=True)
-
-
-def _started(one: Measurement, seconds: float | None) -> Measurement:
-    return Measurement(**{**one.__dict__, "start_seconds": seconds})
 
 
 def _lengths(path: Path, model: Manifest) -> Measurement:

@@ -35,8 +35,6 @@ class Swing:
     name: str
     at_low: float
     at_high: float
-    low: float
-    high: float
     source: str
 
 
@@ -94,7 +92,7 @@ def _year(plan: Plan, values: Values) -> float:
     return float(of_plan(plan, values).profit.sum(axis=0)[0])
 
 
-def of_channel(channel: Channel, values: Values, months: int = MONTHS) -> Ledger:
+def of_channel(channel: Channel, values: Values, months: int) -> Ledger:
     import numpy
 
     def of(key: str) -> Any:
@@ -126,13 +124,13 @@ def _subscribers(new: Any, churn: Any, already: Any) -> Any:
     return numpy.stack(numpy.broadcast_arrays(*found))
 
 
-def by_channel(plan: Plan, values: Values, months: int = MONTHS) -> dict[str, Ledger]:
-    return {channel.name: of_channel(channel, values, months) for channel in plan.channels}
+def by_channel(plan: Plan, values: Values) -> dict[str, Ledger]:
+    return {channel.name: of_channel(channel, values, MONTHS) for channel in plan.channels}
 
 
-def of_plan(plan: Plan, values: Values, months: int = MONTHS) -> Ledger:
+def of_plan(plan: Plan, values: Values) -> Ledger:
     """The income and costs of the plan, including what is paid every month."""
-    channels = by_channel(plan, values, months).values()
+    channels = by_channel(plan, values).values()
     monthly = sum(values[one.name] for one in plan.costs)
     return Ledger(sum(one.income for one in channels), sum(one.costs for one in channels) + monthly)
 
@@ -147,7 +145,7 @@ def tornado(plan: Plan) -> list[Swing]:
         if low == high:
             continue
         at_low, at_high = (_year(plan, {**middle, where: numpy.array([end])}) for end in (low, high))
-        swings.append(Swing(where, at_low, at_high, low, high, source))
+        swings.append(Swing(where, at_low, at_high, source))
     return sorted(swings, key=lambda one: -abs(one.at_high - one.at_low))
 
 

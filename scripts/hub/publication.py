@@ -27,7 +27,7 @@ Create = Literal["", "private", "public"]
 @dataclass
 class Publication:
     """`onto`: somebody else's commit to build on; `create`: `private` (the default) or `public`, for a new repository;
-    `gated`: how people get access; `sdk`: of a Space.
+    `gated`: how people get access.
     """
 
     model: Manifest
@@ -36,7 +36,6 @@ class Publication:
     gated: Gated = False
     create: Create = ""
     onto: str = ""
-    sdk: str = "gradio"
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     def publish(self, api: Any) -> str:
@@ -79,7 +78,7 @@ class Publication:
     def _made(self, api: Any) -> Remote:
         visibility = self.create or "private"
         with explained(self.repo.name):
-            sdk = {"space_sdk": self.sdk} if self.repo.kind == "space" else {}
+            sdk = {"space_sdk": "gradio"} if self.repo.kind == "space" else {}
             api.create_repo(self.repo.name, repo_type=self.repo.kind, visibility=visibility, exist_ok=True, **sdk)
         say(f"{self.repo.to}: created, {visibility}")
         remote = repository.look(api, self.repo)

@@ -8,14 +8,7 @@ from scripts.contract import document, schema
 from scripts.contract.document import Node
 from scripts.hub.space.demo.facts import Display, Example, Facts, Field, Kind
 
-_KINDS: dict[str, Kind] = {
-    "string": "string",
-    "integer": "integer",
-    "number": "number",
-    "boolean": "boolean",
-    "array": "array",
-    "object": "object",
-}
+_PLAIN: tuple[Kind, ...] = ("string", "integer", "number", "boolean", "array", "object")
 
 
 def of(model: Manifest, what: str) -> Facts:
@@ -107,7 +100,7 @@ def _field(name: str, node: Node, is_required: bool) -> Field:
 def _kind(node: Node) -> Kind:
     if node.type == "string" and node.format in ("uri", "password"):
         return "file" if node.format == "uri" else "secret"
-    return _KINDS.get(str(node.type), "any")
+    return next((kind for kind in _PLAIN if kind == node.type), "any")
 
 
 def _items(node: Node) -> Kind:

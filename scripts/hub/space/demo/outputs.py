@@ -37,10 +37,6 @@ def _text() -> list[Any]:
     return [gr.Textbox(label="Output", lines=8, max_lines=24, interactive=False, elem_id="output", buttons=["copy"])]
 
 
-def _show_text(output: Any) -> list[Any]:
-    return [joined(output)]
-
-
 def _labels() -> list[Any]:
     return [
         gr.Label(label="Output", num_top_classes=10, elem_id="output"),
@@ -70,10 +66,6 @@ def _table() -> list[Any]:
     return [gr.Dataframe(label="Output", interactive=False, wrap=True, elem_id="output")]
 
 
-def _show_table(output: Any) -> list[Any]:
-    return [gr.update(value=_rows(output or []))]
-
-
 def _rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows in the table's format, with a column for each name."""
     headers = list(dict.fromkeys(name for row in rows for name in row))
@@ -82,10 +74,6 @@ def _rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _json() -> list[Any]:
     return [gr.JSON(label="Output", open=True, elem_id="output")]
-
-
-def _show_json(output: Any) -> list[Any]:
-    return [output]
 
 
 def _files() -> list[Any]:
@@ -129,9 +117,9 @@ def _shown(uri: str) -> str:
 
 
 _DISPLAYS: dict[Display, tuple[Callable[[], list[Any]], Callable[[Any], list[Any]]]] = {
-    "text": (_text, _show_text),
+    "text": (_text, lambda output: [joined(output)]),
     "labels": (_labels, _show_labels),
-    "table": (_table, _show_table),
+    "table": (_table, lambda output: [gr.update(value=_rows(output or []))]),
     "files": (_files, _show_files),
-    "json": (_json, _show_json),
+    "json": (_json, lambda output: [output]),
 }
