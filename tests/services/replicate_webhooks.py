@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 
-EVERY_EVENT = ("start", "output", "logs", "completed")
 BY_DEFAULT = ("output", "completed")
 _ATTEMPTS, _SECONDS_BETWEEN_UPDATES = 5, 0.5
 

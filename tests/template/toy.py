@@ -110,7 +110,8 @@ def copy_project(target: Path) -> None:
 
 def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     """A command in a copy, to its end; what it prints is kept."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MODEL", "ENGINE"))}
+    ours = ("MAKE", "MODEL", "ENGINE", "WEIGHTS_ROOT")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=900)
 
 

@@ -1,7 +1,5 @@
 """make new: makes a tested catalog model from a repository of the Hub, or from local files."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -153,14 +151,11 @@ def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path)
     project.mkdir()
     toy.copy_project(project)
     tiny_models.gguf(file, "llama")
-    variables = {name: value for name, value in os.environ.items() if name not in ("MODEL", "ENGINE", "WEIGHTS_ROOT")}
     command = [sys.executable, "-m", "scripts.new", "tiny", f"file:{file}", "--license", "mit"]
-    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    toy.succeed(project, *command)
     drafted = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
     assert all(example["expect"]["max_output_tokens"] for example in drafted["examples"])
     assert "million" in drafted["summary"] or "thousand" in drafted["summary"]
     assert "models/catalog/tiny/model.yaml" in (project / "cog.yaml").read_text(encoding="utf-8")
     assert (project / "models/catalog/tiny/weights.lock").is_file()
-    again = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=60)
-    assert again.stderr.startswith("there is a model tiny already")
+    assert toy.run(project, *command).stderr.startswith("there is a model tiny already")

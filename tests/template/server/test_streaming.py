@@ -35,13 +35,6 @@ def test_events_are_in_order_and_their_chunks_make_up_the_output(each_server: Li
     assert completed["status"] == "succeeded"
 
 
-def test_the_first_output_arrives_while_the_prediction_still_runs(each_server: LiveServer):
-    with each_server.stream(**ENDLESS) as stream:
-        stream.until("output")
-        stream.cancel()
-        assert stream.until("completed")["status"] == "canceled"
-
-
 def test_several_predictions_stream_at_once(server: LiveServer):
     with ExitStack() as stack:
         streams = [stack.enter_context(server.stream(**ENDLESS)) for _ in range(4)]

@@ -16,13 +16,6 @@ from tests.template.models.weights.project import Project, gguf, safetensors
 NAME = "org/name"
 
 
-@pytest.fixture
-def project(hub: Hub, tmp_path: Path) -> Project:
-    project = Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint)
-    project.model(f"hf://{NAME}@main")
-    return project
-
-
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
 def test_a_repository_of_pickles_is_refused_with_the_remedy(hub: Hub, project: Project, name: str) -> None:
     hub.add(NAME, {"config.json": b"{}", name: b"pickle"})

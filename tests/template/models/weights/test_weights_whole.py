@@ -109,13 +109,6 @@ def test_a_complete_model_passes(tmp_path: Path) -> None:
     whole.check(folder_of(tmp_path, TWO), tmp_path)
 
 
-@pytest.fixture
-def project(hub: Hub, tmp_path: Path) -> Project:
-    project = Project(tmp_path / "project", HF_ENDPOINT=hub.endpoint)
-    project.model(f"hf://{NAME}@main")
-    return project
-
-
 def test_a_repository_is_locked_completely_and_without_copies(hub: Hub, project: Project) -> None:
     hub.add(NAME, {"config.json": b"{}", **TWO, "consolidated.safetensors": safetensors("a", "b")})
     project.does("weights_lock")

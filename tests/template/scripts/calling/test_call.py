@@ -22,15 +22,9 @@ from tests.services.replicate_client import Receiver
 from tests.serving import serving_class
 
 Start = Callable[..., "subprocess.Popen[str]"]
-PAINTER = '''import struct, tempfile, time, zlib
+PAINTER = '''import tempfile, time
 from cog import BasePredictor, Input, Path
-
-def png(width, height):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    pixels = zlib.compress((b"\\0" + b"\\x80" * width) * height)
-    return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+from PIL import Image
 
 class Painter(BasePredictor):
     def predict(
@@ -56,7 +50,7 @@ class Painter(BasePredictor):
             time.sleep(0.02)
         painted = [Path(tempfile.mkdtemp()) / "image.png" for _ in range(num_outputs)]
         for path in painted:
-            path.write_bytes(png(width, height))
+            Image.new("L", (width, height), "grey").save(path)
         return painted
 '''
 
@@ -153,13 +147,10 @@ def test_inputs_can_be_a_file_and_a_text_from_standard_input(painter: str, tmp_p
     ("pairs", "message"),
     [
         (["prompt=a", "style=phot"], "style=phot: is not one of the choices (did you mean photo?)"),
-        (["prompt=a", "style=oil"], "style=oil: is not one of the choices (known: photo, anime)"),
         (["prompt=a", "num_outputs=3"], "num_outputs=3: is not one of the choices (known: 1, 2)"),
         (["prompt=a", "promt=b"], "there is no input 'promt' (did you mean prompt?)"),
         (["width=9"], "prompt is missing: write prompt=..."),
-        (["prompt=a", "width=wide"], "width=wide: must be an integer"),
         (["prompt=a", "image=cat.png"], "image=cat.png: must be a file, as image=@PATH, or a URL"),
-        (["prompt=a", "image=@/nowhere.png"], "image=@/nowhere.png: cannot read the file"),
         (["prompt=a", "--webhook-events", "end"], "--webhook-events end: there are start, output, logs, completed"),
         (["prompt=a", "--no-wait"], "--no-wait: a Cog server does not keep predictions: add a --webhook"),
         (["prompt=a", "--no-wait", "--webhook", "http://127.0.0.1:9", "--timeout", "5"], "--timeout: a Cog server has"),

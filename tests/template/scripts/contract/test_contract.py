@@ -94,11 +94,6 @@ def test_a_schema_does_not_differ_from_itself(written: Write, parameters: str, o
     assert compare(one, shuffled) == compare(shuffled, one) == []
 
 
-def test_the_published_contract_matches_predict_py() -> None:
-    published = json.loads((PROJECT / "schemas/TextGeneration.json").read_text(encoding="utf-8"))
-    assert compare(published, schema.generate("TextGeneration")) == []
-
-
 def test_the_servers_version_and_slots_are_not_part_of_the_contract(written: Write) -> None:
     old, new = written(), written(decorator="@concurrent(max=4)")
     new["info"]["version"] = "9.9.9"

@@ -26,6 +26,13 @@ def planned(*channels: dict[str, Any], **more: Any) -> Plan:
     return Plan.model_validate({"title": "A plan", "date": "2026-11-01", "channels": list(channels), **more})
 
 
+def written(folder: Path, *channels: dict[str, Any], **more: Any) -> Path:
+    """A file with this plan."""
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump({"title": "A plan", "channels": list(channels), **more}), encoding="utf-8")
+    return path
+
+
 def months(a_plan: Plan, values: simulation.Values | None = None) -> list[str]:
     """The profit of each month, to the cent."""
     profit = simulation.of_plan(a_plan, values or simulation.fixed(a_plan)).profit
@@ -219,9 +226,7 @@ WRONG = [
 def test_a_mistake_in_a_plan_is_named_with_file_key_and_remedy(
     numbers: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "plan.yaml"
-    content = {"title": "A plan", "date": "2026-11-01", "channels": [channel(**numbers)]}
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    path = written(tmp_path, channel(**numbers), date="2026-11-01")
     with pytest.raises(PlanError, match=message) as caught:
         plan.read(path)
     assert all(line.startswith(f"{path}: ") for line in str(caught.value).splitlines())
@@ -229,21 +234,18 @@ def test_a_mistake_in_a_plan_is_named_with_file_key_and_remedy(
 
 @pytest.mark.parametrize("key", ["volume", "price", "kind", "source"])
 def test_a_missing_value_is_named(key: str, tmp_path: Path) -> None:
-    path, wrong = tmp_path / "plan.yaml", channel()
+    wrong = channel()
     del wrong[key]
-    path.write_text(yaml.safe_dump({"title": "A plan", "date": "2026-11-01", "channels": [wrong]}), encoding="utf-8")
+    path = written(tmp_path, wrong, date="2026-11-01")
     with pytest.raises(PlanError, match=f"^{path}: channels.0.{key}: Field required"):
         plan.read(path)
 
 
 def test_prices_without_a_date_and_two_channels_with_one_name_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "plan.yaml"
-    path.write_text(yaml.safe_dump({"title": "A plan", "channels": [channel()]}), encoding="utf-8")
     with pytest.raises(PlanError, match="date: Field required"):
-        plan.read(path)
-    path.write_text(yaml.safe_dump({"title": "A plan", "date": "2026-11-01", "channels": [channel()] * 2}))
+        plan.read(written(tmp_path, channel()))
     with pytest.raises(PlanError, match="two are named 'It'"):
-        plan.read(path)
+        plan.read(written(tmp_path, channel(), channel(), date="2026-11-01"))
 
 
 @pytest.mark.parametrize(

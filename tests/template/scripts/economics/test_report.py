@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -66,6 +67,11 @@ def walk(folder: Path) -> Walk:
     return found
 
 
+@pytest.fixture(scope="module")
+def figures(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "figures.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
 def test_every_figure_of_the_page_has_a_source_in_its_list(walk: Walk) -> None:
     assert len(walk.figures) > 150
     without = [words for words, source in walk.figures if source is None]
@@ -74,8 +80,7 @@ def test_every_figure_of_the_page_has_a_source_in_its_list(walk: Walk) -> None:
     assert unknown == set()
 
 
-def test_every_row_of_the_csv_and_json_has_a_source(folder: Path) -> None:
-    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+def test_every_row_of_the_csv_and_json_has_a_source(folder: Path, figures: list[dict[str, Any]]) -> None:
     with open(folder / "figures.csv", newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(figures) == len(lines) > 100
@@ -88,8 +93,7 @@ def test_a_figure_without_a_source_cannot_be_made() -> None:
         Figure(1.0, "money", "")
 
 
-def test_money_is_in_the_requested_currency_and_locale(folder: Path, walk: Walk) -> None:
-    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+def test_money_is_in_the_requested_currency_and_locale(figures: list[dict[str, Any]], walk: Walk) -> None:
     numbers = [one for one in figures if one["table"] == "Every number of the plan"]
     store = next(one for one in numbers if one["row"] == "Share of a store: price")
     assert (store["unit"], store["low"], store["value"], store["high"]) == ("EUR", 180, 540, 900)  # 0.9 of US$
@@ -99,8 +103,7 @@ def test_money_is_in_the_requested_currency_and_locale(folder: Path, walk: Walk)
     assert "a bank, 2026-11-27" in walk.sources.values()
 
 
-def test_every_table_marks_estimates(folder: Path, walk: Walk) -> None:
-    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+def test_every_table_marks_estimates(figures: list[dict[str, Any]], walk: Walk) -> None:
     costs = [one for one in figures if one["table"].startswith("What 1,000 predictions cost")]
     costs = [one for one in costs if one["column"] not in ("at once", "idle")]
     assert costs

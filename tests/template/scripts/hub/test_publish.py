@@ -214,9 +214,7 @@ def test_gated_weights_are_gated_before_they_are_uploaded(published: Published) 
     assert published.api.model_info("acme/tiny").gated is False
 
 
-@pytest.mark.parametrize(
-    "release", ["api-only", {"tier": "staged", "stages": [{"day": "2999-01-01", "opens": "open"}]}]
-)
+@pytest.mark.parametrize("release", ["api-only", LATER])
 def test_weights_that_nobody_may_download_are_not_uploaded(
     published: Published, capsys: pytest.CaptureFixture[str], release: object
 ) -> None:
