@@ -93,14 +93,16 @@ def hub_entries(receipt: Receipt) -> list[dict[str, Any]]:
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     figure, benchmark = receipt["metrics"][0], receipt["data"]["benchmark"]
-    interval = f"{receipt['confidence']:.0%} interval {figure['low']:.4g} to {figure['high']:.4g}"
+    lines = f"{figure['lines']} lines"
+    if figure["low"] is not None:
+        lines += f", {receipt['confidence']:.0%} interval {figure['low']:.4g} to {figure['high']:.4g}"
     entry = EvalResultEntry(
         dataset_id=benchmark["id"],
         task_id=benchmark["task_id"],
         dataset_revision=benchmark["revision"] or None,
         value=figure["value"],
         date=receipt["date"],
-        notes=f"{figure['title']} of {figure['lines']} lines, {interval}; {receipt['command']}",
+        notes=f"{figure['title']} of {lines}; {receipt['command']}",
     )
     return eval_result_entries_to_yaml([entry])
 
