@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from models.errors import TemplateError
+from scripts.cli.connection import reason
 from scripts.serving import local_server
 
 _CHECK_SECONDS = 5
@@ -110,7 +111,7 @@ class _Client:
             with closing(kind(urlsplit(self._address).netloc, timeout=600)) as connection:
                 return [self._predict(connection, body) for _ in range(self._load.each)]
         except (OSError, http.client.HTTPException) as error:
-            raise TemplateError(f"the connection to {self._address} broke ({error or type(error).__name__})") from error
+            raise TemplateError(f"the connection to {self._address} broke ({reason(error)})") from error
 
     def _predict(self, connection: http.client.HTTPConnection, body: str) -> Prediction:
         found, started = Prediction(), time.perf_counter()

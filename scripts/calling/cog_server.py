@@ -96,7 +96,7 @@ class CogServer(Client):
                     raise TemplateError(refusal(response.status_code, response.read()))
                 return _followed(response, display) if self._streams else _complete(response.read(), display)
         except httpx.TransportError as error:
-            raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
+            raise TemplateError(f"the connection to {self.address} broke ({connection.reason(error)})") from error
         except (ValueError, KeyError, TypeError) as error:
             raise TemplateError(
                 f"{self.address} does not answer like Cog ({in_words(error)}): check which server runs there"
@@ -111,7 +111,7 @@ class CogServer(Client):
                 "PUT", self._url(id), json=request.body(), headers={"Prefer": "respond-async"}, timeout=60
             )
         except httpx.TransportError as error:
-            raise TemplateError(f"the connection to {self.address} broke ({error or type(error).__name__})") from error
+            raise TemplateError(f"the connection to {self.address} broke ({connection.reason(error)})") from error
         if answer.status_code != 202:
             raise TemplateError(refusal(answer.status_code, answer.content))
         return {"id": id, "status": "starting"}

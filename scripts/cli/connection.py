@@ -51,6 +51,11 @@ def transport(url: str) -> httpx.HTTPTransport:
     return httpx.HTTPTransport(proxy=_proxy(named))
 
 
+def reason(error: Exception) -> str:
+    """The message of an error, or its kind: some errors of a connection have no message."""
+    return str(error) or type(error).__name__
+
+
 def bypass_proxies_locally() -> None:
     """Set NO_PROXY, so that no library or program uses a proxy for this machine.
 

@@ -47,7 +47,7 @@ def prove(release: Release) -> str:
     except ServerError as error:
         raise Refused(f"{name} does not start, or ends by itself: {error}; {again}") from error
     except httpx.TransportError as error:
-        problems.append(f"then it no longer answered ({error or type(error).__name__})")
+        problems.append(f"then it no longer answered ({connection.reason(error)})")
     if problems:
         raise Refused("\n  ".join([f"{name} fails; {again}, then", *problems]))
     setup = release.details["setup_seconds"]

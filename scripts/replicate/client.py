@@ -58,7 +58,7 @@ def explained(what: str) -> Iterator[None]:
     except ReplicateError as error:
         raise ReplicateRefusal(_words(what, error.status, error.detail or error.title or ""), error.status) from error
     except httpx.HTTPError as error:
-        raise ReplicateRefusal(f"cannot reach Replicate for {what} ({error or type(error).__name__})") from error
+        raise ReplicateRefusal(f"cannot reach Replicate for {what} ({connection.reason(error)})") from error
     except (ValueError, TypeError) as error:  # the client read something other than Replicate's JSON
         problem = f"the answer for {what} is not from Replicate ({in_words(error)})"
         raise ReplicateRefusal(f"{problem}: check proxies and REPLICATE_BASE_URL", 200) from error

@@ -172,7 +172,7 @@ def check_answers(address: str) -> dict[str, Any]:
     try:
         health: dict[str, Any] = connection.ask("GET", f"{address}/health-check", timeout=10).json()
     except (httpx.HTTPError, ValueError) as error:
-        raise ServerError(f"the server at {address} no longer answers ({error or type(error).__name__})") from error
+        raise ServerError(f"the server at {address} no longer answers ({connection.reason(error)})") from error
     check_alive(address, health)
     return health
 

@@ -17,7 +17,7 @@ def prediction(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
     try:
         answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=ANSWER_SECONDS)
     except httpx.TransportError as error:
-        return {"status": "no answer", "error": error or type(error).__name__}
+        return {"status": "no answer", "error": connection.reason(error)}
     if answer.status_code != 200:
         return {"status": f"HTTP {answer.status_code}", "error": answer.text[:200]}
     found: dict[str, Any] = answer.json()

@@ -58,7 +58,7 @@ class Replicate:
                     has_ended = prediction.has_ended
                     yield prediction
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                raise Refusal(f"the connection to Replicate broke ({error or type(error).__name__})") from error
+                raise Refusal(f"the connection to Replicate broke ({str(error) or type(error).__name__})") from error
             finally:
                 if created and not has_ended:
                     with suppress(httpx.HTTPError):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from models.errors import TemplateError
@@ -13,7 +14,7 @@ from scripts.calling.client import PredictionRequest
 from scripts.calling.cog_server import CogServer
 from scripts.calling.display import Display
 from scripts.contract import schema
-from scripts.replicate.client import ask, connect
+from scripts.replicate.client import ask, connect, explained
 from scripts.serving import local_server
 from tests.services.canned import answering
 
@@ -90,3 +91,11 @@ def test_a_server_other_than_replicate_is_reported(body: bytes, monkeypatch: pyt
         assert found.endswith("): check proxies and REPLICATE_BASE_URL")
         found = message_of(lambda: ask("your account", connect().accounts.current), address)
         assert found.startswith("the answer for your account is not from Replicate (")
+
+
+def test_a_broken_connection_without_a_message_is_named_by_its_kind() -> None:
+    def act() -> None:
+        with explained("your account"):
+            raise httpx.ReadTimeout("")
+
+    assert message_of(act, "http") == "cannot reach Replicate for your account (ReadTimeout)"
