@@ -180,10 +180,14 @@ class Handler(BaseHTTPRequestHandler):
             response = compressed(response)
         request.status = response.status
         self._send_head(response)
-        if self.command != "HEAD":
+        if response.pieces:
+            for piece in response.pieces:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        elif self.command != "HEAD":
             self._send_body(request, response, fault)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_QUERY = answer
 
     def _close(self) -> None:
         self.close_connection = True
@@ -191,8 +195,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, response: Response) -> None:
         self.send_response(response.status)
-        length = {"Transfer-Encoding": "chunked"} if response.chunked else {"Content-Length": str(len(response.part))}
-        for name, value in (response.headers | ({} if response.status == 304 else length)).items():
+        is_chunked = response.chunked or response.pieces
+        length = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": str(len(response.part))}
+        for name, value in (response.headers | ({} if response.status in (204, 304) else length)).items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")

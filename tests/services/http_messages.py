@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -37,13 +38,17 @@ class Request:
 
 @dataclass
 class Response:
-    """A response. `ranges`: whether ranges are supported; `chunked`: whether the length is not announced."""
+    """A response. `ranges`: whether ranges are supported; `chunked`: whether the length is not announced.
+
+    `pieces`: the body as it comes, in place of `body`; an OSError in it closes the connection.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: Content = b""
     ranges: bool = False
     chunked: bool = False
+    pieces: Iterator[bytes] | None = None
     window: range | None = None
 
     @property

@@ -13,9 +13,10 @@ import threading
 from types import TracebackType
 
 from . import replicate_deployment_routes, replicate_files, replicate_prediction_routes, replicate_routes
+from .http import Service
 from .replicate_deployment_routes import Deployment
 from .replicate_files import File
-from .replicate_http import Fault, FaultKind, Request, Router, Server
+from .replicate_http import Fault, FaultKind, Front, Request, Router
 from .replicate_prediction import Prediction
 from .replicate_routes import Collection, Model
 from .replicate_runs import LABEL, Machines
@@ -67,22 +68,20 @@ class Replicate:
     def __enter__(self) -> "Replicate":
         self._machines = Machines(owner=secrets.token_hex(8))
         tables = (replicate_routes, replicate_prediction_routes, replicate_deployment_routes, replicate_files)
-        self._server = Server(self, Router({key: route for table in tables for key, route in table.ROUTES.items()}))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        router = Router({key: route for table in tables for key, route in table.ROUTES.items()})
+        self._service = Service()
+        self._port = self._service.serve("api", Front(self, router).respond)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
         for prediction in list(self.predictions.values()):
             prediction.end("canceled")
+        self._service.stop()
         self._machines.close()
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def base_url(self) -> str:

@@ -6,18 +6,19 @@ What every route has in common: https://replicate.com/docs/reference/http#authen
 import base64
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.message import Message
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import BaseModel, ValidationError
+
+from . import http_messages
+from .http_messages import Response
 
 if TYPE_CHECKING:
     from .replicate import Replicate
@@ -166,112 +167,67 @@ class Router:
         return route, match.groupdict()
 
 
-class Server(ThreadingHTTPServer):
-    """The listening socket, with one thread per connection; no thread outlives the tests."""
-
-    daemon_threads = True
+class Front:
+    """Answers each request as the documentation says, or as a fault of `replicate` does."""
 
     def __init__(self, replicate: "Replicate", router: Router) -> None:
-        self.replicate, self.router = replicate, router
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self._replicate, self._router = replicate, router
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that disconnect; anything else is a bug of the tests and is shown."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Server
-
-    def _handle(self) -> None:
-        path = urlsplit(self.path).path
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._logged = Request(self.command, path, "Authorization" in self.headers)
-        self.server.replicate.requests.append(self._logged)
-        self._answer_with(self.server.replicate.take_fault(self.command, path), path, content)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_QUERY = _handle
-
-    def _answer_with(self, fault: Fault | None, path: str, content: bytes) -> None:
-        if fault and isinstance(fault.kind, int):
-            return self._send_problem(_fault_problem(fault))
-        cut = fault is not None and fault.kind == "cut"
-        if cut and not path.startswith("/streaming/"):
-            return self._send_half()
+    def respond(self, request: http_messages.Request) -> Response:
+        path = urlsplit(request.path).path
+        logged = Request(request.method, path, request.authorization is not None)
+        self._replicate.requests.append(logged)
+        fault = self._replicate.take_fault(request.method, path)
+        kind = fault.kind if fault else None
+        if kind == "cut" and not path.startswith("/streaming/"):
+            return Response(200, {"Content-Type": "application/json"}, pieces=_cut(iter([b'{"id": "'])))
         try:
-            answer = self._route(path, content)
+            if fault and isinstance(kind, int):
+                raise _fault_problem(fault)
+            response = _response(self._route(request, path))
         except Problem as problem:
-            return self._send_problem(problem)
-        if fault and fault.kind == "after":
-            self.close_connection = True
-        elif answer.events is not None:
-            self._send_events(answer.events, cut)
+            headers = {"Content-Type": "application/problem+json", **problem.headers}
+            response = Response(problem.status, headers, json.dumps(problem.body).encode())
         else:
-            self._send(answer)
+            if kind == "after":
+                raise ConnectionAbortedError("the local Replicate was told to close the connection")
+            if kind == "cut" and response.pieces:
+                return replace(response, pieces=_cut(response.pieces))
+        logged.status = response.status
+        return response
 
-    def _route(self, path: str, content: bytes) -> Answer:
-        replicate = self.server.replicate
-        account = "" if NEEDS_NO_TOKEN.fullmatch(path) else self._account()
-        route, named = self.server.router.find(self.command, path)
-        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        return route(replicate, Call(self.command, path, query, self.headers, content, account), **named)
+    def _route(self, request: http_messages.Request, path: str) -> Answer:
+        account = "" if NEEDS_NO_TOKEN.fullmatch(path) else self._account(request.authorization or "")
+        route, named = self._router.find(request.method, path)
+        query = {name: values[-1] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        headers = Message()
+        for name, value in request.headers.items():
+            headers[name] = value
+        call = Call(request.method, path, query, headers, request.content, account)
+        return route(self._replicate, call, **named)
 
-    def _account(self) -> str:
-        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
-        account = self.server.replicate.tokens.get(token) if scheme == "Bearer" else None
+    def _account(self, authorization: str) -> str:
+        scheme, _, token = authorization.partition(" ")
+        account = self._replicate.tokens.get(token) if scheme == "Bearer" else None
         if account is None:
             raise Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
         return account
 
-    def _send(self, answer: Answer) -> None:
-        if answer.data is not None:
-            return self._send_bytes(answer.status, answer.kind, answer.data)
-        content = b"" if answer.body is None else json.dumps(answer.body).encode()
-        self._send_bytes(answer.status, "application/json", content)
 
-    def _send_problem(self, problem: Problem) -> None:
-        content = json.dumps(problem.body).encode()
-        self._send_bytes(problem.status, "application/problem+json", content, problem.headers)
+def _response(answer: Answer) -> Response:
+    if answer.events is not None:
+        return Response(answer.status, {"Content-Type": "text/event-stream; charset=utf-8"}, pieces=answer.events)
+    if answer.data is not None:
+        return Response(answer.status, {"Content-Type": answer.kind}, answer.data)
+    if answer.body is None:
+        return Response(answer.status)
+    return Response(answer.status, {"Content-Type": "application/json"}, json.dumps(answer.body).encode())
 
-    def _send_bytes(self, status: int, kind: str, content: bytes, headers: Mapping[str, str] = {}) -> None:
-        self._logged.status = status
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
 
-    def _send_events(self, events: Iterator[bytes], only_first: bool) -> None:
-        self.close_connection = True
-        self._logged.status = None if only_first else 200
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        for event in events:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-            if only_first:
-                return
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _send_half(self) -> None:
-        self.close_connection = True
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(b'{"id": "')
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the request log is `Replicate.requests`."""
+def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The first piece, after which the connection closes."""
+    yield next(pieces)
+    raise ConnectionAbortedError("the local Replicate was told to cut the response")
 
 
 def _fault_problem(fault: Fault) -> Problem:
