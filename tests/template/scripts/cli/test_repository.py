@@ -1,6 +1,7 @@
 """Git's data about the project, in repositories of every kind and without one; and errors of git."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,9 +175,8 @@ def wrong_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("damage", [another_owner, without_git, lost_worktree, lost_object, wrong_configuration])
 def test_an_error_of_git_is_reported_with_its_message(
-    damage: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: Callable[[Path, pytest.MonkeyPatch], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert callable(damage)
     message = damage(in_use(own(tmp_path), monkeypatch), monkeypatch)
     for ask in (repository.commit, repository.changed_files, lambda: repository.committed("schemas/A.json")):
         with pytest.raises(GitRefused, match=message) as refused:

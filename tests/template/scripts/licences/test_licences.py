@@ -247,7 +247,7 @@ def test_a_fact_that_a_notice_needs_is_named_by_its_key(model: Change, keys: dic
 
 
 def test_the_command_says_what_is_allowed_and_writes_the_files(
-    model: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model()
     assert licence.main([]) == 0
