@@ -88,7 +88,6 @@ def summary(predictions: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(name: str) -> str:
-    name = name.removeprefix(f"{REPLICATE}/")
     if name.count("/") != 1 or not all(name.split("/")):
         raise UsageError(f"{name!r} is not a model of Replicate: write OWNER/NAME")
     return name
