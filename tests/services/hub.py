@@ -13,12 +13,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from tests.services import hub_card, hub_cdn, hub_uploads
+from tests.services import hub_card, hub_cdn, hub_files, hub_uploads
 from tests.services.http import Service
 from tests.services.http_messages import Content, Request, Response, opened
-from tests.services.hub_answers import as_json, asked_paths, query_of, redirect, small
+from tests.services.hub_answers import as_json, asked_paths, query_of
 from tests.services.hub_cdn import SignedUrls
 from tests.services.hub_repository import (
     CREATED,
@@ -27,8 +27,6 @@ from tests.services.hub_repository import (
     Repo,
     blob_of,
     commit_of,
-    entry,
-    pointer_of,
     sibling,
     tree_entries,
 )
@@ -242,50 +240,6 @@ class Hub(Service):
         entries = tree_entries(found.commits[commit], "", recursive=True)
         return as_json([one | more for one in entries if one["path"] in paths])
 
-    def _raw(self, request: Request, repo: str, revision: str, path: str) -> Response:
-        """GET and HEAD /{repo}/raw/{revision}/{path}: the file as in git (the pointer of an LFS file); `fileExists`."""
-        found = self.readable(request, repo, content=True)
-        commit = commit_of(found, revision)
-        blob = entry(found, commit, path)
-        content = pointer_of(blob.sha256, blob.size) if blob.sha256 else blob.content
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{blob.oid}"', "Content-Type": "text/plain; charset=utf-8"}
-        return Response(200, headers, content)
-
-    def _resolve(self, request: Request, repo: str, revision: str, path: str) -> Response:
-        """GET and HEAD /{repo}/resolve/{revision}/{path}: `hf_hub_download`, `get_hf_file_metadata`.
-
-        An LFS file: 302 to the CDN; X-Linked-Etag is its sha256. A small file of an open repository: 307 to a path of
-        this host with the commit in it (https://github.com/huggingface/huggingface_hub/issues/4815). Others: 200.
-        """
-        found = self.readable(request, repo, content=True)
-        commit = commit_of(found, revision)
-        blob = entry(found, commit, path)
-        if not blob.sha256 and (found.gated or found.private or not blob.size):
-            return small(blob, commit, path)
-        linked = {"X-Repo-Commit": commit, "X-Linked-Size": str(blob.size), "Accept-Ranges": "bytes"}
-        linked |= {
-            "X-Linked-Etag": f'"{blob.sha256 or blob.oid}"',
-            "ETag": f'"{blob.oid}"',
-            "Content-Type": "text/plain",
-        }
-        if blob.sha256 and self.xet:
-            token = f"{self.endpoint}/api/{self._api(repo)}/xet-read-token/{commit}"
-            linked |= {"X-Xet-Hash": blob.sha256, "Link": f'<{token}>; rel="xet-auth"'}
-        if blob.sha256:
-            return redirect(302, self.signed("GET", repo, blob.sha256, path), linked)
-        query = urlencode({urlsplit(request.path).path: "", "etag": f'"{blob.oid}"'})
-        return redirect(307, f"/api/resolve-cache/{self._api(repo)}/{commit}/{quote(path)}?{query}", linked)
-
-    @staticmethod
-    def _api(repo: str) -> str:
-        """A repository in the paths of the API."""
-        return repo if repo.startswith("spaces/") else f"models/{repo}"
-
-    def _resolve_cache(self, request: Request, repo: str, commit: str, path: str) -> Response:
-        """GET and HEAD /api/resolve-cache/models/{repo}/{commit}/{path}: where `resolve` redirects to."""
-        found = self.readable(request, repo, content=True)
-        return small(entry(found, commit_of(found, commit), path), commit, path)
-
     def signed(self, method: str, repo: str, sha256: str, path: str) -> str:
         """A signed CDN URL for one file."""
         return self.urls.make(self.cdn, method, repo, sha256, path, self.url_seconds)
@@ -309,12 +263,12 @@ ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
     rf"{API}/tree/(?P<revision>[^/]+)/(?P<folder>.+)": {"GET": Hub._tree},
     rf"{API}/paths-info/(?P<revision>[^/]+)": {"POST": Hub._paths_info},
     rf"/api/resolve-cache/(?P<kind>models|spaces)/{REPO}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)": {
-        "GET": Hub._resolve_cache
+        "GET": hub_files.resolve_cache
     },
     rf"{PAGE}\.git/info/lfs/objects/batch": {"POST": hub_uploads.lfs_batch},
     rf"{PAGE}\.git/info/lfs/verify": {"POST": hub_uploads.lfs_verify},
-    rf"{PAGE}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._resolve},
-    rf"{PAGE}/raw/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": Hub._raw},
+    rf"{PAGE}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": hub_files.resolve},
+    rf"{PAGE}/raw/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": hub_files.raw},
 }
 
 

@@ -1,68 +1,23 @@
 """The fuzz finds bugs planted in a small predictor in Cog's real server, and finds nothing in a correct one."""
 
 import json
-import re
 import shlex
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from models import manifest
 from scripts import fuzz as script
 from scripts import tasks
-from scripts.calling.cancelling import cancel
 from scripts.contract import schema
 from scripts.fuzzing import cases as fuzz_cases
 from scripts.fuzzing import files, probe
 from scripts.release import proof
-from scripts.serving import local_server
 from tests.template.server.live_server import LiveServer
+from tests.template.server.planted import Fuzz
 
-PROJECT = Path(__file__).parents[3]
-SLOTS = 2
-LIMITS = {"hold": 0.01}
-PREDICTOR = """
-import asyncio, os, sys, threading, time
-from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming
-from models.errors import InputError
-
-class Planted(BasePredictor):
-    def setup(self) -> None:
-        self.served = 0
-
-    @concurrent(max=2)
-    async def predict(
-        self,
-        text: str = Input(default="hi there"),
-        style: str = Input(default="plain", choices=["plain", "bold"]),
-        count: int = Input(default=3, ge=1, le=10),
-        scale: float = Input(default=1.0, ge=0.0, le=2.0),
-        seed: int | None = Input(default=None, ge=0, le=100),
-        stop: list[str] | None = Input(default=None),
-        hold: float = Input(default=0, ge=0, le=600),
-    ) -> {returns}:
-        self.served += 1
-        {bug}
-        await asyncio.sleep(hold)
-        return text * int(count)
-"""
-# A generator on a thread of its slot, as in text generation, but it ignores the cancel signal.
-DEAF = """
-        def wait():
-            time.sleep({seconds})
-            yield text
-        return wait()
-"""
-# Only for the first example's value, and only later.
-SLOW = "self.served > 30 and (text, style, count, scale, seed, stop) == ('hi', 'plain', 3, 1, None, None)"
-SLOW = f"await asyncio.sleep(1 if {SLOW} else 0)"
 # Every form of input: each has the type in its annotation, or the prediction fails.
 FORMS = """
 import re, wave
@@ -132,46 +87,6 @@ BUGS = {
     "if scale == 1e-9: return chr(0xd800)": (["scale: just inside the minimum"], "Failed to parse output JSON"),
     "if count == 1: raise asyncio.CancelledError": (["count: the minimum 1"], "ended as canceled"),
 }
-Fuzz = Callable[..., probe.Report]
-
-
-@pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Serves a predictor with the given lines until the test ends; returns its address and its schema."""
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-    with ExitStack() as stack:
-
-        def serve(
-            bug: str, returns: str = "str", slots: int = SLOTS, has_schema: bool = True, source: str = PREDICTOR
-        ) -> tuple[str, dict[str, Any]]:
-            (tmp_path / "predict.py").write_text(source.replace("{bug}", bug).replace("{returns}", returns))
-            document = schema.generate("Planted", tmp_path / "predict.py")
-            if has_schema:
-                (tmp_path / ".cog").mkdir()
-                (tmp_path / ".cog" / "openapi_schema.json").write_text(json.dumps(document))
-            port = local_server.free_port()
-            variables = {"COG_PREDICT_TYPE_STUB": "predict.py:Planted", "COG_MAX_CONCURRENCY": str(slots)}
-            process = local_server.start_in(tmp_path, port, variables, log=None)
-            stack.callback(local_server.stop, process)
-            address = f"http://{local_server.HOST}:{port}"
-            local_server.wait_until_ready(address, process)
-            return address, document
-
-        yield serve
-
-
-@pytest.fixture
-def fuzzed(planted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fuzz:
-    """Fuzzes a predictor with the given lines; files for its curl commands are in this test's own folder."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-    def fuzzing(bug: str, timeout: float = 10, examples: Any = ({"text": "hi"},), **served: Any) -> probe.Report:
-        address, document = planted(bug, **served)
-        cases = fuzz_cases.cases(document, examples, mixed=10, limits=LIMITS)
-        occupy = fuzz_cases.longest(document, {}, LIMITS)
-        return probe.run(address, cases, document, SLOTS, occupy, timeout=timeout, patience=0.1, settle=2)
-
-    return fuzzing
 
 
 @pytest.mark.slow
@@ -225,87 +140,6 @@ def test_each_bug_is_found_at_its_value_and_its_curl_command_repeats_it(fuzzed: 
         shown = subprocess.run(shlex.split(failures[case].curl), capture_output=True, text=True, check=True, timeout=30)
         found = json.loads(shown.stdout)
         assert found["status"] != "succeeded" or not isinstance(found["output"], str)
-
-
-@pytest.mark.parametrize(
-    ("bug", "case"),
-    [
-        ("if chr(0) in text: os._exit(3)", "text: a NUL"),
-        ("if seed == 0: os.kill(os.getpid(), 11)", "seed: the minimum 0"),
-        ("if chr(0) in text: os.kill(os.getppid(), 9)", "text: a NUL"),
-    ],
-)
-def test_the_value_that_kills_the_process_is_named(fuzzed: Fuzz, bug: str, case: str):
-    report = fuzzed(bug)
-    assert report.failures[-1].case == case
-    assert {failure.case for failure in report.failures} == {case}
-    assert f"stopped after {report.sent} of" in report.failures[-1].reason
-
-
-@pytest.mark.slow
-def test_a_prediction_that_never_ends_is_reported_and_its_slot_is_freed(fuzzed: Fuzz):
-    report = fuzzed("if count == 10: await asyncio.sleep(600)", timeout=0.7)
-    failures = {failure.case: failure.reason for failure in report.failures}
-    assert failures.pop("count: the maximum 10") == "got no answer in 0.7 s"
-    assert all(name.startswith("mixed ") for name in failures)
-
-
-@pytest.mark.slow
-def test_a_value_that_stops_the_event_loop_is_found(fuzzed: Fuzz):
-    """Cog's server still reports that it is ready."""
-    report = fuzzed("if seed == 0: sys.exit()", timeout=0.7)
-    assert report.failures[0].case == "seed: the minimum 0"
-    assert "3 cases got no answer: stopped after" in report.failures[-1].reason
-
-
-@pytest.mark.slow
-def test_a_slow_leak_of_slots_is_found(fuzzed: Fuzz):
-    """Every 20th prediction keeps its slot and ignores the cancel."""
-    leak = f"if self.served % 20 == 0:{DEAF.format(seconds=60)}".replace("\n        ", "\n            ")
-    report = fuzzed(leak, timeout=0.7)
-    assert report.failures[0].reason == "got no answer in 0.7 s"
-    assert "no slot became free, though nothing else runs: stopped after" in report.failures[-1].reason
-
-
-@pytest.mark.slow
-def test_an_ignored_cancel_is_found(fuzzed: Fuzz):
-    report = fuzzed(f"if hold > 0.5:{DEAF.format(seconds=30)}".replace("\n        ", "\n            "), timeout=1)
-    assert report.failures[0].case.startswith("hold: ")
-    assert report.failures[0].reason == "got no answer in 1 s, cancelled"
-
-
-@pytest.mark.parametrize(("bug", "has_ended"), [("pass", True), (DEAF.format(seconds=30), False)])
-def test_cancelling_reports_whether_the_predictions_ended(planted: Any, bug: str, has_ended: bool):
-    address, _ = planted(bug)
-    urls = [f"{address}/predictions/{number}" for number in range(SLOTS)]
-    for url in urls:
-        httpx.put(url, json={"input": {"hold": 600}}, headers={"Prefer": "respond-async"}).raise_for_status()
-    assert cancel(urls, seconds=1) == has_ended
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("slots", "answers"), [(1, "1 with 202, 2 with 409"), (3, "3 with 202")])
-def test_a_wrong_number_of_slots_is_found(fuzzed: Fuzz, slots: int, answers: str):
-    failures = fuzzed("pass", slots=slots).failures
-    assert len(failures) == 1, failures
-    failure = failures[0]
-    assert failure.reason.startswith("2 slots ")
-    assert failure.reason.endswith(f": of 3 predictions at once, it answered {answers}")
-    assert failure.curl.startswith("for n in $(seq 3); do curl ")
-
-
-@pytest.mark.slow
-def test_a_server_that_becomes_slow_is_found(fuzzed: Fuzz):
-    report = fuzzed(SLOW)
-    assert re.search(r"the plain case 'example 1' takes [12]\.\d s, at the start 0\.\d s", report.failures[-1].reason)
-
-
-@pytest.mark.slow
-def test_a_server_that_does_not_check_its_inputs_is_found(fuzzed: Fuzz):
-    report = fuzzed("pass", has_schema=False, timeout=0.7)
-    reasons = {failure.case: failure.reason for failure in report.failures}
-    assert "was answered with 200, not 422" in reasons["count: one past the maximum"]
-    assert "was answered with 200, not 422" in reasons["style: a wrong choice"]
 
 
 @pytest.fixture(scope="module")

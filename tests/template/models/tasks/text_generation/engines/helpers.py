@@ -8,6 +8,8 @@ from typing import Any
 from models import manifest, weights
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
+from models.tasks.text_generation.engines.openvino import OpenVino
+from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 
@@ -47,3 +49,15 @@ def tokens(generation: Generation) -> list[int]:
 
 def choice_of(model: Manifest, engine: str, device: str = "cpu") -> EngineChoice:
     return next(choice for choice in model.engines if (choice.engine, choice.device) == (engine, device))
+
+
+def running(engine: Engine) -> int:
+    """The generations that the engine still runs."""
+    if isinstance(engine, OpenVino):
+        return len(engine._running)
+    assert isinstance(engine, Transformers)
+    return len(engine._running)
+
+
+def out_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("CUDA out of memory")

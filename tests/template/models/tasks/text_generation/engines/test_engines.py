@@ -28,6 +28,8 @@ from tests.template.models.tasks.text_generation.engines.helpers import (
     TEXT,
     choice_of,
     encoded,
+    out_of_memory,
+    running,
     sampling,
     started,
     submitted,
@@ -41,7 +43,7 @@ def test_the_log_says_why_an_engine_was_chosen(
     asked: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENGINE", asked)
-    monkeypatch.setattr(runtimes, "_Verification", _out_of_memory)  # nothing is loaded
+    monkeypatch.setattr(runtimes, "_Verification", out_of_memory)  # nothing is loaded
     with pytest.raises(RuntimeError):
         runtimes.start(MODEL, lambda choice, folder: None)
     assert f", {why}" in capsys.readouterr().out
@@ -201,7 +203,7 @@ def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(trans
     handed_over: list[list[int]] = []
     cancelled.put = handed_over.append  # type: ignore[method-assign]
     cancelled.cancel()
-    eventually(lambda: _running(transformers) == 1, "the cancelled one to leave the batch")
+    eventually(lambda: running(transformers) == 1, "the cancelled one to leave the batch")
     assert handed_over == []
     beside.cancel()
     tokens(beside)
@@ -231,7 +233,7 @@ def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
     before = cancel(200)
     after = cancel(1000)
     assert after - before < 50e6
-    assert _running(engine) == 0
+    assert running(engine) == 0
 
 
 def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,93 +274,9 @@ def test_a_generation_evicted_from_a_full_cache_continues_when_the_others_are_ca
         engine.stop()
 
 
-def test_a_failed_step_fails_the_running_generations_and_the_next_one_works(openvino: OpenVino) -> None:
-    generation = submitted(openvino, "A long story:", max_tokens=2000)
-    next(iter(generation))
-    openvino._pipeline = None  # the next step raises
-    with pytest.raises(EngineError, match="the engine failed while it generated"):
-        tokens(generation)
-    assert len(tokens(submitted(openvino, "Again", max_tokens=5))) == 5
-    assert openvino.is_healthy()
-
-
-def test_an_engine_that_cannot_restart_is_unhealthy(tiny_openvino: tuple[Manifest, EngineChoice, Path]) -> None:
-    engine: OpenVino = engines.load(*tiny_openvino)
-    generation = submitted(engine, "A long story:", max_tokens=2000)
-    next(iter(generation))
-    folder, engine.folder = engine.folder, Path("/nonexistent")
-    engine._pipeline = None
-    with pytest.raises(EngineError):
-        tokens(generation)
-    engine.folder = folder  # the helpers read the tokenizer from there
-    with pytest.raises(EngineError):
-        tokens(submitted(engine, "Again"))
-    assert not engine.is_healthy()
-
-
-def test_a_failed_batch_fails_the_running_generations_and_the_next_one_works(
-    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = [submitted(breakable, f"A long story {number}:", max_tokens=1500) for number in range(3)]
-    for generation in running:
-        next(iter(generation))
-    with monkeypatch.context() as broken:
-        broken.setattr(breakable._model, "forward", _out_of_memory)
-        for generation in running:
-            with pytest.raises(EngineError, match="out of memory"):
-                tokens(generation)
-    assert breakable.is_healthy()
-    breakable._manager._generation_thread.join()
-    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
-
-
-def test_a_second_failed_batch_is_reported(breakable: Transformers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breakable._model, "forward", _out_of_memory)
-    for healthy in (True, False):
-        with pytest.raises(EngineError, match="out of memory"):
-            tokens(submitted(breakable, "A story:"))
-        breakable._manager._generation_thread.join()
-        assert breakable.is_healthy() == healthy
-
-
-def test_a_generation_submitted_while_a_batch_fails_gets_an_error(
-    breakable: Transformers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    manager = breakable._manager
-    running, put = submitted(breakable, "A long story:", max_tokens=1500), manager.input_queue.put
-    next(iter(running))
-
-    def put_too_late(*arguments: object, **options: object) -> None:
-        with monkeypatch.context() as broken:
-            broken.setattr(breakable._model, "forward", _out_of_memory)
-            manager._generation_thread.join()
-        put(*arguments, **options)
-
-    with monkeypatch.context() as late:
-        late.setattr(manager.input_queue, "put", put_too_late)
-        lost = submitted(breakable, "Another long story:", max_tokens=8000)
-    assert _running(breakable) == 0
-    with pytest.raises(EngineError, match="still being cleared away: try again"):
-        tokens(lost)
-    assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5
-    eventually(lambda: not manager.batch_processor.has_pending_requests(), "the lost one to leave the batch", 2)
-
-
 def test_any_of_several_end_tokens_ends_the_text_and_is_not_part_of_it(engine: Engine) -> None:
     endless = tokens(submitted(engine, "The sea is", max_tokens=12))
     second = next(token_id for token_id in endless if token_id != endless[0])
     generation = submitted(engine, "The sea is", max_tokens=12, end_ids=frozenset({second, 0}))
     assert tokens(generation) == endless[: endless.index(second)]
     assert generation.state is State.STOPPED
-
-
-def _out_of_memory(*_: object, **__: object) -> None:
-    raise RuntimeError("CUDA out of memory")
-
-
-def _running(engine: Engine) -> int:
-    """The generations that the engine still runs."""
-    if isinstance(engine, OpenVino):
-        return len(engine._running)
-    assert isinstance(engine, Transformers)
-    return len(engine._running)
