@@ -48,7 +48,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("actionlint")
     environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"}
     built = subprocess.run(
-        ["go", "install", ACTIONLINT], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        ["go", "install", ACTIONLINT], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
     if built.returncode:
         skip_or_fail(f"actionlint, which go install {ACTIONLINT} cannot build: {built.stderr.strip()[-500:]}")

@@ -7,13 +7,10 @@ file. Of a network that is trained already, save the weights like this, then: ma
 import random
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
-from safetensors.torch import save_file
 
 from models import manifest
 from models.tasks.image_classifier.manifest import Manifest
-from models.tasks.image_classifier.network import Network, pixels_of
 
 TARGET = Path(__file__).with_name("image-classifier.safetensors")
 _PICTURES, _ROUNDS, _BATCH = 1500, 8, 50
@@ -38,6 +35,11 @@ def drawn(shape: str, choices: random.Random) -> Image.Image:
 
 def main() -> None:
     """Train and save: with the same packages and machine, the same weights each time."""
+    import torch
+    from safetensors.torch import save_file
+
+    from models.tasks.image_classifier.network import Network, pixels_of
+
     model = manifest.load("image-classifier")
     assert isinstance(model, Manifest)
     choices, labels = random.Random(0), model.labels
