@@ -1,12 +1,11 @@
 """A LoRA adapter: pinned with its base model, merged into it, with the same outputs as in peft, or refused.
 
-It takes about 45 s of a processor: peft is in the converter's environment alone, whose imports take several seconds,
+It takes about 40 s of a processor: peft is in the converter's environment alone, whose imports take several seconds,
 and two engines are asked. tests/template/models/weights/test_weights_adapter.py has what is refused before a download.
 """
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,28 @@ SLUG = "adapted"
 PROMPT = "The capital of France is"
 TOKENS = 12
 MAKE = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 import peft, torch, transformers
+from models.errors import EngineError
 from models.runtimes import checkpoint
+from scripts.conversion import merging
+
+def refusals(place, faults):
+    errors = {}
+    for name, keys in faults.items():
+        source, merged = place / name, place / f"{name}-merged"
+        shutil.copytree(place / "base", source)
+        shutil.copytree(place / "lora", source / "adapter")
+        config = source / "adapter" / "adapter_config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | keys))
+        merged.mkdir()
+        try:
+            merging.merge("decoder", source, merged, "float32")
+        except EngineError as error:
+            errors[name] = str(error)
+    return errors
+
 place, prompt, tokens = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 torch.manual_seed(1)
 model = checkpoint.load(place / "base", dtype=torch.float32)
@@ -47,31 +64,23 @@ def answer(one):
     return tokenizer.decode(written[0, ids.shape[1]:])
 with adapted.disable_adapter():
     base = answer(adapted)
-print(json.dumps({"base": base, "adapted": answer(adapted)}))
+print(json.dumps({"base": base, "adapted": answer(adapted), "refusals": refusals(place, json.loads(sys.argv[4]))}))
 """
-MERGE_ALL = """
-import json, sys
-from pathlib import Path
-from scripts.conversion import merging
-errors = {}
-for source in map(Path, sys.argv[1:]):
-    folder = source.with_name(source.name + "-merged")
-    folder.mkdir()
-    try:
-        merging.merge("decoder", source, folder, "float32")
-        errors[source.name] = ""
-    except Exception as error:
-        errors[source.name] = str(error)
-print(json.dumps(errors))
-"""
+FAULTS: dict[str, dict[str, Any]] = {
+    "names": {"target_modules": ["k_proj"]},
+    "rank": {"rank_pattern": {"v_proj": 2}},
+    "task": {"task_type": "SEQ_CLS"},
+    "newer": {"use_newer": True},
+}
+"""Keys of the adapter's configuration with which it does not fit."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with base/, lora/ and the outputs of both."""
+    """A folder with base/, lora/, and answers.json: the outputs of both, and the errors of adapters that do not fit."""
     folder = tmp_path_factory.mktemp("adapters")
     tiny_models.safetensors(folder / "base", "llama")
-    answers = in_environment(MAKE, folder, PROMPT, TOKENS)
+    answers = in_environment(MAKE, folder, PROMPT, TOKENS, json.dumps(FAULTS))
     (folder / "answers.json").write_text(json.dumps(answers))
     return folder
 
@@ -155,35 +164,13 @@ def test_both_sources_are_pinned_and_verified(project: Path) -> None:
     assert shown["parameters"] == model_facts.read([base.name], base.parent).parameters
 
 
-@pytest.mark.parametrize("fault", ["names", "rank", "task", "newer"])
-def test_an_adapter_that_does_not_fit_is_refused_by_name(refusals: dict[str, str], fault: str) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_adapter_that_does_not_fit_is_refused_by_name(place: Path, fault: str) -> None:
+    refused = json.loads((place / "answers.json").read_text())["refusals"][fault]
     assert {
         "names": "does not fit the model",
         "rank": "size mismatch",
         "task": "is an adapter for SEQ_CLS, and the model is one for CAUSAL_LM",
         "newer": "says use_newer, which peft",
-    }[fault] in refusals[fault]
-    assert "another adapter" in refusals[fault]
-
-
-@pytest.fixture(scope="module")
-def refusals(place: Path) -> dict[str, str]:
-    """The errors of merging adapters with one fault each."""
-    faults = {
-        "names": {"target_modules": ["k_proj"]},
-        "rank": {"rank_pattern": {"v_proj": 2}},
-        "task": {"task_type": "SEQ_CLS"},
-        "newer": {"use_newer": True},
-    }
-    for fault, keys in faults.items():
-        source = place / fault
-        shutil.copytree(place / "base", source)
-        shutil.copytree(place / "lora", source / "adapter")
-        change(source / "adapter", **keys)
-    errors: dict[str, str] = in_environment(MERGE_ALL, *(place / fault for fault in faults))
-    return errors
-
-
-def change(folder: Path, **keys: Any) -> None:
-    path = folder / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    }[fault] in refused
+    assert "another adapter" in refused
