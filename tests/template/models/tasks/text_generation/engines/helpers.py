@@ -51,7 +51,7 @@ def choice_of(model: Manifest, engine: str, device: str = "cpu") -> EngineChoice
     return next(choice for choice in model.engines if (choice.engine, choice.device) == (engine, device))
 
 
-def running(engine: Engine) -> int:
+def count_running(engine: Engine) -> int:
     """The generations that the engine still runs."""
     if isinstance(engine, OpenVino):
         return len(engine._running)

@@ -10,6 +10,7 @@ from models.tasks.text_generation.engines.openvino import OpenVino
 from models.tasks.text_generation.engines.transformers import Transformers
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from tests.template.models.tasks.text_generation.engines.helpers import (
+    count_running,
     out_of_memory,
     submitted,
     tokens,
@@ -82,7 +83,7 @@ def test_a_generation_submitted_while_a_batch_fails_gets_an_error(
     with monkeypatch.context() as late:
         late.setattr(manager.input_queue, "put", put_too_late)
         lost = submitted(breakable, "Another long story:", max_tokens=8000)
-    assert running(breakable) == 0
+    assert count_running(breakable) == 0
     with pytest.raises(EngineError, match="still being cleared away: try again"):
         tokens(lost)
     assert len(tokens(submitted(breakable, "Again", max_tokens=5))) == 5

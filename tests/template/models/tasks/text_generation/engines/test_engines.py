@@ -27,9 +27,9 @@ from tests.template.models.tasks.text_generation.engines.helpers import (
     MODEL,
     TEXT,
     choice_of,
+    count_running,
     encoded,
     out_of_memory,
-    running,
     sampling,
     started,
     submitted,
@@ -203,7 +203,7 @@ def test_a_generation_cancelled_in_its_prefill_is_not_prefilled_to_its_end(trans
     handed_over: list[list[int]] = []
     cancelled.put = handed_over.append  # type: ignore[method-assign]
     cancelled.cancel()
-    eventually(lambda: running(transformers) == 1, "the cancelled one to leave the batch")
+    eventually(lambda: count_running(transformers) == 1, "the cancelled one to leave the batch")
     assert handed_over == []
     beside.cancel()
     tokens(beside)
@@ -233,7 +233,7 @@ def test_a_thousand_cancellations_leak_nothing(engine: Engine) -> None:
     before = cancel(200)
     after = cancel(1000)
     assert after - before < 50e6
-    assert running(engine) == 0
+    assert count_running(engine) == 0
 
 
 def test_the_cache_leaves_the_memory_that_the_weights_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
