@@ -36,23 +36,18 @@ pytestmark = pytest.mark.slow  # the converter's own environment
 
 CHAT_TEMPLATE = "additional_chat_templates/plain.jinja"
 LONG, SHORT, ANSWER = 200, 5, 24
-EXPORT_ALL = """
-import sys
+EXPORT = """
+import json, sys
 from pathlib import Path
+import optimum.exporters.openvino.model_configs
+from optimum.exporters.tasks import TasksManager as tasks
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as known
 from scripts.conversion import export
-for source, folder, weight_format in zip(*[iter(sys.argv[1:])] * 3):
+for kind, source, folder, weight_format in json.loads(sys.argv[1]):
     Path(folder).mkdir()
-    export.convert("decoder", Path(source), Path(folder), weight_format)
-"""
-EXPORT_ENCODERS = """
-import sys
-from pathlib import Path
-from scripts.conversion import export
-for source in map(Path, sys.argv[1:]):
-    for dtype in ("float16", "int8"):
-        folder = source.with_name(f"{source.name}-{dtype}")
-        folder.mkdir()
-        export.convert("encoder", source, folder, dtype)
+    export.convert(kind, Path(source), Path(folder), weight_format)
+kinds = tasks.get_supported_model_type_for_task("text-generation-with-past", "openvino")
+print(json.dumps([kind for kind in kinds if kind in known]))
 """
 ENCODERS = ("bert", "classifier", "multilingual")
 FORMATS = ("float16", "int8", "int4")
@@ -62,24 +57,30 @@ OF_GGUF = ("gpt2", "mistral", "gemma3_text")
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with ARCHITECTURE (safetensors), ARCHITECTURE-FORMAT (OpenVINO's files of it, with their reference) and
-    ARCHITECTURE-gguf (those of its GGUF).
+    """A folder with NAME (safetensors), NAME-FORMAT (OpenVINO's files of it, with their reference) of architectures and
+    encoders, ARCHITECTURE-gguf (those of its GGUF), and listed.json (the architectures that optimum-intel converts).
     """
     place = tmp_path_factory.mktemp("converted")
-    arguments: list[str] = []
+    exports: list[tuple[str, ...]] = []
     for architecture in tiny_models.ARCHITECTURES:
         folder = tiny_models.safetensors(place / architecture, architecture)
         (folder / CHAT_TEMPLATE).parent.mkdir()
         (folder / CHAT_TEMPLATE).write_text("{{ messages }}")
-        for weight_format in FORMATS if architecture == "llama" else FORMATS[:1]:
-            folder = place / f"{architecture}-{weight_format}"
-            arguments += [str(place / architecture), str(folder), weight_format]
+        made = FORMATS if architecture == "llama" else FORMATS[:1]
+        exports += [("decoder", str(folder), f"{folder}-{dtype}", dtype) for dtype in made]
         if architecture in OF_GGUF:
             gguf = tiny_models.gguf(place / f"{architecture}.gguf", architecture)
-            arguments += [str(gguf), str(place / f"{architecture}-gguf"), "float16"]
+            exports.append(("decoder", str(gguf), f"{folder}-gguf", "float16"))
+    for build in (tiny_encoders.bert, tiny_encoders.multilingual):
+        tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
+    tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
+    for name in ENCODERS:
+        exports += [("encoder", str(place / name), f"{place / name}-{dtype}", dtype) for dtype in ("float16", "int8")]
     environment.make_environment()
-    command = [str(environment.python()), "-c", EXPORT_ALL, *arguments]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(PROJECT)})
+    command = [str(environment.python()), "-c", EXPORT, json.dumps(exports)]
+    variables = os.environ | {"PYTHONPATH": str(PROJECT)}
+    ran = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=variables, text=True)
+    (place / "listed.json").write_text(ran.stdout.splitlines()[-1])
     yield place
     shutil.rmtree(place)
 
@@ -144,23 +145,10 @@ def test_a_pickle_instead_of_openvino_s_weights_is_refused(converted: Path, tmp_
         formats.selected(["openvino_model.bin", "config.json"], ["*.bin", "*.json"])
 
 
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders NAME (safetensors), NAME-float16 and NAME-int8 (OpenVINO's files, with their reference) of encoders."""
-    place = tmp_path_factory.mktemp("encoders")
-    for build in (tiny_encoders.bert, tiny_encoders.multilingual):
-        tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
-    tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
-    environment.make_environment()
-    command = [str(environment.python()), "-c", EXPORT_ENCODERS, *(str(place / name) for name in ENCODERS)]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(PROJECT)})
-    return place
-
-
 @pytest.mark.parametrize("name", ENCODERS)
-def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(encoders: Path, name: str) -> None:
+def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(converted: Path, name: str) -> None:
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32")
-    source, made = TransformersEncoder(choice, encoders / name), encoders / f"{name}-float16"
+    source, made = TransformersEncoder(choice, converted / name), converted / f"{name}-float16"
     assert encoder.check(made, "float16") <= encoder.BOUNDS["float16"]
     texts = Tokenizer(made, None).encode(
         ["the sea is salty", "川が塩を運ぶ。", "a cat sleeps " * 30], "texts", cuts=True
@@ -174,18 +162,18 @@ def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(encoders
     if name != "classifier":
         pooled = [
             pooling.of(folder)(output, pooling.lengths(texts))
-            for folder, output in ((encoders / name, expected), (made, computed))
+            for folder, output in ((converted / name, expected), (made, computed))
         ]
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_int8_files_are_computed_correctly_as_they_are_served(encoders: Path, name: str) -> None:
-    assert encoder.check(encoders / f"{name}-int8", "int8") <= encoder.BOUNDS["int8"]
+def test_int8_files_are_computed_correctly_as_they_are_served(converted: Path, name: str) -> None:
+    assert encoder.check(converted / f"{name}-int8", "int8") <= encoder.BOUNDS["int8"]
 
 
-def test_files_of_another_encoder_are_refused_with_the_numbers(encoders: Path, tmp_path: Path) -> None:
-    shutil.copytree(encoders / "bert-float16", tmp_path / "other")
+def test_files_of_another_encoder_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted / "bert-float16", tmp_path / "other")
     (tmp_path / "other" / comparison.REFERENCE).write_text(
         json.dumps({"ids": [[2, 9, 3]], "outputs": [numpy.ones((3, 32)).tolist()]})
     )
@@ -221,15 +209,6 @@ def greedy(folder: Path, prompt: numpy.ndarray) -> list[int]:
     return token_ids
 
 
-def test_optimum_intel_converts_every_listed_architecture() -> None:
+def test_optimum_intel_converts_every_listed_architecture(converted: Path) -> None:
     """Each is also a language model of the converter's transformers: none needs code from its repository."""
-    asks = (
-        "import json\nimport optimum.exporters.openvino.model_configs\n"
-        "from optimum.exporters.tasks import TasksManager as tasks\n"
-        "from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as known\n"
-        "kinds = tasks.get_supported_model_type_for_task('text-generation-with-past', 'openvino')\n"
-        "print(json.dumps([kind for kind in kinds if kind in known]))"
-    )
-    environment.make_environment()
-    ran = subprocess.run([str(environment.python()), "-c", asks], check=True, capture_output=True, text=True)
-    assert set(json.loads(ran.stdout.splitlines()[-1])) >= suitability.OPTIMUM
+    assert set(json.loads((converted / "listed.json").read_text())) >= suitability.OPTIMUM
