@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from models import runtimes, weights
+from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
@@ -22,6 +23,7 @@ def start(manifest: Manifest) -> Engine:
     engine: Engine = runtimes.start(manifest, lambda choice, folder: load(manifest, choice, folder))
     begun = time.monotonic()
     warm_up(engine)
+    memory.trim()
     print(
         f"{engine.name}: warmed up in {time.monotonic() - begun:.1f} s; {engine.dtype} with {engine.attention}, "
         f"a cache of {engine.cache_tokens} tokens"

@@ -76,7 +76,9 @@ class OpenVino:
         scheduler.num_kv_blocks = self.cache_tokens // _PAGE_TOKENS
         scheduler.max_num_seqs = _MAX_SEQUENCES
         scheduler.enable_prefix_caching = True  # openvino_prefixes.py and `_forward` work around its faults
-        return self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
+        pipeline = self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
+        memory.release_file(self.folder / "openvino_model.bin")  # the plugin has packed the matrices for itself
+        return pipeline
 
     def _run(self) -> None:
         while True:

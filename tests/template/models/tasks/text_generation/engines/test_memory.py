@@ -3,6 +3,7 @@
 A lack of memory is raised in the model, a private part of the engine, because nothing else shows it on every machine.
 """
 
+import mmap
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,23 @@ def choice(cache_gb: float) -> EngineChoice:
 def test_the_manifest_limits_the_cache() -> None:
     tokens = memory.cache_tokens(MODEL, choice(1), free_bytes=10**12, bytes_per_value=2, page=256)
     assert tokens == 2**30 // (TOKEN_BYTES * 256) * 256
+
+
+def test_a_mapped_file_gives_its_memory_back_and_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(content := bytes(range(256)) * 4096)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert mapped[:] == content
+        assert resident(path) == len(content)
+        memory.release_file(path)
+        assert resident(path) == 0
+        assert mapped[:] == content
+
+
+def resident(path: Path) -> int:
+    """The bytes of a mapped file that are in this process's memory."""
+    _, of_the_file = Path("/proc/self/smaps").read_text().split(str(path), 1)
+    return int(of_the_file.split("Rss:", 1)[1].split()[0]) * 1024
 
 
 def test_free_memory_limits_the_cache_to_whole_pages() -> None:
