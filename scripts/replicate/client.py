@@ -27,7 +27,7 @@ class ReplicateRefusal(TemplateError):
 def connect() -> Any:
     """A replicate.Client with the token from the environment; REPLICATE_BASE_URL names another server than Replicate's.
 
-    The client itself repeats reads, and any request that was answered with 429.
+    The client itself repeats what is no POST or PATCH, after a 429, 503 or 504.
 
     Raises:
         ReplicateRefusal: no token is set.
