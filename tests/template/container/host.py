@@ -18,6 +18,7 @@ from models import manifest
 from models.weights import PROJECT
 from tests import commands
 from tests.checkout import copied
+from tests.template import toy
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
     """The engine's images with the name of a test or the model, and those that lost their name to a newer build."""
     found = engine.api.images()
     names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
-    own = rf"([^/]+/)?(template|my-[a-z]+|acme/[^/]+|{manifest.selected().slug})(-weights)?[:@]"
+    slugs = f"{manifest.selected().slug}|{toy.SLUG}"
+    own = rf"([^/]+/)?(template|cog-template|my-[a-z]+|acme/[^/]+|{slugs})(-weights)?[:@]"
     of_tests = {name for name in names if re.match(own, name)}
     return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
 
