@@ -23,7 +23,7 @@ def start(manifest: Manifest) -> Engine:
     engine: Engine = runtimes.start(manifest, lambda choice, folder: load(manifest, choice, folder))
     begun = time.monotonic()
     warm_up(engine)
-    memory.trim()
+    memory.release(engine.folder)
     print(
         f"{engine.name}: warmed up in {time.monotonic() - begun:.1f} s; {engine.dtype} with {engine.attention}, "
         f"a cache of {engine.cache_tokens} tokens"

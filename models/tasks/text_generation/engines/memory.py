@@ -115,20 +115,17 @@ def free_bytes(device: str) -> int:
         return available
 
 
-def release_file(path: Path) -> None:
-    """Give back the memory of a file that this process has mapped read-only and hardly reads any more (Linux).
+def release(folder: Path) -> None:
+    """Give back what only loading and warming up needed: freed memory (glibc), and the memory of mapped files (Linux).
 
-    A part that is read again comes from the file. Python's mmap can advise the kernel on its own maps alone.
+    Those are the files in `folder` that are mapped read-only; a part that is read again comes from the file. Python's
+    mmap can advise the kernel on its own maps alone.
     """
-    maps = Path("/proc/self/maps")
+    libc, maps = ctypes.CDLL(None), Path("/proc/self/maps")
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(ctypes.c_size_t(0))
     for line in maps.read_text().splitlines() if maps.exists() else ():
         addresses, permissions, _, _, _, *mapped = line.split(maxsplit=5)
-        if mapped == [str(path.resolve())] and "w" not in permissions:
+        if mapped and Path(mapped[0]).parent == folder.resolve() and "w" not in permissions:
             begin, end = (int(address, 16) for address in addresses.split("-"))
-            ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
-
-
-def trim() -> None:
-    """Give back the memory of what has been freed (glibc); its heap of huge pages keeps 60 MB after the warm-up."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(ctypes.c_size_t(0))
+            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)

@@ -77,7 +77,7 @@ class OpenVino:
         scheduler.max_num_seqs = _MAX_SEQUENCES
         scheduler.enable_prefix_caching = True  # openvino_prefixes.py and `_forward` work around its faults
         pipeline = self._genai.ContinuousBatchingPipeline(str(self.folder), scheduler, "CPU", self._properties)
-        memory.release_file(self.folder / "openvino_model.bin")  # the plugin has packed the matrices for itself
+        memory.release(self.folder)  # the plugin has packed the matrices for itself
         return pipeline
 
     def _run(self) -> None:

@@ -41,7 +41,7 @@ def test_a_mapped_file_gives_its_memory_back_and_can_still_be_read(tmp_path: Pat
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         assert mapped[:] == content
         assert resident(path) == len(content)
-        memory.release_file(path)
+        memory.release(tmp_path)
         assert resident(path) == 0
         assert mapped[:] == content
 
