@@ -1,7 +1,6 @@
 """The packages of this project and their imports, for the picture in docs/architecture.md."""
 
 import ast
-import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,8 +12,6 @@ from models.weights import PROJECT
 Imports: TypeAlias = dict[str, set[str]]
 """The packages that each package imports, by name, such as scripts/release."""
 _COMMANDS, _MODELS = "scripts/*.py", "models/*.py"
-_OWN = r"(?:models|scripts|predict)\b[\w.]*"
-_IMPORT = re.compile(rf"^ *(from {_OWN} import (?:\([^)]*\)|.*)|import {_OWN}.*)$", re.MULTILINE)
 
 
 def imports() -> Imports:
@@ -63,14 +60,23 @@ def _package(parts: tuple[str, ...]) -> str:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """The modules of this project that a file imports. Its other lines are not parsed, which would take far longer."""
-    statements = _IMPORT.findall(path.read_text(encoding="utf-8"))
-    for node in ast.parse("\n".join(statements)).body:
-        if isinstance(node, ast.ImportFrom):
-            module = str(node.module)
-            yield from (f"{module}.{alias.name}" if _is_module(node, alias) else module for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+    """The modules of this project that a file imports."""
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" if _is_module(node, alias) else node.module for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in ("models", "scripts", "predict"))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements inside a node: imports are among them, and expressions, which are most of a file, are not read."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, part, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def _is_module(node: ast.ImportFrom, alias: ast.alias) -> bool:
