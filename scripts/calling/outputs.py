@@ -223,7 +223,7 @@ def _opened(uri: str, headers: dict[str, str]) -> Iterator[tuple[Iterator[bytes]
             answer.raise_for_status()
             yield answer.iter_bytes(), answer.headers.get("content-type", "").partition(";")[0].strip()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = str(error) or type(error).__name__
+        why = connection.reason(error)
         if isinstance(error, httpx.HTTPStatusError):
             why = f"its host answers {error.response.status_code}"
         raise OutputError(f"cannot fetch the output {uri.partition('?')[0]}: {why}") from error

@@ -1,6 +1,7 @@
-"""Memory: whether the weights fit, how large the key-value cache may be, and the errors for too little memory."""
+"""Memory: whether the weights fit, how large the key-value cache may be, the errors for too little, and giving back."""
 
 import ctypes
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ from models.weights import model_facts
 
 _SHARE_OF_FREE = 0.5
 _CGROUP = Path("/sys/fs/cgroup")
-_MADV_DONTNEED = 4
 
 
 @contextmanager
@@ -121,11 +121,11 @@ def release(folder: Path) -> None:
     Those are the files in `folder` that are mapped read-only; a part that is read again comes from the file. Python's
     mmap can advise the kernel on its own maps alone.
     """
-    libc, maps = ctypes.CDLL(None), Path("/proc/self/maps")
+    libc, maps, weights = ctypes.CDLL(None), Path("/proc/self/maps"), folder.resolve()
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(ctypes.c_size_t(0))
     for line in maps.read_text().splitlines() if maps.exists() else ():
         addresses, permissions, _, _, _, *mapped = line.split(maxsplit=5)
-        if mapped and Path(mapped[0]).parent == folder.resolve() and "w" not in permissions:
+        if mapped and Path(mapped[0]).parent == weights and "w" not in permissions:
             begin, end = (int(address, 16) for address in addresses.split("-"))
-            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
+            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)

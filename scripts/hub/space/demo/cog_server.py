@@ -44,7 +44,7 @@ class CogServer:
                     ):  # every slot is taken: wait a random time, so that not all retry at once
                         await asyncio.sleep(_PAUSE * (1 + random.random()))
             except (httpx.HTTPError, SSEError, ValueError, KeyError) as error:
-                raise Refusal(f"the connection to the model's server broke ({_words(error)})") from error
+                raise Refusal(f"the connection to the model's server broke ({words(error)})") from error
             finally:
                 if not prediction.has_ended:
                     await self._cancel(client, id)
@@ -137,5 +137,6 @@ def _reason(health: dict[str, Any]) -> str:
     return without_prefix(errors[-1]) if errors else health.get("user_healthcheck_error") or "see its log"
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """The message of an error, or its kind: some errors of a connection have no message."""
     return str(error) or type(error).__name__

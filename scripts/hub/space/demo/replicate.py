@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from .cog_server import without_prefix
+from .cog_server import without_prefix, words
 from .prediction import Prediction, Refusal, data_uri
 
 TOKEN = "REPLICATE_API_TOKEN"
@@ -58,7 +58,7 @@ class Replicate:
                     has_ended = prediction.has_ended
                     yield prediction
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                raise Refusal(f"the connection to Replicate broke ({str(error) or type(error).__name__})") from error
+                raise Refusal(f"the connection to Replicate broke ({words(error)})") from error
             finally:
                 if created and not has_ended:
                     with suppress(httpx.HTTPError):

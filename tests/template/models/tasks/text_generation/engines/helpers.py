@@ -53,9 +53,7 @@ def choice_of(model: Manifest, engine: str, device: str = "cpu") -> EngineChoice
 
 def count_running(engine: Engine) -> int:
     """The generations that the engine still runs."""
-    if isinstance(engine, OpenVino):
-        return len(engine._running)
-    assert isinstance(engine, Transformers)
+    assert isinstance(engine, OpenVino | Transformers)
     return len(engine._running)
 
 
