@@ -1,7 +1,7 @@
 # sh scripts/install.sh NAME...
 #
 # Installs the packages of requirements/NAME.in into .venv, in the versions of lock.txt. pip's own settings choose the
-# index, but must not choose another target.
+# index, but must not choose another target. Without an NVIDIA GPU torch comes without CUDA, from PyTorch's own page.
 set -eu
 
 pip='.venv/bin/python -m pip --disable-pip-version-check'
@@ -11,11 +11,15 @@ if [ -n "$elsewhere" ]; then
     echo "pip's configuration keeps packages out of .venv ($elsewhere): pip config unset ${elsewhere%%=*}"
     exit 1
 fi
+case " $* " in
+*" torch "* | *" transformers "*) page=$(.venv/bin/python scripts/dependencies/cpu_torch.py) ;;
+*) page= ;;
+esac
 for name do
     set -- "$@" -r "requirements/$name.in"
     shift
 done
-$pip install -c requirements/lock.txt --no-user --quiet --progress-bar off "$@" || {
+$pip install -c requirements/lock.txt --no-user --quiet --progress-bar off ${page:+--find-links "$page"} "$@" || {
     echo "nothing was installed: see pip's message above; pip needs space in .venv and in TMPDIR (${TMPDIR:-/tmp})"
     exit 1
 }

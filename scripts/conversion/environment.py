@@ -15,10 +15,11 @@ from filelock import FileLock
 from models.errors import EngineError, TemplateError, in_words
 from models.weights import PROJECT
 from scripts.cli.files import link_or_copy
-from scripts.dependencies import pins
+from scripts.dependencies import cpu_torch, pins
 
 FOLDER = PROJECT / ".venv-optimum"
-REQUIREMENTS = pins.FOLDER / "optimum.txt"
+REQUIREMENTS = pins.FOLDER / "optimum.in"
+PINS = pins.FOLDER / "optimum.txt"
 _STAMP = FOLDER / ".installed"
 
 
@@ -74,24 +75,20 @@ def make_environment() -> None:
 
 
 def _make_environment() -> None:
-    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    wanted = REQUIREMENTS.read_text(encoding="utf-8") + PINS.read_text(encoding="utf-8")
     if _STAMP.is_file() and _STAMP.read_text(encoding="utf-8") == wanted and python().is_file():
         return
-    print(
-        f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once"
-        " (minutes; 6 GB, or 0.5 GB where .venv has torch)",
-        file=sys.stderr,
-        flush=True,
-    )
+    page = cpu_torch.page()
+    size = "about 1 GB" if page else "6 GB, or 0.5 GB where .venv has torch"
+    what = f"installing optimum-intel, which converts safetensors, and peft into {FOLDER.name}, once (minutes; {size})"
+    print(what, file=sys.stderr, flush=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
     venv.create(FOLDER, with_pip=True, symlinks=True)
     _link_packages()
     command = [str(python()), "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
-    bar = "on" if sys.stderr.isatty() else "off"
-    if subprocess.run([*command, "--progress-bar", bar, "-r", str(REQUIREMENTS)], stdout=sys.stderr).returncode != 0:
-        raise EngineError(
-            f"{FOLDER.name} was not made: see pip's message above; it needs 6 GB there, and room in TMPDIR"
-        )
+    command += ["--progress-bar", "on" if sys.stderr.isatty() else "off", *(["--find-links", page] if page else [])]
+    if subprocess.run([*command, "-c", str(PINS), "-r", str(REQUIREMENTS)], stdout=sys.stderr).returncode != 0:
+        raise EngineError(f"{FOLDER.name} was not made: see pip's message above; it needs {size}, and room in TMPDIR")
     _STAMP.write_text(wanted, encoding="utf-8")
 
 
@@ -101,10 +98,10 @@ def _link_packages() -> None:
     torch and its libraries take 5 GB, and pip would download and store them once more.
     """
     site = FOLDER / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    for name, version in pins.versions(REQUIREMENTS.name).items():
+    for name, version in pins.versions(PINS.name).items():
         with suppress(metadata.PackageNotFoundError):
             package = metadata.distribution(name)
-            if package.version == version:
+            if package.version.partition("+")[0] == version:  # +cpu
                 _link_package(package, site)
 
 

@@ -4,9 +4,15 @@ The packages are wheels of a few bytes, made here. Making a .venv takes some sec
 """
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -33,11 +39,11 @@ HOSTILE = {
 def project_in(place: Path) -> Path:
     """The files that make setup reads, in a folder with an unusual name; the packages are wheels in `place`."""
     folder = place / "my pröject"
-    (folder / "scripts").mkdir(parents=True)
-    (folder / "requirements").mkdir()
+    (folder / "requirements").mkdir(parents=True)
     (folder / "Makefile").write_bytes((PROJECT / "Makefile").read_bytes())
+    shutil.copytree(PROJECT / "scripts" / "dependencies", folder / "scripts" / "dependencies")
     for script in (PROJECT / "scripts").glob("*.sh"):
-        (folder / "scripts" / script.name).write_bytes(script.read_bytes())
+        shutil.copy(script, folder / "scripts")
     for name in NAMES:
         wheel(place, name)
     (folder / "requirements" / "lock.txt").write_text("tiny==1\n")
@@ -55,12 +61,26 @@ def with_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def wheel(folder: Path, name: str) -> None:
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """A package index with torch at /simple, and a page with its wheel for CPUs at /cpu: listings of folders."""
+    for folder, version in (("simple/torch", "2.11.0"), ("cpu", "2.11.0+cpu")):
+        (tmp_path / folder).mkdir(parents=True)
+        wheel(tmp_path / folder, "torch", version)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def wheel(folder: Path, name: str, version: str = "1") -> None:
     """https://packaging.python.org/en/latest/specifications/binary-distribution-format/"""
-    info = f"{name}-1.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as packed:
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as packed:
         packed.writestr(f"{name}.py", "")
-        packed.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        packed.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         packed.writestr(f"{info}/RECORD", "")
 
@@ -114,6 +134,34 @@ def test_a_failed_pip_install_is_reported_and_repeated_and_user_in_its_configura
     kept.rename(gone)
     done = make(with_venv, "setup", **configured)
     assert (done.returncode, installed(with_venv)) == (0, ["tiny"]), done.stderr
+
+
+@pytest.mark.slow
+def test_torch_is_installed_without_cuda_where_there_is_no_gpu_and_pytorchs_page_answers(
+    with_venv: Path, tmp_path: Path, index: str
+) -> None:
+    (with_venv / "requirements" / "lock.txt").write_text("torch==2.11.0\n")
+    (with_venv / "requirements" / "torch.in").write_text("torch\n")
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver" / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "driver" / "nvidia-smi").chmod(0o755)
+    with_driver = f"{tmp_path / 'driver'}:{os.environ['PATH']}"
+
+    def version(page: str, path: str = os.environ["PATH"]) -> str:
+        settings = {"PIP_INDEX_URL": f"{index}/simple", "CPU_TORCH": page, "PATH": path, "NO_PROXY": "127.0.0.1"}
+        done = subprocess.run(
+            ["sh", "scripts/install.sh", "torch"], cwd=with_venv, env=os.environ | settings, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+        (found,) = with_venv.rglob("torch-*.dist-info")
+        pip = [with_venv / ".venv" / "bin" / "python", "-m", "pip", "uninstall", "--quiet", "--yes", "torch"]
+        subprocess.run(pip, check=True, env=os.environ)
+        return found.name.removeprefix("torch-").removesuffix(".dist-info")
+
+    has_cuda = (sys.platform, platform.machine()) == ("linux", "x86_64")  # PyPI's torch
+    assert version(f"{index}/cpu/") == ("2.11.0+cpu" if has_cuda else "2.11.0")
+    assert [version(page) for page in (f"{index}/gone/", "http://127.0.0.1:9/", "no page")] == ["2.11.0"] * 3
+    assert version(f"{index}/cpu/", with_driver) == "2.11.0"
 
 
 def test_a_python_that_cannot_make_a_venv_is_named_with_a_remedy(tmp_path: Path) -> None:

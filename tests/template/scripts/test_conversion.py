@@ -182,7 +182,7 @@ def test_files_of_another_encoder_are_refused_with_the_numbers(converted: Path, 
 
 
 def test_the_exporter_s_version_is_the_pinned_one() -> None:
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", environment.REQUIREMENTS.read_text(), re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", environment.PINS.read_text(), re.MULTILINE))
     assert engine.EXPORTER["optimum-intel"] == pinned["optimum-intel"]
     assert merged.EXPORTER["peft"] == pinned["peft"]
 
