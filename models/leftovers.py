@@ -40,14 +40,18 @@ def _remove_forever() -> None:
 
 def remove(folder: Path, now: float) -> None:
     """Remove what is too old in a folder of predictions; `now` in seconds since the epoch."""
+    begun = []
     with suppress(FileNotFoundError), os.scandir(folder) as found:
-        begun = sorted((entry.stat().st_mtime, entry.path) for entry in found)
-        surplus = len(begun) - MOST_FOLDERS
-        for position, (time_begun, path) in enumerate(begun):
-            if now - time_begun > (FILE_SECONDS if position < surplus else FOLDER_SECONDS):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                _remove_outputs(Path(path, "outputs"), now)
+        for entry in found:
+            with suppress(FileNotFoundError):  # another server of this machine removed it
+                begun.append((entry.stat().st_mtime, entry.path))
+    begun.sort()
+    surplus = len(begun) - MOST_FOLDERS
+    for position, (time_begun, path) in enumerate(begun):
+        if now - time_begun > (FILE_SECONDS if position < surplus else FOLDER_SECONDS):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            _remove_outputs(Path(path, "outputs"), now)
 
 
 def _remove_outputs(folder: Path, now: float) -> None:

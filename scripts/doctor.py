@@ -10,7 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, NamedTuple
@@ -19,8 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from models import manifest, runtimes, weights
+from models.engine import EngineChoice
 from models.errors import TemplateError
+from models.manifest import Manifest
 from models.weights import PROJECT
+from models.weights.sources import hub
 from scripts.cli import command, console
 from scripts.contract.openapi_frame import COG_VERSION
 from scripts.dependencies.pins import pinned
@@ -78,16 +81,22 @@ def model_rows() -> list[Row]:
         packages("scripts", choice.engine, "problem"),
         *(packages(name, name, missing[name]) for name in sorted(named)),
     ]
-    if not model.weights.source:
-        return rows
+    choices = {one.engine: one for one in [*reversed(model.engines), choice]}.values()
+    for part in model.parts:
+        if part.weights.source:
+            rows += weights_rows(part, [part.like(one) for one in choices], missing)
+    return rows
+
+
+def weights_rows(model: Manifest, choices: Sequence[EngineChoice], missing: Mapping[str, State]) -> list[Row]:
+    """The download, and the files of each engine; `missing`: the state if an engine's files are."""
     made = [
-        weights_row(other.engine, partial(runtimes.is_ready, model, other), missing[other.engine])
-        for other in {other.engine: other for other in [*reversed(model.engines), choice]}.values()
+        weights_row(model, one.engine, partial(runtimes.is_ready, model, one), missing[one.engine]) for one in choices
     ]
-    source = weights_row("source", partial(weights.is_fetched, model), "problem")
+    source = weights_row(model, weights.SOURCE, partial(weights.is_fetched, model), "problem")
     if source.state == "problem" and "problem" not in (row.state for row in made):
         source = Row(source.what, "missing, but only needed to make an engine's files, which are there", "optional")
-    return [*rows, source, *made]
+    return [source, *made]
 
 
 def packages(name: str, engine: str, missing: State) -> Row:
@@ -96,25 +105,28 @@ def packages(name: str, engine: str, missing: State) -> Row:
         pins = pinned(name)
     except TemplateError as error:
         return Row(f"packages, {name}", str(error), missing)
-    has = {name: _version(name) or "none" for name in pins}
+    has = {package: _version(package) or "none" for package in pins}
     wrong = [
-        f"{name} {pin} (has {has[name]})" for name, pin in pins.items() if has[name].partition("+")[0] != pin
+        f"{package} {pin} (has {has[package]})"
+        for package, pin in pins.items()
+        if has[package].partition("+")[0] != pin
     ]  # +cu128
     if not wrong:
-        return Row(f"packages, {name}", ", ".join(f"{name} {pin}" for name, pin in pins.items()))
+        return Row(f"packages, {name}", ", ".join(f"{package} {pin}" for package, pin in pins.items()))
     again = f"rm .venv/.{engine}; " if (PROJECT / ".venv" / f".{engine}").exists() else ""
     return Row(f"packages, {name}", f"missing: {', '.join(wrong)}", missing, f"{again}make setup ENGINE={engine}")
 
 
-def weights_row(part: str, is_complete: Callable[[], bool], missing: State) -> Row:
+def weights_row(model: Manifest, part: str, is_complete: Callable[[], bool], missing: State) -> Row:
     """Whether the download (`part` is source) or an engine's files are present, each with the right size."""
+    what = f"weights of {model.slug}, {part}"
     try:
         if is_complete():
-            return Row(f"weights, {part}", "complete, by size")
+            return Row(what, "complete, by size")
     except TemplateError as error:
-        return Row(f"weights, {part}", str(error), missing)
-    remedy = "make weights" + ("" if part == "source" else f" ENGINE={part}")
-    return Row(f"weights, {part}", "missing, incomplete, or made from other files", missing, remedy)
+        return Row(what, str(error), missing)
+    remedy = "make weights" + ("" if part == weights.SOURCE else f" ENGINE={part}")
+    return Row(what, "missing, incomplete, or made from other files", missing, remedy)
 
 
 def python_version() -> Row:
@@ -162,6 +174,8 @@ def token(name: str) -> Row:
     """Whether a token is set; it is never printed."""
     if os.environ.get(name):
         return Row(name, "set")
+    if name == "HF_TOKEN" and hub.known_token():
+        return Row(name, "not set, but hf auth login was done")
     return Row(name, "not set", "optional", f"export {name}=..., from {TOKENS[name]}")
 
 

@@ -46,9 +46,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def described(model: Manifest) -> dict[str, Any]:
-    """A row of the table; `weights_mb`: of the files in weights.lock, None if there is no lock."""
+    """A row of the table; `weights_mb`: of the files in weights.lock, of all parts; None if there is no lock."""
     try:
-        size: float | None = lock_of(model).size / 1e6
+        size: float | None = sum(lock_of(part).size for part in model.parts) / 1e6
     except TemplateError:
         size = None
     return {

@@ -64,6 +64,9 @@ def described(model: Manifest) -> dict[str, Any]:
     Raises:
         WeightsError: the weights are not on this machine.
     """
+    if model.uses:
+        parts = " or ".join(f"MODEL={slug}" for slug in model.uses)
+        raise WeightsError(f"{model.slug} has no weights of its own: make weights-info {parts}")
     if not model.weights.source:
         raise WeightsError(f"{model.slug} has no weights: name some under `weights` in {path_of(model.slug)}")
     lock = lock_of(model)

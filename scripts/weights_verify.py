@@ -5,12 +5,14 @@ derived.json.
 """
 
 import sys
+from collections.abc import Sequence
 
 from rich.table import Table
 
-from models import manifest, weights
+from models import manifest, runtimes, weights
+from models.engine import EngineChoice
 from models.errors import WeightsError
-from models.manifest import Manifest
+from models.manifest import Manifest, path_of
 from scripts.cli import command, console
 
 
@@ -21,24 +23,31 @@ def main(argv: list[str]) -> int:
 
 def verify() -> int:
     """Check every byte of the selected model's weights."""
-    model = manifest.selected()
-    rows = [(part, *_state(model, part)) for part in _parts(model)]
+    selected = manifest.selected()
+    states = set()
     table = Table("state", "weights", "found", box=None)
-    for part, state, found in rows:
-        table.add_row(state, part, found)
+    for model in selected.parts:
+        for part in _parts(model, selected.engines):
+            state, found = _state(model, part)
+            states.add(state)
+            table.add_row(state, f"{model.slug}, {part}", found)
     console.stdout().print(table)
-    states = {state for _, state, _ in rows}
     return 0 if "ok" in states and "wrong" not in states else 1
 
 
-def _parts(model: Manifest) -> list[str]:
-    return [weights.SOURCE, *sorted({choice.engine for choice in model.engines})]
+def _parts(model: Manifest, engines: Sequence[EngineChoice]) -> list[str]:
+    """The download, and the files that engines need made from it."""
+    if not model.weights.source:
+        raise WeightsError(f"{model.slug} has no weights: name some under `weights` in {path_of(model.slug)}")
+    loaded = {runtimes.part_of(model, model.like(choice)) for choice in engines}
+    return [weights.SOURCE, *sorted(loaded - {weights.SOURCE})]
 
 
 def _state(model: Manifest, part: str) -> tuple[str, str]:
     folder = weights.folder(model.slug, part)
     if not folder.is_dir():
-        return "none", "not here" + (": make weights" if part == weights.SOURCE else f": make weights ENGINE={part}")
+        engine = "" if part == weights.SOURCE else f" ENGINE={part}"
+        return "none", f"not here: make weights MODEL={model.slug}{engine}"
     try:
         weights.verify(model, part, full=True)
     except WeightsError as error:

@@ -157,16 +157,19 @@ def _sizes(receipt: Receipt) -> str:
 
 
 def _missed(receipt: Receipt, targets: Sequence[Target]) -> str:
-    """A sentence with the targets that were missed and their figures; "" if there are no targets."""
+    """The targets that were missed, with their figures, and those that were not measured; "" if there are none."""
     if not targets:
         return ""
+    unmeasured = [target.what for target in targets if target.verdict(receipt) == "not measured"]
     missed = [
         f"{target.what} ({target.value(receipt):.2f} {target.unit}, {'at least' if target.at_least else 'at most'} "
         f"{target.bound:g})"
         for target in targets
         if target.verdict(receipt) == "missed"
     ]
-    return f"Missed targets: {'; '.join(missed)}." if missed else "All targets were reached."
+    reached = "All measured targets were reached." if unmeasured else "All targets were reached."
+    found = f"Missed targets: {'; '.join(missed)}." if missed else reached
+    return f"{found} Not measured: {'; '.join(unmeasured)}." if unmeasured else found
 
 
 def loading_lines(receipt: Receipt) -> list[str]:

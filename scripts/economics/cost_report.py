@@ -158,7 +158,7 @@ def _units(costs: Costs) -> Table:
     guess = best.speed.is_estimate
     rows = [
         (
-            f"a {name}" if name != "1,000 runs" else name,
+            f"per {name}" if name != "1,000 runs" else name,
             [Figure(likely[name], "money", best.source, low[name], high[name], guess)],
         )
         for name in likely

@@ -60,8 +60,9 @@ def _rented(hardware: Hardware) -> dict[str, Any]:
 
 
 def _row(streams: int, sample: Sample, load: Load) -> dict[str, Any]:
-    """The sizes as the server counted them, on average: a prediction can end before its full length."""
-    sizes = {name: round(sum(found) / len(found), 1) for name, found in sample.sizes.items()}
+    """The sizes that a price can be for, as the server counted them, on average: a prediction can end early."""
+    counted = {name: sample.sizes[name] for name in receipts.SIZES if name in sample.sizes}
+    sizes = {name: round(sum(found) / len(found), 1) for name, found in counted.items()}
     return {"streams": streams, "seconds": round(sample.seconds / load.each, 4), **sizes}
 
 

@@ -44,11 +44,13 @@ class Answers:
 def maker(model: Manifest, choice: EngineChoice, data: Data) -> dict[str, Any]:
     """What answers depend on: answers are reused only if all of it is the same.
 
-    `version` is a hash of the model's manifest and lock, the code that runs it, and the packages.
+    `version` is a hash of the manifests and locks of the model and those that it uses, the code that runs it, and the
+    packages.
     """
     code = PROJECT / "scripts" / "tasks" / f"{model.task.replace('-', '_')}.py"
     version = hashlib.sha256()
-    for path in (manifest_path(model.slug), lock_path(model.slug), code, *sorted((PROJECT / "models").rglob("*.py"))):
+    described = [path_of(slug) for slug in (model.slug, *model.uses) for path_of in (manifest_path, lock_path)]
+    for path in (*described, code, *sorted((PROJECT / "models").rglob("*.py"))):
         if path.is_file():  # a model without weights has no lock
             version.update(hashlib.sha256(path.read_bytes()).digest())
     packages = machine.versions(PACKAGES)

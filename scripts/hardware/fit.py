@@ -8,6 +8,8 @@ from models.weights.lock import lock_of
 from scripts.hardware import replicate
 from scripts.hardware.price_list import SHARE_FOR_WEIGHTS
 
+_NONE_FITS = "no single GPU of Replicate has that much, and the engine uses one: take less"
+
 
 def facts_of(model: Manifest) -> Facts:
     """The facts in weights.lock, if there is one, with the parameters of the manifest."""
@@ -31,7 +33,8 @@ def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
         return ""
     weights, beside = needed
     fitting = [one.sku for one in replicate.that_fit(weights + beside)]
-    where, other = f"{path_of(model.slug)}: hardware.replicate: {sku}", f"set it to {' or '.join(fitting[:2])}"
+    where = f"{path_of(model.slug)}: hardware.replicate: {sku}"
+    other = f"set it to {' or '.join(fitting[:2])}" if fitting else _NONE_FITS
     single, _, times = sku.rpartition("-")
     if single in replicate.known() and times.endswith("x"):
         return f"{where} has {times[:-1]} GPUs, and the engine uses one: {other if fitting else f'set it to {single}'}"
@@ -43,8 +46,7 @@ def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
     return (
         f"{where} has {hardware.memory_gb:g} GB, of which {SHARE_FOR_WEIGHTS:.0%} are for weights and cache, and "
         f"{choice.described} needs {weights:.1f} GB of weights and {beside:.1f} GB beside them: "
-        f"{other if fitting else 'no single GPU of Replicate has that much, and the engine uses one: take less'}"
-        f"{_smaller(choice)}"
+        f"{other}{_smaller(choice)}"
     )
 
 

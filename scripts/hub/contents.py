@@ -111,7 +111,8 @@ def _weights(model: Manifest) -> Iterator[Item]:
         yield Item(name, weights.folder(model.slug, weights.SOURCE) / name, why, file.size)
     if is_made:
         made = weights.folder(model.slug, part)
-        names = sorted(path.name for path in made.glob("*") if path.name != weights.RECORD) or ["model.safetensors"]
+        paths = sorted(path for path in made.rglob("*") if path.is_file())
+        names = [str(path.relative_to(made)) for path in paths if path.name != weights.RECORD] or ["model.safetensors"]
         yield from (Item(name, made / name, _why(name)) for name in names)
 
 

@@ -141,7 +141,8 @@ def _speeds(model: Manifest) -> dict[str, str]:
         for streams in receipt["settings"]["streams"]:
             if rate := report.rate(receipt, "server", streams):
                 where = f"{receipt['machine']['name']} ({receipt['machine']['cores']} cores)"
-                found[f"tokens a second, {streams} at once, {where}"] = f"{rate:.0f}"
+                unit = receipt["settings"]["unit"]
+                found[f"{unit} a second, {streams} at once, {where}"] = f"{rate:.0f}"
     return found
 
 

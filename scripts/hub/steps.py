@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from models import manifest
-from scripts.cli import connection
 from scripts.cli import repository as project
 from scripts.hub import card, client, contents, planning
 from scripts.hub.card import Pages
@@ -128,7 +127,7 @@ def _page(plan: Plan, tier: Tier, image: str) -> None:
     https://replicate.com/docs/reference/http#models.update, for which the Python client has no method.
 
     Raises:
-        Refused: Replicate refuses it.
+        ReplicateRefusal: Replicate refuses it, or cannot be reached.
     """
     from huggingface_hub import ModelCard
 
@@ -138,9 +137,8 @@ def _page(plan: Plan, tier: Tier, image: str) -> None:
     page = {"description": model.summary, "readme": ModelCard(text).text, "license_url": model.license.link}
     if tier.hub and access != "api-only":
         page["weights_url"] = tier.page
-    address, token = replicate_api.address(), os.environ.get(replicate_api.TOKEN, "")
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = connection.ask("PATCH", f"{address}/v1/models/{tier.replicate}", json=page, headers=headers, timeout=60)
-    if answer.is_error:
-        raise Refused(f"Replicate answers {answer.status_code} for the page of {tier.replicate}: {answer.text[:200]}")
+    api = replicate_api.connect()
+    replicate_api.ask(
+        f"the page of {tier.replicate}", lambda: api._request("PATCH", f"/v1/models/{tier.replicate}", json=page)
+    )
     note(model, uuid.uuid4().hex[:12], PAGE, image, "ok")

@@ -76,6 +76,20 @@ def test_the_weights_of_both_get_into_the_image(project: Path) -> None:
         assert (project / "baked" / slug / "openvino" / "openvino_model.bin").is_file()
 
 
+@pytest.mark.slow  # after the conversion of both
+def test_the_verbs_of_weights_show_those_of_both(project: Path) -> None:
+    verified = toy.succeed(project, "make", "weights-verify", f"MODEL={SLUG}")
+    assert {tuple(line.split()[:3]) for line in verified.splitlines() if "every byte right" in line} >= {
+        ("ok", f"{slug},", "openvino") for slug in USED
+    }
+    (listed,) = [
+        one
+        for one in json.loads(toy.succeed(project, ".venv/bin/python", "-m", "scripts.models", "--json"))
+        if one["model"] == SLUG
+    ]
+    assert listed["weights_mb"] > 150
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -172,6 +172,8 @@ def test_the_readme_s_section_has_every_machine_and_what_it_missed() -> None:
     assert "on A machine (2 cores)" in first
     assert "(charts/a-machine.png)" in first
     assert "against the baseline (2.00 times, at least 3); total, 8 streams, against the baseline (2.00 times" in second
+    assert "). Not measured: " in second
+    assert "All targets were reached" not in first + second
     assert "| the server | 60 | 60 | 60 | 2.0 s | 900 MB |" in second
     assert ".png" not in second
 

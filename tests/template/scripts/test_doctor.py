@@ -61,7 +61,7 @@ def test_a_machine_that_can_predict_passes_and_versions_and_weights_are_shown() 
     assert "typer " in table["packages, scripts"]
     assert "openvino-genai " in table["packages, openvino"]
     assert "transformers " in table["packages, transformers"]
-    assert table["weights, openvino"] == "ok: complete, by size"
+    assert table[f"weights of {MODEL.slug}, openvino"] == "ok: complete, by size"
     assert " GB free" in table["disk"]
 
 
@@ -114,10 +114,11 @@ def test_missing_weights_are_a_problem_with_the_remedy_make_weights(tmp_path: Pa
     ran = run(WEIGHTS_ROOT=str(tmp_path))
     table = rows(ran)
     assert ran.returncode == 1
-    assert ran.stderr == "make predict cannot run: weights, source; weights, openvino\n"
-    assert table["weights, source"].startswith("problem: missing")
-    assert table["weights, openvino"].endswith("\nmake weights ENGINE=openvino")
-    assert table["weights, transformers"].startswith("optional: missing")
+    missing = "; ".join(f"weights of {MODEL.slug}, {part}" for part in ("source", "openvino"))
+    assert ran.stderr == f"make predict cannot run: {missing}\n"
+    assert table[f"weights of {MODEL.slug}, source"].startswith("problem: missing")
+    assert table[f"weights of {MODEL.slug}, openvino"].endswith("\nmake weights ENGINE=openvino")
+    assert table[f"weights of {MODEL.slug}, transformers"].startswith("optional: missing")
 
 
 def test_incomplete_weights_are_a_problem(tmp_path: Path) -> None:
@@ -145,9 +146,12 @@ def test_a_missing_model_or_engine_is_a_problem(variable: str, value: str, messa
     assert message in rows(ran)["model and engine"]
 
 
-def test_a_token_is_shown_as_set_and_never_printed() -> None:
-    ran = run(REPLICATE_API_TOKEN="r8_never-print-this", HF_TOKEN="")
+def test_a_token_is_shown_as_set_and_never_printed(tmp_path: Path) -> None:
+    ran = run(REPLICATE_API_TOKEN="r8_never-print-this", HF_TOKEN="", HF_HOME=str(tmp_path))
     table = rows(ran)
     assert table["REPLICATE_API_TOKEN"] == "ok: set"
     assert table["HF_TOKEN"].startswith("optional: not set\nexport HF_TOKEN=")
-    assert "never-print-this" not in ran.stdout + ran.stderr
+    (tmp_path / "token").write_text("hf_never-print-this")
+    logged_in = run(HF_TOKEN="", HF_HOME=str(tmp_path))
+    assert rows(logged_in)["HF_TOKEN"] == "ok: not set, but hf auth login was done"
+    assert "never-print-this" not in ran.stdout + ran.stderr + logged_in.stdout + logged_in.stderr

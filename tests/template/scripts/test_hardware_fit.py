@@ -48,6 +48,7 @@ def choice(**keys: Any) -> EngineChoice:
         ("gpu-l40s", {"cache_gb": 100}, "no single GPU of Replicate has that much, and the engine uses one: take less"),
         ("gpu-l40s-2x", {}, "gpu-l40s-2x has 2 GPUs, and the engine uses one: set it to gpu-a40-small"),
         ("cpu", {}, "has no GPU, and the engine is for cuda: set it to gpu-"),
+        ("cpu", {"cache_gb": 100}, "has no GPU, and the engine is for cuda: no single GPU of Replicate has that much"),
     ],
 )
 def test_a_model_that_cannot_fit_is_refused_with_the_numbers(sku: str, keys: dict[str, Any], says: str) -> None:

@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ import numpy
 import pytest
 
 from models import manifest, weights
+from scripts.economics import live, receipts
+from scripts.tasks import of_encoders
 from tests.serving import serving
 from tests.template.server.live_server import SLOTS, LiveServer
 
@@ -142,3 +145,16 @@ def test_concurrent_callers_get_their_own_vectors(server: LiveServer) -> None:
             return answer.json()["output"]["embeddings"][0]
 
         numpy.testing.assert_allclose(list(pool.map(ask, texts)), expected, atol=2 * NEAR[server.engine])
+
+
+def test_what_a_prediction_costs_is_measured_by_its_tokens(
+    server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "folder_of", lambda model: tmp_path)
+    monkeypatch.setattr(of_encoders, "_KINDS", [(1, 3), (2, 9)])
+    monkeypatch.setattr(of_encoders, "EACH", 2)
+    model = manifest.load(MODEL)
+    live.measure(server.address, model, [1], None)
+    (measured,) = receipts.measurements(model)[:1]
+    assert [list(point.sizes) for point in measured.points] == [["input_tokens"]] * 2
+    assert measured.points[0].sizes["input_tokens"] < measured.points[1].sizes["input_tokens"]

@@ -4,7 +4,10 @@ import base64
 import mimetypes
 import re
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +16,7 @@ import gradio as gr
 from .facts import Display
 from .inputs import media_kind
 
+HOUR = 3600
 _SCORE = "score"
 
 
@@ -111,9 +115,20 @@ def _shown(uri: str) -> str:
         return uri
     head, _, content = uri.partition(",")
     suffix = mimetypes.guess_extension(_media_type(uri)) or ""
-    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
+    with tempfile.NamedTemporaryFile(suffix=suffix, dir=_folder(), delete=False) as file:
         file.write(base64.b64decode(content) if head.endswith(";base64") else content.encode())
     return file.name
+
+
+def _folder() -> Path:
+    """The folder of files to show. Gradio copies them at once; those over an hour old are removed."""
+    folder = Path(tempfile.gettempdir()) / "demo-outputs"
+    folder.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # another prediction removed it
+            if time.time() - file.stat().st_mtime > HOUR:
+                file.unlink()
+    return folder
 
 
 _DISPLAYS: dict[Display, tuple[Callable[[], list[Any]], Callable[[Any], list[Any]]]] = {

@@ -11,6 +11,7 @@ from .cog_server import CogServer
 from .facts import Facts
 from .form import Form
 from .inputs import InputError, collect, component, main_fields, shown_for
+from .outputs import HOUR
 from .own_server import OwnServer
 from .prediction import Service
 from .replicate import Replicate
@@ -66,7 +67,7 @@ class Page:
         main = [field.name for field in main_fields(self._fields, facts.examples)]
         self._more = [field for field in self._fields if field.name not in main]
         self._inputs = {field.name: component(field, field.name in main) for field in self._fields}
-        with gr.Blocks(title=facts.title, analytics_enabled=False) as self.blocks:
+        with gr.Blocks(title=facts.title, analytics_enabled=False, delete_cache=(HOUR, HOUR)) as self.blocks:
             self._make([self._inputs[name] for name in main])
             self._listen()
 

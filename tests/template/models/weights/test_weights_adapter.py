@@ -170,3 +170,8 @@ def test_the_lineage_is_on_the_card_and_the_base_stays_where_it_is(make: Make) -
     assert ("adapter", f"{model.weights.adapter.source} (LoRA of rank 8)") in card._details(model)
     paths = {item.path for item in contents._weights(model)}
     assert paths == {"adapter/adapter_config.json", "adapter/adapter_model.safetensors", "model.safetensors"}
+    merged = weights.folder(model.slug, "transformers")
+    for name in ("model.safetensors", "1_Pooling/config.json", weights.RECORD):
+        (merged / name).parent.mkdir(parents=True, exist_ok=True)
+        (merged / name).write_text("{}")
+    assert {item.path for item in contents._weights(model)} == paths | {"1_Pooling/config.json"}
