@@ -24,7 +24,6 @@ _HEADER = """\
 # Written by `make new` from {source}; docs/your-model.md says what to add for the model card.
 """
 _SPARE_GB = 0.5
-_RELATIONS = ("finetune", "adapter", "merge", "quantized")
 
 
 def task_of(found: Repository, wanted: str) -> str:
