@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.encoders.files import read_json
 from models.errors import EngineError
 from models.facts import Facts
+from models.json_files import read_json
 from models.manifest import Manifest, path_of
 
 _HEAD = "ForSequenceClassification"

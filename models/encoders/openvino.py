@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.encoders.files import read_json
 from models.encoders.padding import padded
 from models.encoders.tokens import Tokens
 from models.engine import EngineChoice
 from models.errors import EngineError
+from models.json_files import read_json
 from models.weights import openvino_format
 
 OUTPUTS = ("logits", "last_hidden_state", "token_embeddings")

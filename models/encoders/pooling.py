@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.encoders.files import modules, read_json
 from models.encoders.tokens import Tokens
 from models.errors import EngineError, WeightsError
+from models.json_files import modules, read_json
 
 Pool = Callable[[Any, Any], Any]
 

@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from models.encoders.files import read_json
-from models.errors import InputError, WeightsError
+from models.errors import InputError
+from models.json_files import read_json, read_tokenizer
 
-_NAME = "tokenizer.json"
 _NO_LIMIT = 1 << 24  # tokenizers without a limit have 10^30 there
 _FEW_TEXTS, _FEW_CHARACTERS = 8, 4000  # tokenized in less time than a thread takes to start
 _OFFSET_OF_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "longformer")
@@ -35,7 +34,7 @@ class Tokenizer:
     def __init__(self, folder: Path, limit: int | None) -> None:
         self._folder = folder
         self._lowers = bool(read_json(folder / "sentence_bert_config.json").get("do_lower_case"))
-        self._whole, self._cutting = self._read(), self._read()
+        self._whole, self._cutting = read_tokenizer(folder), read_tokenizer(folder)
         self.limit = min(limit or _NO_LIMIT, self._limit_of_files)
         self._cutting.enable_truncation(self.limit, strategy="only_first")
 
@@ -76,24 +75,6 @@ class Tokenizer:
 
     def _lowered(self, text: Any) -> Any:
         return tuple(part.lower() for part in text) if isinstance(text, tuple) else text.lower()
-
-    def _read(self) -> Any:
-        import tokenizers
-
-        path = self._folder / _NAME
-        if not path.is_file():
-            raise WeightsError(
-                f"{self._folder} has no {_NAME}, which is how a tokenizer is read: with transformers and sentencepiece "
-                "installed, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) makes one; put it beside the "
-                "weights at their source, then: make weights-lock"
-            )
-        try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises no narrower class
-            raise WeightsError(f"{path} cannot be read: {error}") from error
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
 
     @cached_property
     def _limit_of_files(self) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from models.encoders import checkpoint
-from models.encoders.files import read_json
 from models.encoders.openvino import OpenVinoEncoder
 from models.encoders.tokens import Tokenizer, Tokens
 from models.engine import EngineChoice
 from models.errors import EngineError
+from models.json_files import read_json
 from scripts.conversion.comparison import REFERENCE
 
 BOUNDS = {"float16": 0.005, "int8": 0.1, "int4": 0.5}

@@ -6,10 +6,10 @@ from typing import Any
 
 from models.batching import Batcher
 from models.encoders import Encoder, checkpoint
-from models.encoders.files import read_json
 from models.encoders.sentences import SentenceEncoder, normalized
 from models.encoders.tokens import Tokenizer, Tokens
 from models.errors import EngineError
+from models.json_files import read_json
 from models.tasks.text_classification import scoring
 from models.tasks.text_classification.manifest import SLOT, Manifest, Similarity
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from models import encoders
-from models.encoders.files import read_json
 from models.encoders.sentences import SentenceEncoder, normalized
 from models.encoders.texts import given_texts
 from models.errors import InputError
+from models.json_files import read_json
 from models.manifest import selected_as
 from models.tasks.text_embedding.manifest import Manifest
 

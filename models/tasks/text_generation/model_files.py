@@ -5,14 +5,12 @@ https://huggingface.co/docs/transformers/main_classes/tokenizer
 https://huggingface.co/docs/transformers/main_classes/text_generation
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.errors import WeightsError
+from models.json_files import read_json
 
-TOKENIZER = "tokenizer.json"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -33,21 +31,15 @@ def read(folder: Path) -> ModelFiles:
     """Read the files of a model.
 
     Raises:
-        WeightsError: a file is not JSON, or there is no tokenizer.json; says what to do.
+        WeightsError: a file is not JSON, or not an object; says which.
     """
-    if not (folder / TOKENIZER).is_file():
-        raise WeightsError(
-            f"{folder} has no {TOKENIZER}, which is how a tokenizer is read: with transformers and sentencepiece "
-            "installed, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) makes one from the files that "
-            "the model has; put it beside the weights at their source, then: make weights-lock"
-        )
-    tokenizer_config = _json(folder / "tokenizer_config.json")
-    named = _json(folder / "special_tokens_map.json") | tokenizer_config
+    tokenizer_config = read_json(folder / "tokenizer_config.json")
+    named = read_json(folder / "special_tokens_map.json") | tokenizer_config
     special = {name: text for name in _SPECIAL if (text := _text(named.get(name))) is not None}
     return ModelFiles(
         folder=folder,
-        config=_json(folder / "config.json"),
-        generation_config=_json(folder / "generation_config.json"),
+        config=read_json(folder / "config.json"),
+        generation_config=read_json(folder / "generation_config.json"),
         tokenizer_config=tokenizer_config,
         special_tokens=special,
         templates=_templates(folder, tokenizer_config),
@@ -65,7 +57,7 @@ def end_ids_of(files: ModelFiles) -> set[int]:
 def _templates(folder: Path, tokenizer_config: dict[str, Any]) -> dict[str, str]:
     """Chat templates by name. Later files override earlier ones, in the same order as in transformers."""
     templates: dict[str, str] = {}
-    for config in (tokenizer_config, _json(folder / "chat_template.json")):
+    for config in (tokenizer_config, read_json(folder / "chat_template.json")):
         found = config.get("chat_template")
         if isinstance(found, str):
             templates["default"] = found
@@ -82,13 +74,3 @@ def _text(token: Any) -> str | None:
     """The text of a special token, which is written as a string or as an object with `content`."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else None
-
-
-def _json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{file} is not JSON ({error}): mend it at its source, then: make weights-lock") from error
-    return content if isinstance(content, dict) else {}

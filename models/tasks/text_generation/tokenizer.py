@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from models.errors import WeightsError
-from models.tasks.text_generation.model_files import TOKENIZER, ModelFiles
+from models.json_files import read_tokenizer
+from models.tasks.text_generation.model_files import ModelFiles
 
 _BYTE_TOKEN = re.compile("<0x([0-9A-F]{2})>")
 
@@ -23,14 +23,7 @@ class Tokenizer:
     """
 
     def __init__(self, files: ModelFiles) -> None:
-        import tokenizers
-
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(files.folder / TOKENIZER))
-        except Exception as error:  # the library raises no narrower class
-            raise WeightsError(f"{files.folder / TOKENIZER} cannot be read: {error}") from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = read_tokenizer(files.folder)
         added = self._tokenizer.get_added_tokens_decoder()
         self.special_ids = frozenset(token_id for token_id, token in added.items() if token.special)
         self.count = self._tokenizer.get_vocab_size()
@@ -82,8 +75,8 @@ class Tokenizer:
         """The tokens before a text: as tokenizer_config.json says, otherwise those that tokenizer.json adds."""
         is_wanted = files.tokenizer_config.get("add_bos_token")
         if is_wanted is None:
-            token_ids, plain = self._tokenizer.encode("a").ids, self.encode("a")
-            return token_ids[: _index(token_ids, plain)]
+            token_ids: list[int] = self._tokenizer.encode("a").ids
+            return token_ids[: _index(token_ids, self.encode("a"))]
         begin = self.id_of(files.special_tokens.get("bos_token", "")) if is_wanted else None
         return [] if begin is None else [begin]
 

@@ -144,13 +144,14 @@ def test_truncation_and_padding_of_the_tokenizer_are_off(tmp_path: Path) -> None
 def test_a_model_without_tokenizer_json_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(b"sentencepiece")
     with pytest.raises(WeightsError, match=r"has no tokenizer\.json, .*AutoTokenizer\.from_pretrained\(FOLDER\)"):
-        model_files.read(tmp_path)
+        Tokenizer(model_files.read(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
-def test_a_file_that_is_not_json_is_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_file_that_is_not_a_json_object_is_named(tmp_path: Path, name: str, content: str) -> None:
     text = byte_text(tmp_path)
-    (tmp_path / name).write_text("{")
+    (tmp_path / name).write_text(content)
     with pytest.raises(WeightsError, match=rf"{name}"):
         ModelText(tmp_path, text._manifest)
 

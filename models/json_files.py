@@ -1,4 +1,4 @@
-"""The JSON files beside a model's weights."""
+"""The JSON files beside a model's weights; tokenizer.json is read by the library `tokenizers`."""
 
 import json
 from pathlib import Path
@@ -17,6 +17,30 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise WeightsError(f"{path} is not a JSON object: mend it at its source, then: make weights-lock")
     return content
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The model's tokenizer, a tokenizers.Tokenizer, which neither cuts nor pads texts.
+
+    Raises:
+        WeightsError: there is no tokenizer.json, or it cannot be read; says what to do.
+    """
+    import tokenizers
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise WeightsError(
+            f"{folder} has no {path.name}, which is how a tokenizer is read: with transformers and sentencepiece "
+            "installed, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) makes one from the files that "
+            "the model has; put it beside the weights at their source, then: make weights-lock"
+        )
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no narrower class
+        raise WeightsError(f"{path} cannot be read: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def modules(folder: Path) -> list[dict[str, Any]]:
