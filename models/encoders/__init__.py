@@ -6,11 +6,12 @@ vectors from its output. https://huggingface.co/docs/transformers/glossary#encod
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from models import runtimes
+from models.batching import Batcher
 from models.encoders.tokens import Tokens
 from models.engine import EngineChoice
 from models.manifest import Manifest
@@ -57,3 +58,8 @@ def load(choice: EngineChoice, folder: Path) -> Encoder:
     """Load the weights in `folder` with the engine `choice`; models/runtimes has prepared them for it."""
     encoder: Encoder = importlib.import_module(f"{__name__}.{choice.engine}").load(choice, folder)
     return encoder
+
+
+def batcher(encoder: Encoder, run: Callable[[Sequence[Tokens]], Any]) -> Batcher[Tokens, Any]:
+    """Collects texts in batches as large as `encoder` takes, and computes each with `run`."""
+    return Batcher(run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts, encoder.workers)

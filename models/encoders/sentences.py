@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models.batching import Batcher
-from models.encoders import Encoder, pooling
+from models.encoders import Encoder, batcher, pooling
 from models.encoders.tokens import Tokenizer, Tokens
 
 
@@ -16,9 +15,7 @@ class SentenceEncoder:
         self.tokenizer = Tokenizer(encoder.folder, limit)
         self._pool = pooling.of(encoder.folder)
         self.width = int(self.run([Tokens([0], [0])]).shape[1])
-        self.batcher = Batcher(
-            self.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts, encoder.workers
-        )
+        self.batcher = batcher(encoder, self.run)
 
     async def vectors(self, texts: Sequence[Tokens]) -> Any:
         """The model's vector for each text, not normalised: float32[texts, width].

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.batching import Batcher
-from models.encoders import Encoder, checkpoint
+from models.encoders import Encoder, batcher, checkpoint
 from models.encoders.sentences import SentenceEncoder, normalized
 from models.encoders.tokens import Tokenizer, Tokens
 from models.errors import EngineError
@@ -27,7 +26,7 @@ class OwnLabels:
         self.labels: list[str] | None = labels_of(encoder.folder)
         self.each_by_itself = config.get("problem_type") == "multi_label_classification" or len(self.labels) == 1
         self.tokenizer = Tokenizer(encoder.folder, limit)
-        self.batcher = _batcher(encoder)
+        self.batcher = batcher(encoder, encoder.run)
 
     async def scores(self, texts: list[str], labels: list[str], template: str, each: bool, reading: "Reading") -> Any:
         """float32[texts, labels]."""
@@ -49,7 +48,7 @@ class Entailment:
         against = [index for index, name in enumerate(names) if name.startswith(("contra", "not"))]
         self._contradiction = against[0] if against else (-1 if self._entailment == 0 else 0)
         self.tokenizer = Tokenizer(encoder.folder, limit)
-        self.batcher = _batcher(encoder)
+        self.batcher = batcher(encoder, encoder.run)
 
     async def scores(self, texts: list[str], labels: list[str], template: str, each: bool, reading: "Reading") -> Any:
         """float32[texts, labels]."""
@@ -133,7 +132,3 @@ class Reading:
         self.tokens_read += sum(len(one.ids) for one in read)
         self.texts_cut += sum(one.is_cut for one in read[::pairs_of_each])
         return read
-
-
-def _batcher(encoder: Encoder) -> Batcher[Tokens, Any]:
-    return Batcher(encoder.run, lambda tokens: len(tokens.ids), encoder.budget, encoder.most_texts, encoder.workers)
