@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.encoders.padding import padded
-from models.encoders.tokens import Tokens
+from models.encoders.tokens import Tokens, padded
 from models.engine import EngineChoice
 from models.errors import EngineError
 from models.json_files import read_json

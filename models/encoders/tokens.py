@@ -1,5 +1,7 @@
 """Turns texts and pairs of texts into the token ids that an encoder reads, with the model's own tokenizer.
 
+`padded` makes a batch of them.
+
 https://huggingface.co/docs/tokenizers
 """
 
@@ -26,6 +28,24 @@ class Tokens:
     ids: list[int]
     types: list[int]
     is_cut: bool = False
+
+
+def padded(batch: Sequence[Tokens], pad_id: int, multiple: int = 1) -> dict[str, Any]:
+    """`input_ids`, `attention_mask` and `token_type_ids`, each int64[texts, tokens], padded on the right.
+
+    `multiple`: the number of tokens is padded to a multiple of it.
+    """
+    import numpy
+
+    longest = max(len(one.ids) for one in batch)
+    shape = (len(batch), -(-longest // multiple) * multiple)
+    ids = numpy.full(shape, pad_id, dtype=numpy.int64)
+    mask, types = numpy.zeros(shape, dtype=numpy.int64), numpy.zeros(shape, dtype=numpy.int64)
+    for row, one in enumerate(batch):
+        ids[row, : len(one.ids)] = one.ids
+        mask[row, : len(one.ids)] = 1
+        types[row, : len(one.ids)] = one.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
 class Tokenizer:

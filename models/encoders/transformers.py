@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.encoders import checkpoint
-from models.encoders.padding import padded
-from models.encoders.tokens import Tokens
+from models.encoders.tokens import Tokens, padded
 from models.engine import EngineChoice
 from models.errors import EngineError
 
