@@ -89,9 +89,17 @@ class Terms(Strict):
         return [duty for duty in self.duties if duty.concerns(act) and (changed or not duty.changed)]
 
 
+@functools.cache
 def known() -> dict[str, Terms]:
-    """Every licence in licences.yaml, by its id on the Hub."""
-    return _read()
+    """Every licence in licences.yaml, by its id on the Hub.
+
+    Raises:
+        LicenceError: the file is wrong; names the key.
+    """
+    try:
+        return {name: Terms.model_validate(entry) for name, entry in yaml.safe_load(_DATA.read_text("utf-8")).items()}
+    except ValidationError as error:
+        raise LicenceError(f"{_DATA}: {error}") from error
 
 
 def terms_of(license: License, slug: str) -> Terms:
@@ -115,14 +123,6 @@ def terms_of(license: License, slug: str) -> Terms:
     if missing := [act for act in ACTS if act not in terms.rights]:
         raise LicenceError(f"{path}: rights: answer {', '.join(missing)} too, each with allowed and clause")
     return terms
-
-
-@functools.cache
-def _read() -> dict[str, Terms]:
-    try:
-        return {name: Terms.model_validate(entry) for name, entry in yaml.safe_load(_DATA.read_text("utf-8")).items()}
-    except ValidationError as error:
-        raise LicenceError(f"{_DATA}: {error}") from error
 
 
 _DUTIES: dict[Kind, str] = {
