@@ -3,6 +3,7 @@
 Serves the selected model with Cog's real HTTP server on 127.0.0.1, without Docker, until Ctrl-C.
 """
 
+import json
 import sys
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def _example(model: Manifest, address: str) -> str:
     """A command that sends the manifest's first example, and streams if the class does."""
     streams = meaning.read(schema.generate(schema.served_class(model))).streams
     headers = ["Accept: text/event-stream"] if streams else []
-    return curl.command(address, model.examples[0].input, *headers, options="-N")
+    return curl.command(address, json.dumps({"input": model.examples[0].input}), *headers, options="-N")
 
 
 if __name__ == "__main__":

@@ -272,9 +272,9 @@ def curl_of(address: str, case: Case) -> str:
         path = Path(tempfile.mkdtemp(prefix="fuzz-")) / "body.json"
         path.write_text(body, encoding="ascii")
         body = f"@{path}"
-    return curl.command_with(address, body)
+    return curl.command(address, body)
 
 
 def _curl_of_slots(address: str, body: Mapping[str, Any], count: int) -> str:
-    command = curl.command_with(address, json.dumps(body), "Prefer: respond-async")
+    command = curl.command(address, json.dumps(body), "Prefer: respond-async")
     return f"for n in $(seq {count}); do {command}; done"
