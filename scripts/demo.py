@@ -21,8 +21,6 @@ from scripts.contract import schema
 from scripts.conversion import weights
 from scripts.serving import local_container, local_server
 
-_SERVED = "http://127.0.0.1:5001"  # the server of make serve
-
 
 def main(argv: list[str]) -> int:
     return command.run(demo, argv, "scripts.demo")
@@ -58,7 +56,7 @@ def demo(
 def _answering(model: Manifest, what: str) -> Iterator[str]:
     """Where predictions run, as Facts names it; a server started for it ends with the block."""
     if not what and _is_served(model):
-        yield _SERVED
+        yield local_server.SERVED
     elif not what:
         with _started(model) as address:
             yield address
@@ -84,7 +82,7 @@ def _is_served(model: Manifest) -> bool:
     import httpx
 
     try:
-        document = connection.ask("GET", f"{_SERVED}/openapi.json", timeout=5).json()
+        document = connection.ask("GET", f"{local_server.SERVED}/openapi.json", timeout=5).json()
     except (httpx.HTTPError, ValueError):
         return False
     return bool(document == schema.generate(schema.served_class(model)))

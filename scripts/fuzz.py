@@ -22,8 +22,6 @@ from scripts.fuzzing import cases as fuzzing
 from scripts.fuzzing import probe
 from scripts.serving import local_server
 
-_SERVED = "http://127.0.0.1:5001"  # the server of make serve
-
 
 def main(argv: list[str]) -> int:
     return command.run(fuzz, argv, "scripts.fuzz")
@@ -57,7 +55,7 @@ def fuzz(
     if report.failures and not url:
         print(f"To reproduce one: make serve, then its command; {address} was stopped.")
     for failure in report.failures:
-        print(f"\n{failure.case}: {failure.reason}\n  {failure.curl.replace(address, url or _SERVED)}")
+        print(f"\n{failure.case}: {failure.reason}\n  {failure.curl.replace(address, url or local_server.SERVED)}")
     return command.REFUSED if report.failures else 0
 
 

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     return command.run(serve, argv, "scripts.serve")
 
 
-def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 5001) -> int:
+def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = local_server.PORT) -> int:
     """Serve the model on this machine (https://cog.run/http describes the routes)."""
     model = manifest.selected()
     weights.ensure(model, runtimes.choose(model))

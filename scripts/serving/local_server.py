@@ -19,7 +19,9 @@ from models.weights import PROJECT
 from scripts.cli import connection
 from scripts.contract import schema
 
-HOST = "127.0.0.1"
+HOST, PORT = "127.0.0.1", 5001
+SERVED = f"http://{HOST}:{PORT}"
+"""The address of make serve, unless a PORT is chosen."""
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
 _STOP_SECONDS = 5
 _REMINDER_SECONDS = 30
