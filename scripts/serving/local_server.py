@@ -163,8 +163,10 @@ def wait_until_ready(address: str, process: Process | None = None) -> None:
     raise ServerError(f"the server ended with exit code {process.returncode} before it was ready: make doctor")
 
 
-def check_answers(address: str) -> dict[str, Any]:
+def check_answers(address: str, problem: str = "") -> dict[str, Any]:
     """The answer of /health-check, from a server that answers predictions, now or soon.
+
+    `problem`: the error's first words if it does not answer.
 
     Raises:
         ServerError: it does not answer, its setup failed, or its status is UNHEALTHY or DEFUNCT.
@@ -173,8 +175,9 @@ def check_answers(address: str) -> dict[str, Any]:
 
     try:
         health: dict[str, Any] = connection.ask("GET", f"{address}/health-check", timeout=10).json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise ServerError(f"the server at {address} no longer answers ({connection.reason(error)})") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        problem = problem or f"the server at {address} no longer answers"
+        raise ServerError(f"{problem} ({connection.reason(error)})") from error
     check_alive(address, health)
     return health
 
@@ -204,15 +207,9 @@ def check_served(url: str) -> None:
     Raises:
         ServerError: there is none.
     """
-    import httpx
-
-    try:
-        health: dict[str, Any] = connection.ask("GET", f"{url.rstrip('/')}/health-check", timeout=10).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise ServerError(f"no Cog server answers at {url}: start one with make serve ({error})") from error
-    check_alive(url, health)
-    if health.get("status") != "READY":
-        raise ServerError(f"the server at {url} is {health.get('status')}, not READY: wait for it")
+    health = check_answers(url.rstrip("/"), f"no Cog server answers at {url}: start one with make serve")
+    if health["status"] != "READY":
+        raise ServerError(f"the server at {url} is {health['status']}, not READY: wait for it")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
