@@ -87,12 +87,17 @@ def start(manifest: Manifest, port: int, log: IO[bytes] | None) -> subprocess.Po
             f"port {port} is in use: stop the program that uses it, or choose another: make serve PORT={port + 1}"
         )
     schema.write_for_server(schema.served_class(manifest))
-    environment = manifest.environment | {
+    return start_in(PROJECT, port, variables_of(manifest), log)
+
+
+def variables_of(manifest: Manifest) -> dict[str, str]:
+    """The environment of Cog's server that names the model and its class; in an image, cog sets it."""
+    name = schema.served_class(manifest)
+    return manifest.environment | {
         "MODEL": manifest.slug,
-        "COG_PREDICT_TYPE_STUB": f"predict.py:{schema.served_class(manifest)}",
-        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(schema.served_class(manifest))),
+        "COG_PREDICT_TYPE_STUB": f"predict.py:{name}",
+        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(name)),
     }
-    return start_in(PROJECT, port, environment, log)
 
 
 def start_in(folder: Path, port: int, variables: dict[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:

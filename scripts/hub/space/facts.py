@@ -7,6 +7,7 @@ from models.manifest import Manifest
 from scripts.contract import document, schema
 from scripts.contract.document import Node
 from scripts.hub.space.demo.facts import Display, Example, Facts, Field, Kind
+from scripts.serving import local_server
 
 _PLAIN: tuple[Kind, ...] = ("string", "integer", "number", "boolean", "array", "object")
 
@@ -24,7 +25,6 @@ def of(model: Manifest, what: str) -> Facts:
 
 def described(model: Manifest, what: str, contract: dict[str, Any]) -> Facts:
     """The facts of a model whose class has the OpenAPI document `contract`."""
-    name = schema.served_class(model)
     given, output, streams = document.parse(contract)
     properties = sorted(given.properties.items(), key=lambda named: named[1].order or 0)
     return Facts(
@@ -32,8 +32,8 @@ def described(model: Manifest, what: str, contract: dict[str, Any]) -> Facts:
         summary=model.summary,
         links=_links(model, what),
         what=what,
-        server=_server(model, name) if what == "own" else {},
-        slots=schema.max_concurrency(name),
+        server=local_server.variables_of(model) if what == "own" else {},
+        slots=schema.max_concurrency(schema.served_class(model)),
         fields=[_field(name, node, name in given.required) for name, node in properties],
         display=_display(output),
         streams=streams,
@@ -67,15 +67,6 @@ def _links(model: Manifest, what: str) -> dict[str, str]:
     name = called.removeprefix("deployment:").partition(":")[0]
     kind = "deployments/" if called.startswith("deployment:") else ""
     return links | {"API": f"https://replicate.com/{kind}{name}"}
-
-
-def _server(model: Manifest, name: str) -> dict[str, str]:
-    """The environment of the Cog server that serves the class; in an image, cog sets it."""
-    return model.environment | {
-        "MODEL": model.slug,
-        "COG_PREDICT_TYPE_STUB": f"predict.py:{name}",
-        "COG_MAX_CONCURRENCY": str(schema.max_concurrency(name)),
-    }
 
 
 def _field(name: str, node: Node, is_required: bool) -> Field:
