@@ -6,7 +6,6 @@ its speed in the last benchmark. The selected model is marked.
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,10 +14,10 @@ from rich.table import Table
 from models import manifest, runtimes, weights
 from models.errors import TemplateError
 from models.manifest import Manifest
-from models.weights import PROJECT
 from models.weights.lock import lock_of
 from scripts.benchmark import report
 from scripts.cli import command, console
+from scripts.hub import measured
 
 HEADINGS = ("", "model", "task", "licence", "weights", "memory", "hardware", "weights here", "last benchmark")
 
@@ -84,16 +83,12 @@ def _here(model: Manifest) -> str:
 
 def _speed(model: Manifest) -> str:
     """The highest rate of this project's server, in the newest of the model's receipts."""
-    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in _receipts(model)]
+    receipts = measured.receipts(model, measured.BENCHMARKS)
     if not receipts:
         return ""
     newest = max(receipts, key=lambda receipt: str(receipt["date"]))
     rates = [report.rate(newest, "server", streams) or 0 for streams in newest["settings"]["streams"]]
     return f"{max(rates):.0f} {newest['settings']['unit']}/s on {newest['machine']['name']}, {newest['date']}"
-
-
-def _receipts(model: Manifest) -> list[Path]:
-    return sorted((PROJECT / "benchmarks" / model.slug).glob("*.json"))
 
 
 if __name__ == "__main__":

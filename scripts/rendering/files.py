@@ -15,11 +15,9 @@ from scripts.cli.device import CONFIGS
 from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION
 from scripts.dependencies.pins import IMAGE_PYTHON
-from scripts.hub import card
+from scripts.hub import card, measured
 from scripts.rendering import packages, verbs
 from scripts.rendering.sections import replaced
-
-BENCHMARKS = "benchmarks"
 
 
 def rendered(model: Manifest) -> dict[str, str]:
@@ -63,7 +61,7 @@ def _present(path: Path) -> str:
 
 def pages(model: Manifest) -> dict[str, str]:
     """README.md and the pages of docs/ with rendered sections, if the fork has kept them."""
-    charts = f"{BENCHMARKS}/{model.slug}"
+    charts = f"{measured.BENCHMARKS}/{model.slug}"
     makers: dict[str, Callable[[str], str]] = {
         "README.md": lambda page: replaced(
             with_benchmark(page, model, charts, only_fastest=True), "verbs", verbs.table()
@@ -116,8 +114,7 @@ models/catalog/*
 
 def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool = False) -> str:
     """A page with the tables of the model's receipts; `charts`: the path from the page to its pictures."""
-    folder = PROJECT / BENCHMARKS / model.slug
-    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    receipts = measured.receipts(model, measured.BENCHMARKS)
     if not receipts:
         return page
     shown = report.by_speed(receipts)[: 1 if only_fastest else None]

@@ -15,6 +15,7 @@ from scripts import bench, tasks
 from scripts.benchmark import llama_cpp, load, report
 from scripts.cli.command import UsageError
 from scripts.conversion.weights import ensure
+from scripts.hub import measured
 from scripts.rendering import files as render
 from scripts.tasks import text_generation
 from scripts.tasks import text_generation_faithfulness as faithfulness
@@ -185,8 +186,8 @@ def test_the_chart_is_drawn_as_png_and_svg(tmp_path: Path) -> None:
 
 
 def test_rendering_replaces_only_the_text_between_the_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "PROJECT", tmp_path)
-    target = tmp_path / render.BENCHMARKS / MODEL.slug / "a-machine.json"
+    monkeypatch.setattr(measured, "PROJECT", tmp_path)
+    target = tmp_path / measured.BENCHMARKS / MODEL.slug / "a-machine.json"
     target.parent.mkdir(parents=True)
     target.write_text(json.dumps(receipt(90, 30)))
     before, after = "# Title\n<!-- benchmark -->\nold\n", "<!-- end of benchmark -->\nrest\n"
