@@ -17,7 +17,6 @@ from scripts.contract.openapi_frame import COG_VERSION
 from scripts.dependencies.pins import IMAGE_PYTHON
 from scripts.hub import card, measured
 from scripts.rendering import packages, verbs
-from scripts.rendering.sections import replaced
 
 
 def rendered(model: Manifest) -> dict[str, str]:
@@ -63,11 +62,11 @@ def pages(model: Manifest) -> dict[str, str]:
     """README.md and the pages of docs/ with rendered sections, if the fork has kept them."""
     charts = f"{measured.BENCHMARKS}/{model.slug}"
     makers: dict[str, Callable[[str], str]] = {
-        "README.md": lambda page: replaced(
+        "README.md": lambda page: _with_section(
             with_benchmark(page, model, charts, only_fastest=True), "verbs", verbs.table()
         ),
         "docs/performance.md": lambda page: with_benchmark(page, model, f"../{charts}"),
-        "docs/architecture.md": lambda page: replaced(page, "packages", packages.picture()),
+        "docs/architecture.md": lambda page: _with_section(page, "packages", packages.picture()),
     }
     kept = {name: make for name, make in makers.items() if (PROJECT / name).is_file()}
     return {name: make((PROJECT / name).read_text(encoding="utf-8")) for name, make in kept.items()}
@@ -119,7 +118,14 @@ def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool =
         return page
     shown = report.by_speed(receipts)[: 1 if only_fastest else None]
     targets = tasks.fact(model, "TARGETS", report.TARGETS)
-    return replaced(page, "benchmark", report.markdown(shown, charts, targets))
+    return _with_section(page, "benchmark", report.markdown(shown, charts, targets))
+
+
+def _with_section(page: str, name: str, content: str) -> str:
+    """The page with `content` between <!-- NAME --> and <!-- end of NAME -->; without the two, it is unchanged."""
+    before, start, rest = page.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
+    return f"{before}{start}{content}\n{end}{after}" if end else page
 
 
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."
