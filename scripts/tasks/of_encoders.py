@@ -10,8 +10,8 @@ from models import encoders
 from models.encoders import checkpoint
 from models.engine import EngineChoice
 from models.manifest import Manifest
+from models.weights import PROJECT
 from models.weights.lock import Lock
-from scripts.benchmark import texts
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio
 
@@ -43,7 +43,7 @@ def load_engine(model: Manifest, choice: EngineChoice, folder: Path) -> encoders
 
 def load(sizes: Mapping[str, str], more: dict[str, Any]) -> Load:
     """One sentence for each call, with `more` inputs."""
-    inputs = [{"text": text} | more for text in itertools.islice(texts.of_length(_WORDS), 200)]
+    inputs = [{"text": text} | more for text in itertools.islice(_texts(_WORDS), 200)]
     return Load(inputs, False, each=EACH, sizes=sizes, unit="texts", counted="texts")
 
 
@@ -51,7 +51,7 @@ def sweep(more: dict[str, Any]) -> list[Iterator[dict[str, Any]]]:
     """Endless inputs for each number of texts and of words in them, with `more` inputs."""
 
     def of_size(count: int, words: int) -> Iterator[dict[str, Any]]:
-        endless = texts.of_length(words)
+        endless = _texts(words)
         while True:
             yield {"texts": list(itertools.islice(endless, count))} | more
 
@@ -60,5 +60,12 @@ def sweep(more: dict[str, Any]) -> list[Iterator[dict[str, Any]]]:
 
 def varied(choices: random.Random) -> dict[str, Any]:
     """One or several texts, short and long."""
-    endless = texts.of_length(choices.choice([3, 20, 300]))
+    endless = _texts(choices.choice([3, 20, 300]))
     return {"texts": list(itertools.islice(endless, choices.choice([1, 4, 40])))}
+
+
+def _texts(words: int) -> Iterator[str]:
+    """Endless texts with `words` words each, from a book."""
+    book = itertools.cycle((PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8").split())
+    while True:
+        yield " ".join(itertools.islice(book, words))
