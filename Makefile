@@ -43,7 +43,7 @@ help-all: .venv/.$(RUNS) ## list every verb, and every command of scripts/
 setup: .venv/.$(RUNS) ## make .venv with what this machine needs (ENGINE=transformers for torch)
 
 predict: .venv/.$(RUNS) ## [start] one prediction through Cog's server, no Docker: PROMPT="..." INPUTS="-i temperature=0"
-	@exec $(PY) scripts.predict --inputs "$$INPUTS"
+	@exec $(PY) scripts.call local --inputs "$$INPUTS"
 
 serve: .venv/.$(RUNS) ## [start] serve the model on 127.0.0.1 (PORT=5001), no Docker
 	@exec $(PY) scripts.serve $${PORT:+--port "$$PORT"}

@@ -112,7 +112,7 @@ def listed(text: str) -> list[str]:
 @pytest.mark.parametrize("text", [" ".join(ODD), ""])
 def test_make_variables_reach_the_command_unchanged(project: Path, text: str):
     assert given_to_program(project, "call", f"WHAT={text}", f"INPUTS={text}") == [text, "--inputs", text]
-    assert given_to_program(project, "predict", f"INPUTS={text}") == ["--inputs", text]
+    assert given_to_program(project, "predict", f"INPUTS={text}") == ["local", "--inputs", text]
     assert given_to_program(project, "status", f"TO={text}") == [text]
     assert given_to_program(project, "promote", f"DIGEST={text}", f"TO={text}") == ["--digest", text, text]
     assert given_to_program(project, "bench", f"URL={text}") == ["--url", text]
