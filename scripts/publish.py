@@ -9,7 +9,7 @@ login` or HF_TOKEN.
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -55,14 +55,9 @@ def publish(
         planning.ready(model)
         again = planning.repository_of(model, to, create=create, onto=onto, space=space)
         for each in (again, *demos):
-            print(_published(api, each))
+            commit = each.publish(api)
+            print(f"{each.page(api)}/tree/{commit}")
     say(f"noted in the ledger, commit it: releases/{model.slug}.jsonl")
-
-
-def _published(api: Any, planned: Publication) -> str:
-    """Publish it; returns its address."""
-    commit = planned.publish(api)
-    return f"{planned.page(api)}/tree/{commit}"
 
 
 def _explain(planned: Publication) -> None:

@@ -38,15 +38,12 @@ def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="print wh
         changes = list(_changes(_present(model), new))
         if not dry_run:
             lock.write(model, new)
-    print("\n".join([*changes, f"{new.resolved}: {_counted(new)}, {new.size / 1e6:.1f} MB"]))
+    count = f"{len(new.files)} file{'s' if len(new.files) > 1 else ''}"
+    print("\n".join([*changes, f"{new.resolved}: {count}, {new.size / 1e6:.1f} MB"]))
     if dry_run:
         print(f"would write {lock.path_of(model.slug)}", file=sys.stderr)
     elif changes:
         print(f"wrote {lock.path_of(model.slug)}: commit it, then: make weights", file=sys.stderr)
-
-
-def _counted(new: Lock) -> str:
-    return f"{len(new.files)} file{'s' if len(new.files) > 1 else ''}"
 
 
 def _present(model: manifest.Manifest) -> Lock | None:

@@ -63,7 +63,9 @@ def of_predictions(
 def _for_margins(costs: Costs, choice: Choice, spent: Range, margins: Sequence[float], share: float) -> Table:
     rows: Rows = []
     for margin in margins:
-        likely, low, high = (price_for(margin, one, costs.workload.runs, share) for one in _three(spent))
+        likely, low, high = (
+            price_for(margin, one, costs.workload.runs, share) for one in (spent.middle, spent.low, spent.high)
+        )
         price = Figure(likely, "money", choice.source, low, high, choice.speed.is_estimate)
         even = break_even(likely, share, lambda units: _likely(costs, choice, units))
         rows.append((f"{margin:.0%}", [price, _load(even, choice)]))
@@ -87,10 +89,6 @@ def _earned(costs: Costs, choice: Choice, price: float, share: float) -> Table:
             )
         )
     return Table(f"What US$ {price:.6g} a prediction earns a month", ["load", "paid", "left for you"], rows)
-
-
-def _three(found: Range) -> tuple[float, float, float]:
-    return found.middle, found.low, found.high
 
 
 def _likely(costs: Costs, choice: Choice, units: float) -> float | None:
