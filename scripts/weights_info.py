@@ -97,7 +97,7 @@ def _need(model: Manifest, parameters: int, width: float) -> dict[str, Any]:
     return {
         "weights_gb": weights_gb,
         "beside_gb": beside_gb,
-        "fits": [one.sku for one in replicate.that_fit(weights_gb + beside_gb)],
+        "fits": replicate.that_fit(weights_gb + beside_gb),
     }
 
 

@@ -32,17 +32,17 @@ def refusal(model: Manifest, choice: EngineChoice, facts: Facts) -> str:
     if choice.device != "cuda" or needed is None:
         return ""
     weights, beside = needed
-    fitting = [one.sku for one in replicate.that_fit(weights + beside)]
+    fitting = replicate.that_fit(weights + beside)
     where = f"{path_of(model.slug)}: hardware.replicate: {sku}"
     other = f"set it to {' or '.join(fitting[:2])}" if fitting else _NONE_FITS
-    single, _, times = sku.rpartition("-")
-    if single in replicate.known() and times.endswith("x"):
-        return f"{where} has {times[:-1]} GPUs, and the engine uses one: {other if fitting else f'set it to {single}'}"
+    single, count = replicate.single(sku)
+    if count > 1:
+        return f"{where} has {count} GPUs, and the engine uses one: {other if fitting else f'set it to {single}'}"
     hardware = replicate.known().get(sku)
+    if hardware and not hardware.gpu:
+        return f"{where} has no GPU, and the engine is for cuda: {other}"
     if hardware is None or weights + beside <= hardware.memory_gb * SHARE_FOR_WEIGHTS:
         return ""
-    if not hardware.memory_gb:
-        return f"{where} has no GPU, and the engine is for cuda: {other}"
     return (
         f"{where} has {hardware.memory_gb:g} GB, of which {SHARE_FOR_WEIGHTS:.0%} are for weights and cache, and "
         f"{choice.described} needs {weights:.1f} GB of weights and {beside:.1f} GB beside them: "

@@ -100,7 +100,7 @@ def manifest_of(
     if size and not on_gpu and len(engines) == 1:
         raise ManifestError(f"{gigabytes:.0f} GB of weights fit no single GPU of Replicate: take a GGUF of it")
     count = f" of {_rounded(facts.parameters)} parameters" if facts.parameters else ""
-    sku = "cpu" if (gigabytes < 1 and not beside) or not on_gpu else on_gpu[0].sku
+    sku = "cpu" if (gigabytes < 1 and not beside) or not on_gpu else on_gpu[0]
     keys: dict[str, Any] = {
         "task": task,
         "title": found.title,

@@ -113,4 +113,4 @@ def test_the_cost_of_a_prediction_on_replicate_uses_the_same_price_list() -> Non
     assert dollars(10, "gpu-l40s-2x") == pytest.approx(0.0195)
     assert dollars(10, "abacus") is None
     assert dollars(10, "") is None
-    assert next(one.sku for one in hardware.that_fit(20)) == "gpu-a40-small"
+    assert hardware.that_fit(20)[0] == "gpu-a40-small"
