@@ -29,8 +29,8 @@ from scripts.conversion import weights
 from scripts.evaluation import answers, data, receipt, side_by_side
 from scripts.evaluation.answers import Answers
 from scripts.evaluation.data import Data
-from scripts.evaluation.metrics import METRICS
 from scripts.evaluation.task import Evaluation
+from scripts.hub import measured
 
 EXAMPLES = PROJECT / "examples" / "evaluation"
 
@@ -169,17 +169,11 @@ def _print(result: receipt.Receipt) -> None:
     table = Table(result["title"], "metric", "", f"{result['confidence']:.0%} interval", "lines")
     for group, figures in [*result["groups"].items(), ("all", result["metrics"])]:
         for figure in figures:
-            table.add_row(group, figure["title"], figure["written"], _interval(figure), str(figure["lines"]))
+            table.add_row(group, figure["title"], figure["written"], measured.interval(figure), str(figure["lines"]))
     console.print(table)
     if "against" in result:
         names = [f"{made['model']} on {made['engine']}" for made in (result["against"]["made_by"], result["made_by"])]
         console.print(side_by_side.table((names[0], names[1]), result["against"]))
-
-
-def _interval(figure: dict[str, Any]) -> str:
-    """The bounds in the figure's format; "" if they are unknown, because every line has the same score."""
-    metric = METRICS[figure["name"]]
-    return "" if figure["low"] is None else f"{metric.written(figure['low'])} to {metric.written(figure['high'])}"
 
 
 if __name__ == "__main__":

@@ -44,12 +44,13 @@ def _measured(receipt: Receipt) -> str:
     ]
     for name, figures in {"all": receipt["metrics"], **receipt["groups"]}.items():
         lines += [
-            f"| {name} | {one['title']} | {one['lines']} | {one['written']} | {_interval(one)} |" for one in figures
+            f"| {name} | {one['title']} | {one['lines']} | {one['written']} | {interval(one)} |" for one in figures
         ]
     return "\n".join(lines)
 
 
-def _interval(figure: dict[str, Any]) -> str:
+def interval(figure: dict[str, Any]) -> str:
+    """The bounds of an evaluation's figure in its own format; "" if one is unknown."""
     if figure["low"] is None or figure["high"] is None:
         return ""
     form = "{:.1%}" if figure["written"].endswith("%") else "{:.2f}"
@@ -128,7 +129,7 @@ def _scores(model: Manifest) -> dict[str, str]:
     """Scores by metric and data; only the same bytes of data make them comparable."""
     return {
         f"{figure['title']}, {receipt['data']['path']} ({receipt['data']['sha256'][:8]})": (
-            f"{figure['written']} ({_interval(figure)})"
+            f"{figure['written']} ({interval(figure)})"
         )
         for receipt in receipts(model, EVALS)
         for figure in receipt["metrics"]
