@@ -24,10 +24,10 @@ def imports() -> Imports:
     found: Imports = {}
     for path in [PROJECT / "predict.py", *_files("models"), *_files("scripts")]:
         package = _package(path.relative_to(PROJECT).with_suffix("").parts)
-        others = {_package(tuple(name.split("."))) for name in _imported(path)}
+        others = {_package(tuple(name.split("."))) for name in imported(path)}
         found[package] = found.get(package, set()) | others - {package, "scripts"}
     found.pop("scripts", None)  # scripts/__init__.py is not part of a package
-    _refuse_circles(found)
+    refuse_circles(found)
     return found
 
 
@@ -59,8 +59,8 @@ def _package(parts: tuple[str, ...]) -> str:
     return _MODELS
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """The modules of this project that a file imports."""
+def imported(path: Path) -> Iterator[str]:
+    """The modules of this project that a file imports, also inside functions."""
     for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -95,7 +95,8 @@ def _reached(found: Imports, package: str) -> set[str]:
     return reached
 
 
-def _refuse_circles(found: Imports) -> None:
+def refuse_circles(found: Imports) -> None:
+    """Raises TemplateError, which names the circle, where packages import each other."""
     try:
         TopologicalSorter(found).prepare()
     except CycleError as error:
