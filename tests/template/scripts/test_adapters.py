@@ -141,7 +141,7 @@ def run(project: Path, command: str, *arguments: str, **variables: str) -> "subp
 def test_the_served_output_equals_that_of_peft_before_merging(project: Path, place: Path, engine: str) -> None:
     answers = json.loads((place / "answers.json").read_text())
     inputs = f"-i prompt='{PROMPT}' -i raw=true -i temperature=0 -i max_tokens={TOKENS} -i top_k=0"
-    served = run(project, "predict", "--inputs", inputs, ENGINE=engine).stdout
+    served = run(project, "call", "local", "--inputs", inputs, ENGINE=engine).stdout
     assert served.strip() == answers["adapted"].strip() != answers["base"].strip()
 
 
