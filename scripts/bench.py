@@ -71,7 +71,8 @@ def bench(
     receipt |= _measure(model, choice, wanted, url, measured_with, runs, starts)
     target = PROJECT / "benchmarks" / model.slug / receipt["machine"]["slug"]
     if only or not is_usual:
-        print("no receipt is written, because only a part was measured, or not the usual engine", file=sys.stderr)
+        why = "--only left subjects out" if only else f"{choice.engine} is not the first engine for {choice.device}"
+        print(f"no receipt is written, because {why}", file=sys.stderr)
     else:
         target.parent.mkdir(exist_ok=True)
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")

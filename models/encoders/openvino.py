@@ -45,9 +45,9 @@ class OpenVinoEncoder:
         names = {name for port in model.outputs for name in port.get_names()}
         self._output = next((name for name in OUTPUTS if name in names), "")
         if unknown := self._inputs - _INPUTS:
-            raise EngineError(f"{folder} is no encoder of text: its graph asks for {', '.join(sorted(unknown))}")
+            raise EngineError(f"{folder} is not a text encoder: its graph has the inputs {', '.join(sorted(unknown))}")
         if not self._output:
-            raise EngineError(f"{folder} is no encoder of text: its graph gives {', '.join(sorted(names))}")
+            raise EngineError(f"{folder} is not a text encoder: its graph has the outputs {', '.join(sorted(names))}")
         config = read_json(folder / "config.json")
         # OpenVINO 2026.4 gives random results for int8 weights of 32 columns in bfloat16 with two streams. Such a model
         # computes one batch after the other.

@@ -87,7 +87,7 @@ def start(manifest: Manifest, load: Load) -> Any:
     except TemplateError as error:
         if (PROJECT / "Makefile").is_file():
             raise
-        where = "make is for the project that this image was built from; make image builds it again"
+        where = "run make in the project that this image was built from, then: make image"
         raise type(error)(f"{error} ({where})") from error
 
 

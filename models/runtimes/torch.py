@@ -1,4 +1,4 @@
-"""torch with an own network: the task's code builds it, and loads the safetensors as they were downloaded."""
+"""torch, with a network of the task's own: its code builds it, and loads the safetensors as they were downloaded."""
 
 from collections.abc import Sequence
 

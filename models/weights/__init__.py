@@ -1,7 +1,8 @@
 """Fetches, converts and verifies the weights of a model.
 
     weights/<slug>/source/      the downloaded files, pinned by models/catalog/<slug>/weights.lock
-    weights/<slug>/.source.json their sha256: weights.lock may name others of the same size since
+    weights/<slug>/.source.json the sha256 of the downloaded files. It shows when weights.lock has changed to other
+                                files of the same size.
     weights/<slug>/<engine>/    files made from them once, in the engine's own format; derived.json says from which
 
 The variable WEIGHTS_ROOT names another folder than weights/, or several (models/weights/places.py).

@@ -51,7 +51,7 @@ def _opened(packed: Path) -> Iterator[tarfile.TarFile]:
     try:
         with (
             _OPENERS[packed.suffix](packed, "rb") as file,
-            tarfile.open(fileobj=_Careful(file, packed), mode="r:") as tar,
+            tarfile.open(fileobj=_LimitedReader(file, packed), mode="r:") as tar,
         ):
             yield tar
     except _DAMAGE as error:
@@ -62,7 +62,7 @@ def _opened(packed: Path) -> Iterator[tarfile.TarFile]:
         raise WeightsError(_damaged(packed, error)) from error  # an OSError without errno is bz2's error for damage
 
 
-class _Careful(io.RawIOBase):
+class _LimitedReader(io.RawIOBase):
     """The bytes of a tar for tarfile. Refuses very large reads, with which a malicious header could fill the memory."""
 
     def __init__(self, file: BinaryIO, packed: Path) -> None:
@@ -70,7 +70,7 @@ class _Careful(io.RawIOBase):
 
     def read(self, count: int = -1) -> bytes:
         if not 0 <= count <= 16 * _BLOCK:
-            raise _too_large(self._packed)
+            raise _unlike_weights(self._packed, "has a header of over 16 MiB, or of a negative size")
         return self._file.read(count)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -86,8 +86,10 @@ def _members(tar: tarfile.TarFile, packed: Path) -> dict[str, tarfile.TarInfo]:
     size, most = 0, packed.stat().st_size * _MOST_GROWTH
     for count, member in enumerate(tar, 1):
         size += member.size
-        if count > _MOST_MEMBERS or size > most:
-            raise _too_large(packed)
+        if count > _MOST_MEMBERS:
+            raise _unlike_weights(packed, f"holds over {_MOST_MEMBERS:,} files and folders")
+        if size > most:
+            raise _unlike_weights(packed, f"unpacks to over {_MOST_GROWTH} times its size")
         path = _checked_path(member, packed)
         if member.isdir() or formats.is_litter(path):
             continue
@@ -129,8 +131,8 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Non
         shutil.copyfileobj(packed, unpacked, _BLOCK)
 
 
-def _too_large(packed: Path) -> WeightsError:
-    return WeightsError(f"{packed.name} unpacks to far more than it is: no weights do; do not use it")
+def _unlike_weights(packed: Path, what: str) -> WeightsError:
+    return WeightsError(f"{packed.name} {what}, unlike any archive of weights: do not use it")
 
 
 def _damaged(packed: Path, error: Exception) -> str:

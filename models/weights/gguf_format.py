@@ -77,7 +77,7 @@ class Tensor:
         shape = self.shape if rows is None else (len(rows), *self.shape[1:])
         values = read.astype(numpy.float32).reshape(shape)
         if not numpy.isfinite(values).all():
-            raise WeightsError(f"{self.path.name} holds values in {self.name} that are no numbers: it is damaged")
+            raise WeightsError(f"{self.path.name} has NaN or infinite values in {self.name}: the file is damaged")
         return values
 
 

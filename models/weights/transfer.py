@@ -191,7 +191,9 @@ def _check_answer(response: Any, part: Part, begin: int) -> None:
         )
     etag = response.headers.get("ETag", "")
     if part.etag and etag != part.etag:
-        raise WeightsError(f"{part.name} changed while it was downloaded (ETag {part.etag}, now {etag}): once more")
+        raise WeightsError(
+            f"{part.name} changed while it was downloaded (ETag {part.etag}, now {etag}): run the command again"
+        )
 
 
 def _gave_up(name: str, url: str, problem: str, asked: str | None) -> str:
@@ -205,7 +207,7 @@ def _refused(name: str, url: str, status: int) -> str:
     if status == 416:
         return f"{_host(url)} has another {name} than was locked ({status}): make weights-lock"
     if status in _REFUSED:
-        return f"{_host(url)} does not let you have {name} ({status}): see whether you may, and your token"
+        return f"{_host(url)} refuses {name} ({status}): check that you have access, and your token"
     return f"{_host(url)} answers {status} for {name}: try again later; the received bytes are kept"
 
 

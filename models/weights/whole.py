@@ -82,7 +82,9 @@ def check_layers(tensors: Iterable[str], where: str, layers: int) -> None:
     for stack, numbers in stacks.items():
         wanted = range(max(*numbers, layers - 1 if stack == longest else 0, 0) + 1)
         if missing := [f"{stack}.{number}" for number in wanted if number not in numbers]:
-            raise WeightsError(f"{where} lacks layers of {len(wanted)}: {_some(missing)}; {_REMEDY}")
+            raise WeightsError(
+                f"{where} has only some of its {len(wanted)} layers; missing: {_some(missing)}; {_REMEDY}"
+            )
 
 
 def ggufs(names: Iterable[str]) -> list[str]:

@@ -128,7 +128,7 @@ class _Given:
 def _value(given: _Given, node: Node) -> Any:
     kinds = [kind for kind in node.alternatives() if kind.type != "null"]
     texts = [kind for kind in kinds if kind.type == "string" and kind.format != "uri"]
-    if given.typed == "null" and _is_nullable(node) and not any(not kind.enum for kind in texts):
+    if given.typed == "null" and _is_nullable(node) and all(kind.enum for kind in texts):
         return None
     files = [kind for kind in kinds if _is_file(kind) or _is_file(kind.items)]
     if files and not given.typed.startswith("[") and (given.is_file() or len(files) == len(kinds)):

@@ -37,7 +37,7 @@ REMEDIES_OF_OUTPUT = {
     "rule": "return values that follow the old rule",
     "choices": "return one of the old values here, and the new ones in a field beside it",
     "array_type": "yield the pieces again: an iterator as the return type",
-    "array_display": "keep the kind of iterator: of a ConcatenateIterator clients show one text, of an Iterator a list",
+    "array_display": "keep the kind of iterator: clients show a ConcatenateIterator as one text, an Iterator as a list",
     "streams": "put @streaming back above predict",
 }
 LABELS = {

@@ -152,7 +152,10 @@ def cheapest(possible: Sequence[Choice], runs: float, conventions: Conventions) 
     priced = [(monthly(one, runs, conventions), one) for one in possible]
     affordable = [(cost.middle, number) for number, (cost, _) in enumerate(priced) if cost is not None]
     if not affordable:
-        raise CostError(f"{runs:,.0f} predictions a month are more than any choice carries: name another")
+        raise CostError(
+            f"{runs:,.0f} predictions a month are more than this hardware can serve: lower the load, or allow other "
+            "hardware"
+        )
     return priced[min(affordable)[1]][1]
 
 

@@ -27,9 +27,11 @@ def chosen(costs: Costs, hardware: str, billing: str, where: str = "--hardware")
     fitting = [one for one in costs.possible if hardware in ("", one.hardware.name) and billing in ("", one.billing)]
     if not fitting:
         why = (
-            costs.excluded.get(f"{hardware}, {billing}") or costs.excluded.get(hardware) or "it is not billed like this"
+            costs.excluded.get(f"{hardware}, {billing}")
+            or costs.excluded.get(hardware)
+            or "this hardware is not offered with this billing"
         )
-        raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {why}: name another")
+        raise CostError(f"{where}: {hardware or 'any'}, {billing or 'any'}: {why}: choose another hardware or billing")
     try:
         choice = cost.cheapest(fitting, costs.workload.runs, costs.conventions)
     except CostError as error:

@@ -138,6 +138,6 @@ _DUTIES: dict[Kind, str] = {
     "display": 'show "{text}" where people see it',
     "name": 'begin the name of the model with "{text}"',
     "documentation": "include the documentation, as good or better",
-    "no-training": "improve no language model outside this family with it or with what it writes",
+    "no-training": "do not use it or its outputs to improve language models outside this family",
     "no-endorsement": "do not advertise with the authors' names",
 }

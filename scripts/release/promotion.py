@@ -204,9 +204,8 @@ def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | Non
     if before and before.digest != release.digest:
         failed = _fails(partial(_restore, release, before.digest))
         (stuck if failed else undone).append(f"{release.target.production} to {before.digest[:19]}")
-    if not before:
-        undone.append(f"{release.target.production} to nothing else, since nothing was live before")
-    text = f"went back: {', '.join(undone) or 'nothing had changed'}{_newest(release, before.digest) if before else ''}"
+    kept = f"; {release.target.production} keeps what was pushed to it, since nothing was live before"
+    text = f"went back: {', '.join(undone) or 'nothing'}{_newest(release, before.digest) if before else kept}"
     if not stuck:
         return text, False
     again = f"make promote TO={release.target.production} DIGEST={before.digest if before else release.digest}"

@@ -70,7 +70,8 @@ def _problem(engine: str, facts: Facts, names: Collection[str]) -> str:
     """Why an engine cannot run the model; empty if it can."""
     kind = str(facts.architecture)
     if whole.ggufs(names):
-        return "" if kind in OF_GGUF else f"of a GGUF {kind} is not read, take the model's safetensors"
+        why = f"GGUFs of the architecture {kind} cannot be read, take the model's safetensors"
+        return "" if kind in OF_GGUF else why
     if engine == "openvino" and openvino_format.MODEL in names:
         return ""
     if facts.architecture is None:
@@ -84,7 +85,10 @@ def _unknown(engine: str, facts: Facts, kind: str) -> str:
     if facts.is_encoder_decoder:
         return f"{kind} has an encoder, and text-generation runs decoders alone, take another model"
     if kind in STATEFUL:
-        return f"{kind} keeps a state that is no key-value cache, which no engine here batches, take another model"
+        return (
+            f"{kind} has a recurrent state, not just a key-value cache, and no engine here can batch it, "
+            "take another model"
+        )
     library, known = _LIBRARIES[engine]
     if kind in known:
         return ""

@@ -77,7 +77,7 @@ def _ask(url: str) -> _Answer:
     if status in transfer.BUSY:
         raise WeightsError(f"{url} is busy (it answers {status}): try again later")
     if status not in (200, 206):
-        raise WeightsError(f"{url} answers {status}: correct weights.source, or see whether you may have it")
+        raise WeightsError(f"{url} answers {status}: correct weights.source, or check that you have access to it")
     if packed := transfer.compression(_name(url), headers):
         raise WeightsError(
             f"{url} is sent compressed ({packed}), though requested uncompressed: take it from another server"

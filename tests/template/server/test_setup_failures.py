@@ -135,7 +135,7 @@ def test_setup_ignores_files_that_were_made_from_other_weights(
 def test_setup_errors_in_an_image_say_that_make_is_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runtimes, "PROJECT", tmp_path)
     monkeypatch.setenv("ENGINE", "none")
-    with pytest.raises(EngineError, match="make is for the project that this image was built from"):
+    with pytest.raises(EngineError, match="run make in the project that this image was built from"):
         runtimes.start(MODEL, lambda *given: None)
 
 

@@ -93,7 +93,8 @@ class OpenVino:
 
         A prediction needs the GIL several times before it is submitted, and a step holds the GIL. So announced
         predictions get a moment to arrive, and so do those that arrive at the same time: they share their first step.
-        A prediction whose announcement was read in an earlier step does not use up this time of another one.
+        The count stays at 0 or above: a prediction announced in an earlier step must not shorten the wait for one that
+        is announced now.
         """
         is_idle = not self._running and not self._waiting
         with contextlib.suppress(queue.Empty):

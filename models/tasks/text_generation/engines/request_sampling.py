@@ -49,7 +49,10 @@ def processors(max_requests: int, vocabulary: int, device: torch.device) -> Cont
 
 
 def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
-    """A request's keyword arguments for these processors; no `top_k` between MOST_TOP_K and all tokens is kept."""
+    """A request's keyword arguments for these processors.
+
+    A `top_k` above MOST_TOP_K counts as MOST_TOP_K; 0 means all tokens.
+    """
     greedy = sampling.temperature == 0
     return {
         "repetition_penalty": float(sampling.repetition_penalty),

@@ -74,7 +74,7 @@ def test_a_file_in_a_linked_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
 def test_a_bomb_of_zeros_is_refused(tmp_path: Path, mode: str) -> None:
     path = packed(tmp_path, member("model.safetensors", bytes(30_000_000)), mode=mode)
-    refused(path, tmp_path, "unpacks to far more than it is")
+    refused(path, tmp_path, "unpacks to over 200 times its size, unlike any archive of weights")
 
 
 def test_a_bomb_of_holes_is_refused(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_bomb_of_holes_is_refused(tmp_path: Path) -> None:
     made = os.system(f"tar --sparse -C {tmp_path} -cf {tmp_path}/model.tar model.safetensors")
     assert made == 0
     assert (tmp_path / "model.tar").stat().st_size < 100_000
-    refused(tmp_path / "model.tar", tmp_path, "unpacks to far more than it is")
+    refused(tmp_path / "model.tar", tmp_path, "unpacks to over 200 times its size")
 
 
 def test_a_bomb_in_a_header_does_not_fill_the_memory(tmp_path: Path) -> None:
@@ -96,13 +96,13 @@ def test_a_bomb_in_a_header_does_not_fill_the_memory(tmp_path: Path) -> None:
         for _ in range(64):
             file.write(bytes(1 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    refused(path, tmp_path, "unpacks to far more than it is")
+    refused(path, tmp_path, "has a header of over 16 MiB")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_too_many_members_are_refused(tmp_path: Path) -> None:
     path = packed(tmp_path, *(member(f"{number}.json", b"") for number in range(10_001)))
-    refused(path, tmp_path, "unpacks to far more than it is")
+    refused(path, tmp_path, "holds over 10,000 files and folders")
 
 
 @pytest.mark.parametrize("again", ["config.json", "./config.json", "a/..//config.json"])

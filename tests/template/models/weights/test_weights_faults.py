@@ -99,9 +99,7 @@ def test_an_expired_url_is_requested_again(hub: Hub, project: Project) -> None:
 
 def test_a_url_that_is_always_refused_is_reported_in_one_line(hub: Hub, project: Project) -> None:
     hub.url_seconds = -1
-    assert "does not let you have model.safetensors (403): see whether you may, and your token" in project.refuses(
-        "weights"
-    )
+    assert "refuses model.safetensors (403): check that you have access, and your token" in project.refuses("weights")
     assert project.files == {}
 
 

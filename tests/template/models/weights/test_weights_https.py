@@ -195,7 +195,7 @@ def test_an_untrusted_certificate_is_reported_in_one_line(server: FileServer, pr
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("missing.safetensors", "answers 404: correct weights.source, or see whether you may have it"),
+        ("missing.safetensors", "answers 404: correct weights.source, or check that you have access to it"),
         ("model", "model is neither weights (.safetensors, .gguf) nor beside them"),
         ("model.bin", "model.bin is a pickle, which runs code when it is loaded: python -m scripts.to_safetensors"),
         ("model.tar.zst", "model.tar.zst is neither weights"),

@@ -84,14 +84,17 @@ def test_an_index_that_was_left_beside_other_weights_is_ignored(tmp_path: Path, 
     [
         ({**TWO, SHARDS[1]: safetensors("c")}, rf"{SHARDS[1]} lacks b, which the index says it holds"),
         ({**TWO, SHARDS[1]: safetensors("b", "a")}, rf"a is in {SHARDS[0]} and in {SHARDS[1]}"),
-        ({"model.safetensors": safetensors(*LAYERS[:7], *LAYERS[8:])}, r"lacks layers of 12: model\.layers\.7;"),
+        (
+            {"model.safetensors": safetensors(*LAYERS[:7], *LAYERS[8:])},
+            r"has only some of its 12 layers; missing: model\.layers\.7;",
+        ),
         (
             {"config.json": b'{"num_hidden_layers": 12}', "model.safetensors": safetensors(*LAYERS[:5])},
-            r"lacks layers of 12: model\.layers\.5, .* and 2 more;",
+            r"has only some of its 12 layers; missing: model\.layers\.5, .* and 2 more;",
         ),
         (
             {"config.json": b'{"text_config": {"num_hidden_layers": 13}}', "model.safetensors": safetensors(*LAYERS)},
-            r"lacks layers of 13: model\.layers\.12;",
+            r"has only some of its 13 layers; missing: model\.layers\.12;",
         ),
     ],
 )

@@ -259,12 +259,12 @@ def test_prices_without_a_date_and_two_channels_with_one_name_are_refused(tmp_pa
         (
             {"hardware": "own/t3.large"},
             "smollm2-135m-instruct",
-            "own/t3.large, public: it is not billed like this: name another",
+            "own/t3.large, public: this hardware is not offered with this billing: choose another hardware or billing",
         ),
         (
             {"hardware": "spaces/cpu-basic", "billing": "always-on"},
             "smollm2-135m-instruct",
-            "10,000,000,000 predictions a month are more than any choice carries: name another",
+            "10,000,000,000 predictions a month are more than this hardware can serve: lower the load, or allow other",
         ),
     ],
 )

@@ -70,7 +70,7 @@ def test_the_command_prices_a_hardware_at_a_load(
         (
             ["--hardware", "own/t3.large", "--billing", "public"],
             1,
-            "own/t3.large, public: it is not billed like this: name another",
+            "own/t3.large, public: this hardware is not offered with this billing: choose another hardware or billing",
         ),
         (["--billing", "monthly"], 2, "--billing: 'monthly' is not one of public, scale-to-zero, always-on"),
         (["--margin", "1"], 1, "a margin of 1 has no price"),

@@ -25,7 +25,11 @@ def test_transformers_can_batch_every_listed_architecture() -> None:
 @pytest.mark.parametrize(
     ("facts", "names", "says"),
     [
-        ({"architecture": "mamba"}, NAMES, "keeps a state that is no key-value cache.*; no other engine can"),
+        (
+            {"architecture": "mamba"},
+            NAMES,
+            "has a recurrent state, .* no engine here can batch it.*; no other engine can",
+        ),
         (
             {"architecture": "t5", "is_encoder_decoder": True},
             NAMES,
@@ -45,7 +49,11 @@ def test_transformers_can_batch_every_listed_architecture() -> None:
         ),
         ({"architecture": "bloom"}, NAMES, "transformers cannot run .*; name openvino in place of it under `engines`"),
         ({"architecture": "llama"}, NAMES[:2], "there is no tokenizer.json, make one"),
-        ({"architecture": "rwkv7"}, ["model.gguf"], "of a GGUF rwkv7 is not read, take the model's safetensors"),
+        (
+            {"architecture": "rwkv7"},
+            ["model.gguf"],
+            "GGUFs of the architecture rwkv7 cannot be read, take the model's safetensors",
+        ),
     ],
 )
 def test_a_model_that_an_engine_cannot_run_is_refused_with_the_remedy(
