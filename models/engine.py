@@ -70,7 +70,7 @@ def with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
         return choice
     if not weights.source:
         raise ValueError(f"{choice.engine} needs weights: set weights.source")
-    is_made_of_gguf = choice.engine == "openvino" and weights.are_gguf
+    is_made_of_gguf = choice.engine == "openvino" and weights.names_gguf
     if "dtype" not in choice.model_fields_set:
         default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]
         return choice.model_copy(update={"dtype": default})

@@ -55,7 +55,7 @@ class Weights(Origin):
     delivery: Literal["baked", "fetched"] = "baked"
 
     @property
-    def are_gguf(self) -> bool:
+    def names_gguf(self) -> bool:
         """Whether the weights are a GGUF. The default patterns match none, so `source` or `files` names it."""
         return any(name.endswith(".gguf") for name in (self.source, *self.files))
 
@@ -69,6 +69,6 @@ class Weights(Origin):
 
     @model_validator(mode="after")
     def _can_be_adapted(self) -> "Weights":
-        if self.adapter and (self.are_gguf or not self.source):
+        if self.adapter and (self.names_gguf or not self.source):
             raise ValueError("an adapter is merged into safetensors: set source to those of its base model")
         return self

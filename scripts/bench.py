@@ -78,7 +78,7 @@ def bench(
         target.with_suffix(".json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
         report.draw(receipt, target)
         print(f"wrote {target.relative_to(PROJECT)}.json, .png and .svg; README.md: make render", file=sys.stderr)
-    _print(receipt, counts, tasks.fact(model, "TARGETS", report.TARGETS))
+    _print(receipt, counts, tasks.attribute(model, "TARGETS", report.TARGETS))
 
 
 def _counts(streams: str) -> list[int]:
@@ -113,8 +113,8 @@ def _measure(
     runs: Runs,
     count: int,
 ) -> dict[str, Any]:
-    task, peer = tasks.of(model), tasks.fact(model, "PEER", None)
-    faithfulness = tasks.fact(model, "FAITHFULNESS", None)
+    task, peer = tasks.of(model), tasks.attribute(model, "PEER", None)
+    faithfulness = tasks.attribute(model, "FAITHFULNESS", None)
     weights.ensure(model, choice)
     if "baseline" in wanted:
         weights.ensure(model, next(one for one in model.engines if one.engine == "transformers"))
@@ -122,7 +122,7 @@ def _measure(
     if "container" in wanted:
         image.build(model, choice.device, tag)
     starting: dict[str, Start] = {
-        "baseline": partial(subjects.baseline, model, tasks.fact(model, "BASELINE", ""), measured_with),
+        "baseline": partial(subjects.baseline, model, tasks.attribute(model, "BASELINE", ""), measured_with),
         "peer": partial(subjects.bare_engine, model, choice, getattr(peer, "__name__", ""), measured_with),
         "engine": partial(subjects.bare_engine, model, choice, task.__name__, measured_with),
         "server": partial(subjects.local, model, measured_with),
@@ -236,7 +236,7 @@ def _without_baseline(model: Manifest) -> str:
 
 def _without_peer(model: Manifest) -> str:
     """What it lacks, if anything: it is a package of the development environment, and reads its own format."""
-    peer = tasks.fact(model, "PEER", None)
+    peer = tasks.attribute(model, "PEER", None)
     if peer is None or not peer.reads(model):
         return f"a library that the task {model.task} compares with, and weights in its format"
     return "" if importlib.util.find_spec(peer.PACKAGE) else f"the package {peer.PACKAGE} (make test installs it)"

@@ -72,7 +72,7 @@ def _evaluation(model: Manifest) -> Evaluation:
     Raises:
         TemplateError: its file in scripts/tasks has no EVALUATION.
     """
-    evaluation: Evaluation | None = tasks.fact(model, "EVALUATION", None)
+    evaluation: Evaluation | None = tasks.attribute(model, "EVALUATION", None)
     if evaluation is None:
         raise TemplateError(f"{model.task} cannot be evaluated: {tasks.of(model).__file__} has no EVALUATION")
     return evaluation

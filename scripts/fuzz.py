@@ -39,7 +39,7 @@ def fuzz(
     model = manifest.selected()
     document = schema.generate(schema.served_class(model))
     examples = [example.input for example in model.examples]
-    limits = tasks.fact(model, "LIMITS", fuzzing.NO_LIMITS)
+    limits = tasks.attribute(model, "LIMITS", fuzzing.NO_LIMITS)
     made = fuzzing.cases(document, examples, seed, cases, limits)
     with _served(model, url) as address, counted(f"fuzzing {address}", len(made)) as progress:
         report = probe.run(

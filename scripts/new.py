@@ -117,7 +117,7 @@ def _locked(name: str) -> lock.Lock:
     model = manifest.load(name)
     with weights.one_at_a_time(model):
         made = weights.make_lock(model, progress())
-    if check := tasks.fact(model, "check_weights", None):
+    if check := tasks.attribute(model, "check_weights", None):
         check(model.with_facts(made.facts), made)
     lock.write(model, made)
     print(f"{made.resolved}: files: {len(made.files)}, {made.size / 1e6:.1f} MB, pinned", file=sys.stderr)

@@ -34,9 +34,9 @@ def promote(
     """Put what passed staging into production."""
     release = begin(to, digest)
     if dry_run:
-        say(would(release, promotion.passed_staging(release).digest))
+        say(dry_run_text(release, promotion.passed_staging(release).digest))
         return
-    with ledger.alone(release.model.slug):
+    with ledger.exclusive(release.model.slug):
         release.run([("promote", lambda release: promotion.promote(release, reason))])
 
 
@@ -67,7 +67,7 @@ def _full_digest(digest: str, entries: Sequence[Entry]) -> str:
     raise command.UsageError(f"{begins} with {digest}: give one as make releases shows it, sha256:...")
 
 
-def would(release: Release, digest: str) -> str:
+def dry_run_text(release: Release, digest: str) -> str:
     """What a promotion of a digest would do."""
     deployments = release.model.deployments if release.target.is_replicate else []
     return f"would make {digest} live at {', '.join([release.target.production, *deployments])}"

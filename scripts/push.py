@@ -62,7 +62,7 @@ def push(
     if dry_run:
         print("\n".join(f"{name}: would {_would(release, name)}" for name in names))
         return
-    with ledger.alone(release.model.slug):
+    with ledger.exclusive(release.model.slug):
         release.run([(name, STAGES[name]) for name in names])
     say(f"noted in the ledger, commit it: releases/{release.model.slug}.jsonl")
     if release.digest:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scripts.cli import command
-from scripts.promote import DryRun, To, begin, would
+from scripts.promote import DryRun, To, begin, dry_run_text
 from scripts.release import ledger, promotion
 from scripts.release.release import say
 
@@ -27,9 +27,9 @@ def rollback(
     """Make the previous digest live again."""
     release = begin(to, digest)
     if dry_run:
-        say(would(release, promotion.earlier(release).digest))
+        say(dry_run_text(release, promotion.earlier(release).digest))
         return
-    with ledger.alone(release.model.slug):
+    with ledger.exclusive(release.model.slug):
         release.digest = promotion.earlier(release).digest
         release.run([("promote", lambda release: promotion.promote(release, reason or "rollback"))])
 

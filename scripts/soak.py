@@ -74,10 +74,10 @@ def _uses_of(model: Manifest) -> _Uses:
     document = schema.generate(schema.served_class(model))
     examples = [example.input for example in model.examples]
     forbidden = [case.input for case in cases.cases(document, examples, mixed=0) if case.expect == "invalid"]
-    varied = tasks.fact(model, "varied", lambda model, choices: choices.choice(examples))
+    varied = tasks.attribute(model, "varied", lambda model, choices: choices.choice(examples))
     return _Uses(
         varied=lambda choices: varied(model, choices),
-        bad=[*forbidden, *tasks.fact(model, "REFUSED", [])],
+        bad=[*forbidden, *tasks.attribute(model, "REFUSED", [])],
         streams=meaning.read(document).streams,
     )
 

@@ -33,7 +33,7 @@ def write_lock(dry_run: Annotated[bool, typer.Option("--dry-run", help="print wh
     with weights.one_at_a_time(model):
         new = weights.make_lock(model, progress())
         described = model.with_facts(new.facts)
-        if check := tasks.fact(model, "check_weights", None):
+        if check := tasks.attribute(model, "check_weights", None):
             check(described, new)
         changes = list(_changes(_present(model), new))
         if not dry_run:

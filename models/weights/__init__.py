@@ -21,7 +21,7 @@ from models.engine import EngineChoice
 from models.errors import TemplateError, WeightsError, in_words
 from models.manifest import PROJECT as PROJECT
 from models.manifest import Manifest
-from models.weights import adapter, files, formats, places, sources, whole
+from models.weights import adapter, completeness, files, formats, places, sources
 from models.weights.download import Progress
 from models.weights.files import File
 from models.weights.lock import Lock, lock_of
@@ -52,7 +52,7 @@ def gguf_file(manifest: Manifest) -> Path:
     Raises:
         WeightsError: there is none, or there are several.
     """
-    names = whole.ggufs(lock_of(manifest).files)
+    names = completeness.ggufs(lock_of(manifest).files)
     if len(names) != 1:
         found = ", ".join(names) or "none"
         raise WeightsError(f"an engine's files are made from one GGUF, and {manifest.slug} has {found}: weights.files")
@@ -61,7 +61,7 @@ def gguf_file(manifest: Manifest) -> Path:
 
 def are_gguf(manifest: Manifest) -> bool:
     """Whether the locked files are a GGUF, not safetensors."""
-    return bool(whole.ggufs(lock_of(manifest).files))
+    return bool(completeness.ggufs(lock_of(manifest).files))
 
 
 def verify(manifest: Manifest, part: str, full: bool) -> None:
@@ -75,7 +75,7 @@ def verify(manifest: Manifest, part: str, full: bool) -> None:
     remedy = "make image" if places.are_baked() else f"make weights{own}"
     if part == SOURCE:
         files.verify(root, locked, remedy, full)
-        whole.check(list(locked), root)
+        completeness.check(list(locked), root)
         return
     record = _record(root)
     if record is None:
@@ -124,7 +124,7 @@ def fetch(manifest: Manifest, progress: Progress) -> None:
             sources.module(part.source).fetch(part, root / below, progress)
         _leave_only(root, set(lock.files))
         files.verify(root, lock.files, "make weights", full=False)
-        whole.check(list(lock.files), root)
+        completeness.check(list(lock.files), root)
     try:
         _stamp_of(final).write_text(_stamped(lock.files))
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from models.errors import WeightsError
 from models.facts import AdapterFacts, Facts
-from models.weights import formats, gguf_format, whole
+from models.weights import completeness, formats, gguf_format
 from models.weights.gguf_format import Gguf
 
 CONFIG = "config.json"
@@ -31,7 +31,7 @@ def read(names: Collection[str], folder: Path) -> Facts:
     """
     if formats.ADAPTER_CONFIG in names and CONFIG not in names:
         return Facts(adapter=_of_adapter(folder / formats.ADAPTER_CONFIG))
-    ggufs = whole.ggufs(names)
+    ggufs = completeness.ggufs(names)
     if len(ggufs) == 1:
         return _of_gguf(gguf_format.read(folder / ggufs[0]))
     tensors = [one for name in names if formats.is_weights(name) for one in formats.tensors(folder / name)]

@@ -16,7 +16,7 @@ from scripts.calling.client import Client, PredictionRequest
 from scripts.calling.display import Display
 from scripts.calling.outputs import joined
 from scripts.cli import connection
-from scripts.replicate.client import ReplicateRefusal, connect, explained, patiently
+from scripts.replicate.client import ReplicateRefusal, connect, explained, retry_temporary
 
 ENDED = ("succeeded", "failed", "canceled", "aborted")
 _LARGEST_DATA_URI = 256_000  # bytes of the file; Replicate takes larger ones as uploads
@@ -170,7 +170,7 @@ class Remote(Client):
 
     def _reload(self, prediction: dict[str, Any]) -> dict[str, Any]:
         id = prediction["id"]
-        return patiently(lambda: get(self._client, f"/v1/predictions/{id}", f"the prediction {id}"))
+        return retry_temporary(lambda: get(self._client, f"/v1/predictions/{id}", f"the prediction {id}"))
 
     def _stream(self, url: str | None, display: Display) -> None:
         """Show output and logs as they arrive, until the stream ends or breaks. Events: output, logs, error, done.

@@ -15,7 +15,7 @@ def until(ask: Callable[[], Answer], seconds: float, pause: float = 0.05) -> Ans
     return answer
 
 
-def retried(
+def retry(
     act: Callable[[], Answer],
     is_temporary: Callable[[BaseException], bool],
     tries: int,

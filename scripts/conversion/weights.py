@@ -25,4 +25,4 @@ def _export(model: Manifest, choice: EngineChoice, source: Path, folder: Path, w
     from scripts.conversion import merging, to_openvino
 
     make = to_openvino.export if choice.engine == "openvino" else merging.make
-    make(tasks.fact(model, "CONVERTED_AS", "decoder"), source, folder, weight_format)
+    make(tasks.attribute(model, "CONVERTED_AS", "decoder"), source, folder, weight_format)

@@ -29,7 +29,7 @@ def measure(url: str, model: Manifest, streams: Sequence[int], hardware: Hardwar
     """
     local_server.check_served(url)
     load = tasks.load(model)
-    kinds = tasks.fact(model, "sweep", _examples)(model)
+    kinds = tasks.attribute(model, "sweep", _examples)(model)
     runs, points = list(itertools.product(streams, kinds)), []
     run(url, [next(kinds[0])], load)  # to warm up
     with counted("measuring sizes", len(runs)) as progress:

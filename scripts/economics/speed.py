@@ -129,7 +129,7 @@ def _gpu(hardware: Hardware, model: Manifest, start: float | None, prices: Price
     choice = next((one for one in model.engines if one.device == "cuda"), None)
     if choice is None or hardware.gpu is None:
         return "the manifest names no engine for CUDA"
-    cache_bytes = tasks.fact(model, "cache_bytes_per_token", None)
+    cache_bytes = tasks.attribute(model, "cache_bytes_per_token", None)
     if model.parameters is None or cache_bytes is None:
         return f"no estimate is made for the task {model.task}, or without `parameters`: make bench measures it"
     facts = fit.facts_of(model)

@@ -56,7 +56,7 @@ class Report:
     seconds: float
 
 
-class _Useless(Exception):
+class _ServerGone(Exception):
     """The server no longer answers, so the remaining cases would show nothing."""
 
 
@@ -94,7 +94,7 @@ def run(
                 if sent % EVERY == 0 or sent == len(cases):
                     probe.check_speed(cases[0], usual)
             probe.check_slots(cases[0])
-        except _Useless as reason:
+        except _ServerGone as reason:
             probe.fail(cases[max(sent - 1, 0)], f"{reason}: stopped after {sent} of {len(cases)} cases")
     return Report(sent, dict(probe.outcomes), probe.failures, time.monotonic() - started)
 
@@ -153,7 +153,7 @@ class _Probe:
         """Send a case and judge the answer.
 
         Raises:
-            _Useless: the server cannot answer further cases.
+            _ServerGone: the server cannot answer further cases.
         """
         try:
             response = self._answer(case)
@@ -162,9 +162,9 @@ class _Probe:
             self.fail(case, f"got no answer in {self.client.timeout.read:g} s{', cancelled' * case.is_long}")
             self.hangs += 1
             if self.hangs == _HANGS:
-                raise _Useless(f"{_HANGS} cases got no answer") from None
+                raise _ServerGone(f"{_HANGS} cases got no answer") from None
         except httpx.TransportError as error:
-            raise _Useless(f"the connection broke: {error}") from error
+            raise _ServerGone(f"the connection broke: {error}") from error
         else:
             outcome, problem = judge(case, response.status_code, response.text, self.output)
             self.outcomes[outcome] += 1
@@ -172,7 +172,7 @@ class _Probe:
                 self.fail(case, problem)
             if response.status_code == 409:
                 self._check_health()
-                raise _Useless(_FULL)
+                raise _ServerGone(_FULL)
         self._check_health()
 
     def health(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class _Probe:
         """The shortest of three answer times (s).
 
         Raises:
-            _Useless: the server does not answer.
+            _ServerGone: the server does not answer.
         """
         times = []
         try:
@@ -192,14 +192,14 @@ class _Probe:
                 self._answer(case)
                 times.append(time.monotonic() - started)
         except httpx.TransportError as error:
-            raise _Useless(f"the plain case {case.name!r} got no answer: {error}") from error
+            raise _ServerGone(f"the plain case {case.name!r} got no answer: {error}") from error
         return min(times)
 
     def check_speed(self, case: Case, usual: float) -> None:
         """Compare the time of the plain case with what it `usual`ly takes (s)."""
         now = self.seconds_of(case)
         if now > usual * _SLOWER + _SLOWER_SECONDS:
-            raise _Useless(f"the plain case {case.name!r} takes {now:.1f} s, at the start {usual:.1f} s")
+            raise _ServerGone(f"the plain case {case.name!r} takes {now:.1f} s, at the start {usual:.1f} s")
 
     def check_slots(self, case: Case) -> None:
         """All slots can be taken, and no more; the same again after those predictions were cancelled."""
@@ -258,11 +258,11 @@ class _Probe:
             waiting.until(lambda: self.health()["status"] != "BUSY", self.settle)
             health = self.health()
             if health["status"] != "READY":
-                raise _Useless(_FULL if health["status"] == "BUSY" else f"the server reports {health['status']}")
+                raise _ServerGone(_FULL if health["status"] == "BUSY" else f"the server reports {health['status']}")
         except (httpx.TransportError, ValueError) as error:
-            raise _Useless(f"the server's health check failed: {error}") from error
+            raise _ServerGone(f"the server's health check failed: {error}") from error
         if health["setup"]["started_at"] != self.setup:
-            raise _Useless("the server restarted")
+            raise _ServerGone("the server restarted")
 
 
 def curl_of(address: str, case: Case) -> str:

@@ -59,7 +59,7 @@ def interval(figure: dict[str, Any]) -> str:
 
 def pipeline_tag(model: Manifest) -> str:
     """The Hub's name of the task (https://huggingface.co/tasks): this project's name, or PIPELINE_TAG of its file."""
-    tag: str = tasks.fact(model, "PIPELINE_TAG", model.task)
+    tag: str = tasks.attribute(model, "PIPELINE_TAG", model.task)
     return tag
 
 

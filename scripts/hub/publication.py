@@ -49,7 +49,7 @@ class Publication:
         """
         if missing := [item.path for item in self.items if not item.is_here]:
             raise Refused(f"{', '.join(missing)} of {self.model.slug} is not made yet: make card, make weights")
-        with ledger.alone(self.model.slug):
+        with ledger.exclusive(self.model.slug):
             begun = time.monotonic()
             self._note("begun")
             try:

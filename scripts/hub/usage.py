@@ -45,7 +45,7 @@ def example_input(model: Manifest) -> dict[str, Any]:
 
 def _python_example(model: Manifest, hub: str) -> tuple[str, str] | None:
     """The library and code from the task's file; None if it has none for such an input."""
-    write = tasks.fact(model, "python_example", None)
+    write = tasks.attribute(model, "python_example", None)
     found: tuple[str, str] | None = write(model, hub, example_input(model)) if write else None
     return found
 

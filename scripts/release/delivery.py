@@ -18,7 +18,7 @@ from scripts.release.build import adopt, content_of, inspect
 from scripts.release.ledger import Entry
 from scripts.release.release import Refused, Release, say
 from scripts.replicate import client as replicate_api
-from scripts.replicate.client import ask, patiently
+from scripts.replicate.client import ask, retry_temporary
 from scripts.serving import docker_engine
 
 Done = TypeVar("Done")
@@ -52,7 +52,7 @@ def push(release: Release) -> str:
             "cog push built another image than the proven one (a base image or a package changed): nothing was "
             f"promoted; start again: make push TO={release.target.production}"
         )
-    release.digest = persistently(partial(arrived, release.target.staging))
+    release.digest = retry_any_refusal(partial(arrived, release.target.staging))
     if release.digest not in {name.rpartition("@")[2] for name in pushed["RepoDigests"]}:
         raise Refused(
             f"{release.target.staging} has {release.digest}, which is not what was pushed: does somebody else push "
@@ -65,12 +65,12 @@ def _cog_push(release: Release) -> None:
     image.bake(release.model, release.model.engine_on(release.device))
     with image.build_folder(release.model) as folder:
         command = ["push", release.target.staging, "-f", CONFIGS[release.device], *image.build_flags()]
-        persistently(partial(image.run_cog, *command, folder=folder))
+        retry_any_refusal(partial(image.run_cog, *command, folder=folder))
 
 
-def persistently(act: Callable[[], Done]) -> Done:
-    """Call `act` up to three times; a registry does not need again what it already has."""
-    return waiting.retried(
+def retry_any_refusal(act: Callable[[], Done]) -> Done:
+    """Call `act` up to three times, whatever its refusal is; a registry does not need again what it already has."""
+    return waiting.retry(
         act,
         lambda error: isinstance(error, TemplateError),
         _ATTEMPTS,
@@ -107,7 +107,7 @@ def staging(release: Release) -> str:
 
 def _sizes(model: Manifest, metrics: dict[str, Any]) -> dict[str, float]:
     """The sizes that a prediction's cost depends on, by the task's names for them."""
-    named = tasks.fact(model, "SIZES", {}).items()
+    named = tasks.attribute(model, "SIZES", {}).items()
     return {size: float(metrics[name]) for size, name in named if metrics.get(name) is not None}
 
 
@@ -185,7 +185,7 @@ def _ended(client: Any, created: Any) -> dict[str, Any]:
     path, what = f"/v1/predictions/{created.id}", f"the prediction {created.id}"
 
     def ended() -> dict[str, Any] | None:
-        prediction = patiently(lambda: get(client, path, what))
+        prediction = retry_temporary(lambda: get(client, path, what))
         return prediction if prediction["status"] in ENDED else None
 
     if prediction := waiting.until(ended, _SECONDS, pause=0.2):

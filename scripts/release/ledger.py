@@ -150,7 +150,7 @@ def who() -> str:
 
 
 @contextmanager
-def alone(slug: str) -> Iterator[None]:
+def exclusive(slug: str) -> Iterator[None]:
     """Allow only one release at a time; a process that died does not block it.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.errors import TemplateError
 from scripts.release import ledger
-from scripts.release.delivery import arrived, persistently, run_example, version_of
+from scripts.release.delivery import arrived, retry_any_refusal, run_example, version_of
 from scripts.release.ledger import Entry
 from scripts.release.release import Refused, Release, Stuck, say
 from scripts.replicate import client as replicate_api
@@ -28,7 +28,7 @@ def promote(release: Release, why: str = "") -> str:
     release.continue_from(passed_staging(release))
     release.why = why
     before = ledger.live(release.entries, release.target.production)
-    persistently(partial(_pull, release, release.digest))  # if this fails, nothing needs to be rolled back
+    retry_any_refusal(partial(_pull, release, release.digest))  # if this fails, nothing needs to be rolled back
     release.note("promote", "begun")
     moved: list[tuple[str, str]] = []
     try:
@@ -110,7 +110,7 @@ def earlier(release: Release) -> Entry:
 
 def _restore(release: Release, digest: str) -> None:
     """Put the image of a digest into production again."""
-    persistently(partial(_pull, release, digest))
+    retry_any_refusal(partial(_pull, release, digest))
     _put(release, digest)
 
 
@@ -120,8 +120,8 @@ def _put(release: Release, digest: str) -> None:
     Raises:
         Refused: it cannot be pushed, or arrives as another digest.
     """
-    persistently(partial(_send, release))
-    found = persistently(partial(arrived, f"{release.target.production}:latest"))
+    retry_any_refusal(partial(_send, release))
+    found = retry_any_refusal(partial(arrived, f"{release.target.production}:latest"))
     if found != digest:
         raise Refused(f"{release.target.production} has {found}, not {digest}: does somebody else push there?")
 
@@ -198,12 +198,12 @@ def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | Non
     undone: list[str] = []
     stuck: list[str] = []
     for deployment, version in reversed(moved):
-        failed = _fails(partial(_set, replicate_api.connect(), deployment, version))
-        (stuck if failed else undone).append(f"{deployment} to {version[:12]}")
-        release.note("deploy", "failed" if failed else "ok", where=deployment, why=f"back to {version[:12]}")
+        is_back = _try(partial(_set, replicate_api.connect(), deployment, version))
+        (undone if is_back else stuck).append(f"{deployment} to {version[:12]}")
+        release.note("deploy", "ok" if is_back else "failed", where=deployment, why=f"back to {version[:12]}")
     if before and before.digest != release.digest:
-        failed = _fails(partial(_restore, release, before.digest))
-        (stuck if failed else undone).append(f"{release.target.production} to {before.digest[:19]}")
+        is_back = _try(partial(_restore, release, before.digest))
+        (undone if is_back else stuck).append(f"{release.target.production} to {before.digest[:19]}")
     kept = f"; {release.target.production} keeps what was pushed to it, since nothing was live before"
     text = f"went back: {', '.join(undone) or 'nothing'}{_newest(release, before.digest) if before else kept}"
     if not stuck:
@@ -212,10 +212,11 @@ def _go_back(release: Release, moved: list[tuple[str, str]], before: Entry | Non
     return f"{text}; COULD NOT go back: {', '.join(stuck)}; {again} tries again", True
 
 
-def _fails(act: Callable[[], None]) -> bool:
+def _try(act: Callable[[], None]) -> bool:
+    """Whether `act` succeeded; if not, its error is shown."""
     try:
         act()
     except Exception as error:
         say(f"  {' '.join(str(error).split())[:200]}")
-        return True
-    return False
+        return False
+    return True

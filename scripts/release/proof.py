@@ -73,7 +73,7 @@ def tried(model: Manifest, name: str, document: Mapping[str, Any], on_gpu: bool,
     begun = time.monotonic()
     options = local_container.for_fetching() if model.weights.delivery == "fetched" else {}
     example = model.examples[-1].input
-    limits = tasks.fact(model, "LIMITS", cases.NO_LIMITS)
+    limits = tasks.attribute(model, "LIMITS", cases.NO_LIMITS)
     long = cases.longest(document, example, limits)
     what = [f"{len(model.examples)} examples", *(["streaming"] if meaning.read(document).streams else [])]
     what += ["cancellation", "full slots"] if long else []

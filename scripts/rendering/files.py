@@ -117,7 +117,7 @@ def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool =
     if not receipts:
         return page
     shown = report.by_speed(receipts)[: 1 if only_fastest else None]
-    targets = tasks.fact(model, "TARGETS", report.TARGETS)
+    targets = tasks.attribute(model, "TARGETS", report.TARGETS)
     return _with_section(page, "benchmark", report.markdown(shown, charts, targets))
 
 

@@ -64,16 +64,16 @@ def explained(what: str) -> Iterator[None]:
         raise ReplicateRefusal(f"{problem}: check proxies and REPLICATE_BASE_URL", 200) from error
 
 
-def patiently(act: Callable[[], Result]) -> Result:
+def retry_temporary(act: Callable[[], Result]) -> Result:
     """Repeat `act` a few times with growing pauses, while Replicate does not answer, or answers 429 or 5xx.
 
     Only for requests that may be sent twice, such as a read or the same change again.
     """
-    return waiting.retried(act, _is_temporary, tries=6)
+    return waiting.retry(act, _is_temporary, tries=6)
 
 
 def ask(what: str, act: Callable[[], Result]) -> Result:
-    """The answer to a request about `what` ("the model acme/smollm2") that may be sent twice; repeats it patiently.
+    """The answer to a request about `what` ("the model acme/smollm2") that may be sent twice; uses `retry_temporary`.
 
     Raises:
         ReplicateRefusal: Replicate refused, or still does not answer.
@@ -83,7 +83,7 @@ def ask(what: str, act: Callable[[], Result]) -> Result:
         with explained(what):
             return act()
 
-    return patiently(once)
+    return retry_temporary(once)
 
 
 def _is_temporary(error: BaseException) -> bool:

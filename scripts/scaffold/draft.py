@@ -124,7 +124,7 @@ def text_of(keys: Mapping[str, Any]) -> str:
 
 def expectations(model: Manifest, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The expectations of the examples, in the task's form; `outputs`: finished predictions."""
-    expected = tasks.fact(model, "expectation", None)
+    expected = tasks.attribute(model, "expectation", None)
     return [expected(one["output"], one.get("metrics") or {}) for one in outputs]
 
 

@@ -1,5 +1,8 @@
 """What the tools need to know of each task: one file for each task, found by name. No other file of scripts/ names one.
 
+Beside these, of_encoders.py has what the tasks of text encoders share. text_generation_gpu.py and
+text_generation_faithfulness.py are measurements of text generation, each run in a process of its own.
+
 Everything below is optional; without it, the tools use only the schema and the manifest's examples:
 `LIMITS`: inputs whose high values take long, each with the highest value that a fuzz case lets run to its end.
 `SIZES`: the metric that has each size of a prediction, by the names of scripts/economics/receipts.py.
@@ -33,7 +36,7 @@ def of(model: Manifest) -> ModuleType:
     return importlib.import_module(f"{__name__}.{model.task.replace('-', '_')}")
 
 
-def fact(model: Manifest, name: str, otherwise: Any) -> Any:
+def attribute(model: Manifest, name: str, otherwise: Any) -> Any:
     """The value of a name in the file of a model's task, or `otherwise` if it is not there."""
     return getattr(of(model), name, otherwise)
 
@@ -46,9 +49,9 @@ def named(task: str, name: str, otherwise: Any) -> Any:
 
 def load(model: Manifest) -> Load:
     """The load for a model's servers: from its task's file, or else its examples, repeated."""
-    return fact(model, "load", _examples)(model)  # type: ignore[no-any-return]
+    return attribute(model, "load", _examples)(model)  # type: ignore[no-any-return]
 
 
 def _examples(model: Manifest) -> Load:
     streams = meaning.read(schema.generate(schema.served_class(model))).streams
-    return Load([example.input for example in model.examples], streams, sizes=fact(model, "SIZES", {}))
+    return Load([example.input for example in model.examples], streams, sizes=attribute(model, "SIZES", {}))

@@ -84,5 +84,5 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """A server on each engine in turn."""
     with serving(MODEL, request.param) as address:
         document = connection.ask("GET", f"{address}/openapi.json").json()
-        limits = tasks.fact(MODEL, "LIMITS", cases.NO_LIMITS)
+        limits = tasks.attribute(MODEL, "LIMITS", cases.NO_LIMITS)
         yield Served(address, request.param, document, cases.longest(document, MODEL.examples[-1].input, limits))

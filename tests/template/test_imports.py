@@ -78,7 +78,9 @@ def test_every_task_has_its_file_for_the_tools_and_its_schema() -> None:
 
 def test_everything_that_tools_need_from_a_task_is_described_in_one_place() -> None:
     asked = {
-        name for path in SCRIPTS for name in re.findall(r"""\bfact\(\w+, "(\w+)\"""", path.read_text(encoding="utf-8"))
+        name
+        for path in SCRIPTS
+        for name in re.findall(r"""\battribute\(\w+, "(\w+)\"""", path.read_text(encoding="utf-8"))
     }
     assert len(asked) > 5
     assert {name for name in asked if not re.search(rf"`{name}\b", tasks.__doc__ or "")} == set()

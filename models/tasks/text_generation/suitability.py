@@ -11,7 +11,7 @@ from models.facts import Facts
 from models.manifest import path_of
 from models.runtimes.gguf.config import ARCHITECTURES as OF_GGUF
 from models.tasks.text_generation.manifest import Manifest
-from models.weights import openvino_format, whole
+from models.weights import completeness, openvino_format
 
 
 def _words(text: str) -> frozenset[str]:
@@ -69,7 +69,7 @@ def check(model: Manifest, facts: Facts, names: Collection[str]) -> None:
 def _problem(engine: str, facts: Facts, names: Collection[str]) -> str:
     """Why an engine cannot run the model; empty if it can."""
     kind = str(facts.architecture)
-    if whole.ggufs(names):
+    if completeness.ggufs(names):
         why = f"GGUFs of the architecture {kind} cannot be read, take the model's safetensors"
         return "" if kind in OF_GGUF else why
     if engine == "openvino" and openvino_format.MODEL in names:

@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import archive, download, formats, transfer, whole
+from models.weights import archive, completeness, download, formats, transfer
 from models.weights.download import Progress, Remote
 from models.weights.files import described, verify
 from models.weights.lock import Lock
-from models.weights.sources import present
+from models.weights.sources import local_lock
 
 
 def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
@@ -31,8 +31,8 @@ def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     packed = files[name] if is_tar else None
     if is_tar:
         names = archive.unpack(folder / name, folder, weights.files or formats.DEFAULT_PATTERNS)
-        files = {name: described(folder / name) for name in whole.only_once(names, folder)}
-    return present.lock(weights, list(files), folder, files, packed)
+        files = {name: described(folder / name) for name in completeness.only_once(names, folder)}
+    return local_lock.lock(weights, list(files), folder, files, packed)
 
 
 def fetch(lock: Lock, folder: Path, progress: Progress) -> None:

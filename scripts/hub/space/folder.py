@@ -132,4 +132,4 @@ def can_be_fetched(model: Manifest, choice: EngineChoice) -> bool:
     source = model.weights.source
     if not source or source.startswith("file:"):
         return not source
-    return model.weights.are_gguf or runtimes.part_of(model, choice) == weights.SOURCE
+    return model.weights.names_gguf or runtimes.part_of(model, choice) == weights.SOURCE

@@ -148,7 +148,7 @@ def default_report(openvino_server: LiveServer) -> probe.Report:
     document = schema.generate(model.predictor_class)
     examples = [example.input for example in model.examples]
     slots = schema.max_concurrency(model.predictor_class)
-    limits = tasks.fact(model, "LIMITS", {})
+    limits = tasks.attribute(model, "LIMITS", {})
     occupy = fuzz_cases.longest(document, examples[-1], limits)
     made = fuzz_cases.cases(document, examples, limits=limits)
     return probe.run(openvino_server.address, made, document, slots, occupy)

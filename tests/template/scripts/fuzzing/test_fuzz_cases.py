@@ -209,7 +209,7 @@ def test_the_order_of_the_document_does_not_matter(document: dict[str, Any]):
 def test_the_default_model_has_all_its_bounds_tried():
     model = manifest.selected()
     examples = [example.input for example in model.examples]
-    made = fuzz.cases(schemas.generate(model.predictor_class), examples, limits=tasks.fact(model, "LIMITS", {}))
+    made = fuzz.cases(schemas.generate(model.predictor_class), examples, limits=tasks.attribute(model, "LIMITS", {}))
     tried = [(case.input.get("max_tokens"), case.expect, case.is_long) for case in made]
     for wanted in [(131072, "valid", True), (131073, "invalid", False), (1, "valid", False), (0, "invalid", False)]:
         assert wanted in tried

@@ -65,7 +65,7 @@ def test_a_classifier_of_either_kind_runs_with_transformers(
     folder = bert(tmp_path, id2label=id2label, label2id={label: number for number, label in id2label.items()})
     model = manifest.load("all-minilm-l6-v2-zero-shot")
     fields = {name: getattr(model, name) for name in model.model_fields_set - {"similarity"}}
-    library, block = tasks.fact(model, "python_example", None)(
+    library, block = tasks.attribute(model, "python_example", None)(
         type(model).model_construct(**fields), str(folder), results
     )
     exec(block, {})

@@ -176,13 +176,16 @@ def test_a_contract_is_stored_once_and_a_missing_one_is_named(folder: Path) -> N
 
 
 def test_only_one_release_runs_and_a_second_is_told_its_age_and_process() -> None:
-    with ledger.alone(SLUG):
+    with ledger.exclusive(SLUG):
         refused = "another release of .* is under way, begun [01] s ago by process"
-        with pytest.raises(LedgerError, match=f"{refused} {os.getpid()}: wait for it, or end it"), ledger.alone(SLUG):
+        with (
+            pytest.raises(LedgerError, match=f"{refused} {os.getpid()}: wait for it, or end it"),
+            ledger.exclusive(SLUG),
+        ):
             pytest.fail("two at once")
-        with ledger.alone("another-model"):
+        with ledger.exclusive("another-model"):
             pass
-    with ledger.alone(SLUG):
+    with ledger.exclusive(SLUG):
         pass
 
 
@@ -190,15 +193,15 @@ def test_a_killed_process_does_not_block_the_next_release(folder: Path) -> None:
     hold = (
         "import sys, time; from pathlib import Path; from scripts.release import ledger\n"
         "ledger.FOLDER = Path(sys.argv[1])\n"
-        "with ledger.alone(sys.argv[2]): print('held', flush=True); time.sleep(60)"
+        "with ledger.exclusive(sys.argv[2]): print('held', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", hold, str(folder), SLUG]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(LedgerError, match=f"by process {process.pid}"), ledger.alone(SLUG):
+        with pytest.raises(LedgerError, match=f"by process {process.pid}"), ledger.exclusive(SLUG):
             pytest.fail("two at once")
         process.kill()
     begun = time.monotonic()
-    with ledger.alone(SLUG):
+    with ledger.exclusive(SLUG):
         assert time.monotonic() - begun < 1

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from models.manifest import Weights
-from models.weights import formats, model_facts, whole
+from models.weights import completeness, formats, model_facts
 from models.weights.files import File, described
 from models.weights.lock import Lock
 
@@ -23,7 +23,7 @@ def lock(
     """
     for name in names:
         formats.check_header(folder / name)
-    whole.check(names, folder)
+    completeness.check(names, folder)
     return Lock(
         source=weights.source,
         patterns=weights.files,

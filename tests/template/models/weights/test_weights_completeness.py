@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import WeightsError
-from models.weights import whole
+from models.weights import completeness
 from tests.services.hub import Hub
 from tests.template.models.weights.project import Project, gguf
 
@@ -40,7 +40,7 @@ def folder_of(place: Path, files: dict[str, bytes]) -> list[str]:
 
 
 def only_once(place: Path, files: dict[str, bytes]) -> set[str]:
-    return set(whole.only_once(folder_of(place, files), place))
+    return set(completeness.only_once(folder_of(place, files), place))
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_an_index_that_was_left_beside_other_weights_is_ignored(tmp_path: Path, 
 def test_missing_tensors_are_named(tmp_path: Path, files: dict[str, bytes], says: str) -> None:
     files = {"config.json": b"{}", **files}
     with pytest.raises(WeightsError, match=says):
-        whole.check(folder_of(tmp_path, files), tmp_path)
+        completeness.check(folder_of(tmp_path, files), tmp_path)
 
 
 def test_a_complete_model_passes(tmp_path: Path) -> None:
     config = b'{"text_config": {"num_hidden_layers": 12}, "vision_config": {"num_hidden_layers": 2}}'
     tower = [f"vision_tower.layers.{number}.weight" for number in range(2)]
     files = {"config.json": config, "model.safetensors": safetensors(*LAYERS, *tower, "lm_head.weight")}
-    whole.check(folder_of(tmp_path, files), tmp_path)
-    whole.check(folder_of(tmp_path, TWO), tmp_path)
+    completeness.check(folder_of(tmp_path, files), tmp_path)
+    completeness.check(folder_of(tmp_path, TWO), tmp_path)
 
 
 def test_a_repository_is_locked_completely_and_without_copies(hub: Hub, project: Project) -> None:
