@@ -18,7 +18,7 @@ from models import strict
 from models.engine import Device, EngineChoice, with_dtype
 from models.errors import ManifestError
 from models.facts import Facts
-from models.origin import Weights as Weights
+from models.origin import Weights
 from models.publication import Base, License, Quote, Release
 from models.strict import Strict
 

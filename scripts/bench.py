@@ -24,8 +24,7 @@ from rich.table import Table
 from models import manifest, runtimes
 from models.engine import EngineChoice
 from models.errors import TemplateError
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts import tasks
 from scripts.benchmark import load, loading, machine, report, subjects
 from scripts.cli import command, console, repository

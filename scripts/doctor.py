@@ -21,8 +21,7 @@ from rich.text import Text
 from models import manifest, runtimes, weights
 from models.engine import EngineChoice
 from models.errors import TemplateError
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from models.weights.sources import hub
 from scripts.cli import command, console
 from scripts.contract.openapi_frame import COG_VERSION

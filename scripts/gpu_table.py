@@ -19,7 +19,7 @@ import typer
 
 from models import runtimes
 from models.errors import EngineError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.benchmark import machine
 from scripts.cli import command, repository
 

@@ -14,7 +14,7 @@ import typer
 
 from models import manifest, runtimes
 from models.errors import TemplateError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.cli import command
 from scripts.contract import schema
 from scripts.rendering.files import out_of_date, write

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.cli import command
 from scripts.economics import figures, measured_costs, page, plan, revenue_report, simulation
 from scripts.economics.money import money_in

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 
 def skip_or_fail(what: str, remedy: str = "make doctor says how to get what the container needs") -> NoReturn:

@@ -9,8 +9,7 @@ from typing import IO
 import pytest
 
 from models import manifest, runtimes
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts.contract import schema
 from scripts.conversion import weights
 from scripts.serving import local_server

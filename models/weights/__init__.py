@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict
 
 from models.engine import EngineChoice
 from models.errors import TemplateError, WeightsError, in_words
-from models.manifest import PROJECT as PROJECT
 from models.manifest import Manifest
 from models.weights import adapter, completeness, files, formats, places, sources
 from models.weights.download import Progress

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from models import manifest, runtimes, weights
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts.benchmark import subjects
 from scripts.benchmark.load import Load
 

@@ -15,8 +15,8 @@ import psutil
 import yaml
 
 from models.engine import EngineChoice
-from models.manifest import Manifest, path_of
-from models.weights import PROJECT, folder
+from models.manifest import PROJECT, Manifest, path_of
+from models.weights import folder
 from scripts.benchmark.load import Inputs, Load, Sample, run
 from scripts.contract import schema
 from scripts.serving import docker_engine, local_container, local_server

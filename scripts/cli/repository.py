@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from models.errors import TemplateError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 # Git sets these for its hooks; they name the hook's repository, which may be another one.
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts.contract.cog_reader import file, inputs, models, output_types, target
 from scripts.contract.cog_reader.annotation import parse_annotation
 from scripts.contract.cog_reader.file import File

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from models.errors import EngineError, TemplateError, in_words
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.cli.files import link_or_copy
 from scripts.dependencies import cpu_torch, pins
 

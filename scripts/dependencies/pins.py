@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from models.engine import EngineName
 from models.errors import TemplateError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 FOLDER = PROJECT / "requirements"
 LOCK = "lock.txt"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TemplateError, WeightsError
-from models.manifest import Weights
+from models.origin import Weights
 from models.weights import formats
 from models.weights.sources import hub
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from models import runtimes, weights
-from models.manifest import Manifest, path_of
+from models.manifest import PROJECT, Manifest, path_of
 from scripts.cli import repository
 from scripts.contract import comparison, schema
 from scripts.contract.difference import report, summary
@@ -80,7 +80,7 @@ def compare(release: Release) -> str:
 
 
 def _present(name: str) -> str:
-    path = weights.PROJECT / name
+    path = PROJECT / name
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 

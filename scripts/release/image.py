@@ -13,8 +13,8 @@ from typing import Any
 from models import runtimes, weights
 from models.engine import Device, EngineChoice
 from models.errors import TemplateError
-from models.manifest import Manifest, path_of, rendered_for
-from models.weights import PROJECT, lock
+from models.manifest import PROJECT, Manifest, path_of, rendered_for
+from models.weights import lock
 from models.weights.files import described
 from scripts.cli.device import CONFIGS
 from scripts.cli.files import link_or_copy

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import TemplateError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.cli import repository
 
 FOLDER = PROJECT / "releases"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models import manifest
 from models.engine import EngineChoice
-from models.manifest import Manifest
-from models.weights import PROJECT, places
+from models.manifest import PROJECT, Manifest
+from models.weights import places
 from scripts import tasks
 from scripts.benchmark import report
 from scripts.cli.device import CONFIGS

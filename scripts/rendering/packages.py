@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from models.errors import TemplateError
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 Imports: TypeAlias = dict[str, set[str]]
 """The packages that each package imports, by name, such as scripts/release."""

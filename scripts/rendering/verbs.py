@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 _VERB = re.compile(r"^([a-z-]+):.*?## (?:\[([a-z ]+)\] )?(.+)$", re.MULTILINE)
 _VARIABLE = re.compile(r'\b[A-Z][A-Z_]*=(?:"[^"]*"|[^\s;)"]*[^\s,;:)"])?')

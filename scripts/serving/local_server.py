@@ -14,8 +14,7 @@ from typing import IO, Any, Protocol
 
 from models import leftovers
 from models.errors import TemplateError
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts.cli import connection
 from scripts.contract import schema
 

@@ -9,8 +9,7 @@ from typing import Any
 from models import encoders
 from models.encoders import checkpoint
 from models.engine import EngineChoice
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from models.weights.lock import Lock
 from scripts.benchmark.load import Load
 from scripts.benchmark.report import Target, memory, ratio

@@ -20,13 +20,12 @@ from models.cancellation import Cancellation
 from models.engine import Device
 from models.errors import InputError
 from models.facts import Facts
-from models.manifest import selected_as
+from models.manifest import PROJECT, selected_as
 from models.tasks import text_generation
 from models.tasks.text_generation import engines, suitability
 from models.tasks.text_generation.engines.interface import Engine, Generation, Logits, Sampling
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.model_text import ModelText
-from models.weights import PROJECT
 from models.weights.lock import Lock
 from scripts.benchmark import llama_cpp
 from scripts.benchmark.load import Inputs, Load, Prediction, Sample, summed

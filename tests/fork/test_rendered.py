@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.contract import schema
 from scripts.rendering import files as render
 from tests.fork.conftest import CLASS, MODEL

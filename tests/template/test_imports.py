@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts import tasks
 from scripts.rendering import packages
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 COMMANDS = re.findall(r"`(make predict MODEL=[^`]+)`", (PROJECT / "README.md").read_text(encoding="utf-8"))
 OUTPUTS = {"all-minilm-l6-v2": '"embeddings": [\n    [', "all-minilm-l6-v2-zero-shot": "label     score\nsports   "}

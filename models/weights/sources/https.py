@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from models.errors import WeightsError
-from models.manifest import Weights
+from models.origin import Weights
 from models.weights import archive, completeness, download, formats, transfer
 from models.weights.download import Progress, Remote
 from models.weights.files import described, verify

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from models.errors import WeightsError
 from models.facts import Facts
-from models.manifest import Weights
+from models.origin import Weights
 from models.weights import completeness, download, formats, headers, model_facts, openvino_format
 from models.weights.download import Progress, Remote
 from models.weights.files import File

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from models.errors import WeightsError
-from models.manifest import PROJECT, Weights
+from models.manifest import PROJECT
+from models.origin import Weights
 from models.weights import completeness, formats, gguf_format
 from models.weights.download import Progress
 from models.weights.files import check_room, verify

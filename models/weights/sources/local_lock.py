@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from models.manifest import Weights
+from models.origin import Weights
 from models.weights import completeness, formats, model_facts
 from models.weights.files import File, described
 from models.weights.lock import Lock

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import WeightsError
-from models.manifest import Weights
+from models.origin import Weights
 from models.weights import completeness, formats
 from models.weights.download import Progress
 from models.weights.files import check_room, verify

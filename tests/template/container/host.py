@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from tests import commands
 from tests.checkout import copied
 from tests.template import toy

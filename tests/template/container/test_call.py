@@ -8,7 +8,7 @@ import uuid
 import docker
 from replicate.version import Version
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from tests import commands
 from tests.services.replicate import Replicate
 from tests.services.replicate_client import client_of

@@ -11,8 +11,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from models import runtimes
-from models.manifest import Manifest, path_of
-from models.weights import PROJECT, lock
+from models.manifest import PROJECT, Manifest, path_of
+from models.weights import lock
 from models.weights.files import described
 from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION

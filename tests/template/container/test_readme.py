@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.hub import usage
 from tests.services.replicate import Replicate
 from tests.template import toy

@@ -14,8 +14,7 @@ import httpx
 import pytest
 from httpx_sse import EventSource
 
-from models.manifest import Manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT, Manifest
 from scripts.contract import schema
 from tests import commands
 

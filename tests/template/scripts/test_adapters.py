@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from models import manifest
-from models.weights import PROJECT, model_facts
+from models.manifest import PROJECT
+from models.weights import model_facts
 from scripts.conversion import environment
 from tests import tiny_models
 from tests.template import toy

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts import models, use
 from scripts.rendering import files
 

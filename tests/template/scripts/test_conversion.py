@@ -24,11 +24,12 @@ from models.encoders.tokens import Tokenizer
 from models.encoders.transformers import TransformersEncoder
 from models.engine import EngineChoice
 from models.errors import EngineError, WeightsError
+from models.manifest import PROJECT
 from models.runtimes import checkpoint
 from models.runtimes import openvino as engine
 from models.runtimes import transformers as merged
 from models.tasks.text_generation import suitability
-from models.weights import PROJECT, formats, openvino_format
+from models.weights import formats, openvino_format
 from scripts.conversion import comparison, encoder, environment
 from tests import tiny_encoders, tiny_models
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.dependencies.pins import ENGINES, IN_THE_IMAGE, LOCK, compiled, needed, versions
 from tests import commands
 from tests.checkout import copied

@@ -14,7 +14,8 @@ import pytest
 
 from models import manifest, runtimes, weights
 from models.errors import EngineError
-from models.weights import PROJECT, places
+from models.manifest import PROJECT
+from models.weights import places
 from models.weights.files import sha256
 from scripts.conversion.weights import ensure
 from scripts.serving import local_server

@@ -10,7 +10,7 @@ import openvino as runtime
 import pytest
 from openvino import opset13 as operations
 
-from models import weights
+from models import manifest, weights
 from models.runtimes.gguf import openvino_graph
 from scripts.conversion.weights import ensure
 from tests.template.models.tasks.text_generation.engines.helpers import MODEL, choice_of
@@ -104,7 +104,7 @@ def test_additions_to_the_residual_stream_are_found_behind_a_bias() -> None:
 def test_loading_has_each_weight_in_memory_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE", "openvino")
     ran = subprocess.run(
-        [sys.executable, "-c", LOADING], cwd=weights.PROJECT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", LOADING], cwd=manifest.PROJECT, capture_output=True, text=True, timeout=300
     )
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout.splitlines()[-1]) * 1024 / 1e6 < LOADED_MB

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from models import manifest, weights
-from models.manifest import Manifest, Weights
+from models.manifest import Manifest
+from models.origin import Weights
 from models.weights import lock, places
 from tests.services.hub import Hub
 from tests.template.models.weights.project import Project

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 
 PAIRS = 5
 DRIVER = """

@@ -9,7 +9,8 @@ import pytest
 
 from models import weights
 from models.errors import WeightsError
-from models.manifest import Manifest, Weights
+from models.manifest import Manifest
+from models.origin import Weights
 from models.weights.progress import PlainLines
 from tests.template.models.weights.tiny import CONTENT, SLUG, described, leftovers, write_lock
 

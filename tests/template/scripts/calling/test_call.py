@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts import call
 from scripts.calling import project_server
 from scripts.contract import schema

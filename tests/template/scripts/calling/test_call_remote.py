@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts import call
 from scripts.contract import schema
 from tests.schemas import cog

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.contract import __main__ as command
 from scripts.contract import schema
 from scripts.contract.comparison import compare

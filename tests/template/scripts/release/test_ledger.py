@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.release import ledger, promotion
 from scripts.release.ledger import Entry, LedgerError, Result
 from scripts.release.release import Refused, Release, Stuck

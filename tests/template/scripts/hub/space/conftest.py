@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models import manifest
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts.hub.space import facts
 from scripts.hub.space.demo import page as app
 from scripts.hub.space.demo.facts import Facts

@@ -15,7 +15,7 @@ import yaml
 from playwright.sync_api import expect
 
 from models import manifest, weights
-from models.weights import PROJECT
+from models.manifest import PROJECT
 from scripts import space
 from scripts.hub.space import folder
 from scripts.serving import local_server

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models import manifest, weights
+from models import manifest
 from models.tasks.text_generation import model_files
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
 from models.tasks.text_generation.engines.openvino import OpenVino
@@ -14,7 +14,7 @@ from models.tasks.text_generation.manifest import EngineChoice, Manifest
 from models.tasks.text_generation.tokenizer import Tokenizer
 
 MODEL = manifest.selected()
-TEXT = (weights.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
+TEXT = (manifest.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
 """The beginning of Alice's Adventures in Wonderland (Lewis Carroll, 1865; public domain), 2,045 tokens."""
 
 
