@@ -16,7 +16,8 @@ def whole_numbers(predict: Method) -> Method:
     """
     parameters = inspect.signature(predict).parameters.values()
     whole = {one.name for one in parameters if _is_whole(one.annotation)}
-    # Cog replaces Input(...) by the input's default only in the function that it finds, which is the wrapper below.
+    # Cog replaces Input(...) by the input's default only in the function that it finds, which is the wrapper below
+    # (docs/upgrading.md).
     defaults = {one.name: one.default.default for one in parameters if hasattr(one.default, "default")}
 
     def converted(given: dict[str, Any]) -> dict[str, Any]:

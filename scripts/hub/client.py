@@ -34,7 +34,7 @@ def connect() -> Any:
     """A huggingface_hub.HfApi with the user's token; HF_ENDPOINT names another server than the Hub.
 
     Other servers that speak the Hub's HTTP take large files by Git LFS, and few have the Hub's own storage, Xet. So
-    files are sent to them by LFS, unless HF_HUB_DISABLE_XET=0 is set.
+    files are sent to them by LFS, unless HF_HUB_DISABLE_XET=0 is set (docs/upgrading.md).
 
     Raises:
         HubRefusal: there is no token.

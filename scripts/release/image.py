@@ -49,7 +49,7 @@ def _end_killed_build(client: Any, tag: str) -> None:
     """Remove the containers in which a killed `cog build` of this name still looks at its image.
 
     cog 0.22 gives an image for r8.im another name until it is complete, and cannot remove that name while a container
-    uses it (pkg/image/build.go).
+    uses it (pkg/image/build.go; docs/upgrading.md).
     """
     from docker.errors import APIError
 

@@ -4,6 +4,7 @@ A test that fails here shows which of them an upgrade changed, before an engine 
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,43 @@ def test_the_attention_of_transformers_and_torch() -> None:
     assert isinstance(torch.ops.mkldnn._is_mkldnn_bf16_supported(), bool)
 
 
+def test_the_defaults_of_cog() -> None:
+    from cog import Input
+
+    assert Input(default=3, ge=1).default == 3
+
+
+@pytest.mark.skipif(shutil.which("cog") is None, reason="the cog command is not installed")
+def test_the_name_of_an_image_that_cog_has_not_completed() -> None:
+    assert b"cog-tmp:" in Path(shutil.which("cog") or "").read_bytes()
+
+
+def test_the_reader_of_gguf_in_transformers() -> None:
+    import numpy
+    from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
+
+    processor = TENSOR_PROCESSORS.get("llama", TensorProcessor)(config={"num_attention_heads": 2})
+    laid_out = processor.process(
+        weights=numpy.ones((4, 4)), name="output_norm.weight", tensor_key_mapping={}, parsed_parameters={"tensors": {}}
+    )
+    assert (laid_out.name, laid_out.weights.shape) == ("output_norm.weight", (4, 4))
+    assert "get_tensor_name_map" in get_gguf_hf_weights_map.__code__.co_names  # it is imported at each call
+
+
+def test_the_transformations_of_openvino() -> None:
+    import numpy
+    import openvino
+    from openvino import opset13 as operations
+    from openvino._offline_transformations import apply_moc_transformations
+
+    given = operations.parameter([2], numpy.float32)
+    known = operations.add(operations.constant(numpy.float32([1, 2])), operations.constant(numpy.float32([3, 4])))
+    model = openvino.Model([operations.multiply(given, known)], [given])
+    apply_moc_transformations(model, cf=True)
+    kinds = [node.get_type_name() for node in model.get_ordered_ops()]
+    assert (kinds.count("Constant"), kinds.count("Add")) == (1, 0)
+
+
 def test_the_client_of_replicate() -> None:
     import httpx
     from replicate.client import Client
@@ -71,6 +109,12 @@ def test_the_client_of_replicate() -> None:
     assert isinstance(client._client, httpx.Client)
     assert client._request
     assert client.poll_interval > 0
+
+
+def test_the_storage_of_huggingface_hub() -> None:
+    from huggingface_hub.utils._runtime import is_xet_available
+
+    assert "HF_HUB_DISABLE_XET" in is_xet_available.__code__.co_names  # read at each upload
 
 
 def test_the_errors_of_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def rewrite(path: Path, decoder: Decoder) -> None:
     such, and stay in the file's own pages.
     """
     import openvino
-    from openvino._offline_transformations import apply_moc_transformations
+    from openvino._offline_transformations import apply_moc_transformations  # private: docs/upgrading.md
 
     core = openvino.Core()
     model = core.read_model(path)

@@ -1,4 +1,7 @@
-"""Writes a GGUF as safetensors and a configuration, as transformers saves a model. The package gguf dequantises it."""
+"""Writes a GGUF as safetensors and a configuration, as transformers saves a model. The package gguf dequantises it.
+
+Names and layout of the tensors are those of transformers' own reader, by private parts of it (docs/upgrading.md).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

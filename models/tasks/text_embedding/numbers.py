@@ -5,7 +5,7 @@ file, a date, a model, ...). That takes 20 microseconds per number: for a vector
 as a small model computes it (crates/coglet-python/src/output.rs). The result of an array's `tolist` is inspected only
 once, and only its lists: tuples go straight to the JSON encoder, which writes them as lists.
 
-tests/template/server/test_numbers.py fails when the runtime inspects tuples too.
+tests/template/server/test_numbers.py fails when the runtime inspects tuples too (docs/upgrading.md).
 """
 
 from typing import Any
