@@ -158,7 +158,7 @@ publish: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## [publish] put the model
 publish-all: .venv/.$(if $(DRY_RUN),$(RUNS),transformers) ## all of a plan, on the Hub and Replicate: PLAN=examples/publication/smollm2.yaml
 	@exec $(PY) scripts.publish_all $${DRY_RUN:+--dry-run} "$$PLAN"
 
-clean: ## remove .venv, weights and everything else that was made here
+clean: ## remove .venv, weights and everything else that was made here, except outputs/
 	rm -rf .venv .venv-optimum weights baked reports spaces .cog .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: help help-all setup predict serve weights weights-lock weights-verify weights-info test test-all check render new models use image container-predict push promote rollback call demo space releases status doctor bench eval soak prices cost price revenue card licence publish publish-all clean

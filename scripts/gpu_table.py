@@ -1,4 +1,4 @@
-"""python -m scripts.gpu_table [--minutes 14] [--only "135M,8B"] [--tiny]
+"""python -m scripts.gpu_table [--minutes 14] [--only "135M;8B"] [--tiny]
 
 Measures the engine transformers on this machine's GPU in one go: the shapes of SmolLM2-135M and of Llama-3.1-8B with
 random weights in bfloat16, which it creates. Each subject has its own process and time limit; its figures are printed
