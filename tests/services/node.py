@@ -1,4 +1,4 @@
-"""The official JavaScript clients, installed into a test's own folder."""
+"""Replicate's official JavaScript client, installed into a test's own folder."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ _SCRIPTS = Path(__file__).parent / "javascript"
 
 
 def clients_in(folder: Path) -> Path:
-    """Copy the scripts of javascript/ and install the clients that they import; without node the test is skipped."""
+    """Copy the scripts of javascript/ and install the client; without node the test is skipped."""
     if not (shutil.which("node") and shutil.which("npm")):
         skip_or_fail("the commands node and npm", "https://nodejs.org has them")
     shutil.copytree(_SCRIPTS, folder, dirs_exist_ok=True)
