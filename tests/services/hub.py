@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from tests.services import hub_card, hub_cdn, hub_files, hub_uploads
 from tests.services.http import Service
 from tests.services.http_messages import Content, Request, Response, opened
-from tests.services.hub_answers import as_json, asked_paths, query_of
+from tests.services.hub_answers import as_json, query_of
 from tests.services.hub_cdn import SignedUrls
 from tests.services.hub_repository import (
     CREATED,
@@ -100,10 +100,6 @@ class Hub(Service):
         self.tokens[token] = user
         self.writers[token] = {user, *organizations}
 
-    def expire_urls(self) -> None:
-        """Expire every URL signed so far."""
-        self.urls = SignedUrls()
-
     def _hub(self, request: Request) -> Response:
         identity = {"X-Request-Id": f"Root=1-{uuid.uuid4()}"}
         try:
@@ -160,30 +156,16 @@ class Hub(Service):
             raise Refused(status, "GatedRepo", message.format(name))
         return repo
 
-    def _whoami(self, request: Request) -> Response:
-        """GET /api/whoami-v2: `HfApi.whoami`."""
-        token = self.known(request)
-        user, role = self.tokens[token], "write" if token in self.writers else "read"
-        orgs = [{"type": "org", "name": name} for name in sorted(self.writers.get(token, set()) - {user})]
-        access = {"type": "access_token", "accessToken": {"displayName": "test", "role": role}}
-        return as_json({"type": "user", "name": user, "orgs": orgs, "auth": access})
-
-    def _auth_check(self, request: Request, repo: str) -> Response:
-        """GET /api/models/{repo}/auth-check: `HfApi.auth_check`."""
-        self.readable(request, repo, content=True)
-        return as_json({})
-
     def _info(self, request: Request, repo: str, revision: str = "main") -> Response:
-        """GET /api/models/{repo}[/revision/{revision}][?blobs=true]: `HfApi.model_info(files_metadata=...)`.
-
-        With `expand=sha&expand=likes`, as the JavaScript client's `modelInfo` sends it, only these fields.
-        """
+        """GET /api/models/{repo}[/revision/{revision}][?blobs=true]: `HfApi.model_info(files_metadata=...)`."""
         found = self.readable(request, repo, content=False)
         commit = commit_of(found, revision)
         blobs = query_of(request).get("blobs") == "true"
         siblings = [sibling(path, blob, blobs) for path, blob in found.commits[commit].items()]
         card = _card(found.commits[commit].get("README.md"))
         fields = {
+            "_id": hashlib.sha1(repo.encode()).hexdigest()[:24],
+            "id": repo.removeprefix("spaces/"),
             "modelId": repo,
             "author": repo.partition("/")[0],
             "sha": commit,
@@ -199,23 +181,16 @@ class Hub(Service):
             "siblings": siblings,
             "cardData": card,
         }
-        wanted = parse_qs(urlsplit(request.path).query).get("expand", list(fields))
-        if unknown := [name for name in wanted if name not in fields]:
-            raise Refused(400, None, f'"expand" must not hold {", ".join(unknown)}')
-        identity = {"_id": hashlib.sha1(repo.encode()).hexdigest()[:24], "id": repo.removeprefix("spaces/")}
-        return as_json(identity | {name: fields[name] for name in wanted})
+        return as_json(fields)
 
-    def _tree(self, request: Request, repo: str, revision: str, folder: str = "") -> Response:
-        """GET /api/models/{repo}/tree/{revision}[/{folder}][?recursive=true]: `HfApi.list_repo_tree`.
+    def _tree(self, request: Request, repo: str, revision: str) -> Response:
+        """GET /api/models/{repo}/tree/{revision}[?recursive=true]: `HfApi.list_repo_tree`.
 
         Pages are linked as in RFC 8288: `Link: <URL>; rel="next"`.
         """
         found = self.readable(request, repo, content=False)
         tree = found.commits[commit_of(found, revision)]
-        query = query_of(request)
-        entries = tree_entries(tree, folder, recursive=query.get("recursive") == "true")
-        if folder and not entries:
-            raise Refused(404, "EntryNotFound", f'{folder} does not exist on "{revision}"')
+        entries = tree_entries(tree, recursive=query_of(request).get("recursive") == "true")
         return self.page(request, entries, self.page_size)
 
     def page(self, request: Request, entries: list[dict[str, Any]], size: int) -> Response:
@@ -229,16 +204,14 @@ class Hub(Service):
         return response
 
     def _paths_info(self, request: Request, repo: str, revision: str) -> Response:
-        """POST /api/models/{repo}/paths-info/{revision}: `HfApi.get_paths_info`, the JavaScript client's `pathsInfo`.
+        """POST /api/models/{repo}/paths-info/{revision}: `HfApi.get_paths_info`, which sends `paths` as a form.
 
-        `paths` and `expand` are sent as JSON or as a form; paths that do not exist are left out.
+        Paths that do not exist are left out.
         """
         found = self.readable(request, repo, content=False)
-        commit = commit_of(found, revision)
-        paths, expand = asked_paths(request)
-        more = {"lastCommit": {"id": commit, "title": "Upload", "date": CREATED}} if expand else {}
-        entries = tree_entries(found.commits[commit], "", recursive=True)
-        return as_json([one | more for one in entries if one["path"] in paths])
+        paths = parse_qs(request.content.decode()).get("paths", [])
+        entries = tree_entries(found.commits[commit_of(found, revision)], recursive=True)
+        return as_json([one for one in entries if one["path"] in paths])
 
     def signed(self, method: str, repo: str, sha256: str, path: str) -> str:
         """A signed CDN URL for one file."""
@@ -249,18 +222,15 @@ REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
 API = rf"/api/(?P<kind>models|spaces)/{REPO}"
 PAGE = rf"/(?:(?P<kind>spaces)/)?{REPO}"
 ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
-    r"/api/whoami-v2": {"GET": Hub._whoami},
     r"/api/repos/create": {"POST": hub_uploads.create},
     r"/api/validate-yaml": {"POST": hub_uploads.validate_yaml},
     API: {"GET": Hub._info},
     rf"{API}/settings": {"PUT": hub_uploads.settings},
-    rf"{API}/auth-check": {"GET": Hub._auth_check},
     rf"{API}/revision/(?P<revision>[^/]+)": {"GET": Hub._info},
     rf"{API}/commits/(?P<revision>[^/]+)": {"GET": hub_uploads.commits},
     rf"{API}/preupload/(?P<revision>[^/]+)": {"POST": hub_uploads.preupload},
     rf"{API}/commit/(?P<revision>[^/]+)": {"POST": hub_uploads.commit},
     rf"{API}/tree/(?P<revision>[^/]+)": {"GET": Hub._tree},
-    rf"{API}/tree/(?P<revision>[^/]+)/(?P<folder>.+)": {"GET": Hub._tree},
     rf"{API}/paths-info/(?P<revision>[^/]+)": {"POST": Hub._paths_info},
     rf"/api/resolve-cache/(?P<kind>models|spaces)/{REPO}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)": {
         "GET": hub_files.resolve_cache
@@ -268,7 +238,6 @@ ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
     rf"{PAGE}\.git/info/lfs/objects/batch": {"POST": hub_uploads.lfs_batch},
     rf"{PAGE}\.git/info/lfs/verify": {"POST": hub_uploads.lfs_verify},
     rf"{PAGE}/resolve/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": hub_files.resolve},
-    rf"{PAGE}/raw/(?P<revision>[^/]+)/(?P<path>.+)": {"GET": hub_files.raw},
 }
 
 

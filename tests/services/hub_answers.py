@@ -15,15 +15,6 @@ def small(blob: Blob, commit: str, path: str) -> Response:
     return Response(200, headers, blob.content, ranges=True)
 
 
-def asked_paths(request: Request) -> tuple[list[str], bool]:
-    """The fields `paths` and `expand` of a body."""
-    if request.headers.get("content-type", "").startswith("application/json"):
-        body = json.loads(request.content)
-        return body["paths"], bool(body.get("expand"))
-    form = parse_qs(request.content.decode())
-    return form.get("paths", []), form.get("expand", ["false"])[0].lower() == "true"
-
-
 def redirect(status: int, location: str, headers: dict[str, str]) -> Response:
     return Response(status, headers | {"Location": location}, f"Redirecting to {location}".encode())
 

@@ -5,23 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from tests.services.http_messages import Response
 from tests.services.hub_answers import redirect, small
-from tests.services.hub_repository import commit_of, entry, pointer_of
+from tests.services.hub_repository import commit_of, entry
 
 if TYPE_CHECKING:
-    from tests.services.http_messages import Request
+    from tests.services.http_messages import Request, Response
     from tests.services.hub import Hub
-
-
-def raw(hub: Hub, request: Request, repo: str, revision: str, path: str) -> Response:
-    """GET and HEAD /{repo}/raw/{revision}/{path}: the file as in git (the pointer of an LFS file); `fileExists`."""
-    found = hub.readable(request, repo, content=True)
-    commit = commit_of(found, revision)
-    blob = entry(found, commit, path)
-    content = pointer_of(blob.sha256, blob.size) if blob.sha256 else blob.content
-    headers = {"X-Repo-Commit": commit, "ETag": f'"{blob.oid}"', "Content-Type": "text/plain; charset=utf-8"}
-    return Response(200, headers, content)
 
 
 def resolve(hub: Hub, request: Request, repo: str, revision: str, path: str) -> Response:

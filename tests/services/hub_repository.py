@@ -153,18 +153,15 @@ def sibling(path: str, blob: Blob, blobs: bool) -> dict[str, Any]:
     return described | {"lfs": lfs} if blob.sha256 else described
 
 
-def tree_entries(tree: Mapping[str, Blob], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """The files and folders below `folder`, by path; without `recursive`, only those directly in it."""
-    prefix = f"{folder}/" if folder else ""
+def tree_entries(tree: Mapping[str, Blob], *, recursive: bool) -> list[dict[str, Any]]:
+    """The files and folders, by path; without `recursive`, only those at the top."""
     entries: dict[str, dict[str, Any]] = {}
     for path, blob in tree.items():
-        if not path.startswith(prefix):
-            continue
         entries[path] = {"type": "file", "path": path, "size": blob.size, "oid": blob.oid}
         if blob.sha256:
             entries[path]["lfs"] = {"oid": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size}
         above = path
-        while "/" in above.removeprefix(prefix):
+        while "/" in above:
             above = above.rpartition("/")[0]
             entries[above] = {"type": "directory", "path": above, "size": 0, "oid": git_oid(above.encode())}
-    return [entries[path] for path in sorted(entries) if recursive or "/" not in path.removeprefix(prefix)]
+    return [entries[path] for path in sorted(entries) if recursive or "/" not in path]

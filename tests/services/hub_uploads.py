@@ -42,7 +42,7 @@ MISSING_OBJECT = (
 
 
 def create(hub: Hub, request: Request) -> Response:
-    """POST /api/repos/create: `HfApi.create_repo`, `createRepo`. The new repository has one commit, .gitattributes."""
+    """POST /api/repos/create: `HfApi.create_repo`. The new repository has one commit, .gitattributes."""
     token = hub.known(request)
     body = _body(request)
     namespace, kind = body.get("organization") or hub.tokens[token], body.get("type") or "model"
@@ -134,7 +134,7 @@ def lfs_verify(hub: Hub, request: Request, repo: str) -> Response:
 
 
 def commit(hub: Hub, request: Request, repo: str, revision: str) -> Response:
-    """POST /api/models/{repo}/commit/{branch}: NDJSON, a header, then a line per operation; `createCommit`, `commit`.
+    """POST /api/models/{repo}/commit/{branch}: NDJSON, a header, then a line per operation; `HfApi.create_commit`.
 
     With `parentCommit`, only if that is still the branch's last commit; otherwise 412.
     """
@@ -160,7 +160,7 @@ def commit(hub: Hub, request: Request, repo: str, revision: str) -> Response:
 
 
 def _apply(repo: Repo, tree: dict[str, Blob], key: str, value: dict[str, Any]) -> None:
-    path = value["path"].rstrip("/") if key == "deletedFolder" else value["path"]
+    path = value["path"]
     if path.startswith(("/", ".git/")) or ".." in path.split("/"):
         raise Refused(400, None, f"Invalid path: {path}")
     if key == "file":
@@ -170,12 +170,10 @@ def _apply(repo: Repo, tree: dict[str, Blob], key: str, value: dict[str, Any]) -
         if content is None or value.get("size", len(content)) != len(content) or value["algo"] != "sha256":
             raise Refused(400, None, MISSING_OBJECT.format(path))
         tree[path] = lfs_blob(content, len(content), value["oid"])
-    elif key in ("deletedFile", "deletedFolder"):
-        gone = [name for name in tree if name == path or (key == "deletedFolder" and name.startswith(f"{path}/"))]
-        if not gone:
+    elif key == "deletedFile":
+        if path not in tree:
             raise Refused(404, "EntryNotFound", "A file with this name doesn't exist")
-        for name in gone:
-            del tree[name]
+        del tree[path]
     else:
         raise Refused(400, None, f"Unknown operation {key}")
 
@@ -193,7 +191,7 @@ def _small_file(repo: Repo, path: str, value: dict[str, Any]) -> Blob:
 
 
 def commits(hub: Hub, request: Request, repo: str, revision: str) -> Response:
-    """GET /api/models/{repo}/commits/{revision}: `HfApi.list_repo_commits`, `listCommits`, the newest first."""
+    """GET /api/models/{repo}/commits/{revision}: `HfApi.list_repo_commits`, the newest first."""
     found = hub.readable(request, repo, content=False)
     commits = history(found, commit_of(found, revision))
     return hub.page(request, commits, int(query_of(request).get("limit", hub.page_size)))
