@@ -38,8 +38,8 @@ class Fault:
     dead: the connection closes, as if the request had not arrived.
     lost: the request is carried out, but the connection closes before the response.
 
-    The faults from cut to gzip apply only to bodies (GET, 200 or 206), the others to any request. `host` and `method`
-    restrict it, and the first `skip` matching requests succeed.
+    The faults from cut to gzip apply only to bodies (GET, 200 or 206), the others to any request. `host` restricts it,
+    and the first `skip` matching requests succeed.
     """
 
     match: str
@@ -47,7 +47,6 @@ class Fault:
     times: int = 1
     skip: int = 0
     host: str | None = None
-    method: str | None = None
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
     after: int = 0
@@ -61,13 +60,7 @@ class Fault:
         else:
             has_body = request.method == "GET" and response.status in (200, 206) and len(response.part) > 0
             of_this_kind = self.kind == "lost" or (self.kind not in BEFORE and has_body)
-        return (
-            of_this_kind
-            and self.times > 0
-            and self.match in request.path
-            and self.host in (None, request.host)
-            and self.method in (None, request.method)
-        )
+        return of_this_kind and self.times > 0 and self.match in request.path and self.host in (None, request.host)
 
 
 class Service:
@@ -197,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         is_chunked = response.chunked or response.pieces
         length = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": str(len(response.part))}
-        for name, value in (response.headers | ({} if response.status in (204, 304) else length)).items():
+        for name, value in (response.headers | ({} if response.status == 204 else length)).items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")

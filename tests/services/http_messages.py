@@ -62,15 +62,12 @@ class Response:
 
 
 def in_part(request: Request, response: Response) -> Response:
-    """The response after conditional and range headers (RFC 9110, 13.1 and 14.2): 304, 206, 416 or complete."""
+    """The response to a range header (RFC 9110, 14.2): 206, 416 or complete."""
     if not response.ranges:
         return response
     response.headers["Accept-Ranges"] = "bytes"
-    if response.headers["ETag"] == request.headers.get("if-none-match"):
-        return Response(304, response.headers)
-    validators = (None, response.headers["ETag"], response.headers.get("Last-Modified"))
     window = asked_window(request.range or "", response.size)
-    if window is None or request.headers.get("if-range") not in validators:
+    if window is None:
         return response
     if not window:
         return Response(416, response.headers | {"Content-Range": f"bytes */{response.size}"})
@@ -80,16 +77,11 @@ def in_part(request: Request, response: Response) -> Response:
 
 
 def asked_window(header: str, size: int) -> range | None:
-    """The bytes of a range `bytes=a-b`, `a-` or `-n`; empty if there are none; None if a server may ignore it."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
-    if not found or found.groups() == ("", ""):
+    """The bytes of a range `bytes=a-b` or `a-`; empty if there are none; None if a server may ignore it."""
+    found = re.fullmatch(r"bytes=(\d+)-(\d*)", header)
+    if not found or (found[2] and int(found[2]) < int(found[1])):
         return None
-    first, last = found.groups()
-    if not first:
-        return range(max(0, size - int(last)), size)
-    if last and int(last) < int(first):
-        return None
-    return range(int(first), min(size, int(last) + 1) if last else size)
+    return range(int(found[1]), min(size, int(found[2]) + 1) if found[2] else size)
 
 
 def opened(content: Content) -> BinaryIO:
