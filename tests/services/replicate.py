@@ -18,7 +18,7 @@ from .replicate_deployment_routes import Deployment
 from .replicate_files import File
 from .replicate_http import Fault, FaultKind, Front, Request, Router
 from .replicate_prediction import Prediction
-from .replicate_routes import Collection, Model
+from .replicate_routes import Model
 from .replicate_runs import LABEL, Machines
 from .replicate_webhooks import new_secret
 
@@ -38,30 +38,26 @@ class Replicate:
     For tests, to set and to read:
         faults: the next faults, in order; see Fault.
         requests: every request so far.
-        files: the uploaded files, by id; `files_secret` signs the URLs of downloads.
-        collections: by slug.
+        files: the uploaded files, by id.
         official: the OWNER/NAMEs that POST /models/OWNER/NAME/predictions runs; by default none, as for anyone's model.
         page_size: of every list, 100 as documented.
         is_out_of_credit: predictions are answered with 402.
-        idle_seconds_before_deletion: how long a deployment must be unused before it can be deleted, 900 as documented.
     """
 
     def __init__(self, account: str = "acme", registry: str = "127.0.0.1:5055") -> None:
         self.account, self.registry = account, registry
         self.token = f"r8_{secrets.token_hex(18)}"
         self.tokens = {self.token: account}
-        self.webhook_secret, self.files_secret = new_secret(), secrets.token_hex(16)
+        self.webhook_secret = new_secret()
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
         self.official: set[str] = set()
         self.page_size = 100
         self.is_out_of_credit = False
-        self.idle_seconds_before_deletion = 900.0
         self.models: dict[str, Model] = {}
         self.deployments: dict[str, Deployment] = {}
         self.predictions: dict[str, Prediction] = {}
         self.files: dict[str, File] = {}
-        self.collections: dict[str, Collection] = {}
         self._broken: dict[tuple[str, str | None], str] = {}
         self._lock = threading.Lock()
 
@@ -87,12 +83,6 @@ class Replicate:
     def base_url(self) -> str:
         return f"{self.address}/v1"
 
-    def add_account(self, account: str) -> str:
-        """Add an account; returns its token."""
-        token = f"r8_{secrets.token_hex(18)}"
-        self.tokens[token] = account
-        return token
-
     def break_version(self, id: str, place: str | None = None, error: str = CUDA_ERROR) -> None:
         """Make predictions of this version fail with `error` from now on, as on a machine that cannot run it.
 
@@ -113,7 +103,7 @@ class Replicate:
         id = prediction.version.id
         self._machines.run(prediction, self._broken.get((id, prediction.place)) or self._broken.get((id, None)))
 
-    def retire(self, deployment: str, version: str = "") -> None:
+    def retire(self, deployment: str, version: str) -> None:
         """Shut down a deployment's machines, except those of `version`, once they are idle; for the routes."""
         self._machines.retire(f"deployments/{deployment}", version)
 

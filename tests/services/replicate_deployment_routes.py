@@ -1,6 +1,5 @@
 """The local Replicate's routes for deployments; each cites its documentation."""
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,6 @@ class Deployment:
     owner: str
     name: str
     releases: list[dict[str, Any]] = field(default_factory=list)
-    last_used: float = field(default_factory=time.monotonic)
 
     @property
     def full_name(self) -> str:
@@ -92,20 +90,9 @@ def update_deployment(replicate: "Replicate", call: Call, owner: str, name: str)
     return Answer(200, deployment.as_json())
 
 
-def delete_deployment(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
-    """https://replicate.com/docs/reference/http#deployments.delete: offline and unused for 15 minutes."""
-    deployment = own_deployment(replicate, call, owner, name)
-    if time.monotonic() - deployment.last_used < replicate.idle_seconds_before_deletion:
-        raise Problem(409, "Conflict", "The deployment was used in the last 15 minutes.")
-    del replicate.deployments[deployment.full_name]
-    replicate.retire(deployment.full_name)
-    return Answer(204)
-
-
 def create_deployment_prediction(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
     """https://replicate.com/docs/reference/http#deployments.predictions.create: of its current release."""
     deployment = own_deployment(replicate, call, owner, name)
-    deployment.last_used = time.monotonic()
     release = deployment.release
     model = visible_model(replicate, call, *release["model"].split("/"))
     version = version_of(model, release["version"])
@@ -137,6 +124,5 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/deployments"): list_deployments,
     ("GET", "/v1/deployments/{owner}/{name}"): get_deployment,
     ("PATCH", "/v1/deployments/{owner}/{name}"): update_deployment,
-    ("DELETE", "/v1/deployments/{owner}/{name}"): delete_deployment,
     ("POST", "/v1/deployments/{owner}/{name}/predictions"): create_deployment_prediction,
 }

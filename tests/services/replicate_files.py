@@ -1,9 +1,7 @@
-"""The local Replicate's routes for the files that clients upload; each cites its documentation."""
+"""The local Replicate's route for the files that clients upload; it cites its documentation."""
 
-import base64
 import email.policy
 import hashlib
-import hmac
 import json
 import secrets
 import time
@@ -12,7 +10,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Any
 
-from .replicate_http import Answer, Call, Problem, Route, invalid, not_found, page, timestamp
+from .replicate_http import Answer, Call, Problem, Route, invalid, timestamp
 
 if TYPE_CHECKING:
     from .replicate import Replicate
@@ -25,7 +23,6 @@ _LONGEST_NAME = 255  # bytes of UTF-8
 class File:
     """An upload, kept for a day: https://replicate.com/docs/topics/predictions/input-files."""
 
-    account: str
     name: str
     kind: str
     content: bytes
@@ -60,45 +57,9 @@ def create_file(replicate: "Replicate", call: Call) -> Answer:
         raise invalid([("filename", f"at most {_LONGEST_NAME} bytes")])
     metadata = _metadata(_bytes_of(parts["metadata"])) if "metadata" in parts else {}
     kind = content.get_content_type() if content.get("content-type") else "application/octet-stream"
-    file = File(call.account, name, kind, _bytes_of(content), metadata)
+    file = File(name, kind, _bytes_of(content), metadata)
     replicate.files[file.id] = file
     return Answer(201, file.as_json(replicate.address))
-
-
-def list_files(replicate: "Replicate", call: Call) -> Answer:
-    """https://replicate.com/docs/reference/http#files.list: the caller's, the most recent first."""
-    own = [file for file in list(replicate.files.values()) if file.account == call.account]
-    items = [file.as_json(replicate.address) for file in reversed(own)]
-    return Answer(200, page(call, replicate.address, items, "id", replicate.page_size))
-
-
-def get_file(replicate: "Replicate", call: Call, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#files.get: its metadata, not its content."""
-    return Answer(200, _own_file(replicate, call, id).as_json(replicate.address))
-
-
-def delete_file(replicate: "Replicate", call: Call, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#files.delete: from then on it is not found."""
-    del replicate.files[_own_file(replicate, call, id).id]
-    return Answer(204)
-
-
-def download_file(replicate: "Replicate", call: Call, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#files.download: for whoever has its signed URL, without a token."""
-    file, query = replicate.files.get(id), call.query
-    owner, expiry = query.get("owner", ""), query.get("expiry", "")
-    is_signed = hmac.compare_digest(signature(replicate.files_secret, owner, id, expiry), query.get("signature", ""))
-    if not is_signed or int(expiry) < time.time():
-        raise Problem(403, "Forbidden", "The signature does not fit, or has expired.")
-    if file is None or file.account != owner:
-        raise not_found("The requested file")
-    return Answer(200, data=file.content, kind=file.kind)
-
-
-def signature(secret: str, owner: str, id: str, expiry: str) -> str:
-    """The signature in the URL of a download: HMAC-SHA256 of "OWNER ID EXPIRY", as base64."""
-    signed = hmac.new(secret.encode(), f"{owner} {id} {expiry}".encode(), hashlib.sha256).digest()
-    return base64.b64encode(signed).decode()
 
 
 def _form(call: Call) -> dict[str, EmailMessage]:
@@ -124,17 +85,6 @@ def _metadata(content: bytes) -> dict[str, Any]:
     return metadata
 
 
-def _own_file(replicate: "Replicate", call: Call, id: str) -> File:
-    file = replicate.files.get(id)
-    if file is None or file.account != call.account:
-        raise not_found("The requested file")
-    return file
-
-
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/v1/files"): create_file,
-    ("GET", "/v1/files"): list_files,
-    ("GET", "/v1/files/{id}"): get_file,
-    ("DELETE", "/v1/files/{id}"): delete_file,
-    ("GET", "/v1/files/{id}/download"): download_file,
 }

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 FaultKind = Literal[403, 429, 500, 503, "cut", "after"]
 Body = TypeVar("Body", bound=BaseModel)
-NEEDS_NO_TOKEN = re.compile(r"/streaming/.*|/v1/files/[^/]+/download")
-"""Paths whose URL is itself the secret, so that browsers can use it."""
+STREAMS = "/streaming/"
+"""How paths begin whose URL is itself the secret, so that browsers can use it."""
 
 
 @dataclass
@@ -86,12 +86,10 @@ class Call:
 
 @dataclass
 class Answer:
-    """The response of a route: JSON by default, `data` of a `kind`, the `events` of a stream, or an empty body."""
+    """The response of a route: JSON, or the `events` of a stream."""
 
     status: int
     body: Any = None
-    data: bytes | None = None
-    kind: str = "application/octet-stream"
     events: Iterator[bytes] | None = None
 
 
@@ -179,7 +177,7 @@ class Front:
         self._replicate.requests.append(logged)
         fault = self._replicate.take_fault(request.method, path)
         kind = fault.kind if fault else None
-        if kind == "cut" and not path.startswith("/streaming/"):
+        if kind == "cut" and not path.startswith(STREAMS):
             return Response(200, {"Content-Type": "application/json"}, pieces=_cut(iter([b'{"id": "'])))
         try:
             if fault and isinstance(kind, int):
@@ -197,7 +195,7 @@ class Front:
         return response
 
     def _route(self, request: http_messages.Request, path: str) -> Answer:
-        account = "" if NEEDS_NO_TOKEN.fullmatch(path) else self._account(request.authorization or "")
+        account = "" if path.startswith(STREAMS) else self._account(request.authorization or "")
         route, named = self._router.find(request.method, path)
         query = {name: values[-1] for name, values in parse_qs(urlsplit(request.path).query).items()}
         headers = Message()
@@ -217,10 +215,6 @@ class Front:
 def _response(answer: Answer) -> Response:
     if answer.events is not None:
         return Response(answer.status, {"Content-Type": "text/event-stream; charset=utf-8"}, pieces=answer.events)
-    if answer.data is not None:
-        return Response(answer.status, {"Content-Type": answer.kind}, answer.data)
-    if answer.body is None:
-        return Response(answer.status)
     return Response(answer.status, {"Content-Type": "application/json"}, json.dumps(answer.body).encode())
 
 

@@ -65,14 +65,13 @@ class Repository:
     registry: str
     name: str
     versions: list[Version] = field(default_factory=list)
-    deleted: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def refresh(self) -> list[Version]:
         """Update the versions: add new tags, and forget digests that the registry no longer serves."""
         with self._lock, httpx.Client(base_url=f"http://{self.registry}/v2/{self.name}", timeout=30) as client:
             self.versions = [version for version in self.versions if self._digest(client, f"sha256:{version.id}")]
-            known = {version.id for version in self.versions} | self.deleted
+            known = {version.id for version in self.versions}
             new = dict.fromkeys(digest for tag in self._tags(client) if (digest := self._digest(client, tag)))
             images = [(self._image(client, f"sha256:{id}"), id) for id in new if id not in known]
             for image, id in sorted(images, key=lambda found: found[0].get("created", "")):

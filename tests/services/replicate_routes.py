@@ -1,28 +1,22 @@
-"""The local Replicate's routes for the account, hardware, models and versions; each cites its documentation.
+"""The local Replicate's routes for the account, models and versions; each cites its documentation.
 
 Where the documentation gives a rule but not the status of its refusal, 403 is used for things of other accounts, and
 409 for things that the current state forbids.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .replicate_http import Answer, Call, Problem, Route, invalid, not_found, now, page
+from .replicate_http import Answer, Call, Problem, Route, invalid, not_found, page
 from .replicate_registry import Repository, Version
 
 if TYPE_CHECKING:
     from .replicate import Replicate
 
-HARDWARE = {
-    "cpu": "CPU",
-    "gpu-t4": "Nvidia T4 GPU",
-    "gpu-l40s": "Nvidia L40S GPU",
-    "gpu-a100-large": "Nvidia A100 (80GB) GPU",
-    "gpu-h100": "Nvidia H100 GPU",
-}
+HARDWARE = ("cpu", "gpu-t4", "gpu-l40s", "gpu-a100-large", "gpu-h100")
 
 
 def _sku(value: str) -> str:
@@ -74,19 +68,6 @@ class Scale(Strict):
 
 
 @dataclass
-class Collection:
-    """A collection of models, by their OWNER/NAMEs."""
-
-    slug: str
-    name: str
-    description: str
-    models: list[str]
-
-    def as_json(self) -> dict[str, Any]:
-        return {"slug": self.slug, "name": self.name, "description": self.description}
-
-
-@dataclass
 class Model:
     """A model: the data that its owner gave, and the images under its name in the registry."""
 
@@ -95,7 +76,6 @@ class Model:
     repository: Repository
     readme: str = ""
     run_count: int = 0
-    created_at: str = field(default_factory=now)
 
     @property
     def full_name(self) -> str:
@@ -129,11 +109,6 @@ def created_by(username: str) -> dict[str, str]:
     }
 
 
-def hardware(replicate: "Replicate", call: Call) -> Answer:
-    """https://replicate.com/docs/reference/http#hardware.list"""
-    return Answer(200, [{"sku": sku, "name": name} for sku, name in HARDWARE.items()])
-
-
 def create_model(replicate: "Replicate", call: Call) -> Answer:
     """https://replicate.com/docs/reference/http#models.create"""
     body = call.body(NewModel)
@@ -145,44 +120,6 @@ def create_model(replicate: "Replicate", call: Call) -> Answer:
     if replicate.models.setdefault(full_name, model) is not model:
         raise Problem(409, "Conflict", f"A model with that name already exists: {full_name}")
     return Answer(201, model.as_json(replicate.official))
-
-
-def list_models(replicate: "Replicate", call: Call) -> Answer:
-    """https://replicate.com/docs/reference/http#models.list: the public ones, the newest first."""
-    items = [model.as_json(replicate.official) for model in _public_models(replicate)]
-    return Answer(200, page(call, replicate.address, items, "url", replicate.page_size))
-
-
-def search_models(replicate: "Replicate", call: Call) -> Answer:
-    """https://replicate.com/docs/reference/http#models.search: QUERY, the words as plain text; public models."""
-    if call.headers.get_content_type() != "text/plain":
-        raise Problem(415, "Unsupported media type", "Send the words as text/plain.")
-    words = call.content.decode().strip(' "').lower().split()  # the JavaScript client sends them as a JSON string
-    found = []
-    for model in _public_models(replicate):
-        text = f"{model.full_name} {model.fields['description'] or ''}".lower()
-        found += [model.as_json(replicate.official)] if all(word in text for word in words) else []
-    return Answer(200, page(call, replicate.address, found, "url", replicate.page_size))
-
-
-def _public_models(replicate: "Replicate") -> list[Model]:
-    public = [model for model in list(replicate.models.values()) if model.fields["visibility"] == "public"]
-    return sorted(public, key=lambda model: model.created_at, reverse=True)
-
-
-def list_collections(replicate: "Replicate", call: Call) -> Answer:
-    """https://replicate.com/docs/reference/http#collections.list"""
-    items = [collection.as_json() for collection in replicate.collections.values()]
-    return Answer(200, page(call, replicate.address, items, "slug", replicate.page_size))
-
-
-def get_collection(replicate: "Replicate", call: Call, slug: str) -> Answer:
-    """https://replicate.com/docs/reference/http#collections.get: with its models."""
-    if slug not in replicate.collections:
-        raise not_found("The requested collection")
-    collection = replicate.collections[slug]
-    models = [model for model in _public_models(replicate) if model.full_name in collection.models]
-    return Answer(200, collection.as_json() | {"models": [model.as_json(replicate.official) for model in models]})
 
 
 def get_model(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
@@ -199,25 +136,6 @@ def update_model(replicate: "Replicate", call: Call, owner: str, name: str) -> A
     return Answer(200, model.as_json(replicate.official))
 
 
-def delete_model(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
-    """https://replicate.com/docs/reference/http#models.delete: private ones without versions, by their owner."""
-    model = own_model(replicate, call, owner, name)
-    if model.fields["visibility"] != "private":
-        raise Problem(403, "Forbidden", "Only private models can be deleted.")
-    if model.repository.refresh():
-        raise Problem(409, "Conflict", "The model has versions: delete them first.")
-    del replicate.models[model.full_name]
-    return Answer(204)
-
-
-def get_readme(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
-    """https://replicate.com/docs/reference/http#models.readme.get"""
-    model = visible_model(replicate, call, owner, name)
-    if not model.readme:
-        raise not_found("The README")
-    return Answer(200, data=model.readme.encode(), kind="text/plain; charset=utf-8")
-
-
 def list_versions(replicate: "Replicate", call: Call, owner: str, name: str) -> Answer:
     """https://replicate.com/docs/reference/http#models.versions.list: the most recent first."""
     versions = visible_model(replicate, call, owner, name).repository.refresh()
@@ -228,23 +146,6 @@ def list_versions(replicate: "Replicate", call: Call, owner: str, name: str) -> 
 def get_version(replicate: "Replicate", call: Call, owner: str, name: str, id: str) -> Answer:
     """https://replicate.com/docs/reference/http#models.versions.get"""
     return Answer(200, version_of(visible_model(replicate, call, owner, name), id).as_json())
-
-
-def delete_version(replicate: "Replicate", call: Call, owner: str, name: str, id: str) -> Answer:
-    """https://replicate.com/docs/reference/http#models.versions.delete: of private models, if no deployment uses it.
-
-    The registry keeps the image; only this Replicate forgets it.
-    """
-    model = own_model(replicate, call, owner, name)
-    version = version_of(model, id)
-    if model.fields["visibility"] != "private":
-        raise Problem(403, "Forbidden", "Only versions of private models can be deleted.")
-    if any(deployment.release["version"] == id for deployment in list(replicate.deployments.values())):
-        raise Problem(409, "Conflict", "The version has a deployment.")
-    model.repository.deleted.add(version.id)
-    model.repository.versions.remove(version)
-    replicate.predictions = {key: each for key, each in replicate.predictions.items() if each.version.id != id}
-    return Answer(202)
 
 
 def visible_model(replicate: "Replicate", call: Call, owner: str, name: str) -> Model:
@@ -281,17 +182,9 @@ def check_input(version: Version, inputs: dict[str, Any]) -> None:
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/account"): account,
-    ("GET", "/v1/hardware"): hardware,
     ("POST", "/v1/models"): create_model,
-    ("GET", "/v1/models"): list_models,
-    ("QUERY", "/v1/models"): search_models,
     ("GET", "/v1/models/{owner}/{name}"): get_model,
     ("PATCH", "/v1/models/{owner}/{name}"): update_model,
-    ("DELETE", "/v1/models/{owner}/{name}"): delete_model,
-    ("GET", "/v1/models/{owner}/{name}/readme"): get_readme,
     ("GET", "/v1/models/{owner}/{name}/versions"): list_versions,
     ("GET", "/v1/models/{owner}/{name}/versions/{id}"): get_version,
-    ("DELETE", "/v1/models/{owner}/{name}/versions/{id}"): delete_version,
-    ("GET", "/v1/collections"): list_collections,
-    ("GET", "/v1/collections/{slug}"): get_collection,
 }

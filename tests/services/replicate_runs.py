@@ -131,7 +131,7 @@ class Machines:
         """Run a prediction to its end, in its own thread; `breakage`: an error that it fails with instead."""
         threading.Thread(target=self._run, args=(prediction, breakage), daemon=True).start()
 
-    def retire(self, place: str, but: str = "") -> None:
+    def retire(self, place: str, but: str) -> None:
         """Remove the machines of a `place` once their predictions have ended, except those of the version `but`."""
         with self._lock:
             gone = [key for key in self._machines if key[0] == place and key[1] != but]
