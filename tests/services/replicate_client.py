@@ -4,19 +4,17 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import docker
 import httpx
-import pytest
 from replicate.client import Client
-from replicate.exceptions import ReplicateError
 from replicate.prediction import Prediction
 from replicate.version import Version
 
+from .http import Service
+from .http_messages import Request, Response
 from .replicate import Replicate
 
 
@@ -73,48 +71,27 @@ def until(prediction: Prediction, *statuses: str) -> Prediction:
     return prediction
 
 
-def refused(call: Callable[..., Any], *arguments: Any, **options: Any) -> ReplicateError:
-    """The problem that a call fails with; it has a title and a detail."""
-    with pytest.raises(ReplicateError) as raised:
-        call(*arguments, **options)
-    assert raised.value.title
-    assert raised.value.detail
-    return raised.value
+class Receiver(Service):
+    """Receives webhooks at `url` inside a `with` block; the first one of a success is answered with 500.
 
-
-class Receiver(HTTPServer):
-    """Receives webhooks inside a `with` block; the first one of a success is answered with 500.
-
-    `received`: headers and body of each; `is_over` is set once a success was accepted.
+    `received`: each of them; `is_over` is set once a success was accepted.
     """
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _WebhookHandler)
-        self.received: list[tuple[dict[str, str], str]] = []
+        super().__init__()
+        self.received: list[Request] = []
         self.is_over = threading.Event()
-        self.has_refused = False
+        self.url = f"http://127.0.0.1:{self.serve('webhooks', self._receive)}/hook"
 
     def __enter__(self) -> "Receiver":
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}).start()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.shutdown()
-        self.server_close()
+    def statuses(self) -> list[str]:
+        """The status of the prediction in each."""
+        return [json.loads(request.content)["status"] for request in self.received]
 
-
-class _WebhookHandler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.received.append((dict(self.headers), body))
-        is_last = json.loads(body)["status"] == "succeeded"
-        self.send_response(500 if is_last and not self.server.has_refused else 204)
-        self.end_headers()
-        if is_last and self.server.has_refused:
-            self.server.is_over.set()
-        self.server.has_refused = self.server.has_refused or is_last
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    def _receive(self, request: Request) -> Response:
+        self.received.append(request)
+        if (successes := self.statuses().count("succeeded")) > 1:
+            self.is_over.set()
+        return Response(500 if successes == 1 else 204)

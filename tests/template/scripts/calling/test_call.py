@@ -213,15 +213,12 @@ def test_a_missing_server_exits_with_1(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_webhook_reports_the_result(painter: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Receiver() as receiver:
-        url = f"http://127.0.0.1:{receiver.server_address[1]}/hook"
-        options = ["--no-wait", "--webhook", url, "--webhook-events", "completed"]
+        options = ["--no-wait", "--webhook", receiver.url, "--webhook-events", "completed"]
         assert call.main([painter, "prompt=a", *options]) == 0
         assert receiver.is_over.wait(30)
     id = capsys.readouterr().out.strip()
-    assert [(event["id"], event["status"]) for _, body in receiver.received if (event := json.loads(body))] == [
-        (id, "succeeded"),
-        (id, "succeeded"),
-    ]
+    assert [json.loads(request.content)["id"] for request in receiver.received] == [id, id]
+    assert receiver.statuses() == ["succeeded", "succeeded"]
 
 
 @pytest.mark.slow

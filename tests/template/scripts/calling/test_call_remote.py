@@ -260,17 +260,6 @@ def test_with_wait_the_first_request_stays_open(service: ScriptedReplicate, caps
     assert len(gets) == 1
 
 
-def test_without_waiting_the_id_is_printed_and_the_webhook_is_passed_on(
-    service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.script = lambda prediction: None
-    webhook = ["--webhook", "https://example.com/hook", "--webhook-events", "start,completed"]
-    assert call.main(["acme/writer", "prompt=a", "--no-wait", *webhook]) == 0
-    assert capsys.readouterr().out.strip() == next(iter(service.predictions))
-    assert call.main(["acme/writer", "prompt=a", "--no-wait", "--webhook", "ftp://x"]) == 1
-    assert capsys.readouterr().err == "webhook: Does not match format 'uri'\n"
-
-
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_cancels_on_replicate_and_reports_it(service: ScriptedReplicate, name: signal.Signals) -> None:
     def endless(prediction: Prediction) -> None:

@@ -1,14 +1,17 @@
-"""python -m scripts.call --verify-webhook: whether a saved webhook is from Replicate."""
+"""Webhooks of python -m scripts.call: Replicate sends them where it is told, and a saved one is checked."""
 
 import json
 import time
 from pathlib import Path
 
 import pytest
+from replicate.webhook import Webhooks
 
 from scripts import call
+from tests.services.replicate_client import Receiver
 from tests.services.replicate_webhooks import signature
 from tests.services.scripted_replicate import ScriptedReplicate
+from tests.template.scripts.calling.test_call_remote import TEXT, writes
 
 
 def test_a_webhook_is_checked(
@@ -36,3 +39,20 @@ def test_a_webhook_is_checked(
     headers.write_text(json.dumps(signed))
     assert call.main(["--verify-webhook", str(body), str(headers)]) == 1
     assert "whsec_BASE64" in capsys.readouterr().err
+
+
+def test_without_waiting_the_id_is_printed_and_the_webhook_is_passed_on(
+    service: ScriptedReplicate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.add_model("acme/writer", TEXT)
+    service.script = writes("a")
+    with Receiver() as receiver:
+        webhook = ["--webhook", receiver.url, "--webhook-events", "start,completed"]
+        assert call.main(["acme/writer", "prompt=a", "--no-wait", *webhook]) == 0
+        assert receiver.is_over.wait(30)
+    assert capsys.readouterr().out.strip() == next(iter(service.predictions))
+    assert receiver.statuses() == ["processing", "succeeded", "succeeded"]
+    last = receiver.received[-1]
+    Webhooks.validate(headers=last.headers, body=last.content.decode(), secret=service.webhook_secret)
+    assert call.main(["acme/writer", "prompt=a", "--no-wait", "--webhook", "ftp://x"]) == 1
+    assert capsys.readouterr().err == "webhook: Does not match format 'uri'\n"
