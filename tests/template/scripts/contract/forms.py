@@ -1,13 +1,14 @@
 """python -m tests.template.scripts.contract.forms
 
-Every form in which an input, an output or a class can be written, as stubs. cog_answers.json, beside this file, has the
-real `cog` makes of each, and this command writes it anew. A container test asks `cog` again.
+Every form in which an input, an output or a class can be written, as stubs. cog_answers.json, beside this file, has
+what the real `cog` makes of each, and this command writes it anew. A container test asks `cog` again.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +250,14 @@ def main() -> int:
         folder = Path(name)
         write(folder)
         answers = {form: ask_cog(folder, called) for form, called in CLASS_OF.items()}
-    ANSWERS.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    record(answers)
     return 0
+
+
+def record(answers: Mapping[str, Any]) -> None:
+    """Write the results, a form a line."""
+    lines = (json.dumps({form: said}, ensure_ascii=False)[1:-1] for form, said in answers.items())
+    ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
