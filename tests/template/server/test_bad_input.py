@@ -13,49 +13,25 @@ from tests.template.server.live_server import LiveServer
 
 GOOD = {"prompt": "Hi", "temperature": 0, "max_tokens": 3}
 USER = {"role": "user", "content": "Hi"}
-ASSISTANT = {"role": "assistant", "content": "Hello"}
-SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-@pytest.fixture(autouse=True)
-def goes_on_answering(server: LiveServer) -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def goes_on_answering(openvino_server: LiveServer) -> Iterator[None]:
+    """The server still works after all of them."""
     yield
-    assert server.health() == "READY"
-    assert server.predict(**GOOD)["output"]
+    assert openvino_server.health() == "READY"
+    assert openvino_server.predict(**GOOD)["output"]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("prompt", 5, '5 is not of type "string"'),
-        ("prompt", ["Hi"], '["Hi"] is not of type "string"'),
         ("prompt", "", '"" is shorter than 1 character'),
-        ("messages", "Hi", '"Hi" is not of type "array"'),
         ("messages", USER, 'is not of type "array"'),
-        ("system_prompt", 5, '5 is not of type "string"'),
-        ("max_tokens", "5", '"5" is not of type "integer"'),
-        ("max_tokens", 1.5, '1.5 is not of type "integer"'),
         ("max_tokens", True, 'true is not of type "integer"'),
-        ("max_tokens", 0, "0 is less than the minimum of 1"),
-        ("max_tokens", 131073, "131073 is greater than the maximum of 131072"),
-        ("temperature", "hot", '"hot" is not of type "number"'),
-        ("temperature", -0.1, "-0.1 is less than the minimum of 0"),
         ("temperature", 5.1, "5.1 is greater than the maximum of 5"),
-        ("top_p", "x", '"x" is not of type "number"'),
         ("top_p", 0, "0 is less than the minimum of 0.01"),
-        ("top_p", 1.1, "1.1 is greater than the maximum of 1"),
-        ("top_k", 1.5, '1.5 is not of type "integer"'),
-        ("top_k", -1, "-1 is less than the minimum of 0"),
-        ("top_k", 1001, "1001 is greater than the maximum of 1000"),
-        ("repetition_penalty", "x", '"x" is not of type "number"'),
-        ("repetition_penalty", 0, "0 is less than the minimum of 0.1"),
-        ("repetition_penalty", 10.1, "10.1 is greater than the maximum of 10"),
-        ("stop", "x", '"x" is not of type "array"'),
-        ("stop", {}, '{} is not of type "array"'),
-        ("seed", "x", '"x" is not of type "integer"'),
-        ("seed", -1, "-1 is less than the minimum of 0"),
-        ("seed", 2**32, "4294967296 is greater than the maximum of 4294967295"),
-        ("raw", "yes", '"yes" is not of type "boolean"'),
     ],
 )
 def test_wrong_types_and_bounds_are_named(server: LiveServer, name: str, value: Any, message: str):
@@ -91,25 +67,11 @@ def test_an_unknown_input_is_dropped_silently(server: LiveServer):
     ("inputs", "reason"),
     [
         ({"max_tokens": 3}, "prompt is empty: send a prompt, or messages"),
-        ({"prompt": "Hi", "messages": [USER]}, "prompt and messages exclude each other"),
-        ({"messages": []}, "messages is empty"),
-        ({"messages": [{"role": "user"}]}, "message 1 must be an object with role and content"),
         ({"messages": [USER | {"name": "Ada"}]}, "message 1 has 'name', which the model's chat template does not use"),
-        ({"messages": [USER, {"role": "robot", "content": "x"}, USER]}, "message 2 has the role 'robot'"),
-        ({"messages": [{"role": "user", "content": ""}]}, "message 1 needs a text"),
-        ({"messages": [{"role": "user", "content": 5}]}, "message 1 needs a text"),
-        ({"messages": [{"role": ["user"], "content": "Hi"}]}, "message 1 has the role ['user']"),
-        ({"messages": [USER, SYSTEM, USER]}, "message 2 has the role system: only the first may"),
-        ({"messages": [USER, ASSISTANT]}, "the last message must have the role user"),
-        ({"messages": [SYSTEM]}, "the last message must have the role user"),
-        ({"messages": [SYSTEM, USER], "system_prompt": "x"}, "system_prompt and a message with the role system"),
-        ({"messages": [USER], "raw": True}, "raw continues prompt as it is"),
-        ({"prompt": "Hi", "system_prompt": "x", "raw": True}, "raw continues prompt as it is"),
         (
             {"prompt": "Hi", "template_variables": {"enable_thinking": False}},
             "template_variables: the model's chat template has no variable 'enable_thinking'",
         ),
-        ({"prompt": "Hi", "stop": ["a", ""]}, "stop holds an empty string"),
     ],
 )
 def test_a_request_that_the_model_cannot_answer_fails_with_the_reason(server: LiveServer, inputs: dict, reason: str):

@@ -77,6 +77,7 @@ USER = {"role": "user", "content": "Hi"}
         (request(messages=[{"content": "Hi"}]), "message 1 must be an object with role and content"),
         (request(messages=[{"role": "user"}]), "message 1 must be an object with role and content"),
         (request(messages=[{"role": ["user"], "content": "Hi"}]), "message 1 has the role ['user']"),
+        (request(messages=[USER, {"role": "robot", "content": "x"}, USER]), "message 2 has the role 'robot'"),
         (request(messages=[{"role": "user", "content": ""}]), "message 1 needs a text as its content"),
         (request(messages=[{"role": "user", "content": 5}]), "message 1 needs a text as its content"),
         (request(messages=[USER, {"role": "system", "content": "x"}]), "message 2 has the role system: only the first"),
