@@ -102,25 +102,6 @@ def test_a_long_text_is_cut_and_counted_or_refused(server: LiveServer) -> None:
     assert "text 1 of text has 1002 tokens, and the model reads 256" in refusal(server, text=text, truncate=False)
 
 
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        ({}, "send either text or texts"),
-        ({"text": "a", "texts": ["b"]}, "text and texts exclude each other"),
-        ({"text": "  "}, "text is empty"),
-        ({"texts": []}, "texts is empty: send at least one"),
-        ({"texts": ["a", ""]}, "text 2 of texts is empty"),
-        ({"text": "a", "dimensions": 385}, "dimensions is 385, and the model's vectors have 384"),
-        ({"texts": ["a"] * 100_000}, "texts has 100000 texts, and a call takes at most 20000"),
-        ({"texts": ["a" * 6_000_000] * 2}, "have 12000000 characters, and a call takes at most 10000000"),
-        ({"texts": ["a"] * 15_000}, "are too many for one JSON answer: set output_format to npy"),
-    ],
-    ids=lambda value: value[:20] if isinstance(value, str) else "",
-)
-def test_bad_input_is_refused_with_one_sentence(server: LiveServer, inputs: dict[str, Any], message: str) -> None:
-    assert message in refusal(server, **inputs)
-
-
 def test_a_cancelled_call_makes_room_for_others(server: LiveServer) -> None:
     body = {"input": {"texts": [f"{number} " * 200 for number in range(10_000)], "output_format": "npy"}}
     headers = {"Prefer": "respond-async"}

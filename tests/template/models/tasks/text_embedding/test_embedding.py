@@ -1,6 +1,7 @@
-"""The task without a server: prefixes, and the expectations of examples."""
+"""The task without a server: prefixes, refusals, and the expectations of examples."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from models import manifest
 from models.encoders.sentences import SentenceEncoder
 from models.encoders.transformers import TransformersEncoder
 from models.engine import EngineChoice
-from models.errors import ManifestError
+from models.errors import InputError, ManifestError
 from models.tasks.text_embedding import Request, TextEmbedding
+from models.tasks.text_embedding import adapter as task
 from models.tasks.text_embedding.manifest import Expectation, Manifest, Nearest
 from tests import tiny_encoders
 
 DEFAULTS: dict[str, Any] = {
     "text": None,
+    "texts": None,
     "input_type": "passage",
     "normalize": True,
     "dimensions": None,
@@ -36,7 +39,7 @@ def adapter(folder: Path, **changes: Any) -> TextEmbedding:
 
 def embed(model: TextEmbedding, *texts: str, **inputs: Any) -> Any:
     return numpy.array(
-        asyncio.run(model.embed(Request(**DEFAULTS | inputs, texts=list(texts)), lambda name, value: None)).embeddings
+        asyncio.run(model.embed(Request(**DEFAULTS | {"texts": list(texts)} | inputs), lambda *metric: None)).embeddings
     )
 
 
@@ -54,6 +57,34 @@ def test_different_japanese_texts_get_different_vectors(tmp_path: Path) -> None:
     found = embed(adapter(tiny_encoders.xlm_roberta(tmp_path)), "海は塩辛い", "猫が眠る", "海は塩辛い")
     assert numpy.allclose(found[0], found[2], atol=1e-6)
     assert found[0] @ found[1] < 0.999
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedding:
+    return adapter(tiny_encoders.xlm_roberta(tmp_path_factory.mktemp("small")))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "send either text or texts"),
+        ({"text": "a", "texts": ["b"]}, "text and texts exclude each other"),
+        ({"text": "  "}, "text is empty"),
+        ({"texts": []}, "texts is empty: send at least one"),
+        ({"texts": ["a", ""]}, "text 2 of texts is empty"),
+        ({"text": "a", "dimensions": 33}, "dimensions is 33, and the model's vectors have 32"),
+        ({"texts": ["a"] * 100_000}, "texts has 100000 texts, and a call takes at most 20000"),
+        ({"texts": ["a" * 6_000_000] * 2}, "texts have 12000000 characters, and a call takes at most 10000000"),
+        ({"texts": ["a"] * 4}, "4 vectors of 32 numbers are too many for one JSON answer: set output_format to npy"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_bad_input_is_refused_with_one_sentence(
+    small: TextEmbedding, monkeypatch: pytest.MonkeyPatch, inputs: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(task, "_MOST_NUMBERS", 100)
+    with pytest.raises(InputError, match=re.escape(message)):
+        asyncio.run(small.embed(Request(**DEFAULTS | inputs), lambda *metric: None))
 
 
 @pytest.mark.parametrize(
