@@ -18,8 +18,17 @@ CHOICE = EngineChoice(engine="transformers", device="cpu", dtype="float32")
 TEXTS = ["the sea is salty", "a cat", "rivers carry salt and the sea has it", "海は塩辛い", "川が塩を運ぶ。", "Salt"]
 
 
-@pytest.mark.parametrize("build", [tiny_encoders.bert, tiny_encoders.multilingual, tiny_encoders.xlm_roberta])
-@pytest.mark.parametrize("mode", ["cls_token", "max_tokens", "mean_sqrt_len_tokens", "mean_tokens"])
+@pytest.mark.parametrize(
+    ("build", "mode"),
+    [
+        (tiny_encoders.bert, "mean_tokens"),
+        (tiny_encoders.multilingual, "mean_tokens"),
+        (tiny_encoders.xlm_roberta, "mean_tokens"),
+        (tiny_encoders.xlm_roberta, "cls_token"),
+        (tiny_encoders.xlm_roberta, "max_tokens"),
+        (tiny_encoders.xlm_roberta, "mean_sqrt_len_tokens"),
+    ],
+)
 def test_vectors_are_those_of_sentence_transformers(build: Any, mode: str, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 

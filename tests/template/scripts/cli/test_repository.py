@@ -113,9 +113,9 @@ def test_changes_outside_the_projects_folder_do_not_count(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
 def test_the_environment_of_a_git_hook_does_not_select_another_repository(
-    folder: Path, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = git(folder, "rev-parse", "HEAD")
+    commit = git(in_use(own(tmp_path), monkeypatch), "rev-parse", "HEAD")
     monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
     assert (repository.commit(), repository.changed_files()) == (commit, [])
 
