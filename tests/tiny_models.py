@@ -37,15 +37,13 @@ def model(architecture: str, tokenizer: str = "byte-level") -> transformers.PreT
     return _model(architecture, tiny_tokenizers.build(tokenizer).get_vocab_size())
 
 
-def safetensors(folder: Path, architecture: str, tokenizer: str = "byte-level", shards: int = 1, **config: Any) -> Path:
+def safetensors(folder: Path, architecture: str, tokenizer: str = "byte-level", **config: Any) -> Path:
     """Save the model with config.json, generation_config.json and tokenizer, like a Hub repository.
 
     `config`: more keys of generation_config.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = model(architecture, tokenizer)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in made.state_dict().values())
-    made.save_pretrained(folder, max_shard_size=size if shards == 1 else size // shards)
+    model(architecture, tokenizer).save_pretrained(folder)
     transformers.GenerationConfig(bos_token_id=1, eos_token_id=2, **config).save_pretrained(folder)
     tiny_tokenizers.save(tokenizer, folder)
     return folder
