@@ -30,9 +30,6 @@ class FileServer(Service):
         port = self.serve("files", self._file, context)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
 
-    def __enter__(self) -> "FileServer":
-        return self
-
     def stop(self) -> None:
         super().stop()
         self._certificate.cleanup()

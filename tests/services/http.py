@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from tests.services.http_messages import Request, Response, in_part, opened
 
+Kind = TypeVar("Kind", bound="Service")
 PIECE = 1_000_000
 """The bytes of a body that are written at once."""
 
@@ -108,6 +109,9 @@ class Service:
         self.stopping.set()
         for server in self._servers:
             server.stop()
+
+    def __enter__(self: Kind) -> Kind:
+        return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()

@@ -65,9 +65,6 @@ class Hub(Service):
         self.endpoint = f"http://127.0.0.1:{self.serve('hub', self._hub)}"
         self.cdn = f"http://localhost:{self.serve('cdn', partial(hub_cdn.respond, self))}"
 
-    def __enter__(self) -> "Hub":
-        return self
-
     def add(
         self,
         name: str,

@@ -83,9 +83,6 @@ class Receiver(Service):
         self.is_over = threading.Event()
         self.url = f"http://127.0.0.1:{self.serve('webhooks', self._receive)}/hook"
 
-    def __enter__(self) -> "Receiver":
-        return self
-
     def statuses(self) -> list[str]:
         """The status of the prediction in each."""
         return [json.loads(request.content)["status"] for request in self.received]

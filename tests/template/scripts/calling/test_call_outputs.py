@@ -3,9 +3,7 @@
 import base64
 import io
 import struct
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from scripts.calling import outputs
 from scripts.calling.display import Display
 from scripts.calling.outputs import OutputError, Saver
 from scripts.contract.document import Node
+from tests.services.http import Fault, Service
+from tests.services.http_messages import Request, Response
 
 URI = {"type": "string", "format": "uri"}
 
@@ -123,48 +123,31 @@ def test_every_form_of_output_is_shown(
     assert capsys.readouterr() == (printed, errors)
 
 
-class _Files(BaseHTTPRequestHandler):
-    """Serves an image at every path but /none, with the media type in the path; records requests with a token."""
-
-    tokens: list[str | None] = []
-
-    def do_GET(self) -> None:
-        self.tokens.append(self.headers.get("Authorization"))
-        kind = "image/png" if self.path.startswith("/typed") else "application/octet-stream"
-        self.send_response(404 if self.path.startswith("/none") else 200)
-        self.send_header("Content-Type", kind)
-        if self.path == "/cut":
-            self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(png(7, 5))
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def host() -> Iterator[str]:
-    """The address of a host of output files."""
-    _Files.tokens = []
-    with HTTPServer(("127.0.0.1", 0), _Files) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+def host() -> Iterator[tuple[Service, str]]:
+    """A host with an image at every path but /none, and the media type in the path; the body of /cut ends early."""
+
+    def respond(request: Request) -> Response:
+        kind = "image/png" if request.path.startswith("/typed") else "application/octet-stream"
+        return Response(404 if request.path.startswith("/none") else 200, {"Content-Type": kind}, png(7, 5))
+
+    with Service() as service:
+        service.faults.append(Fault("/cut", "cut", after=20))
+        yield service, f"http://127.0.0.1:{service.serve('outputs', respond)}"
 
 
-def test_urls_are_downloaded_and_named_by_their_type_or_path(host: str, tmp_path: Path) -> None:
+def test_urls_are_downloaded_and_named_by_their_type_or_path(host: tuple[Service, str], tmp_path: Path) -> None:
+    service, address = host
     node = Node.model_validate({"type": "array", "items": URI})
     saver = Saver(tmp_path, "p", lambda url: {"Authorization": "Bearer t"} if "/typed" in url else {})
-    urls = [f"{host}/typed/a", f"{host}/other/b.webp?x=1", f"{host}/other/c"]
+    urls = [f"{address}/typed/a", f"{address}/other/b.webp?x=1", f"{address}/other/c"]
     assert [Path(path).name for path in saver.with_paths(urls, node)] == ["p-0.png", "p-1.webp", "p-2.bin"]
     assert saver.saved[0].preview().endswith("image/png · 7 x 5")
-    assert _Files.tokens == ["Bearer t", None, None]
+    assert [request.authorization for request in service.requests] == ["Bearer t", None, None]
     with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/none: its host answers 404$"):
-        saver.with_paths([f"{host}/none?signature=s3cret"], node)
+        saver.with_paths([f"{address}/none?signature=s3cret"], node)
     with pytest.raises(OutputError, match=r"^cannot fetch the output http.*/cut: peer closed connection"):
-        saver.with_paths([f"{host}/cut"], node)
+        saver.with_paths([f"{address}/cut"], node)
     assert len(list(tmp_path.iterdir())) == 3
 
 

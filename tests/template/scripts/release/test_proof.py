@@ -1,9 +1,7 @@
 """The proof of an image whose container fails: it dies, or cannot fetch its weights."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,10 @@ from scripts.release import ledger, proof
 from scripts.release.release import Refused, Release
 from scripts.release.target import parse
 from scripts.serving import local_container
+from tests.services.http import Fault, Service
+from tests.services.http_messages import Request, Response
 
 MODEL = manifest.selected()
-
-
-class DiesOfPredictions(BaseHTTPRequestHandler):
-    """A container that is ready until its first prediction."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"status": "READY"}')
-
-    def do_POST(self) -> None:
-        self.server.socket.close()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -42,13 +27,15 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
     @contextmanager
     def running(image: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         options_of.append(options)
-        server = HTTPServer(("127.0.0.1", 0), DiesOfPredictions)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", None
-        finally:
-            server.shutdown()
-            server.server_close()
+
+        def respond(request: Request) -> Response:
+            if request.method == "POST":
+                service.faults.append(Fault("", "dead", times=1_000))
+                raise ConnectionAbortedError
+            return Response(200, {}, b'{"status": "READY"}')
+
+        with Service() as service:
+            yield f"http://127.0.0.1:{service.serve('container', respond)}", None
 
     monkeypatch.setattr(local_container, "running", running)
     monkeypatch.setattr(proof, "adopt", lambda release: {})
