@@ -1,7 +1,6 @@
 """A client of a running Cog server for tests: plain JSON, SSE, cancel, health."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from typing import Any
 
 import httpx
 from httpx_sse import EventSource
+
+from scripts.cli import waiting
 
 SLOTS = 16
 ENDLESS = {"prompt": "Once upon a time", "raw": True, "temperature": 0, "max_tokens": 8000}
@@ -80,7 +81,4 @@ class LiveServer:
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
     """Wait until `condition` is true; fail with `what` if it is not within `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
+    assert waiting.until(condition, seconds), f"waited {seconds} s for {what}"

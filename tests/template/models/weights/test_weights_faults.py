@@ -22,10 +22,9 @@ PARTS = ".source/.parts"
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        hub.add(NAME, FILES)
-        yield hub
+def hub(hub: Hub) -> Hub:
+    hub.add(NAME, FILES)
+    return hub
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
 
@@ -27,11 +26,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(weights: Path) -> Iterator[Hub]:
-    with Hub() as hub:
-        hub.add(NAME, {"config.json": b"{}", "model.safetensors": weights})
-        hub.faults.append(Fault("model.safetensors", "slow", host="cdn", times=10_000, rate=5_000_000))
-        yield hub
+def hub(hub: Hub, weights: Path) -> Hub:
+    hub.add(NAME, {"config.json": b"{}", "model.safetensors": weights})
+    hub.faults.append(Fault("model.safetensors", "slow", host="cdn", times=10_000, rate=5_000_000))
+    return hub
 
 
 @pytest.fixture
