@@ -54,7 +54,6 @@ def run_default(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return commands.run(sys.executable, "-m", f"scripts.{name}", *arguments, **environment)
 
 
-@pytest.mark.slow
 def test_locking_reports_what_changed(hub: Hub, project: Project) -> None:
     first = project.does("weights_lock")
     commit = project.locked()["resolved"]
@@ -110,7 +109,6 @@ def lines(ran: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in ran.stdout.splitlines() if line.strip()]
 
 
-@pytest.mark.slow
 def test_missing_weights_are_an_error_that_names_the_command(project: Project) -> None:
     assert project.refuses("weights").endswith(f"weights.lock is missing: make weights-lock MODEL={SLUG}")
     project.does("weights_lock")

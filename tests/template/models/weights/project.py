@@ -1,17 +1,24 @@
 """The project with one model in its catalog, in a folder of links; tests run its commands like people."""
 
+import importlib
+import io
 import json
 import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import pytest
 import yaml
 
 from models import manifest
 from models.weights import headers
+from models.weights.sources import hub
 
 PROJECT = Path(__file__).parents[4]
 SLUG = "tiny"
@@ -20,6 +27,10 @@ CHECK = "scripts.tasks.text_generation.check_weights"
 HEADER = f"bytes=0-{headers.FIRST - 1}"
 """The bytes of a large file that a lock requests."""
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+READ_WHEN_USED = {"HF_TOKEN", "HF_ENDPOINT"}
+"""Variables that need no process of their own."""
+PLACES = ("models.manifest", "models.weights.places", "models.weights.sources.local", "models.runtimes")
+"""The modules that find files by PROJECT."""
 DRIVER = """
 import importlib, json, runpy, sys
 for name, value in json.loads(sys.argv[1]).items():
@@ -88,14 +99,34 @@ class Project:
         )
 
     def run(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(name, *arguments),
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        """Run a command: in this process, which is fast; with variables that libraries read only once, in its own."""
+        command, variables = self.command(name, *arguments), self.environment | environment
+        if environment.keys() - READ_WHEN_USED:
+            return subprocess.run(command, cwd=self.folder, env=variables, capture_output=True, text=True, timeout=120)
+        with self._entered(variables), redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+            status = importlib.import_module(f"scripts.{name}").main(list(arguments))
+        return subprocess.CompletedProcess(command, status, out.getvalue(), errors.getvalue())
+
+    @contextmanager
+    def _entered(self, variables: dict[str, str]) -> Iterator[None]:
+        """What a process of the folder would have: its place, these variables and settings, and nothing remembered."""
+        from huggingface_hub import constants
+
+        before = vars(constants).copy()
+        with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ, variables, clear=True):
+            patch.chdir(self.folder)
+            for module in PLACES:
+                patch.setattr(f"{module}.PROJECT", self.folder)
+            for module in ("models.manifest", "models.weights.lock"):
+                patch.setattr(f"{module}.CATALOG", self.folder / "models" / "catalog")
+            for name, value in self.settings.items():
+                patch.setattr(name, tuple(value) if isinstance(value, list) else value)
+            importlib.reload(constants)
+            hub._say_no_ascii.cache_clear()
+            try:
+                yield
+            finally:
+                vars(constants).update(before)
 
     def does(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command, which must succeed."""

@@ -103,7 +103,6 @@ def test_a_file_is_downloaded_in_several_ranges_at_once(hub: Hub, project: Proje
     assert len(located) == 1 + 2 * len(SHARDS)  # one for the lock, then one per header and file, not one per range
 
 
-@pytest.mark.slow
 def test_a_missing_repository_or_file_is_named_before_any_byte_is_downloaded(hub: Hub, project: Project) -> None:
     commit = hub.add(NAME, FILES)
     project.model(f"hf://{NAME}@v9")
