@@ -94,13 +94,15 @@ def test_info_on_two_shards(ready: Project) -> None:
 
 def test_verify_on_two_shards(ready: Project) -> None:
     ran = ready.does("weights_verify")
-    assert any(line.split()[:2] == ["ok", "source"] and "2.0 MB, every byte right" in line for line in lines(ran))
+    assert any(
+        line.split()[:3] == ["ok", f"{SLUG},", "source"] and "2.0 MB, every byte right" in line for line in lines(ran)
+    )
     name = next(iter(SHARDS))
     path = ready.weights / "source" / name
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     ran = ready.run("weights_verify")
     assert ran.returncode == 1
-    assert any(line.split()[:2] == ["wrong", "source"] for line in lines(ran))
+    assert any(line.split()[:3] == ["wrong", f"{SLUG},", "source"] for line in lines(ran))
     assert name in ran.stdout
     assert "expected" in ran.stdout
 
@@ -115,7 +117,7 @@ def test_missing_weights_are_an_error_that_names_the_command(project: Project) -
     assert project.refuses("weights_info") == f"the weights of {SLUG} are not here: make weights MODEL={SLUG}"
     ran = project.run("weights_verify")
     assert ran.returncode == 1
-    assert any(line.split()[:2] == ["none", "source"] and "make weights" in line for line in lines(ran))
+    assert any(line.split()[:3] == ["none", f"{SLUG},", "source"] and "make weights" in line for line in lines(ran))
 
 
 @pytest.mark.slow

@@ -222,7 +222,7 @@ def test_the_offline_error_names_the_variable(hub: Hub, project: Project) -> Non
 def test_a_model_that_no_engine_can_run_is_refused_before_the_download(hub: Hub, project: Project) -> None:
     project.settings.pop(CHECK)
     hub.add(NAME, FILES | {"config.json": b'{"model_type": "mamba"}'})
-    assert "mamba keeps a state that is no key-value cache" in project.refuses("weights_lock")
+    assert "mamba has a recurrent state, not just a key-value cache" in project.refuses("weights_lock")
     assert not project.lock.exists()
     check_that_only_headers_came(hub)
 
