@@ -28,7 +28,7 @@ class Newcomer:
     """A person with an empty home folder who runs the README's commands."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.clone = folder, folder / "cog-template"
+        self.folder, self.clone, self.account = folder, folder / "cog-template", "acme"
         home = folder / "home"
         home.mkdir()
         kept = {
@@ -73,7 +73,7 @@ class Newcomer:
         block = block.replace(
             "git clone https://github.com/YOUR-NAME/cog-template", f"cp -r {self._source()} cog-template"
         )
-        return block.replace("YOUR-NAME", "acme")
+        return block.replace("YOUR-NAME", self.account)
 
     def _source(self) -> Path:
         """A clone of this working tree, uncommitted changes included."""

@@ -196,24 +196,30 @@ def make(folder: Path, to: str, service: Replicate | None = None) -> Fork:
     return Fork(folder, to, service)
 
 
+def quicken(folder: Path) -> None:
+    """Give a copy of the project a model that is built, pushed and tried in seconds, under the selected one's name."""
+    slug = manifest.selected().slug
+    (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
+    described = folder / "models" / "catalog" / slug / "model.yaml"
+    text = described.read_text(encoding="utf-8")
+    kept = re.sub(r"^(weights|engines|hardware|examples):\n((  .*)?\n)*", "", text, flags=re.MULTILINE)
+    described.write_text(kept + QUICK_KEYS, encoding="utf-8")
+    commands.succeed(sys.executable, "-m", "scripts.render", cwd=folder, MODEL=slug)
+
+
 @cache
 def _committed() -> "tempfile.TemporaryDirectory[str]":
     """The folder with the copy that every fork of a process begins with, as `fork`."""
     place = tempfile.TemporaryDirectory()
     folder = Path(place.name) / "fork"
     folder.mkdir()
-    host.copy_project(folder)
+    quicken(host.copy_project(folder))
     fork = Fork(folder, "")
     fork.git("init", "--quiet")
     (folder / ".git" / "info" / "exclude").write_text("weights\n")  # here a link, which .gitignore does not mean
     fork.git("config", "user.email", "ada@example.com")
     fork.git("add", "--all")
     fork.git("commit", "--quiet", "--message", "fork")
-    (folder / "predict.py").write_text(QUICK_PREDICT, encoding="utf-8")
-    path = f"models/catalog/{fork.slug}/model.yaml"
-    text = (folder / path).read_text(encoding="utf-8")
-    kept = re.sub(r"^(weights|engines|hardware|examples):\n((  .*)?\n)*", "", text, flags=re.MULTILINE)
-    fork.write(path, kept + QUICK_KEYS)
     return place
 
 

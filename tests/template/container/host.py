@@ -46,7 +46,7 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
     found = engine.api.images()
     names = {name for image in found for key in ("RepoTags", "RepoDigests") for name in image[key] or ()}
     slugs = f"{manifest.selected().slug}|{toy.SLUG}"
-    own = rf"([^/]+/)?(template|cog-template|my-[a-z]+|acme/[^/]+|{slugs})(-weights)?[:@]"
+    own = rf"([^/]+/)?(template|cog-template|my-[a-z]+|acme[^/]*/[^/]+|{slugs})(-weights)?[:@]"
     of_tests = {name for name in names if re.match(own, name)}
     return of_tests | {image["Id"] for image in engine.api.images(filters={"dangling": True})}
 

@@ -21,12 +21,12 @@ import pytest
 from models.manifest import Manifest
 from scripts.serving.local_server import HOST, free_port
 from tests import commands
+from tests.template.readme import blocks, needs_docker
 
 from . import host
 from .fork import MANIFEST
 
 CPU = ("-f", "cog.cpu.yaml")
-CAPITAL = ("-i", "prompt=The capital of France is", "-i", "temperature=0")
 PUBLIC_BASE = "--use-cog-base-image=false"  # predict and serve find out themselves that Replicate cannot be reached
 
 
@@ -47,8 +47,9 @@ def clone(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def predicted(clone: Path) -> "subprocess.CompletedProcess[str]":
-    """The first command that a person types."""
-    return commands.run("cog", "predict", *CPU, *CAPITAL, cwd=clone, seconds=600)
+    """The first command that a person types: the README's."""
+    command, *_ = filter(needs_docker, blocks())
+    return commands.run("bash", "-c", command, cwd=clone, seconds=600)
 
 
 @pytest.fixture(scope="module")
