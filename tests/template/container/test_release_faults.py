@@ -32,12 +32,19 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
 
 @pytest.fixture
 def fork(r8_im: str, shipped: Fork) -> Fork:
-    """The fork, with a change that was never released."""
+    """The fork, whose last commit is not live: a test that released nothing leaves its change, and the proof of it."""
     assert shipped.service is not None
     shipped.service.faults.clear()
-    text = (shipped.folder / "predict.py").read_text(encoding="utf-8")
-    shipped.commit("predict.py", f"{text}# at {time.time()}\n")
+    live = [entry["commit"] for entry in shipped.entries() if (entry["step"], entry["result"]) == ("promote", "ok")][-1]
+    if live == shipped.git("rev-parse", "HEAD").strip():
+        change(shipped)
     return shipped
+
+
+def change(fork: Fork) -> None:
+    """Commit a change that was never released."""
+    text = (fork.folder / "predict.py").read_text(encoding="utf-8")
+    fork.commit("predict.py", f"{text}# at {time.time()}\n")
 
 
 def containers(engine: docker.DockerClient, fork: Fork) -> list[str]:
@@ -176,6 +183,7 @@ def test_no_token_is_printed_written_or_pushed(
     fork: Fork, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fork.service is not None
+    change(fork)
     (fork.folder / ".env").write_text(f"REPLICATE_API_TOKEN={fork.service.token}\n")
     try:
         digest = fork.succeed("--dirty")
