@@ -1,6 +1,7 @@
 """For every container test: the marker `container`, a host that can run it, and the project's CPU image."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,25 @@ from replicate.version import Version
 from models import manifest
 from models.manifest import Manifest
 from scripts.release import image
+from tests import commands
 from tests.services.replicate import Replicate
 from tests.services.replicate_client import client_of, first_version, with_model
 
 from . import host
+from .test_secrets import TOKENS
 
 HERE = Path(__file__).parent
+# cog build --separate-weights takes any file of this size (10 MiB) or more for weights.
+BIG = 10 << 20
+CLUTTER = (
+    ".env",
+    "models/.env",
+    ".git/HEAD",
+    "models/__pycache__/errors.pyc",
+    "models/catalog/other/model.yaml",
+    "models/catalog/other/model.gguf",
+    "baked/other/openvino/model.bin",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +56,19 @@ def model() -> Manifest:
 def cpu_image(engine: docker.DockerClient, model: Manifest) -> str:
     """The name of the CPU image, built like `make image`."""
     return image.build(model, "cpu", tag="template:cpu")
+
+
+@pytest.fixture(scope="session")
+def cluttered(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of the CPU image of a copy that is full of big files with tokens, built with the tokens' variables."""
+    copy = host.copy_project(tmp_path_factory.mktemp("cluttered"))
+    content = "".join(f"{name}={token}\n" for name, token in TOKENS.items()).ljust(BIG)
+    for clutter in CLUTTER:
+        (copy / clutter).parent.mkdir(parents=True, exist_ok=True)
+        (copy / clutter).write_text(content)
+    command = [sys.executable, "-m", "scripts.image", "--device", "cpu", "--tag", "template:cluttered"]
+    commands.succeed(*command, cwd=copy, MODEL=model.slug, **TOKENS)
+    return "template:cluttered"
 
 
 @pytest.fixture(scope="session")
