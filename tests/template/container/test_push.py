@@ -126,9 +126,8 @@ def test_a_dry_run_prints_what_each_stage_would_do_and_does_nothing(fork: Fork) 
     assert not (fork.folder / "releases").exists()
 
 
-@pytest.mark.parametrize("to", ["", "smollm2", "acme/smollm2", f"{REGISTRY}/acme/", f"{REGISTRY}/acme/x:latest"])
-def test_a_wrong_destination_is_wrong_usage_with_a_remedy(to: str, fork: Fork) -> None:
-    fork.to = to
+def test_no_destination_is_wrong_usage_with_a_remedy(fork: Fork) -> None:
+    fork.to = ""
     refused = fork.push()
     assert refused.returncode == 2
     assert refused.stderr.splitlines() == [
