@@ -79,9 +79,3 @@ def test_no_weights_are_needed_and_none_are_pinned(project: Path) -> None:
     toy.succeed(project, "make", "weights")
     done = toy.run(project, "make", "weights-lock")
     assert "word-counter has no weights to pin" in done.stderr
-
-
-@pytest.mark.slow  # a server, and all its tests
-def test_its_fork_tests_pass(project: Path) -> None:
-    pytest_in_it = (".venv/bin/python", "-m", "pytest", "-q", "-m", "not container", "tests/fork")
-    assert " passed" in toy.succeed(project, *pytest_in_it)
