@@ -1,11 +1,9 @@
 """make new: makes a tested catalog model from a repository of the Hub, or from local files."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from models import manifest
 from models.errors import TemplateError
@@ -13,8 +11,6 @@ from models.facts import Facts
 from scripts import new
 from scripts.lookup.repository import Repository
 from scripts.scaffold import custom, draft
-from tests import tiny_models
-from tests.template import toy
 
 
 def repository(**changes: Any) -> Repository:
@@ -143,19 +139,3 @@ def test_a_custom_task_that_fails_leaves_everything_as_it_was(tmp_path: Path, mo
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["predict.py"]
     assert list((tmp_path / "models").iterdir()) == []
     assert (tmp_path / "predict.py").read_text(encoding="utf-8") == before
-
-
-@pytest.mark.slow
-def test_local_files_become_a_catalog_model_and_its_examples_run(tmp_path: Path) -> None:  # 15 s: a server of its own
-    project, file = tmp_path / "project", tmp_path / "tiny.gguf"
-    project.mkdir()
-    toy.copy_project(project)
-    tiny_models.gguf(file, "llama")
-    command = [sys.executable, "-m", "scripts.new", "tiny", f"file:{file}", "--license", "mit"]
-    toy.succeed(project, *command)
-    drafted = yaml.safe_load((project / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
-    assert all(example["expect"]["max_output_tokens"] for example in drafted["examples"])
-    assert "million" in drafted["summary"] or "thousand" in drafted["summary"]
-    assert "models/catalog/tiny/model.yaml" in (project / "cog.yaml").read_text(encoding="utf-8")
-    assert (project / "models/catalog/tiny/weights.lock").is_file()
-    assert toy.run(project, *command).stderr.startswith("there is a model tiny already")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from models import manifest, runtimes, weights
 from models.errors import EngineError
@@ -81,6 +82,15 @@ def tiny(fork: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(module: str, *arguments: str, project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     return commands.run(sys.executable, "-m", module, *arguments, cwd=project)
+
+
+@pytest.mark.slow
+def test_make_new_has_made_a_catalog_model_of_local_files_and_run_its_examples(fork: Path):
+    drafted = yaml.safe_load((fork / "models/catalog/tiny/model.yaml").read_text(encoding="utf-8"))
+    assert all(example["expect"]["max_output_tokens"] for example in drafted["examples"])
+    assert "million" in drafted["summary"] or "thousand" in drafted["summary"]
+    assert "models/catalog/tiny/model.yaml" in (fork / "cog.yaml").read_text(encoding="utf-8")
+    assert (fork / "models/catalog/tiny/weights.lock").is_file()
 
 
 @pytest.mark.slow
