@@ -51,6 +51,8 @@ kinds = tasks.get_supported_model_type_for_task("text-generation-with-past", "op
 print(json.dumps([kind for kind in kinds if kind in known]))
 """
 ENCODERS = ("bert", "classifier", "multilingual")
+IN_INT8 = ("bert", "classifier")
+"""The multilingual one is BERT too: it differs in its tokenizer."""
 FORMATS = ("float16", "int8", "int4")
 OF_GGUF = ("gpt2", "mistral", "gemma3_text")
 """Architectures whose GGUF is converted too, as GenAI's own reader does not know them."""
@@ -76,7 +78,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
     tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
     for name in ENCODERS:
-        exports += [("encoder", str(place / name), f"{place / name}-{dtype}", dtype) for dtype in ("float16", "int8")]
+        for dtype in ("float16", "int8") if name in IN_INT8 else ("float16",):
+            exports.append(("encoder", str(place / name), f"{place / name}-{dtype}", dtype))
     environment.make_environment()
     command = [str(environment.python()), "-c", EXPORT, json.dumps(exports)]
     variables = os.environ | {"PYTHONPATH": str(PROJECT)}
@@ -168,7 +171,7 @@ def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(converte
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", IN_INT8)
 def test_int8_files_are_computed_correctly_as_they_are_served(converted: Path, name: str) -> None:
     assert encoder.check(converted / f"{name}-int8", "int8") <= encoder.BOUNDS["int8"]
 
