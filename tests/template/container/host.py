@@ -20,6 +20,16 @@ from tests import commands
 from tests.checkout import copied
 from tests.template import toy
 
+PROOF = """
+from models import manifest
+from scripts.contract import schema
+from scripts.release import proof
+model, problems = manifest.selected(), []
+proof.tried(model, f"{model.slug}:cpu", schema.generate(schema.served_class(model)), on_gpu=False, problems=problems)
+print(problems)
+"""
+"""Tests the image of make image DEVICE=cpu as tests/fork/test_container.py does, which builds it first."""
+
 
 @contextmanager
 def engine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[docker.DockerClient]:
