@@ -6,9 +6,11 @@ A killed release and all processes that it started get SIGKILL, which nothing ca
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import docker
 import pytest
@@ -83,6 +85,7 @@ def test_after_a_kill_at_any_stage_the_same_command_continues(fork: Fork, engine
 
 
 def test_a_container_that_a_killed_build_left_is_removed(fork: Fork, engine: docker.DockerClient) -> None:
+    assert b"cog-tmp:" in Path(shutil.which("cog") or "").read_bytes()  # its name for an unfinished image
     unfinished = f"cog-tmp:{hashlib.sha256(f'{fork.to}-staging'.encode()).hexdigest()}"
     engine.images.get("python:3.11-slim").tag(unfinished)
     left = engine.containers.run(unfinished, ["sleep", "600"], detach=True)
