@@ -90,7 +90,8 @@ def forget(engine: docker.DockerClient, references: set[str]) -> None:
 def without_torch(engine: docker.DockerClient, *images: str) -> Iterator[None]:
     """Remove images at the end, and what is left of their builds: each torch in it takes 5 GB.
 
-    That is an image without a name, which cog has put labels on, and the layer with torch.
+    That is an image without a name, which cog has put labels on, the layer with torch, and what the builder keeps of
+    the unnamed image, which holds that layer too.
     """
     unnamed, layers = _large_unnamed(engine), _with_torch(engine)
     yield
@@ -106,11 +107,14 @@ def _large_unnamed(engine: docker.DockerClient) -> set[str]:
 
 
 def _with_torch(engine: docker.DockerClient) -> list[str]:
-    """The ids of builds' layers over 2 GB and of those on top of them, the topmost first: only that can be removed."""
+    """The ids of builds' layers over 2 GB, of images that a build began with, and of those on top of them.
+
+    The topmost is the first: only that can be removed. The size of a layer from an image is 0.
+    """
     found: list[str] = []
     for layer in sorted(engine.api.df()["BuildCache"] or (), key=lambda layer: layer["CreatedAt"]):
         below = layer.get("Parents") or layer.get(" Parents") or ()  # Docker 26 writes the space
-        if layer["Size"] > 2e9 or set(below) & set(found):
+        if layer["Size"] > 2e9 or layer["Description"].startswith("from local") or set(below) & set(found):
             found.insert(0, layer["ID"])
     return found
 
