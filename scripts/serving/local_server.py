@@ -1,6 +1,7 @@
 """Cog's real HTTP server, started on this machine without Docker; shared by the commands and the tests."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ HOST, PORT = "127.0.0.1", 5001
 SERVED = f"http://{HOST}:{PORT}"
 """The address of make serve, unless a PORT is chosen."""
 _PYTHON = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "", "PYTHONSAFEPATH": ""}  # empty counts as not set
+_PORTS = range(20_000, 32_768)
 _STOP_SECONDS = 5
 _REMINDER_SECONDS = 30
 _PATIENCE_SECONDS = 10
@@ -228,10 +230,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port for a server that starts later.
+
+    It is not one of those that systems give to whoever asks for any port (from 32768 on): another program would
+    sometimes get it before the server listens.
+    """
+    return next(port for port in random.Random().sample(_PORTS, len(_PORTS)) if _is_free(port))
 
 
 def _share_predictions_folder() -> None:
