@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,15 +121,20 @@ def _shown(uri: str) -> str:
     return file.name
 
 
-def _folder() -> Path:
-    """The folder of files to show. Gradio copies them at once; those over an hour old are removed."""
-    folder = Path(tempfile.gettempdir()) / "demo-outputs"
-    folder.mkdir(exist_ok=True)
-    for file in folder.iterdir():
+def _folder() -> str:
+    """The process's own folder of files to show. Gradio copies them at once; those over an hour old are removed."""
+    folder = _made().name
+    for file in Path(folder).iterdir():
         with suppress(FileNotFoundError):  # another prediction removed it
             if time.time() - file.stat().st_mtime > HOUR:
                 file.unlink()
     return folder
+
+
+@cache
+def _made() -> tempfile.TemporaryDirectory[str]:
+    """It is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="demo-outputs-")
 
 
 _DISPLAYS: dict[Display, tuple[Callable[[], list[Any]], Callable[[Any], list[Any]]]] = {

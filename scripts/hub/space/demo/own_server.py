@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from .prediction import Prediction, Refusal
 
 _HOST = "127.0.0.1"
 _PAUSE = 0.2  # seconds
+_PORTS = range(20_000, 32_768)
 
 
 class OwnServer(CogServer):
@@ -65,7 +67,15 @@ class OwnServer(CogServer):
 
 
 def _free_port() -> int:
+    """Not one that systems give to whoever asks for any, from 32768 on: others might get it meanwhile."""
+    return next(port for port in random.Random().sample(_PORTS, len(_PORTS)) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+        return True
