@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from models import manifest
+from models import manifest, runtimes
 
 KINDS = ("slow", "container")
 """The markers of the tests that `make test` leaves out."""
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 """Several processes share the cores. By default torch's threads wait for each other in a loop, which takes the core
 from the thread that they wait for."""
+if not runtimes.has_cuda_device():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton's kernels run on the CPU, slowly; read when it is imported
 _left_out = pytest.StashKey[list[int]]()
 
 

@@ -10,7 +10,7 @@ from models.engine import EngineChoice
 from models.manifest import PROJECT, Manifest
 from models.weights import places
 from scripts import tasks
-from scripts.benchmark import report
+from scripts.benchmark import gpu_report, report
 from scripts.cli.device import CONFIGS
 from scripts.contract import schema
 from scripts.contract.openapi_frame import COG_VERSION
@@ -63,9 +63,11 @@ def pages(model: Manifest) -> dict[str, str]:
     charts = f"{measured.BENCHMARKS}/{model.slug}"
     makers: dict[str, Callable[[str], str]] = {
         "README.md": lambda page: _with_section(
-            with_benchmark(page, model, charts, only_fastest=True), "verbs", verbs.table()
+            _with_gpu(with_benchmark(page, model, charts, only_fastest=True), gpu_report.sentence),
+            "verbs",
+            verbs.table(),
         ),
-        "docs/performance.md": lambda page: with_benchmark(page, model, f"../{charts}"),
+        "docs/performance.md": lambda page: _with_gpu(with_benchmark(page, model, f"../{charts}"), gpu_report.markdown),
         "docs/architecture.md": lambda page: _with_section(page, "packages", packages.picture()),
     }
     kept = {name: make for name, make in makers.items() if (PROJECT / name).is_file()}
@@ -80,10 +82,11 @@ def cog_config(model: Manifest, choice: EngineChoice) -> str:
     """
     variables = model.environment | {"WEIGHTS_ROOT": places.CONTAINER}
     environment = "\n".join(f"  - {name}={value}" for name, value in variables.items())
+    compiler = _COMPILER if (choice.engine, choice.device) == ("transformers", "cuda") else ""
     return f"""{_HEADER.format(slug=model.slug)}
 build:
   gpu: {"true" if choice.device == "cuda" else "false"}
-  python_version: "{IMAGE_PYTHON}"
+  python_version: "{IMAGE_PYTHON}"{compiler}
   python_requirements: requirements/{choice.engine}.txt
   sdk_version: "{COG_VERSION}"
   run: # sdk_version alone takes the newest coglet, the runtime itself
@@ -121,6 +124,13 @@ def with_benchmark(page: str, model: Manifest, charts: str, only_fastest: bool =
     return _with_section(page, "benchmark", report.markdown(shown, charts, targets))
 
 
+def _with_gpu(page: str, describe: Callable[[gpu_report.Receipt], str]) -> str:
+    """A page with what gpu_table measured on each GPU."""
+    paths = sorted((PROJECT / measured.BENCHMARKS / "gpu").glob("*.json"))
+    receipts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return _with_section(page, "gpu", "\n\n".join(describe(receipt) for receipt in receipts)) if receipts else page
+
+
 def _with_section(page: str, name: str, content: str) -> str:
     """The page with `content` between <!-- NAME --> and <!-- end of NAME -->; without the two, it is unchanged."""
     before, start, rest = page.partition(f"<!-- {name} -->\n")
@@ -128,4 +138,8 @@ def _with_section(page: str, name: str, content: str) -> str:
     return f"{before}{start}{content}\n{end}{after}" if end else page
 
 
+_COMPILER = """
+  system_packages: # Triton compiles with them what starts its kernels
+    - gcc
+    - libc6-dev"""
 _HEADER = "# Rendered from models/catalog/{slug}/model.yaml by `make render`; edit that."

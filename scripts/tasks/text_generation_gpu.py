@@ -20,12 +20,13 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from models import manifest
+from models import manifest, weights
 from models.engine import Device
-from models.tasks.text_generation import engines
+from models.tasks.text_generation import engines, model_files
 from models.tasks.text_generation.engines import memory
 from models.tasks.text_generation.engines.interface import Engine, Generation, Sampling
 from models.tasks.text_generation.manifest import Architecture, EngineChoice, Manifest
+from models.tasks.text_generation.tokenizer import Tokenizer
 from scripts.benchmark.load import percentile
 from scripts.cli import command
 
@@ -39,6 +40,8 @@ _SHAPES = {
     | {"num_key_value_heads": 8, "vocab_size": 128_256, "tie_word_embeddings": False},
 }
 """The shapes of SmolLM2-135M and of Llama-3.1-8B."""
+_FIRST = 16
+"""The tokens of the shortest prompt of which the next token is compared."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,13 @@ def machine_figures(tiny: bool) -> Figures:
 
 def _figures(subject: str, tiny: bool) -> Iterator[tuple[str, Figures]]:
     sizes, described, device = (TINY if tiny else FULL), SUBJECTS[subject], _device(tiny)
-    folder = made(described["shape"], tiny)
+    folder = folder_of(described["shape"], tiny)
     engine, choice = _started(folder, described, device)
     answered([[1, 2, 3]], engine, 1)
     seconds = time.time() - psutil.Process().create_time()
+    origin = "random" if folder.parent == Path(tempfile.gettempdir()) else "as downloaded"
+    gb = memory.weight_bytes(choice, folder) / 1e9
+    yield "weights", {"origin": origin, "gb": gb, "read_in_a_step_gb": gb - _unread_gb(_config(folder))}
     yield "start", {"first_token_seconds": seconds, "attention": engine.attention, "dtype": engine.dtype}
     vocabulary = int(_config(folder)["vocab_size"])
     for streams in sizes.streams:
@@ -122,11 +128,12 @@ def _figures(subject: str, tiny: bool) -> Iterator[tuple[str, Figures]]:
         )
     long = [_prompt(vocabulary, sizes.long_prompt, 1000 + number) for number in range(sizes.long_prompts)]
     yield "long prompts", {"last_first_token_seconds": max(answered(long, engine, 4).firsts)}
-    yield "memory", {"peak_gb": _peak_gb(device), "weights_gb": memory.weight_bytes(choice, folder) / 1e9}
+    yield "memory", {"peak_gb": _peak_gb(device)}
     yield "new shapes beside 16 streams", new_shapes(engine, vocabulary, sizes)
     for streams in sizes.streams[:2]:
         yield f"profile of {streams} streams", profile(engine, vocabulary, streams, device)
-    yield "next token as in float32", agreement(engine, folder, vocabulary, sizes.positions, device)
+    if text := _text(folder, sizes.positions):  # random weights make many tokens almost equally likely
+        yield "next token as in float32", agreement(engine, folder, text, device)
     engine.stop()
 
 
@@ -192,20 +199,34 @@ def profile(engine: Engine, vocabulary: int, streams: int, device: Device) -> Fi
     return {"run_ms": 1000 * seconds, "computing_ms": sum(row[2] for row in rows), "kernels": kernels}
 
 
-def agreement(engine: Engine, folder: Path, vocabulary: int, positions: int, device: Device) -> Figures:
-    """The share of positions in one text where the engine's next token is also the most likely one in float32."""
+def agreement(engine: Engine, folder: Path, text: list[int], device: Device) -> Figures:
+    """The share of positions in a text where the engine's next token is also the most likely one in float32."""
     import torch
 
     from models.runtimes import checkpoint
 
-    text = _prompt(vocabulary, positions + 16, 4000)
-    prompts = [text[: 16 + number] for number in range(positions)]
+    positions = len(text) - _FIRST
+    prompts = [text[: _FIRST + number] for number in range(positions)]
     found = [tokens for at in range(0, positions, 64) for tokens in answered(prompts[at : at + 64], engine, 1).tokens]
     model = checkpoint.load(folder, dtype=torch.float32, device_map=device)
     with torch.inference_mode():
         best = model(torch.tensor([text], device=device)).logits[0].argmax(-1).tolist()
-    same = sum(tokens == [best[15 + number]] for number, tokens in enumerate(found))
+    same = sum(tokens == [best[_FIRST - 1 + number]] for number, tokens in enumerate(found))
     return {"share": same / positions, "positions": positions}
+
+
+def _text(folder: Path, positions: int) -> list[int]:
+    """The beginning of a book in the tokens of the model in a folder; empty if there is no tokenizer."""
+    if not (folder / "tokenizer.json").is_file():
+        return []
+    book = (manifest.PROJECT / "benchmarks" / "alice.txt").read_text(encoding="utf-8")
+    return Tokenizer(model_files.read(folder)).encode(book)[: _FIRST + positions]
+
+
+def folder_of(shape: str, tiny: bool) -> Path:
+    """The weights of the catalogue's model of this shape, if `make weights` has made them, or random ones."""
+    real = weights.folder("smollm2-135m-instruct", "transformers")
+    return real if shape == "135M" and not tiny and (real / "config.json").is_file() else made(shape, tiny)
 
 
 def made(shape: str, tiny: bool) -> Path:
@@ -245,6 +266,11 @@ def _started(folder: Path, described: dict[str, Any], device: Device) -> tuple[E
 def _config(folder: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return config
+
+
+def _unread_gb(config: dict[str, Any]) -> float:
+    """The embeddings, of which a step reads only some rows, unless the output layer shares them; in 16 bits."""
+    return 0 if config["tie_word_embeddings"] else 2 * config["vocab_size"] * config["hidden_size"] / 1e9
 
 
 def _device(tiny: bool) -> Device:

@@ -42,6 +42,7 @@ def test_the_continuous_batching_of_transformers() -> None:
     assert "block_new_requests" in scheduler.FIFOScheduler.schedule_batch.__code__.co_names
     assert model_runner.ModelRunner.maybe_pad_inputs
     assert model_runner.ModelRunner._get_forward_fn
+    assert continuous_api.ContinuousBatchingManager._create_batch_processor
     assert any(hasattr(kind, "_get_graph_key") for kind in vars(input_outputs).values())
 
 

@@ -13,7 +13,8 @@ SHIPPED = sorted((PROJECT / "models").rglob("*.py"))
 # These modules import torch and transformers at the top: they are themselves imported only inside functions.
 ENGINES = PROJECT / "models" / "tasks" / "text_generation" / "engines"
 HEAVY_THEMSELVES = {
-    *(ENGINES / f"{name}.py" for name in ("request_sampling", "packed_attention", "fused_norms")),
+    *(ENGINES / f"{name}.py" for name in ("fast_preparation", "fused_layers", "packed_attention", "request_sampling")),
+    *ENGINES.glob("triton_*.py"),
     *PROJECT.glob("models/tasks/*/network.py"),  # of make new TASK=custom
 }
 SCRIPTS = sorted((PROJECT / "scripts").rglob("*.py"))

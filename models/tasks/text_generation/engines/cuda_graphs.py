@@ -1,32 +1,35 @@
-"""CUDA graphs of the decoding steps. All are captured at setup, none while the server runs.
+"""CUDA graphs of the steps. All are captured at setup, none while the server runs.
 
-transformers captures a graph when it first meets a new pair of padded sizes, also for prefills, and that request waits
-for it. Here a few sizes are captured in advance; a step of any other size runs without a graph.
+transformers captures a graph when it first meets a new pair of padded sizes, and the request waits for it. Here a few
+sizes are captured in advance; a step that fits none of them runs without a graph. Prompts have graphs as well as
+decoding: the CPU takes 25 to 50 ms to start the kernels of a step one by one, and the GPU less for a short prompt.
 https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
 import time
 from typing import Any
 
-_FIRST_KEYS = 1024
-_GROWTH = 4
+_PROMPTS = (64, 128, 256, 512, 1024, 2048, 4096)
+_KEYS = (2048, 16_384)
+_DECODING_KEYS = (1024, 4096, 16_384, 65_536)
 
 
-class DecodeGraphs:
+class StepGraphs:
     """Pads a step to the sizes of a captured graph, if one is large enough.
 
-    The sizes of a step are the number of tokens that it computes and of keys that it reads. There are graphs for steps
-    of up to `most_tokens` tokens: decoding, and prompts as short as that.
+    The sizes of a step are the number of tokens that it computes, and of keys that it reads from the cache. With block
+    tables a step that only decodes reads none by itself.
     """
 
-    def __init__(self, processor: Any, most_tokens: int) -> None:
+    def __init__(self, processor: Any, most_requests: int, most_prompt: int) -> None:
         self._runner, self._cache = processor.model_runner, processor.cache
         self._inputs = processor.inputs_and_outputs
-        most_keys = self._cache.max_tokens_read
-        self._tokens = _doubled(most_tokens)
-        self._keys = _grown(most_keys)
-        self._captured: set[tuple[int, int]] = set()
-        self._is_capturing = False
+        most_keys, most_tokens = self._cache.max_tokens_read, min(most_prompt, self._cache.max_batch_tokens)
+        decoding_keys = [0] if self._cache.max_blocks_per_request else _up_to(_DECODING_KEYS, most_keys)
+        sizes = [(tokens, keys) for tokens in _doubled(most_requests) for keys in decoding_keys]
+        prompts = [tokens for tokens in _PROMPTS if tokens <= most_tokens]
+        self._sizes = sorted({*sizes, *((tokens, keys) for tokens in prompts for keys in _up_to(_KEYS, most_keys))})
+        self._captured: list[tuple[int, int]] = []
         # In transformers' model_runner.py and input_outputs.py; docs/upgrading.md says what each of these replaces.
         self._runner.maybe_pad_inputs = self.padded
         self._runner._get_forward_fn = self._forward
@@ -38,35 +41,35 @@ class DecodeGraphs:
         import torch
 
         begun = time.monotonic()
-        sizes = [(tokens, keys) for tokens in reversed(self._tokens) for keys in reversed(self._keys)]
-        self._is_capturing = True
+        self._captured = self._sizes
         with torch.no_grad():
             for _ in self._pairs():
-                for tokens, keys in sizes:
-                    self._runner.run_one_warmup(model, tokens, self._least(keys))
+                for tokens, keys in reversed(self._sizes):
+                    self._runner.run_one_warmup(model, tokens, self._fewest(keys) if keys else None)
                 if hasattr(self._inputs, "swap_io_pairs"):
                     self._inputs.swap_io_pairs()
-        self._is_capturing = False
         self._cache.reset()
-        have = [{size for size in sizes if pair.graphs.get_graph(size) is not None} for pair in self._pairs()]
-        self._captured = set.intersection(*have)
-        return f"{len(self._captured)} of {len(sizes)} CUDA graphs captured in {time.monotonic() - begun:.1f} s"
+        graphs = [pair.graphs for pair in self._pairs()]
+        self._captured = [size for size in self._sizes if all(one.get_graph(size) is not None for one in graphs)]
+        seconds = time.monotonic() - begun
+        return f"{len(self._captured)} of {len(self._sizes)} CUDA graphs captured in {seconds:.1f} s"
 
     def padded(self, num_q_tokens: int, max_kv_read: int, use_decode_fast_path: bool) -> tuple[int, int]:
         """The sizes of the smallest captured graph that is large enough for a step, or the step's own sizes."""
-        size = _next(self._tokens, num_q_tokens), _next(self._keys, max_kv_read)
-        return size if self._is_capturing or size in self._captured else (num_q_tokens, max_kv_read)
+        for tokens, keys in self._captured:
+            if tokens >= num_q_tokens and (keys == 0 if use_decode_fast_path else keys >= max(1, max_kv_read)):
+                return tokens, keys
+        return num_q_tokens, max_kv_read
 
     def _forward(self, use_block_table: bool) -> tuple[Any, bool]:
         """The function that computes a step, and whether to run it as a graph."""
         current = self._pairs()[getattr(self._inputs, "current_pair", 0)]
-        size = current.num_q_tokens, current.max_kv_read
-        return self._runner._forward_process_and_sample, self._is_capturing or size in self._captured
+        is_captured = (current.num_q_tokens, current.max_kv_read) in self._captured
+        return self._runner._forward_process_and_sample, is_captured
 
-    def _least(self, keys: int) -> int:
+    def _fewest(self, keys: int) -> int:
         """The fewest keys that are padded to `keys`."""
-        index = self._keys.index(keys)
-        return self._keys[index - 1] + 1 if index else 1
+        return max((size[1] for size in self._sizes if size[1] < keys), default=0) + 1
 
     def _pairs(self) -> list[Any]:
         """The input buffers on the device: two in the async mode."""
@@ -79,16 +82,6 @@ def _doubled(most: int) -> list[int]:
     return [*(1 << power for power in range(most.bit_length()) if 1 << power < most), most]
 
 
-def _grown(most: int) -> list[int]:
-    """1,024, 4,096, ... up to `most`."""
-    sizes = []
-    size = _FIRST_KEYS
-    while size < most:
-        sizes.append(size)
-        size *= _GROWTH
-    return [*sizes, most]
-
-
-def _next(sizes: list[int], size: int) -> int:
-    """The smallest of `sizes` that is at least `size`; `size` itself if there is none."""
-    return next((one for one in sizes if one >= size), size)
+def _up_to(sizes: tuple[int, ...], most: int) -> list[int]:
+    """Those of `sizes` that are smaller than `most`, and `most`."""
+    return [*(size for size in sizes if size < most), most]

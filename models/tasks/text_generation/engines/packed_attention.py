@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 import transformers
+from transformers.generation.continuous_batching.cache import ATTN_TYPE_TO_ALLOCATOR, group_layers_by_attn_type
 from transformers.masking_utils import flash_attention_mask
 
 Kernel = Literal["flash", "efficient", "one by one"]
@@ -20,10 +21,14 @@ _CAUSAL_FROM_BOTTOM_RIGHT = 2  # of aten::_efficient_attention_forward's mask ty
 
 
 class Choice(NamedTuple):
-    """The name of an attention implementation in transformers, and why it was chosen, for the log."""
+    """The name of an attention implementation in transformers, and why it was chosen, for the log.
+
+    `has_block_tables`: whether its decoding steps use the cache where it is, with triton_attention.
+    """
 
     name: str
     why: str
+    has_block_tables: bool = False
 
 
 def chosen(model: Any) -> Choice:
@@ -46,7 +51,9 @@ def chosen(model: Any) -> Choice:
     name = f"flash_packed_{kernel.replace(' ', '_')}"
     transformers.AttentionInterface.register(name, partial(_forward, kernel))
     transformers.AttentionMaskInterface.register(name, flash_attention_mask)
-    return Choice(name, why)
+    if obstacle := _obstacle_to_block_tables(config, device, model.dtype):
+        return Choice(name, f"{why}; for decoding too, as {obstacle}")
+    return Choice(name, f"{why}; a kernel that reads block tables for decoding", has_block_tables=True)
 
 
 def _unsupported(model: Any, config: Any) -> str | None:
@@ -75,6 +82,19 @@ def _kernel(device: torch.device, dtype: torch.dtype, has_window: bool) -> tuple
     return "efficient", f"PyTorch's memory-efficient kernel, as compute capability {major}.{minor} has no flash kernel"
 
 
+def _obstacle_to_block_tables(config: Any, device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the kernel that reads block tables cannot be used; None if it can."""
+    if device.type != "cuda":
+        return "CPUs have no block tables"
+    if not all(ATTN_TYPE_TO_ALLOCATOR[kind].supports_block_table for kind in group_layers_by_attn_type(config)):
+        return "a sliding window has no block tables"
+    try:
+        difference = _paged_difference(config, device, dtype)
+    except Exception as error:
+        return f"Triton fails here: {error}"
+    return None if difference < _MOST_DIFFERENCE else f"the kernel that reads block tables is {difference:.3f} off here"
+
+
 def _forward(
     kernel: Kernel,
     module: torch.nn.Module,
@@ -90,10 +110,15 @@ def _forward(
     """Attention of all requests of a step: [1, heads, tokens, values] in, [1, tokens, heads, values] out."""
     key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
     packed = [tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value)]
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if kwargs.get("block_table") is not None:
+        from models.tasks.text_generation.engines import triton_attention
+
+        cached = (kwargs["k_cache"], kwargs["v_cache"]), kwargs["block_table"], kwargs["cu_seq_lens_k"]
+        return triton_attention.attend(packed[0], (packed[1], packed[2]), *cached, scale).unsqueeze(0), None
     lengths = kwargs["cu_seq_lens_q"].to(torch.int32), kwargs["cu_seq_lens_k"].to(torch.int32)
     # An upper bound of the number of keys. It is the same at every step, so that a CUDA graph works for every length.
     longest = kwargs["max_length_q"], cache.max_tokens_read + cache.max_batch_tokens
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     return attend(kernel, packed, lengths, longest, scale, sliding_window).unsqueeze(0), None
 
 
@@ -177,3 +202,25 @@ def _difference(kernel: Kernel, config: Any, device: torch.device, dtype: torch.
     arguments = lengths, (60, 4096), _head_values(config) ** -0.5, window
     expected = attend("one by one", [tensor.float() for tensor in packed], *arguments)
     return float((attend(kernel, packed, *arguments).float() - expected).abs().max())
+
+
+def _paged_difference(config: Any, device: torch.device, dtype: torch.dtype) -> float:
+    """The same for the kernel that reads block tables: a request of one token, and one with pages in any order."""
+    from models.tasks.text_generation.engines import triton_attention
+
+    random = torch.Generator(device).manual_seed(1)
+    heads, values = config.num_attention_heads, _head_values(config)
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    shapes = [(2, heads), (2, key_heads), (2, key_heads), (3, 64, key_heads), (3, 64, key_heads)]
+    query, *new, key_pages, value_pages = (
+        torch.randn(*shape, values, device=device, dtype=dtype, generator=random) for shape in shapes
+    )
+    table = torch.tensor([[1, -1], [2, 0]], dtype=torch.int32, device=device)
+    ends = torch.tensor([0, 1, 101], dtype=torch.int32, device=device)
+    pages = (key_pages, value_pages)
+    found = triton_attention.attend(query, (new[0], new[1]), pages, table, ends, values**-0.5)
+    packed = [torch.cat([own[:1], page[2], page[0, :35], own[1:]]) for own, page in zip(new, pages, strict=True)]
+    lengths = torch.tensor([0, 1, 2]), ends
+    expected = _one_by_one(query.float(), packed[0].float(), packed[1].float(), lengths, values**-0.5, None)
+    was_written = all(torch.equal(page[0, 35], own[1]) for own, page in zip(new, pages, strict=True))
+    return float((found.float() - expected).abs().max()) if was_written else torch.inf

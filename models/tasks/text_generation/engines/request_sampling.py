@@ -5,7 +5,7 @@ seed: the noise depends only on a request's seed and position, so other requests
 async mode a step is prepared before the tokens of the last step are known on the host: they are only on the device.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers.generation.continuous_batching.cb_logits_processors import (
@@ -28,6 +28,7 @@ MOST_TOP_K = 1024
 _HALVINGS = 24
 _MASK = 0xFFFFFFFF
 _GREEDY = -1
+_Integers = TypeVar("_Integers", int, torch.Tensor)
 
 
 def processors(max_requests: int, vocabulary: int, device: torch.device) -> ContinuousBatchingLogitsProcessorList:
@@ -64,12 +65,38 @@ def arguments(sampling: Sampling, vocabulary: int) -> dict[str, Any]:
 
 
 class _Chain(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]
-    """Passes the newest token of each request to the first processor, the penalty."""
+    """Passes the newest token of each request to the first processor, the penalty. When fused, one kernel does all."""
+
+    _is_fused = False
+
+    def fuse(self, vocabulary: int, device: torch.device) -> str:
+        """Use the kernel of triton_sampling if it chooses the same tokens on a sample; says what runs, for the log."""
+        random = torch.Generator(device).manual_seed(1)
+        scores = torch.randn(4, vocabulary, device=device, generator=random)
+        shares = torch.tensor([[1, 0.7, 2, 1], [1, 1, 0.9, 0.5]], device=device).view(torch.int32)
+        rows, keys = torch.zeros(4, dtype=torch.int32, device=device), torch.tensor([0, 5, 6, -7], device=device)
+        top_k = torch.tensor([vocabulary, 50, vocabulary, 7], device=device)
+        arguments = torch.stack([rows, shares[0], top_k, shares[1], keys]).to(torch.int32)
+        try:
+            both = []
+            for self._is_fused in (True, False):
+                both.append(self(rows, scores, arguments).argmax(-1))
+        except Exception as error:
+            self._is_fused = False
+            return f"the next token is chosen by PyTorch's operations, as Triton fails here: {error}"
+        self._is_fused = torch.equal(*both)
+        return "one kernel chooses the next token" if self._is_fused else "PyTorch's operations choose the next token"
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
-        self.logits_processor[0].newest = input_ids
+        penalty = self.logits_processor[0]
+        if self._is_fused:
+            from models.tasks.text_generation.engines import triton_sampling
+
+            tables = penalty.factors, penalty.penalties
+            return _only(scores, triton_sampling.chosen(scores, input_ids, *tables, logits_processor_args))
+        penalty.newest = input_ids
         return super().__call__(input_ids, scores, logits_processor_args)
 
 
@@ -85,8 +112,8 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self, max_requests: int, vocabulary: int, device: torch.device) -> None:
-        self._factors = torch.ones(max_requests + 1, vocabulary, dtype=torch.float32, device=device)
-        self._penalties = torch.ones(max_requests + 1, dtype=torch.float32, device=device)
+        self.factors = torch.ones(max_requests + 1, vocabulary, dtype=torch.float32, device=device)
+        self.penalties = torch.ones(max_requests + 1, dtype=torch.float32, device=device)
         self.newest: torch.Tensor | None = None
         self._free = list(range(max_requests, 0, -1))
         self._rows: dict[str, tuple[int, int]] = {}
@@ -102,15 +129,15 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
 
     def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
         rows = [self._updated_row(request.state) for request in requests_with_new_token]
-        if any(rows) and self._factors.device.type == "cuda":
+        if any(rows) and self.factors.device.type == "cuda":
             torch.cuda.current_stream().synchronize()  # the step runs on a stream of its own
         return torch.tensor(rows, dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         rows = tensor_arg[: scores.size(0)].long()
-        factors = self._factors[rows]
+        factors = self.factors[rows]
         if self.newest is not None:
-            factors = factors.scatter(1, self.newest.long().unsqueeze(1), self._penalties[rows].unsqueeze(1))
+            factors = factors.scatter(1, self.newest.long().unsqueeze(1), self.penalties[rows].unsqueeze(1))
         return torch.where(scores > 0, scores / factors, scores * factors)
 
     def _updated_row(self, state: Any) -> int:
@@ -121,10 +148,10 @@ class RepetitionPenalty(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         row, known = self._rows.get(state.request_id, (0, 0))
         if not row:
             row = self._free.pop()
-            self._factors[row] = 1.0
-            self._penalties[row] = penalty
-        new = torch.tensor(tokens[known:], dtype=torch.long, device=self._factors.device)
-        self._factors[row, new] = penalty
+            self.factors[row] = 1.0
+            self.penalties[row] = penalty
+        new = torch.tensor(tokens[known:], dtype=torch.long, device=self.factors.device)
+        self.factors[row, new] = penalty
         self._rows[state.request_id] = (row, len(tokens))
         return row
 
@@ -202,8 +229,12 @@ class SeededChoice(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         bits = _mixed(keys ^ _mixed(token_ids + 1)) >> 9  # 23 bits: with 0.5 added, they still fit float32
         uniform = (bits.float() + 0.5) / (1 << 23)
         noise = torch.where(keys != 0, -torch.log(-torch.log(uniform)), 0.0)
-        winner = (scores + noise).argmax(dim=-1, keepdim=True)
-        return torch.full_like(scores, -torch.inf).scatter(-1, winner, 0.0)
+        return _only(scores, (scores + noise).argmax(dim=-1))
+
+
+def _only(scores: torch.Tensor, winners: torch.Tensor) -> torch.Tensor:
+    """Scores with which only the winner of each request can be chosen."""
+    return torch.full_like(scores, -torch.inf).scatter(-1, winners.unsqueeze(-1), 0.0)
 
 
 def _key(state: Any) -> int:
@@ -211,12 +242,12 @@ def _key(state: Any) -> int:
     seed = state.logit_processor_kwargs.get("seed", _GREEDY)
     if seed == _GREEDY:
         return 0
-    mixed = int(_mixed(torch.tensor(int(_mixed(torch.tensor(seed))) ^ state.position_offset))) or 1
+    mixed = _mixed(_mixed(seed) ^ state.position_offset) or 1
     return mixed - (1 << 32) if mixed >= 1 << 31 else mixed
 
 
-def _mixed(values: torch.Tensor) -> torch.Tensor:
-    """MurmurHash3's finaliser for unsigned 32-bit values stored in int64."""
+def _mixed(values: _Integers) -> _Integers:
+    """MurmurHash3's finaliser for unsigned 32-bit values, stored in int64 or as Python's integers."""
     values = values & _MASK
     values = ((values ^ (values >> 16)) * 0x85EBCA6B) & _MASK
     values = ((values ^ (values >> 13)) * 0xC2B2AE35) & _MASK

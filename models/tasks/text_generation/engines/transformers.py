@@ -4,6 +4,7 @@ https://huggingface.co/docs/transformers/continuous_batching
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,13 +14,16 @@ from typing import Any
 from models.errors import EngineError
 from models.runtimes import checkpoint, quantisation
 from models.tasks.text_generation.engines import memory
-from models.tasks.text_generation.engines.cuda_graphs import DecodeGraphs
+from models.tasks.text_generation.engines.cuda_graphs import StepGraphs
 from models.tasks.text_generation.engines.interface import Generation, Logits, State
 from models.tasks.text_generation.manifest import EngineChoice, Manifest
 
 _MAX_REQUESTS = 64
 _PAGE_TOKENS = 256
 _STEP_TOKENS = 2048
+_LARGE = 1_000_000_000
+"""Parameters from which on a GPU needs longer to compute a long prompt than the CPU to start its kernels."""
+_SHORT_PROMPT = 512
 _FAILURES_TO_GIVE_UP = 2
 
 
@@ -52,10 +56,12 @@ class Transformers:
         dtype = _supported(torch, choice)
         self.dtype = str(dtype).removeprefix("torch.")
         self.folder = folder
+        stages = _Stages()
         with memory.enough_for_weights(choice.model_copy(update={"dtype": self.dtype}), folder) as expected_bytes:
             self._model = _load(choice, folder, dtype)
         if choice.quantisation:
             quantisation.check(self._model, expected_bytes)
+        stages.end("weights loaded")
         free = memory.free_bytes(choice.device)
         self.cache_tokens = memory.cache_tokens(manifest, choice, free, dtype.itemsize, _PAGE_TOKENS)
         self._vocabulary: int = self._model.config.vocab_size
@@ -66,12 +72,18 @@ class Transformers:
         self._failed_thread: threading.Thread | None = None
         self._shortage: _Shortage | None = None
         self.attention = self._choose_attention()
+        stages.end("kernels compiled and compared")
         with memory.enough_for_cache(choice, self.cache_tokens * manifest.cache_bytes_per_token(dtype.itemsize)):
             self._manager = self._batching(transformers)
-            self._manager.warmup()  # allocates the cache
+            self._manager.batch_processor = self._manager._create_batch_processor()  # allocates the cache
             if self._has_graphs:
-                graphs = DecodeGraphs(self._manager.batch_processor, _MAX_REQUESTS)
+                from models.tasks.text_generation.engines import fast_preparation
+
+                fast_preparation.install(self._manager.batch_processor)
+                graphs = StepGraphs(self._manager.batch_processor, _MAX_REQUESTS, self._most_prompt())
                 print(f"transformers: {graphs.capture(self._model)}")
+        stages.end("cache allocated, and CUDA graphs captured" if self._has_graphs else "cache allocated")
+        print(f"transformers: {stages.described}")
 
     def announce(self) -> None:
         """Does nothing: PyTorch releases the GIL while it computes."""
@@ -112,24 +124,30 @@ class Transformers:
         return self._failures < _FAILURES_TO_GIVE_UP
 
     def _choose_attention(self) -> str:
-        """Set the fastest attention for the model on its device, and fuse its norms; returns the name and why."""
-        from models.tasks.text_generation.engines import fused_norms, packed_attention
+        """Set the fastest attention for the model on its device, and fuse its layers; returns the name and why."""
+        from models.tasks.text_generation.engines import fused_layers, packed_attention
 
         choice = packed_attention.chosen(self._model)
         if self.device == "cuda":
-            print(f"transformers: {fused_norms.install(self._model)} norms run as one kernel each")
+            print(f"transformers: {fused_layers.install(self._model)}")
         # set_attn_implementation would look for a package for any name with "flash" in it
         self._model.config._attn_implementation = choice.name
         self._has_graphs = self.device == "cuda" and choice.name.startswith("flash")
+        self._has_block_tables = choice.has_block_tables
         return f"{choice.name} ({choice.why})"
+
+    def _most_prompt(self) -> int:
+        """The most tokens of a step with prompts for which a CUDA graph is faster, though it computes its padding."""
+        return _SHORT_PROMPT if self._model.num_parameters() >= _LARGE else _STEP_TOKENS
 
     def _batching(self, transformers: Any) -> Any:
         """A manager whose requests have their own sampling, and whose outputs go directly to their generations."""
         from models.tasks.text_generation.engines import request_sampling
 
+        pages = self.cache_tokens // _PAGE_TOKENS
         config = transformers.ContinuousBatchingConfig(
             page_size=_PAGE_TOKENS,
-            num_blocks=self.cache_tokens // _PAGE_TOKENS,
+            num_blocks=pages,
             max_batch_tokens=_STEP_TOKENS,
             max_requests_per_batch=_MAX_REQUESTS,
             auto_switch_to_flash=False,
@@ -138,7 +156,11 @@ class Transformers:
         )
         defaults = transformers.GenerationConfig(do_sample=False, eos_token_id=-1)  # each request brings its own
         manager = self._model.init_continuous_batching(defaults, config)
+        if self._has_block_tables:  # the library knows block tables only of the package flash-attn
+            manager.continuous_batching_config.max_blocks_per_request = pages
         manager.logit_processor = request_sampling.processors(_MAX_REQUESTS, self._vocabulary, self._model.device)
+        if self._has_graphs:
+            print(f"transformers: {manager.logit_processor.fuse(self._vocabulary, self._model.device)}")
         self._penalty = manager.logit_processor.logits_processor[0]
         manager.output_router.deliver = self._deliver
         manager.output_router.deliver_batch = self._deliver_batch
@@ -227,6 +249,19 @@ class Transformers:
         if self._failed_thread is not threading.current_thread():
             self._failed_thread = threading.current_thread()
             self._failures += 1
+
+
+class _Stages:
+    """Measures how long the stages of the start take, for the log."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self.described = ""
+
+    def end(self, stage: str) -> None:
+        now = time.monotonic()
+        self.described += f"{', ' if self.described else ''}{stage} in {now - self._begun:.1f} s"
+        self._begun = now
 
 
 @dataclass

@@ -39,7 +39,7 @@ def float32() -> library.PreTrainedModel:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoice, Path]:
-    """A randomly initialised Llama of two layers with the real tokenizer, for the transformers engine."""
+    """A randomly initialised Llama of two layers with the real tokenizer, for transformers on this machine."""
     folder = tmp_path_factory.mktemp("tiny")
     ensure(MODEL, choice_of(MODEL, "transformers"))
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -57,8 +57,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, EngineChoi
     )
     library.LlamaForCausalLM(config).save_pretrained(folder)
     shape = Architecture(layers=2, kv_heads=2, head_dim=16)
-    choice = EngineChoice(engine="transformers", device="cpu", dtype="float32", cache_gb=0.01)
-    return MODEL.model_copy(update={"architecture": shape}), choice, folder
+    on_gpu = {"device": "cuda", "dtype": "float16"} if torch.cuda.is_available() else {}
+    keys = {"engine": "transformers", "device": "cpu", "dtype": "float32", "cache_gb": 0.01} | on_gpu
+    return MODEL.model_copy(update={"architecture": shape}), EngineChoice.model_validate(keys), folder
 
 
 @pytest.fixture(scope="session")
