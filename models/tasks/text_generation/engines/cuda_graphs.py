@@ -9,8 +9,8 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 import time
 from typing import Any
 
-_PROMPTS = (64, 128, 256, 512, 1024, 2048, 4096)
-_KEYS = (2048, 16_384)
+_PROMPTS = (64, 128, 256, 512, 1024, 2048)
+_KEYS = (4096,)
 _DECODING_KEYS = (1024, 4096, 16_384, 65_536)
 
 

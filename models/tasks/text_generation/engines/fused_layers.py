@@ -1,6 +1,7 @@
 """Runs the norms, projections, activations and rotary embeddings of a model in fewer kernels, where results are equal.
 
 In a decoding step a GPU waits for the start of each kernel, and reads two small matrices more slowly than a large one.
+What is one kernel is also rounded only once, and logits not at all: next tokens are more often those of float32.
 (Liger's kernels would do for some of these. Importing them takes two seconds of the start, and they bring Triton to
 machines that have no GPU.)
 """
@@ -29,9 +30,11 @@ def install(model: Any) -> str:
         except Exception as error:  # Triton cannot compile here
             return f"the model's own layers, as Triton fails here: {error}"
         projections = sum(_fuse_projections(module) for module in modules)
+        are_wide = _keep_logits_wide(model)
     return (
         f"one kernel each for {norms} norms, {activations} gated activations, the queries, keys and values of "
-        f"{projections} layers and {'all' if rotary else 'no'} rotary embeddings"
+        f"{projections} layers and {'all' if rotary else 'no'} rotary embeddings; logits in "
+        f"{'float32' if are_wide else 'the number format of the weights'}"
     )
 
 
@@ -81,6 +84,19 @@ def _fuse_rotary(model: Any) -> bool:
     are_equal = all((ours - theirs).abs().max() <= 2 * _MOST_DIFFERENCE for ours, theirs in pairs)
     setattr(file, _ROTARY, fused if are_equal else own)
     return are_equal
+
+
+def _keep_logits_wide(model: Any) -> bool:
+    """Leave the logits as their matrix product has them, in float32: in 16 bits several of the highest can be equal."""
+    head = model.get_output_embeddings()
+    if type(head) is not torch.nn.Linear or head.bias is not None or head.weight.dtype == torch.float32:
+        return False
+    sample = _sample(head.weight, head.in_features)
+    expected = head(sample)
+    try:
+        return _replace(head, partial(_wide_product, head.weight), sample, expected.abs().max(), expected)
+    except RuntimeError:  # this device, or this version of PyTorch, has no such product
+        return False
 
 
 class _Together:
@@ -139,6 +155,11 @@ def _norm(weight: torch.Tensor, epsilon: float, hidden: torch.Tensor) -> torch.T
     from models.tasks.text_generation.engines import triton_layers
 
     return triton_layers.norm(hidden, weight, epsilon)
+
+
+def _wide_product(weight: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    rows = hidden.reshape(-1, hidden.size(-1))
+    return torch.mm(rows, weight.T, out_dtype=torch.float32).view(*hidden.shape[:-1], -1)
 
 
 def _gated(gate_and_up: _Together, down: Any, hidden: torch.Tensor) -> Any:

@@ -23,7 +23,7 @@ _PAGE_TOKENS = 256
 _STEP_TOKENS = 2048
 _LARGE = 1_000_000_000
 """Parameters from which on a GPU needs longer to compute a long prompt than the CPU to start its kernels."""
-_SHORT_PROMPT = 512
+_SHORT_PROMPT = 1024
 _FAILURES_TO_GIVE_UP = 2
 
 

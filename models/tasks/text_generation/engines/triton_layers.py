@@ -8,7 +8,7 @@ _BLOCK = 1024
 
 
 def norm(hidden: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """RMSNorm over the last dimension, rounded as transformers' does it: https://arxiv.org/abs/1910.07467."""
+    """RMSNorm over the last dimension, rounded once: https://arxiv.org/abs/1910.07467."""
     count = weight.numel()
     rows = hidden.reshape(-1, count)
     result = torch.empty(hidden.shape, dtype=hidden.dtype, device=hidden.device)
@@ -18,7 +18,7 @@ def norm(hidden: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Te
 
 
 def silu_and_multiply(both: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up, where `both` is [..., gate and up]: https://arxiv.org/abs/2002.05202."""
+    """silu(gate) * up, rounded once, where `both` is [..., gate and up]: https://arxiv.org/abs/2002.05202."""
     values = both.size(-1) // 2
     result = torch.empty(*both.shape[:-1], values, dtype=both.dtype, device=both.device)
     rows = both.reshape(-1, 2 * values)
@@ -55,11 +55,10 @@ def _norm(hidden, weight, result, epsilon, stride: tl.int64, COUNT: tl.constexpr
     """One row."""
     row, columns = tl.program_id(0).to(tl.int64), tl.arange(0, PADDED)
     inside = columns < COUNT
-    values = tl.load(hidden + row * stride + columns, mask=inside, other=0.0)
+    values = tl.load(hidden + row * stride + columns, mask=inside, other=0.0).to(tl.float32)
     scales = tl.load(weight + columns, mask=inside, other=0.0).to(tl.float32)
-    wide = values.to(tl.float32)
-    normed = (wide * tl.rsqrt(tl.sum(wide * wide, 0) / COUNT + epsilon)).to(values.dtype)
-    tl.store(result + row * COUNT + columns, normed.to(tl.float32) * scales, mask=inside)
+    normed = values * tl.rsqrt(tl.sum(values * values, 0) / COUNT + epsilon)
+    tl.store(result + row * COUNT + columns, normed * scales, mask=inside)
 
 
 @triton.jit
@@ -67,11 +66,9 @@ def _silu_and_multiply(both, result, count, BLOCK: tl.constexpr):
     """A part of one row."""
     row, columns = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = columns < count
-    gate = tl.load(both + row * 2 * count + columns, mask=inside, other=0.0)
+    gate = tl.load(both + row * 2 * count + columns, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(both + (row * 2 + 1) * count + columns, mask=inside, other=0.0).to(tl.float32)
-    wide = gate.to(tl.float32)
-    activated = (wide * tl.sigmoid(wide)).to(gate.dtype)
-    tl.store(result + row * count + columns, activated.to(tl.float32) * up, mask=inside)
+    tl.store(result + row * count + columns, gate * tl.sigmoid(gate) * up, mask=inside)
 
 
 @triton.jit
