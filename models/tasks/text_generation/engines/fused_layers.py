@@ -15,6 +15,7 @@ import torch
 
 _MOST_DIFFERENCE = 2.0**-6
 """The most that values around 1 may differ: two steps of bfloat16."""
+_MOST_REASON = 300
 _ROTARY = "apply_rotary_pos_emb"
 """The name of the function in transformers' files of models."""
 
@@ -22,20 +23,28 @@ _ROTARY = "apply_rotary_pos_emb"
 def install(model: Any) -> str:
     """Fuse what can be fused in a model on a GPU; returns what was, for the log."""
     modules = list(model.modules())
+    failures: set[str] = set()
     with torch.no_grad():
-        try:
-            norms = sum(_fuse_norm(module) for module in modules)
-            activations = sum(_fuse_activation(module, model) for module in modules)
-            rotary = _fuse_rotary(model)
-        except Exception as error:  # Triton cannot compile here
-            return f"the model's own layers, as Triton fails here: {error}"
-        projections = sum(_fuse_projections(module) for module in modules)
-        are_wide = _keep_logits_wide(model)
+        norms = sum(_succeeds(failures, _fuse_norm, module) for module in modules)
+        activations = sum(_succeeds(failures, _fuse_activation, module, model) for module in modules)
+        projections = sum(_succeeds(failures, _fuse_projections, module) for module in modules)
+        rotary = _succeeds(failures, _fuse_rotary, model)
+        are_wide = _succeeds(failures, _keep_logits_wide, model)
     return (
         f"one kernel each for {norms} norms, {activations} gated activations, the queries, keys and values of "
         f"{projections} layers and {'all' if rotary else 'no'} rotary embeddings; logits in "
         f"{'float32' if are_wide else 'the number format of the weights'}"
+        f"{''.join(f'; others stay as they are: {failure}' for failure in sorted(failures))}"
     )
+
+
+def _succeeds(failures: set[str], fuse: Callable[..., bool], *given: Any) -> bool:
+    """Whether something was fused. What fails stays as it is: Triton may not compile here, or memory be short."""
+    try:
+        return fuse(*given)
+    except Exception as error:
+        failures.add(f"{type(error).__name__} in {fuse.__name__}: {error}"[:_MOST_REASON])
+        return False
 
 
 def _fuse_norm(module: torch.nn.Module) -> bool:
@@ -93,10 +102,7 @@ def _keep_logits_wide(model: Any) -> bool:
         return False
     sample = _sample(head.weight, head.in_features)
     expected = head(sample)
-    try:
-        return _replace(head, partial(_wide_product, head.weight), sample, expected.abs().max(), expected)
-    except RuntimeError:  # this device, or this version of PyTorch, has no such product
-        return False
+    return _replace(head, partial(_wide_product, head.weight), sample, expected.abs().max(), expected)
 
 
 class _Together:

@@ -83,9 +83,10 @@ class _Chain(ContinuousBatchingLogitsProcessorList):  # type: ignore[misc]
                 both.append(self(rows, scores, arguments).argmax(-1))
         except Exception as error:
             self._is_fused = False
-            return f"the next token is chosen by PyTorch's operations, as Triton fails here: {error}"
+            return f"PyTorch's operations choose the next token, as Triton fails here: {error}"
         self._is_fused = torch.equal(*both)
-        return "one kernel chooses the next token" if self._is_fused else "PyTorch's operations choose the next token"
+        differs = "PyTorch's operations choose the next token, as the kernel chooses another one here"
+        return "one kernel chooses the next token" if self._is_fused else differs
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from models.tasks.text_generation.engines.transformers import Transformers
 from tests.template.models.tasks.text_generation.engines.helpers import sampling, started, tokens
 
 pytest.importorskip("triton", reason="PyTorch for CPUs comes without Triton")
-from models.tasks.text_generation.engines import triton_attention, triton_sampling
+from models.tasks.text_generation.engines import triton_attention, triton_layers, triton_sampling
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.float16  # the interpreter has no bfloat16 for tl.dot
@@ -119,6 +120,23 @@ def test_only_layers_with_equal_results_are_fused(family: str, fused: str, monke
         before = model(ids).logits
         assert fused in fused_layers.install(model)
         assert torch.allclose(model(ids).logits, before, atol=1e-5)
+
+
+def test_layers_that_cannot_be_fused_stay_and_the_log_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = library.LlamaForCausalLM(library.LlamaConfig(vocab_size=8, **shape)).eval().to(DEVICE)
+    ids = torch.tensor([[1, 2]], device=DEVICE)
+    before = model(ids).logits
+    monkeypatch.setattr(triton_layers, "norm", lambda *given: torch.zeros(3, 16, device=DEVICE))
+    monkeypatch.setattr(fused_layers, "_fuse_rotary", failing := Mock(side_effect=OSError("no compiler")))
+    failing.__name__ = "_fuse_rotary"
+    log = fused_layers.install(model)
+    assert log.startswith("one kernel each for 0 norms, 1 gated activations")
+    assert log.endswith(
+        "no rotary embeddings; logits in the number format of the weights; others stay as they are: "
+        "OSError in _fuse_rotary: no compiler"
+    )
+    assert torch.allclose(model(ids).logits, before, atol=1e-5)
 
 
 def test_an_engine_that_reads_block_tables_generates_the_same(
