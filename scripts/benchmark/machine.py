@@ -11,6 +11,9 @@ from typing import Any
 
 from models.engine import EngineChoice
 
+_INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
+"""Flags in /proc/cpuinfo, the fastest first, and the names of what they stand for."""
+
 
 def described(choice: EngineChoice) -> dict[str, Any]:
     """Its processor, or its GPU if the engine runs on it; `slug` names its receipts."""
@@ -34,9 +37,13 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: installed[name] for name in packages if name in installed}
 
 
-def _cpu_name() -> str:
+def _cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    """Its name and the instructions that decide its speed: processors of one name differ in them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = found.get("flags", "").split()
+    best = next((f" with {name}" for flag, name in _INSTRUCTIONS.items() if flag in flags), "")
+    return found.get("model name", platform.machine()) + best
