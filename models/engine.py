@@ -12,12 +12,13 @@ EngineName = Literal["openvino", "transformers", "torch", "plain"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
 _DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
-    "openvino": ("int8", "int4", "float16"),
+    "openvino": ("int8", "int4", "float16", "float32"),
     "transformers": ("bfloat16", "float16", "float32"),
     "torch": ("float32", "bfloat16", "float16"),
     "plain": (),
 }
-"""The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16."""
+"""The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16, and
+computes in float32 if the weights are, otherwise in what the processor computes fastest."""
 BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
 """The bytes of a parameter in each number format."""
 _ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")

@@ -1,9 +1,9 @@
 """.venv-optimum/bin/python -m scripts.conversion.export KIND SOURCE FOLDER FORMAT
 
 Runs in the converter's own environment: converts a folder of safetensors (merging an adapter in it first), or a GGUF,
-to OpenVINO's model with weights in FORMAT (int8, int4 or float16), copies the tokenizer and configuration, and writes a
-reference to compare the converted model with: what transformers computes for a text in float32. KIND: decoder (a
-language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/export
+to OpenVINO's model with weights in FORMAT (int8, int4, float16, or float32 for an encoder), copies the tokenizer and
+configuration, and writes a reference to compare the converted model with: what transformers computes for a text in
+float32. KIND: decoder (a language model) or encoder. https://huggingface.co/docs/optimum-intel/openvino/export
 """
 
 import json
@@ -108,6 +108,8 @@ def _round(path: Path, weight_format: str) -> None:
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
     """
+    if weight_format == "float32":  # as the export wrote it
+        return
     import nncf
     import openvino
 

@@ -22,7 +22,7 @@ from models.encoders import pooling
 from models.encoders.openvino import OpenVinoEncoder
 from models.encoders.tokens import Tokenizer
 from models.encoders.transformers import TransformersEncoder
-from models.engine import EngineChoice
+from models.engine import Dtype, EngineChoice
 from models.errors import EngineError, WeightsError
 from models.manifest import PROJECT
 from models.runtimes import checkpoint
@@ -50,8 +50,7 @@ for kind, source, folder, weight_format in json.loads(sys.argv[1]):
 kinds = tasks.get_supported_model_type_for_task("text-generation-with-past", "openvino")
 print(json.dumps([kind for kind in kinds if kind in known]))
 """
-ENCODERS = ("bert", "classifier", "multilingual")
-IN_INT8 = ("bert", "classifier")
+FORMATS_OF = {"bert": ("float16", "int8", "float32"), "classifier": ("float16", "int8"), "multilingual": ("float16",)}
 """The multilingual one is BERT too: it differs in its tokenizer."""
 FORMATS = ("float16", "int8", "int4")
 OF_GGUF = ("gpt2", "mistral", "gemma3_text")
@@ -77,8 +76,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for build in (tiny_encoders.bert, tiny_encoders.multilingual):
         tiny_encoders.sentence_transformer(build(place / build.__name__), "mean_tokens")
     tiny_encoders.xlm_roberta(place / "classifier", id2label={0: "sea", 1: "land", 2: "sky"})
-    for name in ENCODERS:
-        for dtype in ("float16", "int8") if name in IN_INT8 else ("float16",):
+    for name in FORMATS_OF:
+        for dtype in FORMATS_OF[name]:
             exports.append(("encoder", str(place / name), f"{place / name}-{dtype}", dtype))
     environment.make_environment()
     command = [str(environment.python()), "-c", EXPORT, json.dumps(exports)]
@@ -149,7 +148,7 @@ def test_a_pickle_instead_of_openvino_s_weights_is_refused(converted: Path, tmp_
         formats.selected(["openvino_model.bin", "config.json"], ["*.bin", "*.json"])
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", FORMATS_OF)
 def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(converted: Path, name: str) -> None:
     choice = EngineChoice(engine="transformers", device="cpu", dtype="float32")
     source, made = TransformersEncoder(choice, converted / name), converted / f"{name}-float16"
@@ -171,9 +170,12 @@ def test_an_encoder_gives_the_same_results_on_openvino_and_transformers(converte
         numpy.testing.assert_allclose(*pooled, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", IN_INT8)
-def test_int8_files_are_computed_correctly_as_they_are_served(converted: Path, name: str) -> None:
-    assert encoder.check(converted / f"{name}-int8", "int8") <= encoder.BOUNDS["int8"]
+@pytest.mark.parametrize(("name", "dtype"), [("bert", "int8"), ("classifier", "int8"), ("bert", "float32")])
+def test_files_are_computed_correctly_as_they_are_served(converted: Path, name: str, dtype: Dtype) -> None:
+    made = converted / f"{name}-{dtype}"
+    assert encoder.check(made, dtype) <= encoder.BOUNDS[dtype]
+    if dtype == "float32":  # on every processor
+        assert OpenVinoEncoder(EngineChoice(engine="openvino", device="cpu", dtype=dtype), made).dtype == "f32"
 
 
 def test_files_of_another_encoder_are_refused_with_the_numbers(converted: Path, tmp_path: Path) -> None:
