@@ -28,7 +28,7 @@ _SETTINGS = {
 
 def main(folder: str) -> None:
     os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
-    import vllm  # type: ignore[import-not-found]
+    import vllm
 
     model = vllm.LLM(
         model=folder,
