@@ -1,6 +1,6 @@
 """The engines that a manifest can name, with a device and the number format of their weights."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -11,14 +11,6 @@ from models.strict import Strict
 EngineName = Literal["openvino", "transformers", "torch", "plain"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
-_DTYPES: dict[EngineName, tuple[Dtype, ...]] = {
-    "openvino": ("int8", "int4", "float16", "float32"),
-    "transformers": ("bfloat16", "float16", "float32"),
-    "torch": ("float32", "bfloat16", "float16"),
-    "plain": (),
-}
-"""The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16, and
-computes in float32 if the weights are, otherwise in what the processor computes fastest."""
 BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
 """The bytes of a parameter in each number format."""
 _ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
@@ -31,6 +23,15 @@ class EngineChoice(Strict):
     from a GGUF, for transformers bfloat16, for torch float32. plain, the task's own code, has none.
     """
 
+    formats: ClassVar[dict[EngineName, tuple[Dtype, ...]]] = {
+        "openvino": ("int8", "int4", "float16", "float32"),
+        "transformers": ("bfloat16", "float16", "float32"),
+        "torch": ("float32", "bfloat16", "float16"),
+        "plain": (),
+    }
+    """The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16, and
+    computes in float32 if the weights are, otherwise in what the processor computes fastest."""
+
     engine: EngineName
     device: Device
     dtype: Dtype = "float16"
@@ -38,7 +39,7 @@ class EngineChoice(Strict):
     @property
     def described(self) -> str:
         """The choice in words, like: openvino on cpu in int8."""
-        return f"{self.engine} on {self.device}" + (f" in {self.dtype}" if _DTYPES[self.engine] else "")
+        return f"{self.engine} on {self.device}" + (f" in {self.dtype}" if self.formats[self.engine] else "")
 
     @property
     def gb_beside_weights(self) -> float:
@@ -51,7 +52,7 @@ class EngineChoice(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "EngineChoice":
-        formats = _DTYPES[self.engine]
+        formats = self.formats[self.engine]
         if "dtype" in self.model_fields_set and self.dtype not in formats:
             remedy = f"set dtype to one of {', '.join(formats)}" if formats else "leave out dtype"
             raise ValueError(f"{self.engine} has no weights in {self.dtype}: {remedy}")
@@ -73,7 +74,7 @@ def with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
         raise ValueError(f"{choice.engine} needs weights: set weights.source")
     is_made_of_gguf = choice.engine == "openvino" and weights.names_gguf
     if "dtype" not in choice.model_fields_set:
-        default: Dtype = "float16" if is_made_of_gguf else _DTYPES[choice.engine][0]
+        default: Dtype = "float16" if is_made_of_gguf else choice.formats[choice.engine][0]
         return choice.model_copy(update={"dtype": default})
     if is_made_of_gguf and choice.dtype != "float16":
         raise ValueError(

@@ -22,4 +22,4 @@ def export(kind: str, source: Path, folder: Path, weight_format: str) -> None:
     except EngineError as error:
         raise EngineError(f"{error}: run it with transformers, under `engines` in the manifest") from error
     difference, bound = KINDS[kind].check(folder, weight_format), KINDS[kind].BOUNDS[weight_format]
-    print(f"compared with the source: a difference of {difference:.4f}, at most {bound} is allowed", file=sys.stderr)
+    print(f"compared with the source: a difference of {difference:.2g}, at most {bound} is allowed", file=sys.stderr)

@@ -34,6 +34,8 @@ class EngineChoice(engine.EngineChoice):
     computes in `dtype`.
     """
 
+    formats = engine.EngineChoice.formats | {"openvino": ("int8", "int4", "float16")}  # not float32
+
     cache_gb: float = Field(gt=0)
     quantisation: Literal["int8", "int4"] | None = None
 
@@ -52,9 +54,7 @@ class EngineChoice(engine.EngineChoice):
         return plain * engine.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
 
     @model_validator(mode="after")
-    def _can_round(self) -> "EngineChoice":
-        if (self.engine, self.dtype) == ("openvino", "float32"):
-            raise ValueError("openvino has no language models in float32: set dtype to one of int8, int4, float16")
+    def _can_quantise(self) -> "EngineChoice":
         if self.quantisation and self.engine != "transformers":
             raise ValueError(f"{self.engine} has no quantisation: leave it out, and set dtype: {self.quantisation}")
         return self
