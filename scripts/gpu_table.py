@@ -66,6 +66,8 @@ def table(
     names = ["machine", *only.split(";")] if only else [name for name in LIMITS if "vllm" not in name or _vllm_python()]
     if unknown := [name for name in names if name not in LIMITS]:
         raise command.UsageError(f"there is no subject {unknown[0]!r}: {'; '.join(LIMITS)}")
+    if not _vllm_python() and any(name.endswith("vllm") for name in names):
+        raise command.UsageError("set VLLM_PYTHON to a Python whose environment has vllm")
     receipt, ends = _receipt(), time.monotonic() + 60 * minutes
     for name in dict.fromkeys(names):
         figures: dict[str, Any] = {}
@@ -98,7 +100,7 @@ def _command(name: str, tiny: bool) -> list[str]:
     shape, _, setting = name.partition(", ")
     if setting == "vllm":
         peer = PROJECT / "scripts" / "benchmark" / "vllm_peer.py"
-        return [_vllm_python() or sys.executable, str(peer), str(text_generation_gpu.folder_of(shape, tiny))]
+        return [_vllm_python(), str(peer), str(text_generation_gpu.folder_of(shape, tiny))]
     return [sys.executable, "-m", "scripts.tasks.text_generation_gpu", name, *(["--tiny"] if tiny else [])]
 
 

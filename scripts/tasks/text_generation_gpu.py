@@ -87,7 +87,7 @@ def _groups(subject: str, tiny: bool) -> Iterator[tuple[str, Figures]]:
         return iter([("machine", machine_figures(tiny))])
     _, is_making, shape = subject.partition("weights of ")
     if is_making:
-        made(shape, tiny)
+        folder_of(shape, tiny)
         return iter(())
     return _figures(subject, tiny)
 

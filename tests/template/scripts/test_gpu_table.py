@@ -60,6 +60,9 @@ def test_without_a_gpu_or_with_an_unknown_subject_it_says_so(
     assert "--tiny tries the command on the CPU" in capsys.readouterr().err
     assert gpu_table.main(["--tiny", "--only", "9B"]) == 2
     assert "there is no subject '9B'" in capsys.readouterr().err
+    monkeypatch.delenv("VLLM_PYTHON", raising=False)
+    assert gpu_table.main(["--tiny", "--only", "8B, vllm"]) == 2
+    assert "set VLLM_PYTHON to a Python" in capsys.readouterr().err
 
 
 def test_the_table_the_sentence_and_the_chart_show_what_was_measured(tmp_path: Path) -> None:

@@ -28,14 +28,10 @@ def _fill_block_table(
 
 def _carry_over_ids(inputs: Any) -> torch.Tensor:
     """Where each token of the step is among the outputs of the step before, or -1: int32[tokens of a step]."""
-    positions, earlier = (inputs.io_pairs[pair].host_io.req_id_to_new_token_position for pair in _current(inputs))
+    pairs = inputs.io_pairs[inputs.current_pair], inputs.io_pairs[1 - inputs.current_pair]
+    positions, earlier = (pair.host_io.req_id_to_new_token_position for pair in pairs)
     ids = np.full(inputs.max_batch_tokens, -1, np.int32)
     for index, request_id in enumerate(earlier):
         if (position := positions.get(request_id)) is not None:
             ids[position] = index
     return torch.from_numpy(ids)
-
-
-def _current(inputs: Any) -> tuple[int, int]:
-    """The pair of buffers of the step that is prepared, and that of the step before."""
-    return inputs.current_pair, 1 - inputs.current_pair

@@ -52,7 +52,8 @@ def _fuse_norm(module: torch.nn.Module) -> bool:
     epsilon, weight = getattr(module, "variance_epsilon", None), getattr(module, "weight", None)
     if not type(module).__name__.endswith("RMSNorm") or epsilon is None or weight is None:
         return False
-    return _replace(module, partial(_norm, weight, epsilon), _sample(weight, weight.numel()), weight.abs().max())
+    sample = _sample(weight, weight.numel())
+    return _replace(module, partial(_norm, weight, epsilon), sample, module(sample), weight.abs().max())
 
 
 def _fuse_activation(module: torch.nn.Module, model: Any) -> bool:
@@ -63,7 +64,7 @@ def _fuse_activation(module: torch.nn.Module, model: Any) -> bool:
         return False
     sample = _sample(model, gate.in_features)
     expected = module(sample)
-    return _replace(module, partial(_gated, _Together([gate, up]), down), sample, expected.abs().max(), expected)
+    return _replace(module, partial(_gated, _Together([gate, up]), down), sample, expected, expected.abs().max())
 
 
 def _fuse_projections(module: torch.nn.Module) -> bool:
@@ -102,7 +103,7 @@ def _keep_logits_wide(model: Any) -> bool:
         return False
     sample = _sample(head.weight, head.in_features)
     expected = head(sample)
-    return _replace(head, partial(_wide_product, head.weight), sample, expected.abs().max(), expected)
+    return _replace(head, partial(_wide_product, head.weight), sample, expected, expected.abs().max())
 
 
 class _Together:
@@ -141,11 +142,10 @@ def _replace(
     module: torch.nn.Module,
     fused: Callable[..., Any],
     sample: torch.Tensor,
+    expected: torch.Tensor,
     size: torch.Tensor,
-    expected: torch.Tensor | None = None,
 ) -> bool:
-    """Set the fused function as a module's forward if their results on a sample are equal; returns whether they are."""
-    expected = module(sample) if expected is None else expected
+    """Set the fused function as a module's forward if it gives the expected results; returns whether it does."""
     are_equal = bool((fused(sample) - expected).abs().max() <= _MOST_DIFFERENCE * size)
     if are_equal:
         module.forward = fused

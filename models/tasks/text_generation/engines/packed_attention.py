@@ -183,6 +183,11 @@ def _head_values(config: Any) -> int:
     return values
 
 
+def _key_heads(config: Any) -> int:
+    heads: int = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    return heads
+
+
 def _difference(kernel: Kernel, config: Any, device: torch.device, dtype: torch.dtype) -> float:
     """The largest difference between a kernel and the plain computation in float32, on random values.
 
@@ -191,7 +196,7 @@ def _difference(kernel: Kernel, config: Any, device: torch.device, dtype: torch.
     if kernel == "one by one":
         return 0.0
     random = torch.Generator(device).manual_seed(1)
-    key_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    key_heads = _key_heads(config)
     queries, keys = torch.tensor([0, 40, 41, 60, 60]), torch.tensor([0, 40, 340, 440, 440])
     shapes = [(60, config.num_attention_heads), (440, key_heads), (440, key_heads)]
     packed = [
@@ -209,8 +214,7 @@ def _paged_difference(config: Any, device: torch.device, dtype: torch.dtype) -> 
     from models.tasks.text_generation.engines import triton_attention
 
     random = torch.Generator(device).manual_seed(1)
-    heads, values = config.num_attention_heads, _head_values(config)
-    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    heads, key_heads, values = config.num_attention_heads, _key_heads(config), _head_values(config)
     shapes = [(2, heads), (2, key_heads), (2, key_heads), (3, 64, key_heads), (3, 64, key_heads)]
     query, *new, key_pages, value_pages = (
         torch.randn(*shape, values, device=device, dtype=dtype, generator=random) for shape in shapes
