@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 
-from models import cancellation, leftovers, watchdog
+from models import cancellation, file_inputs, leftovers, watchdog
 
 
 def complete(announce: Callable[[], None] | None = None) -> None:
-    """Give streams a cancel signal, remove what predictions leave on the disk, end the server when its worker has died.
+    """Make cancels reliable, remove what predictions leave on the disk, end the server when its worker has died.
 
     Call it in setup.
 
     `announce` is called when a prediction begins, before its inputs are read.
     """
     cancellation.install(announce)
+    file_inputs.install()
     leftovers.install()
     watchdog.install()

@@ -63,20 +63,25 @@ def images_of_tests(engine: docker.DockerClient) -> set[str]:
 
 @contextmanager
 def leaves_no_images(engine: docker.DockerClient, state: Path) -> Iterator[None]:
-    """Remove the images that are new at the end: otherwise each run would leave gigabytes.
+    """Remove the images that are new at the end, and what the builder keeps of those with torch: each has gigabytes.
 
-    `state`: a file for all processes of a test run; the last one that ends removes the images of all.
+    `state`: a file for all processes of a test run; the last one that ends removes those of all. None does so before:
+    without the builder's records, the build of a release in another process would make a layer again, as another one.
     """
     lock = FileLock(f"{state}.lock")
     with lock:
-        before, running = json.loads(state.read_text()) if state.exists() else (sorted(images_of_tests(engine)), 0)
-        state.write_text(json.dumps((before, running + 1)))
+        first = (sorted(images_of_tests(engine)), _with_torch(engine), 0)
+        images, layers, running = json.loads(state.read_text()) if state.exists() else first
+        state.write_text(json.dumps((images, layers, running + 1)))
     yield
     with lock:
-        before, running = json.loads(state.read_text())
-        state.write_text(json.dumps((before, running - 1)))
+        images, layers, running = json.loads(state.read_text())
+        state.write_text(json.dumps((images, layers, running - 1)))
         if running == 1:
-            forget(engine, images_of_tests(engine) - set(before))
+            forget(engine, images_of_tests(engine) - set(images))
+            for layer in _with_torch(engine):
+                if layer not in layers:
+                    engine.api.prune_builds(filters={"id": [layer]}, all=True)
 
 
 def forget(engine: docker.DockerClient, references: set[str]) -> None:
@@ -84,26 +89,6 @@ def forget(engine: docker.DockerClient, references: set[str]) -> None:
     for reference in sorted(references):
         with suppress(docker.errors.APIError):
             engine.images.remove(reference, force=True)
-
-
-@contextmanager
-def without_torch(engine: docker.DockerClient, *images: str) -> Iterator[None]:
-    """Remove images at the end, and what is left of their builds: each torch in it takes 5 GB.
-
-    That is an image without a name, which cog has put labels on, the layer with torch, and what the builder keeps of
-    the unnamed image, which holds that layer too.
-    """
-    unnamed, layers = _large_unnamed(engine), _with_torch(engine)
-    yield
-    forget(engine, {*images, *(_large_unnamed(engine) - unnamed)})
-    for layer in _with_torch(engine):
-        if layer not in layers:
-            engine.api.prune_builds(filters={"id": [layer]}, all=True)
-
-
-def _large_unnamed(engine: docker.DockerClient) -> set[str]:
-    """The ids of images that have no name and over 2 GB."""
-    return {image["Id"] for image in engine.api.images(filters={"dangling": True}) if image["Size"] > 2e9}
 
 
 def _with_torch(engine: docker.DockerClient) -> list[str]:

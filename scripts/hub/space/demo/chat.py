@@ -8,7 +8,7 @@ import gradio as gr
 
 from . import words
 from .facts import Field
-from .following import BUSY, FREE, SAME, follow, stopped
+from .following import BUSY, FREE, SAME, Stops, follow
 from .inputs import InputError, collect
 from .outputs import joined
 from .prediction import Service
@@ -20,7 +20,7 @@ class Chat:
     """The conversation so far and the next message. `fields`: the inputs that are sent with `messages`."""
 
     def __init__(self, title: str, service: Service, fields: list[Field]) -> None:
-        self._service, self._fields = service, fields
+        self._service, self._fields, self._stops = service, fields, Stops()
         self.history = gr.Chatbot(
             label=title,
             height="min(58vh, 30rem)",
@@ -52,32 +52,24 @@ class Chat:
         sent = [self.message, self.history, *inputs]
         written = [self.message, self.history]
         again = self.history.retry(self._before, self.history, written, **options)
-        running = [
-            gr.on([self.message.submit, self._send.click], self._answer, sent, self._shown, **options),
-            again.then(self._answer, sent, self._shown, **options),
-            picked.then(self._answer_picked, [mode, *sent], self._shown, **options),
-        ]
+        gr.on([self.message.submit, self._send.click], self._answer, sent, self._shown, **options)
+        again.then(self._answer, sent, self._shown, **options)
+        picked.then(self._answer_picked, [mode, *sent], self._shown, **options)
         self.history.undo(self._before, self.history, written, **options)
-        halted = self._stop.click(None, cancels=running, queue=False, **options)
-        halted.then(self._stopped, sent[:2], self._shown, queue=False, **options)
+        self._stop.click(self._stops.press, queue=False, **options)
 
-    def _stopped(self, text: str, history: list[Any]) -> list[Any]:
-        """Put a message without any answer yet back into the input box."""
-        earlier = conversation(history)
-        if earlier and earlier[-1]["role"] == "user":
-            text = text or earlier.pop()["content"]
-        return [*stopped(), text, earlier]
-
-    async def _answer_picked(self, mode: str, *values: Any) -> AsyncGenerator[list[Any], None]:
+    async def _answer_picked(self, visitor: gr.Request, mode: str, *values: Any) -> AsyncGenerator[list[Any], None]:
         if mode != "chat":
             yield [gr.skip() for _ in self._shown]
             return
-        async with aclosing(self._answer(*values)) as answering:
+        async with aclosing(self._answer(visitor, *values)) as answering:
             async for shown in answering:
                 yield shown
 
-    async def _answer(self, text: str, history: list[Any], *values: Any) -> AsyncGenerator[list[Any], None]:
-        """The history with the answer as it arrives. A message that fails goes back into the input box."""
+    async def _answer(
+        self, visitor: gr.Request, text: str, history: list[Any], *values: Any
+    ) -> AsyncGenerator[list[Any], None]:
+        """The history with the answer as it arrives. A message without one goes back into the input box."""
         earlier = conversation(history)
         asked = [*earlier, {"role": "user", "content": text}]
         try:
@@ -88,7 +80,7 @@ class Chat:
             yield [gr.skip(), gr.skip(), words.error(str(error)), gr.skip(), gr.skip()]
             return
         yield [*BUSY, words.starting(), "", asked]
-        async with aclosing(follow(self._service, self._fields, inputs)) as following:
+        async with aclosing(follow(self._service, self._fields, inputs, self._stops, visitor)) as following:
             async for prediction, status in following:
                 buttons, answer = FREE if prediction.has_ended else SAME, joined(prediction.output)
                 if prediction.error and not answer:

@@ -3,8 +3,8 @@
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -20,12 +20,39 @@ SAME = [gr.skip(), gr.skip()]
 """Updates of the buttons Run and Stop: while nothing runs, while something runs, and no change."""
 
 
+class Stops:
+    """What runs for each visitor, to be cancelled when Stop is pressed.
+
+    Gradio's own `cancels` is not used: its page (6.31) shows "Error" if the end of a cancelled event, which has no
+    outputs, arrives before the page has forgotten the event.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[tuple[str | None, asyncio.Task[None]]] = set()
+
+    @contextmanager
+    def can_stop(self, visitor: gr.Request, task: "asyncio.Task[None]") -> Iterator[None]:
+        entry = (visitor.session_hash, task)
+        self._running.add(entry)
+        try:
+            yield
+        finally:
+            self._running.discard(entry)
+
+    async def press(self, visitor: gr.Request) -> None:
+        """Cancel what runs for the visitor, once: a second time would cut the cancelling itself off."""
+        pressed = {entry for entry in self._running if entry[0] == visitor.session_hash}
+        self._running -= pressed
+        for _, task in pressed:
+            task.cancel()
+
+
 async def follow(
-    service: Service, fields: list[Field], inputs: dict[str, Any]
+    service: Service, fields: list[Field], inputs: dict[str, Any], stops: Stops, visitor: gr.Request
 ) -> AsyncGenerator[tuple[Prediction, str], None]:
     """The prediction and a status line, several times a second; the last one has ended.
 
-    Closing the generator cancels the prediction.
+    Closing the generator cancels the prediction, and so does the visitor's Stop.
     """
     began, newest, has_more = time.monotonic(), Prediction(), asyncio.Event()
 
@@ -39,13 +66,17 @@ async def follow(
     reading = asyncio.create_task(read())
     reading.add_done_callback(lambda _: has_more.set())
     try:
-        while not reading.done():
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(has_more.wait(), _SECONDS_WITHOUT_ONE)
-            has_more.clear()
-            if not newest.has_ended:
-                yield newest, words.status(newest, time.monotonic() - began)
-                await asyncio.sleep(_SECONDS_BETWEEN_UPDATES)
+        with stops.can_stop(visitor, reading):
+            while not reading.done():
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(has_more.wait(), _SECONDS_WITHOUT_ONE)
+                has_more.clear()
+                if not newest.has_ended:
+                    yield newest, words.status(newest, time.monotonic() - began)
+                    await asyncio.sleep(_SECONDS_BETWEEN_UPDATES)
+        if reading.cancelled():
+            yield Prediction(output=newest.output, error="it was stopped", has_ended=True), words.stopped()
+            return
         await reading
     except Refusal as refusal:
         newest = Prediction(output=newest.output, error=str(refusal), has_ended=True)
@@ -56,8 +87,3 @@ async def follow(
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
     yield newest, words.status(newest, time.monotonic() - began)
-
-
-def stopped() -> list[Any]:
-    """The two buttons and the status after Stop was pressed."""
-    return [*FREE, words.stopped()]
