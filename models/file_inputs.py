@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _RUNTIMES_THREADS = 8  # what the runtime asks for; its health check asks for one
-_THREADS = 64  # for the files of all predictions that run
+_THREADS = 32  # for the files of all predictions that run
 
 
 class _Ready(ThreadPoolExecutor):

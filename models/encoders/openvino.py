@@ -14,11 +14,9 @@ from models.weights import openvino_format
 OUTPUTS = ("logits", "last_hidden_state", "token_embeddings")
 """The name of a graph's output: for a classifier, for an encoder, and for one that sentence-transformers exported."""
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-_LENGTHS = 16
 _LEAST_WIDTH = 64
-_TEXTS = (1, 2, 4, 8, 12, 16, 24, 32)
-"""Batches are padded to so many texts, and to multiples of so many tokens: the plugin compiles kernels for each new
-shape, which takes longer than the padding costs."""
+_LENGTHS = 8
+"""Batches are padded to multiples of so many tokens: the plugin compiles kernels for each new shape, and keeps them."""
 
 
 def load(choice: EngineChoice, folder: Path) -> "OpenVinoEncoder":
@@ -34,7 +32,7 @@ class OpenVinoEncoder:
     """
 
     budget = 4096
-    most_texts = _TEXTS[-1]
+    most_texts = 32
     workers = 2
 
     def __init__(self, choice: EngineChoice, folder: Path, exactly: bool = False) -> None:
@@ -62,11 +60,10 @@ class OpenVinoEncoder:
         self.dtype = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
     def run(self, batch: Sequence[Tokens]) -> Any:
-        rows = next((texts for texts in _TEXTS if texts >= len(batch)), len(batch))
-        given = padded([*batch, *[batch[0]] * (rows - len(batch))], self._pad_id, _LENGTHS)
+        given = padded(batch, self._pad_id, _LENGTHS)
         request = self._requests.get()
         try:
             request.infer({name: given[name] for name in self._inputs})
-            return request.get_tensor(self._output).data[: len(batch)].copy()
+            return request.get_tensor(self._output).data.copy()
         finally:
             self._requests.put(request)
