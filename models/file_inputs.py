@@ -32,26 +32,15 @@ class _Ready(ThreadPoolExecutor):
 
 def install() -> None:
     """Give the runtime threads that run already. Call it in setup; a second call changes nothing."""
-    if sys.version_info >= (3, 12) or getattr(concurrent.futures.ThreadPoolExecutor, "serves_the_runtime", False):
+    if sys.version_info >= (3, 12) or concurrent.futures.ThreadPoolExecutor is not ThreadPoolExecutor:
         return
     ready = _Ready()
 
     class Executor(ThreadPoolExecutor):
         """The library's own, except for the runtime, which calls it from no Python code."""
 
-        serves_the_runtime = True
-
         def __new__(cls, max_workers: int | None = None, *_: Any, **__: Any) -> Any:
-            is_the_runtime = max_workers == _RUNTIMES_THREADS and not _has_caller()
+            is_the_runtime = max_workers == _RUNTIMES_THREADS and sys._getframe().f_back is None
             return ready if is_the_runtime and cls is Executor else super().__new__(cls)
 
     concurrent.futures.ThreadPoolExecutor = Executor  # type: ignore[misc]
-
-
-def _has_caller() -> bool:
-    """Whether Python code called the function that calls this."""
-    try:
-        sys._getframe(2)
-    except ValueError:
-        return False
-    return True

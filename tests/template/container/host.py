@@ -70,8 +70,10 @@ def leaves_no_images(engine: docker.DockerClient, state: Path) -> Iterator[None]
     """
     lock = FileLock(f"{state}.lock")
     with lock:
-        first = (sorted(images_of_tests(engine)), _with_torch(engine), 0)
-        images, layers, running = json.loads(state.read_text()) if state.exists() else first
+        if state.exists():
+            images, layers, running = json.loads(state.read_text())
+        else:
+            images, layers, running = sorted(images_of_tests(engine)), _with_torch(engine), 0
         state.write_text(json.dumps((images, layers, running + 1)))
     yield
     with lock:

@@ -20,7 +20,7 @@ INPUT = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 2
 
 
 @pytest.fixture(scope="module")
-def transformers_image(engine: docker.DockerClient, model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def transformers_image(model: Manifest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The image of make image DEVICE=cpu for a model whose engine on the CPU is transformers."""
     copy = host.copy_project(tmp_path_factory.mktemp("project"))
     described = yaml.safe_load(manifest.path_of(model.slug).read_text())

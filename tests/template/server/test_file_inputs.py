@@ -9,6 +9,7 @@ import pytest
 from scripts.calling.cancelling import cancel
 from scripts.cli import connection, waiting
 from tests.serving import serving_class
+from tests.template.server.live_server import LiveServer
 
 PREDICTOR = """
 from cog import BasePredictor, Path
@@ -29,20 +30,16 @@ SECONDS = 8
 def hangs(setup: str, folder: Path) -> bool:
     """Whether one of many predictions that are cancelled at once never ends."""
     with serving_class(PREDICTOR.format(setup=setup), folder) as (address, _):
+        server = LiveServer(address)
         for _ in range(CANCELS):
             url = f"{address}/predictions/{uuid.uuid4().hex}"
-            body = {"input": {"file": FILE}}
-            answer = connection.ask("PUT", url, json=body, headers={"Prefer": "respond-async"}, timeout=60)
+            body, headers = {"input": {"file": FILE}}, {"Prefer": "respond-async"}
+            answer = connection.ask("PUT", url, json=body, headers=headers, timeout=60)
             assert answer.status_code == 202
-            if not cancel([url], SECONDS) or not waiting.until(lambda: is_ready(address), SECONDS):
+            if not cancel([url], SECONDS) or not waiting.until(lambda: server.health() == "READY", SECONDS):
                 return True
-        answer = connection.ask("POST", f"{address}/predictions", json=body, timeout=60).json()
-        assert answer["output"] == "salt"
+        assert server.predict(file=FILE)["output"] == "salt"
     return False
-
-
-def is_ready(address: str) -> bool:
-    return bool(connection.ask("GET", f"{address}/health-check").json()["status"] == "READY")
 
 
 @pytest.mark.slow
