@@ -13,6 +13,8 @@ Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
 BYTES: dict[Dtype, float] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}
 """The bytes of a parameter in each number format."""
+_OF_GGUF: tuple[Dtype, ...] = ("float16", "int4")
+"""The number formats of openvino's weights from a GGUF, the default first. int4 keeps what the GGUF has in 4 bits."""
 _ON_CUDA: tuple[EngineName, ...] = ("transformers", "torch")
 
 
@@ -29,8 +31,8 @@ class EngineChoice(Strict):
         "torch": ("float32", "bfloat16", "float16"),
         "plain": (),
     }
-    """The number formats of each engine's weights, the default first. openvino converts a GGUF only to float16, and
-    computes in float32 if the weights are, otherwise in what the processor computes fastest."""
+    """The number formats of each engine's weights, the default first. openvino computes in float32 if the weights are,
+    otherwise in what the processor computes fastest."""
 
     engine: EngineName
     device: Device
@@ -74,10 +76,11 @@ def with_dtype(choice: EngineChoice, weights: Weights) -> EngineChoice:
         raise ValueError(f"{choice.engine} needs weights: set weights.source")
     is_made_of_gguf = choice.engine == "openvino" and weights.names_gguf
     if "dtype" not in choice.model_fields_set:
-        default: Dtype = "float16" if is_made_of_gguf else choice.formats[choice.engine][0]
+        default = (_OF_GGUF if is_made_of_gguf else choice.formats[choice.engine])[0]
         return choice.model_copy(update={"dtype": default})
-    if is_made_of_gguf and choice.dtype != "float16":
+    if is_made_of_gguf and choice.dtype not in _OF_GGUF:
         raise ValueError(
-            f"openvino converts a GGUF only to float16, not to {choice.dtype}: leave out dtype, or take safetensors"
+            f"openvino converts a GGUF only to {' or '.join(_OF_GGUF)}, not to {choice.dtype}: set dtype to one of "
+            "them, or take safetensors"
         )
     return choice

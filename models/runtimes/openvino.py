@@ -42,7 +42,8 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     graphs are compared with the results of the source.
 
     Raises:
-        EngineError: GenAI cannot read a part of the file, or the results differ.
+        EngineError: GenAI cannot read a part of the file, the results differ, or `dtype` is int4 and the file has
+            nothing in 4 bits.
     """
     if found := unread(source):
         raise EngineError(
@@ -64,7 +65,7 @@ def convert(source: Path, folder: Path, dtype: str) -> None:
     model = openvino.Core().read_model(made)
     openvino_graph.set_frequencies(model, decoder)
     comparison.check(openvino_graph.logits(model, prompt), expected, comparison.READ, source)
-    openvino_graph.rewrite(made, decoder)
+    openvino_graph.rewrite(made, decoder, dtype)
     model = openvino.Core().read_model(made)
     comparison.check(openvino_graph.logits(model, prompt), expected, comparison.ROUNDED, source)
     for unused in folder.glob("openvino_*tokenizer.*"):  # the task reads tokenizer.json instead

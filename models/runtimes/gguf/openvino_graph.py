@@ -3,6 +3,7 @@
 https://docs.openvino.ai/2026/openvino-workflow/model-preparation/conversion-parameters.html (compress_to_fp16)
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Set
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from models.errors import EngineError
+from models.runtimes.gguf import four_bits
 from models.runtimes.gguf.decoder import Decoder
 
 # Increased when `rewrite` makes another graph: files of another edition are made again.
@@ -18,14 +20,19 @@ EDITION = "7"
 _NEVER = "dynamic:f16"  # for any type; the plugin reads float16 here as every 16-bit type
 
 
-def rewrite(path: Path, decoder: Decoder) -> None:
+def rewrite(path: Path, decoder: Decoder, dtype: str) -> None:
     """Rewrite the model at `path` (an .xml with a .bin beside it), which GenAI made from the GGUF of `decoder`.
+
+    `dtype`: float16, or int4 to keep the matrices in 4 bits that the GGUF has so; the others are in float16.
 
     It computes the same except for rounding; test_quality.py of the engines' tests limits how much that changes.
 
     In GenAI's file, float16 weights are converted to float32, which the plugin computes once and keeps: every weight is
     then in memory in float32 besides the packed copy that is used. Weights that `save_model` compresses are marked as
     such, and stay in the file's own pages.
+
+    Raises:
+        EngineError: `dtype` is int4, and the GGUF has no matrix in 4 bits.
     """
     import openvino
     from openvino._offline_transformations import apply_moc_transformations  # private: docs/upgrading.md
@@ -39,6 +46,8 @@ def rewrite(path: Path, decoder: Decoder) -> None:
     model = core.read_model(compressed)
     set_frequencies(model, decoder)
     _replace_last_matrix(model)
+    if dtype == "int4":
+        _keep_four_bits(model, decoder)
     openvino.save_model(model, final, compress_to_fp16=False)
     _keep_in_float32(final, _residual_stream(model))
     for suffix in (".xml", ".bin"):
@@ -158,6 +167,24 @@ def _replace_last_matrix(model: Any) -> None:
     for user in weights.get_target_inputs():
         user.replace_source_output(replacement.output(0))
     model.validate_nodes_and_infer_types()
+
+
+def _keep_four_bits(model: Any, decoder: Decoder) -> None:
+    """Replace each of the layers' matrices that has 4 bits in the GGUF by these."""
+    import openvino
+
+    matrices = [node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    found = [(matrix.get_node(), _constant(matrix)) for matrix in matrices]
+    layers = [(node, held.data) for node, held in found if held and held.get_element_type() == openvino.Type.f16]
+    kept = [(node, made) for node, values in layers if (made := four_bits.expanded(values)) is not None]
+    if not kept:
+        raise EngineError(
+            f"{decoder.gguf.path.name} has no matrix in 4 bits: leave out dtype: int4, or take another file"
+        )
+    for node, made in kept:
+        node.output(0).replace(made.output(0))
+    model.validate_nodes_and_infer_types()
+    print(f"{len(kept)} of {len(layers)} matrices stay in 4 bits, the others are in float16", file=sys.stderr)
 
 
 def _residual_stream(model: Any) -> Set[str]:

@@ -12,7 +12,9 @@ from models.strict import Strict
 from models.tasks.text_generation.environment import ENVIRONMENT
 
 _QUANTISED_BYTES = {"int8": 1.0, "int4": 0.5 + 4 / 64}
-"""The bytes of a parameter. For int4 there is also a float32 scale for every 64 parameters."""
+"""The bytes of a parameter that transformers rounds. For int4 there is also a float32 scale for every 64 parameters."""
+_FOUR_BITS_OF_OPENVINO = 0.5 + 4 / 32
+"""The bytes of a parameter in int4, with a float16 scale and zero point for every 32 parameters."""
 
 
 class Architecture(Strict):
@@ -48,9 +50,13 @@ class EngineChoice(engine.EngineChoice):
         return super().described + (f" with weights in {self.quantisation}" if self.quantisation else "")
 
     def weight_bytes(self, facts: Facts) -> float | None:
-        if self.quantisation is None or facts.parameters is None:
-            return super().weight_bytes(facts)
+        if facts.parameters is None:
+            return None
         plain = facts.embedding_parameters or 0
+        if self.engine == "openvino" and self.dtype == "int4":
+            return plain * engine.BYTES["float16"] + (facts.parameters - plain) * _FOUR_BITS_OF_OPENVINO
+        if self.quantisation is None:
+            return super().weight_bytes(facts)
         return plain * engine.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
 
     @model_validator(mode="after")

@@ -194,6 +194,7 @@ SAFETENSORS, GGUF = {"source": "hf://a/b@main"}, {"source": "hf://a/b@main", "fi
         (SAFETENSORS, {"engine": "openvino"}, "int8"),
         (SAFETENSORS, {"engine": "openvino", "dtype": "int4"}, "int4"),
         (GGUF, {"engine": "openvino"}, "float16"),
+        (GGUF, {"engine": "openvino", "dtype": "int4"}, "int4"),
         (GGUF, {"engine": "transformers"}, "bfloat16"),
     ],
 )
@@ -211,7 +212,7 @@ def test_the_default_dtype_follows_from_the_engine_and_the_weights(
         (SAFETENSORS, {"engine": "openvino", "dtype": "bfloat16"}, "set dtype to one of int8, int4, float16$"),
         (SAFETENSORS, {"engine": "openvino", "dtype": "float32"}, "set dtype to one of int8, int4, float16$"),
         (SAFETENSORS, {"engine": "transformers", "dtype": "int8"}, "set dtype to one of bfloat16, float16, float32"),
-        (GGUF, {"engine": "openvino", "dtype": "int8"}, "only to float16, not to int8: leave out dtype"),
+        (GGUF, {"engine": "openvino", "dtype": "int8"}, "only to float16 or int4, not to int8: set dtype"),
         (SAFETENSORS, {"engine": "openvino", "device": "cuda"}, "openvino runs only on the device cpu"),
     ],
 )

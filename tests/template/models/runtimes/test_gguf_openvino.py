@@ -36,27 +36,37 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tensors", "bound"),
+    ("kind", "in_four_bits", "tensors", "bound"),
     [
-        ("F16", FACTORS, 0.003),
-        ("BF16", BIASES, 0.003),
-        ("Q4_0", {}, 0.03),
-        ("Q4_K", {}, 0.03),
-        ("IQ4_XS", {}, 0.03),
+        ("F16", 0, FACTORS, 0.003),
+        ("BF16", 0, BIASES, 0.003),
+        ("Q4_0", 0, {}, 0.03),
+        ("IQ4_XS", 0, {}, 0.03),
+        ("Q4_0", 10, FACTORS, 0.03),
+        ("Q4_K", 8, BIASES, 0.03),  # the variant's gate and up are equal, so the graph has them once
     ],
 )
 def test_converted_files_give_the_results_of_transformers_in_float32(
-    source: Path, tmp_path: Path, kind: str, tensors: dict[str, Any], bound: float
+    source: Path, tmp_path: Path, kind: str, in_four_bits: int, tensors: dict[str, Any], bound: float
 ) -> None:
     path = variant(source, tmp_path / "model.gguf", kind, tensors=tensors)
     (tmp_path / "made").mkdir()
-    engine.convert(path, tmp_path / "made", "float16")
+    engine.convert(path, tmp_path / "made", "int4" if in_four_bits else "float16")
     model = openvino.Core().read_model(tmp_path / "made" / "openvino_model.xml")
+    types = [node.get_output_element_type(0) for node in model.get_ordered_ops() if node.get_output_size()]
+    assert types.count(openvino.Type.u4) == in_four_bits
     with torch.inference_mode():
         expected = to_safetensors.model(gguf_format.read(path))(torch.tensor([PROMPT])).logits[0].numpy()
     found = openvino_graph.logits(model, PROMPT)
     assert comparison.difference(found, expected) < bound
     assert (found.argmax(axis=-1) == expected.argmax(axis=-1)).mean() > 0.97
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q5_0", "IQ4_XS"])  # the 16 values of IQ4_XS are not evenly spaced
+def test_int4_is_refused_if_the_gguf_has_no_matrix_in_4_bits(source: Path, tmp_path: Path, kind: str) -> None:
+    path = variant(source, tmp_path / "model.gguf", kind)
+    with pytest.raises(EngineError, match=r"model\.gguf has no matrix in 4 bits: leave out dtype: int4"):
+        engine.convert(path, tmp_path, "int4")
 
 
 def test_converted_files_with_other_results_are_refused(

@@ -13,6 +13,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from models import manifest
 from models.errors import EngineError
+from models.facts import Facts
 from models.runtimes import checkpoint
 from models.tasks.text_generation import engines
 from models.tasks.text_generation.engines import memory
@@ -165,6 +166,12 @@ def test_weights_in_fewer_bits_take_what_is_counted_and_answer_alike(
     plain, rounded = (torch.tensor(library.logits(model, one, folder)(ids)) for one in (choice, smaller))
     alike = torch.cosine_similarity(rounded, plain, dim=-1).mean()
     assert (0.8 if bits == "int4" else 0.98) < alike < 0.99999
+
+
+def test_weights_in_4_bits_on_openvino_take_what_is_counted_with_embeddings_in_16() -> None:
+    choice = EngineChoice(engine="openvino", device="cpu", dtype="int4", cache_gb=1)
+    counted = choice.weight_bytes(Facts(parameters=134_515_008, embedding_parameters=28_311_552))
+    assert counted == pytest.approx(123_049_086, rel=0.001)  # the file made from the default model
 
 
 def test_experts_that_quantisation_leaves_as_they_are_are_refused_with_both_sizes(
