@@ -9,6 +9,7 @@ from typing import Any
 
 _GROUP = 32
 _LEVELS = 16
+_FIRST = 256  # groups, with which most other matrices are told at once
 _LEAST = 2**-24  # float16 has no smaller value
 _LARGEST_ERROR = 2**-9
 """Of a group's largest value, about as bfloat16 rounds. Measured: 2**-9.6 for 4 bits, 2**-4 for the next type, Q5_0."""
@@ -29,20 +30,34 @@ def expanded(values: Any) -> Any:
     if columns % _GROUP:
         return None
     groups = values.astype(numpy.float32).reshape(-1, _GROUP)
+    if _found(groups[:_FIRST]) is None or (found := _found(groups)) is None:
+        return None
+    levels, scales, zeros = (part.reshape(rows, columns // _GROUP, -1) for part in found)
+    bits = operations.convert(operations.constant(levels, dtype=Type.u4), "f16")
+    grouped = operations.multiply(operations.subtract(bits, operations.constant(zeros)), operations.constant(scales))
+    return operations.convert(operations.reshape(grouped, numpy.array([rows, columns]), False), "f32")
+
+
+def _found(groups: Any) -> tuple[Any, Any, Any] | None:
+    """The level of each value, the distance between a group's levels, and the level of the value 0.
+
+    uint8[groups, 32], float16[groups, 1] and float16[groups, 1]; None if the values of a group are no 16 levels.
+    """
+    import numpy
+
+    levels = numpy.empty(groups.shape, dtype=numpy.uint8)
     scales, zeros = numpy.empty((2, len(groups), 1), dtype=numpy.float16)
     left = numpy.arange(len(groups))
     for steps in range(_LEVELS - 1, 0, -1):  # the lowest and the highest of the 16 need not be used
-        scales[left], zeros[left] = _spacing(groups[left], steps)
-        left = left[~_fits(groups[left], scales[left], zeros[left])]
+        some = groups[left]
+        scale, zero = _spacing(some, steps)
+        level = numpy.clip(numpy.round(some / scale + zero), 0, _LEVELS - 1).astype(numpy.uint8)
+        levels[left], scales[left], zeros[left] = level, scale, zero
+        errors = numpy.abs((level - zero.astype(numpy.float32)) * scale - some).max(axis=1)
+        left = left[~(errors <= _LARGEST_ERROR * numpy.abs(some).max(axis=1))]
         if not left.size:
-            break
-    else:
-        return None
-    shape = (rows, columns // _GROUP, -1)
-    bits = operations.constant(_levels(groups, scales, zeros).reshape(shape), dtype=Type.u4)
-    above_zero = operations.subtract(operations.convert(bits, "f16"), operations.constant(zeros.reshape(shape)))
-    grouped = operations.multiply(above_zero, operations.constant(scales.reshape(shape)))
-    return operations.convert(operations.reshape(grouped, numpy.array([rows, columns]), False), "f32")
+            return levels, scales, zeros
+    return None
 
 
 def _spacing(groups: Any, steps: int) -> tuple[Any, Any]:
@@ -56,18 +71,3 @@ def _spacing(groups: Any, steps: int) -> tuple[Any, Any]:
     spread = numpy.where(highest > lowest, highest - lowest, numpy.abs(lowest) + (lowest == 0)) / steps
     scales = numpy.maximum(spread, _LEAST).astype(numpy.float16)
     return scales, (-lowest / scales).astype(numpy.float16)
-
-
-def _fits(groups: Any, scales: Any, zeros: Any) -> Any:
-    """Whether the values of each group are levels: bool[groups]."""
-    import numpy
-
-    errors = (_levels(groups, scales, zeros) - zeros.astype(numpy.float32)) * scales - groups
-    return numpy.abs(errors).max(axis=1) <= _LARGEST_ERROR * numpy.abs(groups).max(axis=1)
-
-
-def _levels(groups: Any, scales: Any, zeros: Any) -> Any:
-    """The level nearest to each value, of 16: uint8[groups, 32]."""
-    import numpy
-
-    return numpy.clip(numpy.round(groups / scales + zeros), 0, _LEVELS - 1).astype(numpy.uint8)

@@ -128,10 +128,9 @@ def _join_projections(model: Any) -> None:
     from openvino import opset13 as operations
 
     sharing = defaultdict(list)
-    for operation in model.get_ordered_ops():
-        if operation.get_type_name() == "MatMul" and _constant(operation.input_value(1)) is not None:
-            multiplied = operation.input_value(0)
-            sharing[multiplied.get_node().get_friendly_name(), multiplied.get_index()].append(operation)
+    for product in _products(model):
+        multiplied = product.input_value(0)
+        sharing[multiplied.get_node().get_friendly_name(), multiplied.get_index()].append(product)
     for products in (sharers for sharers in sharing.values() if len(sharers) == 3):
         weights = [_constant(product.input_value(1)).data for product in products]
         joined = operations.matmul(
@@ -142,6 +141,12 @@ def _join_projections(model: Any) -> None:
         for product, part in zip(products, split.outputs(), strict=True):
             product.output(0).replace(part)
     model.validate_nodes_and_infer_types()
+
+
+def _products(model: Any) -> list[Any]:
+    """The matrix products whose second factor is a constant."""
+    operations = model.get_ordered_ops()
+    return [one for one in operations if one.get_type_name() == "MatMul" and _constant(one.input_value(1)) is not None]
 
 
 def _constant(output: Any) -> Any:
@@ -173,9 +178,9 @@ def _keep_four_bits(model: Any, decoder: Decoder) -> None:
     """Replace each of the layers' matrices that has 4 bits in the GGUF by these."""
     import openvino
 
-    matrices = [node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    matrices = [product.input_value(1) for product in _products(model)]
     found = [(matrix.get_node(), _constant(matrix)) for matrix in matrices]
-    layers = [(node, held.data) for node, held in found if held and held.get_element_type() == openvino.Type.f16]
+    layers = [(node, held.data) for node, held in found if held.get_element_type() == openvino.Type.f16]
     kept = [(node, made) for node, values in layers if (made := four_bits.expanded(values)) is not None]
     if not kept:
         raise EngineError(

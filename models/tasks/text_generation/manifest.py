@@ -14,7 +14,10 @@ from models.tasks.text_generation.environment import ENVIRONMENT
 _QUANTISED_BYTES = {"int8": 1.0, "int4": 0.5 + 4 / 64}
 """The bytes of a parameter that transformers rounds. For int4 there is also a float32 scale for every 64 parameters."""
 _FOUR_BITS_OF_OPENVINO = 0.5 + 4 / 32
-"""The bytes of a parameter in int4, with a float16 scale and zero point for every 32 parameters."""
+"""The bytes of a parameter in int4, with a float16 scale and zero point for every 32 parameters.
+
+From a GGUF; from safetensors it takes less, as the embeddings are in int8 too.
+"""
 
 
 class Architecture(Strict):
@@ -52,12 +55,14 @@ class EngineChoice(engine.EngineChoice):
     def weight_bytes(self, facts: Facts) -> float | None:
         if facts.parameters is None:
             return None
-        plain = facts.embedding_parameters or 0
         if self.engine == "openvino" and self.dtype == "int4":
-            return plain * engine.BYTES["float16"] + (facts.parameters - plain) * _FOUR_BITS_OF_OPENVINO
-        if self.quantisation is None:
+            plain_bytes, matrix_bytes = engine.BYTES["float16"], _FOUR_BITS_OF_OPENVINO
+        elif self.quantisation:
+            plain_bytes, matrix_bytes = engine.BYTES[self.dtype], _QUANTISED_BYTES[self.quantisation]
+        else:
             return super().weight_bytes(facts)
-        return plain * engine.BYTES[self.dtype] + (facts.parameters - plain) * _QUANTISED_BYTES[self.quantisation]
+        plain = facts.embedding_parameters or 0
+        return plain * plain_bytes + (facts.parameters - plain) * matrix_bytes
 
     @model_validator(mode="after")
     def _can_quantise(self) -> "EngineChoice":
